@@ -1,0 +1,1 @@
+"""Metrics, and the arm's-length protocol that feeds them; numpy only."""

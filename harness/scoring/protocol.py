@@ -1,0 +1,59 @@
+"""How a scorer talks: it deals inputs, says ready, waits for go, and prints one JSON document.
+
+The scorer starts before the predictors, so that the volumes live while agent containers come and
+go. It says `ready` on standard error once the inputs lie there; the host sends `go` once every
+agent container of the trial is confirmed gone. End of input means exit.
+
+What this does not protect against: a host that sends `go` too early. The order is its to keep.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.mounts import Mounts
+from harness.scoring.outputs import InvalidOutputsError
+
+READY, GO = "ready\n", "go\n"
+NO_GO = 3
+"""Exit code when the input ended without a go: nothing was scored, and nobody is to blame."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dealt:
+    """One trial's inputs, and the measure that remembers how they were shuffled."""
+
+    inputs: Mapping[str, NDArray[np.generic]]
+    """`predictor/name.npy` → array, written below `/inputs`."""
+    measure: Callable[[Path], Mapping[str, float]]
+    """Outputs folder → metrics; raises `InvalidOutputsError`."""
+
+
+def score(dealt: Dealt, mounts: Mounts, *, stdin: TextIO, stdout: TextIO, stderr: TextIO) -> int:
+    """Run the whole conversation and return the exit code."""
+    for name, array in dealt.inputs.items():
+        path = mounts.inputs / name
+        np.save(path, array, allow_pickle=False)
+        path.chmod(0o644)  # another user's predictor reads it, whatever our umask is
+    stderr.write(READY)
+    stderr.flush()
+    if stdin.readline(len(GO)) != GO:
+        return NO_GO
+    stdout.write(json.dumps(_document(dealt, mounts.outputs)) + "\n")
+    stdout.flush()
+    return 0
+
+
+def _document(dealt: Dealt, outputs: Path) -> dict[str, object]:
+    try:
+        metrics = dict(dealt.measure(outputs))
+    except InvalidOutputsError as refused:
+        return {"status": "invalid-outputs", "code": str(refused.code), "output": refused.output}
+    return {"status": "scored", "metrics": metrics}

@@ -1,0 +1,46 @@
+"""The tasks this harness knows: an explicit registry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.scoring.protocol import Dealt
+from harness.scoring.served import Served
+from harness.sealing import Built
+from harness.tasks import (
+    cifar10,
+    eclip,
+    eclip_ukiyo,
+    heart,
+    nanochat,
+    packing,
+    shakespeare,
+    tabular,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What a task adds to the harness."""
+
+    build: Callable[[int, Path | None], Built]
+    """Seed, folder of raw files → every file of the public and the sealed part.
+
+    The folder is `None` for a task whose data are generated: one without a `raw.yaml`.
+    """
+    deal: Callable[[Path, str, str], Dealt | Served]
+    """Sealed folder, part, split → what the predictors get, and how to measure their answers."""
+
+
+TASKS = {
+    "cifar10": Task(build=cifar10.build, deal=cifar10.deal),
+    "eclip": Task(build=eclip.build, deal=eclip.deal),
+    "eclip-ukiyo": Task(build=eclip_ukiyo.build, deal=eclip_ukiyo.deal),
+    "heart": Task(build=heart.build, deal=heart.deal),
+    "nanochat": Task(build=nanochat.build, deal=nanochat.deal),
+    "packing": Task(build=packing.build, deal=packing.deal),
+    "shakespeare": Task(build=shakespeare.build, deal=shakespeare.deal),
+    "tabular": Task(build=tabular.build, deal=tabular.deal),
+}

@@ -1,0 +1,175 @@
+"""Claude as a researcher: a loop of tools on this host, until it proposes."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import anthropic
+
+from runner.agents.claude.conversation import Block, Conversation
+from runner.agents.claude.model import Answer, Model
+from runner.agents.claude.patience import StopAskedError
+from runner.agents.claude.toolbox import Toolbox, offered
+from runner.agents.claude.trouble import TooLongError
+from runner.agents.descriptions import MODELS
+from runner.errors import ConfigError, ModelError
+from runner.money.prices import load_prices
+from runner.prompt.brief import brief
+from runner.records import Proposal, Violation
+from runner.sandbox.evidence import escaped
+from runner.seams import Context, Desk
+
+KEY = "ANTHROPIC_API_KEY"
+SILENCE_SECONDS = 180.0
+"""A stream sends pings; one that is silent for so long is dead."""
+MOST_TURNS = 40
+"""Answers of the model for one proposal."""
+FEW_TURNS = 3
+REMINDER = "Nobody answers. Make your edits, then call propose."
+
+
+class Claude:
+    """Talks with a model until it proposes."""
+
+    name = "claude"
+    isolation = "api"
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+
+    def close(self) -> None:
+        """Let go of the connections; a process that ends does so by itself."""
+        self._model.close()
+
+    def propose(self, context: Context, desk: Desk) -> Proposal | None:
+        tools = Toolbox(context, desk)
+        try:
+            found = self._talk(context, desk, tools)
+        except StopAskedError:
+            return None
+        if isinstance(found, Proposal):
+            return found
+        unnamed = Proposal(hypothesis="(nothing was proposed)", model=self._model.name)
+        return replace(tools.last or unnamed, changes=tools.draft.changes(), forfeit=found)
+
+    def _talk(self, context: Context, desk: Desk, tools: Toolbox) -> Proposal | Violation:
+        """Return the proposal, or why there is none."""
+        talk, searches, reminded = Conversation(brief(context)), _searches(context), False
+        for turn in range(1, MOST_TURNS + 1):
+            if desk.stop_asked():
+                raise StopAskedError
+            try:
+                answer = self._model.answer(
+                    talk.request(offered(context.phase, searches)),
+                    desk,
+                    experiment=context.number,
+                    searches=searches,
+                )
+            except TooLongError as error:
+                return _full(talk, error)
+            talk.heard(answer.content)
+            searches = max(0, searches - answer.searches)
+            if (ended := _forfeit(answer)) is not None:
+                return ended
+            if answer.stop_reason == "pause_turn":
+                continue
+            told = self._use(answer, tools)
+            if isinstance(told, Proposal):
+                return told
+            if not told and reminded:
+                return Violation(rule="no-proposal", message="the model ended without a proposal")
+            reminded = reminded or not told
+            talk.tell(*(told or [_text(REMINDER)]), *_hurry(turn))
+        return Violation(rule="no-proposal", message=f"no proposal within {MOST_TURNS} turns")
+
+    def _use(self, answer: Answer, tools: Toolbox) -> list[Block] | Proposal:
+        """Return the results of all tools that were called, or the proposal that goes ahead."""
+        results: list[Block] = []
+        for block in answer.content:
+            if block["type"] != "tool_use":
+                continue
+            if (broken := answer.broken.get(block["id"])) is not None:
+                results.append(_result(block, f"the input is no JSON: {escaped(broken)}", True))
+                continue
+            said = tools.use(block["name"], block["input"], self._model.name)
+            if isinstance(said, Proposal):
+                return said
+            results.append(_result(block, said.text, said.failed))
+        return results
+
+
+def load_claude(
+    argument: str,
+    *,
+    environment: Mapping[str, str] = os.environ,
+    sleep: Callable[[float], None] = time.sleep,
+    silence: float = SILENCE_SECONDS,
+) -> Claude:
+    """Return the agent for a model, or the default one; raise `ConfigError` before any call.
+
+    The key stays in the client's memory: the agent writes it nowhere, and containers and
+    helper processes are started with environments of their own.
+    """
+    name, prices = argument or MODELS["claude"], load_prices(environment)
+    prices.of(name)
+    client = anthropic.Anthropic(
+        api_key=_key(environment),
+        base_url=environment.get("ANTHROPIC_BASE_URL") or None,
+        max_retries=0,
+        timeout=anthropic.Timeout(silence, connect=10.0),
+        open_telemetry=False,
+    )
+    return Claude(Model(client, name, prices, sleep=sleep))
+
+
+def _key(environment: Mapping[str, str]) -> str:
+    key = environment.get(KEY, "").strip()
+    if not key:
+        raise ConfigError(
+            f"{KEY} is not set", hint=f"put the key into the environment: export {KEY}=..."
+        )
+    if not (key.isascii() and key.isprintable()) or " " in key:
+        raise ConfigError(f"{KEY} is no key", hint="it is one word of plain letters; copy it again")
+    return key
+
+
+def _searches(context: Context) -> int:
+    return context.phase.web_uses if context.phase and context.phase.web_domains else 0
+
+
+def _forfeit(answer: Answer) -> Violation | None:
+    """Say why an answer ends the talk, where it does: the agent's failure, not the API's."""
+    match answer.stop_reason:
+        case "refusal":
+            why = f": {escaped(answer.explanation)}" if answer.explanation else ""
+            return Violation(rule="model-refused", message=f"the model refused{why}")
+        case "max_tokens":
+            return Violation(rule="answer-cut-off", message="the answer reached its longest length")
+        case "model_context_window_exceeded":
+            return Violation(rule="answer-cut-off", message="the talk filled the model's window")
+    return None
+
+
+def _full(talk: Conversation, error: TooLongError) -> Violation:
+    """A talk that grew too long is the agent's doing; a first message that is, is ours."""
+    if talk.is_fresh:
+        raise ModelError(str(error), hint="shorten program.md, guidance.md, notes or files")
+    return Violation(rule="answer-cut-off", message="the talk filled the model's window")
+
+
+def _result(block: Mapping[str, Any], text: str, failed: bool) -> Block:
+    result = {"type": "tool_result", "tool_use_id": block["id"], "content": text or "(nothing)"}
+    return {**result, "is_error": True} if failed else result
+
+
+def _text(words: str) -> Block:
+    return {"type": "text", "text": words}
+
+
+def _hurry(turn: int) -> list[Block]:
+    left = MOST_TURNS - turn
+    return [_text(f"Propose now: {left} turns are left.")] if left == FEW_TURNS else []

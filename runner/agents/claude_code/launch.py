@@ -1,0 +1,169 @@
+"""How Claude Code is started: its command line, settings, servers and environment. Pure.
+
+What exists is named (`--tools`), what is allowed is listed by absolute path, and nobody is asked:
+everything else is denied. Settings of a user or a project are not read.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from runner.agents import client, handover
+from runner.agents.draft_folder import DraftFolder
+
+TESTED = "2.1.329"
+"""The version of the client that the tests drive; the Makefile reads it here."""
+SERVER = "autoresearch"
+HERE = Path(__file__).resolve().parent
+BUILT_IN = ("Read", "Edit", "Write")
+RUN, ANALYZE = "run_experiment", "analyze"
+DENIED = ("Bash", "WebFetch", "WebSearch", "Task", "Agent", "NotebookEdit", "Skill")
+HOOK_SECONDS = 600
+CREDENTIALS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN")
+CONNECTION = (
+    *("ANTHROPIC_BASE_URL", "NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE"),
+    *("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy"),
+)
+OUTPUT_TOKENS = 32_000
+INPUT_TOKENS = 200_000
+"""The most that one call can send, with the larger context switched off."""
+SWITCHES = {
+    "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+    "CLAUDE_CODE_DISABLE_AUTO_MEMORY": "1",
+    "CLAUDE_CODE_DISABLE_CLAUDE_MDS": "1",
+    "CLAUDE_CODE_DISABLE_1M_CONTEXT": "1",
+    "CLAUDE_CODE_DISABLE_BACKGROUND_TASKS": "1",
+    "CLAUDE_CODE_DISABLE_FILE_CHECKPOINTING": "1",
+    "CLAUDE_CODE_MAX_OUTPUT_TOKENS": str(OUTPUT_TOKENS),
+    "DISABLE_AUTOUPDATER": "1",
+    "DISABLE_ERROR_REPORTING": "1",
+    "DISABLE_TELEMETRY": "1",
+    "ENABLE_TOOL_SEARCH": "false",  # our tools are offered at once
+    "MCP_TIMEOUT": "120000",  # the first call waits for them, on a busy machine too
+}
+SPECIAL = re.compile(r"([\\*?\[\]!#])")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Launch:
+    """What one session is started with."""
+
+    binary: str
+    model: str
+    usd: float
+    turns: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Places:
+    """The client's own files, in a folder that it offers no tool for."""
+
+    socket: Path
+    tools: Path
+    settings: Path
+    servers: Path
+    system: Path
+
+    @classmethod
+    def below(cls, folder: Path) -> Places:
+        return cls(
+            socket=folder / "socket",
+            tools=folder / "tools.json",
+            settings=folder / "settings.json",
+            servers=folder / "servers.json",
+            system=folder / "system.md",
+        )
+
+
+def write(places: Places, draft: DraftFolder, writable: Sequence[str], system: str) -> None:
+    """Leave everything that the client is started with in its place."""
+    places.settings.write_text(json.dumps(settings(draft.path, writable, places.socket)))
+    places.servers.write_text(json.dumps(servers(places)))
+    places.tools.write_text(json.dumps(tools()))
+    places.system.write_text(system, encoding="utf-8")
+
+
+def argv(launch: Launch, places: Places) -> list[str]:
+    """Return the command line; it holds neither the prompt nor a key."""
+    return [
+        *(launch.binary, "--print", "--output-format", "stream-json", "--verbose"),
+        *("--model", launch.model, "--max-turns", str(launch.turns)),
+        *("--max-budget-usd", f"{launch.usd:.4f}"),
+        *("--restricted", "--permission-mode", "dontAsk", "--tools", ",".join(BUILT_IN)),
+        *("--disallowedTools", ",".join(DENIED)),
+        *("--settings", str(places.settings), "--setting-sources", ""),
+        *("--mcp-config", str(places.servers), "--strict-mcp-config"),
+        *("--append-system-prompt-file", str(places.system)),
+        *("--no-session-persistence", "--disable-slash-commands"),
+    ]
+
+
+def environment(draft: DraftFolder, model: str) -> dict[str, str]:
+    return client.environment(
+        (*CREDENTIALS, *CONNECTION),
+        **SWITCHES,
+        HOME=str(draft.home),
+        CLAUDE_CODE_TMPDIR=str(draft.home),
+        ANTHROPIC_DEFAULT_HAIKU_MODEL=model,  # what it does on the side has a price that we know
+        ANTHROPIC_SMALL_FAST_MODEL=model,
+    )
+
+
+def settings(folder: Path, writable: Sequence[str], socket: Path) -> Mapping[str, object]:
+    """Return the settings: reading below the folder, writing these files, our tools."""
+    hook = {
+        "type": "command",
+        "command": shlex.join([sys.executable, "-I", str(HERE / "hook.py"), str(socket)]),
+        "timeout": HOOK_SECONDS,
+    }
+    return {
+        "permissions": {
+            "defaultMode": "dontAsk",
+            "allow": [
+                f"Read({_rule(folder)}/**)",
+                *(f"Edit({_rule(folder / path)})" for path in writable),
+                *(f"mcp__{SERVER}__{name}" for name in (RUN, ANALYZE)),
+            ],
+            "deny": list(DENIED),
+            "disableBypassPermissionsMode": "disable",
+        },
+        "hooks": {
+            "PreToolUse": [{"matcher": "Edit|Write", "hooks": [hook]}],
+            "PostToolUse": [{"matcher": f"mcp__{SERVER}__{RUN}", "hooks": [hook]}],
+        },
+    }
+
+
+def _rule(path: Path) -> str:
+    """Return an absolute path as a permission rule says it: a second slash, no wildcards."""
+    return "/" + SPECIAL.sub(r"\\\1", str(path))
+
+
+def servers(places: Places) -> Mapping[str, object]:
+    bridge = ["-I", str(HERE / "bridge.py"), SERVER, str(places.socket), str(places.tools)]
+    server = {"type": "stdio", "command": sys.executable, "args": bridge, "alwaysLoad": True}
+    return {"mcpServers": {SERVER: server}}
+
+
+def tools() -> list[dict[str, object]]:
+    """Return the tools that the bridge offers."""
+    return [
+        {
+            "name": RUN,
+            "description": "Hand your edits over as one experiment. It is reviewed at once: what "
+            "must be mended is said, and once it is accepted the session is over.",
+            "inputSchema": handover.schema(),
+        },
+        {
+            "name": ANALYZE,
+            "description": "Run a script on training rows in a sealed container and get what it "
+            "prints, capped.",
+            "inputSchema": handover.analysis_schema(),
+        },
+    ]

@@ -1,0 +1,118 @@
+"""Reading what Claude Code says on standard output: one JSON object per line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from runner.agents import handover
+from runner.records import Usage
+
+NO_RETRY = (401, 402, 403)
+"""Answers that do not change by asking again."""
+MOST_COUNT = 2**40
+"""A number of tokens from here on is none."""
+_NOT_READ = (ValueError, TypeError, AttributeError)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """The last line of a session."""
+
+    subtype: str
+    failed: bool
+    status: int | None
+    """What the API answered, if that is why it failed."""
+    stop_reason: str | None
+    said: str
+    turns: int
+    usd: float
+    usage: Usage
+
+
+class Stream:
+    """What was heard so far."""
+
+    def __init__(self, waiting: Callable[[str, float], None]) -> None:
+        self._waiting, self._rest = waiting, b""
+        self.started = self.served = False
+        """Whether the session began, and whether it has our tools."""
+        self.refused: int | None = None
+        """The status with which the API refuses our account."""
+        self.result: Result | None = None
+
+    def hear(self, data: bytes) -> None:
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            with suppress(*_NOT_READ):  # a warning of some library; what counts is the result
+                event = handover.parsed(line)
+                if isinstance(event, dict):
+                    self._take(event)
+
+    def _take(self, event: Mapping[str, Any]) -> None:
+        match event.get("type"), event.get("subtype"):
+            case "system", "init":
+                self.started = True
+                servers = event.get("mcp_servers") or []
+                self.served = any(each.get("status") == "connected" for each in servers)
+            case "system", "api_retry":
+                self._retry(event)
+            case "result", _:
+                self.result = result(event)
+
+    def _retry(self, event: Mapping[str, Any]) -> None:
+        status = event.get("error_status")
+        if status in NO_RETRY:
+            self.refused = int(status)
+        what = f"the model's API: {event.get('error') or 'no answer'} ({status or 'no status'})"
+        self._waiting(what, float(event.get("retry_delay_ms") or 0) / 1000)
+
+
+def result(event: Mapping[str, Any]) -> Result:
+    """Return what the last line says; raise `ValueError` where its sums are none.
+
+    A session without a result costs what was set aside for it.
+    """
+    status = event.get("api_error_status")
+    errors = event.get("errors") or []
+    return Result(
+        subtype=str(event.get("subtype")),
+        failed=bool(event.get("is_error")),
+        status=int(status) if status else None,
+        stop_reason=event.get("stop_reason"),
+        said=str(event.get("result") or "; ".join(map(str, errors))),
+        turns=int(event.get("num_turns") or 0),
+        usd=_usd(event.get("total_cost_usd") or 0),
+        usage=usage(event.get("modelUsage") or {}),
+    )
+
+
+def usage(models: Mapping[str, Mapping[str, Any]]) -> Usage:
+    """Sum up what each model used."""
+
+    def total(key: str) -> int:
+        return sum(_count(each.get(key) or 0) for each in models.values())
+
+    hour = total("cacheCreationEphemeral1hInputTokens")
+    return Usage(
+        input_tokens=total("inputTokens"),
+        output_tokens=total("outputTokens"),
+        cache_write_5m_tokens=max(total("cacheCreationInputTokens") - hour, 0),
+        cache_write_1h_tokens=hour,
+        cache_read_tokens=total("cacheReadInputTokens"),
+        web_searches=total("webSearchRequests"),
+    )
+
+
+def _usd(said: Any) -> float:
+    if type(said) not in (int, float) or not 0 <= said < MOST_COUNT:
+        raise ValueError(f"no sum of money: {said!r}")
+    return float(said)
+
+
+def _count(said: Any) -> int:
+    if type(said) is not int or not 0 <= said < MOST_COUNT:
+        raise ValueError(f"no number of tokens: {said!r}")
+    return said

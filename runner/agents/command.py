@@ -1,0 +1,141 @@
+"""Any program as the researcher: it edits a draft, says what it did in a file, and exits.
+
+`docs/agents.md` describes what it is given. It runs as our user with whatever tools it brings, so
+its isolation is `none`.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from runner.agents import client, handover
+from runner.agents.about import about
+from runner.agents.client import MOST_SECONDS, Client, Ended, Watch
+from runner.agents.draft_folder import ABOUT, DraftFolder, draft_folder
+from runner.errors import ConfigError
+from runner.records import Proposal, Violation
+from runner.seams import Context, Desk
+
+ANSWER = "proposal.json"
+MOST_OUTPUT = 16 * 1024 * 1024
+HOW = f"""\
+# How to hand the proposal over
+
+You are in a folder with the files. Edit those that you may change in place; anything else that \
+you change here is undone. Then write {ANSWER} with a JSON object with the keys hypothesis, \
+category, expectation, takeaway, and answers (a number or null), and exit. The experiment runs \
+after you have ended; do not wait for it, and do not run it yourself.
+"""
+
+
+class Command:
+    """Runs the program once for each proposal, and again for each return."""
+
+    name = "command"
+    isolation = "none"
+
+    def __init__(
+        self,
+        argv: Sequence[str],
+        *,
+        variables: Sequence[str] = (),
+        seconds: float = MOST_SECONDS,
+        output_bytes: int = MOST_OUTPUT,
+    ) -> None:
+        self._argv, self._variables = argv, variables
+        self._seconds, self._output_bytes = seconds, output_bytes
+        self._undone: tuple[str, ...] = ()
+        """What was undone after the program was last told."""
+
+    def propose(self, context: Context, desk: Desk) -> Proposal | None:
+        told = about(context, HOW, self._undone)
+        with draft_folder(context, about=told, report=desk.violation, answer=ANSWER) as draft:
+            proposal = self._proposed(draft, context, desk, told)
+        self._undone = draft.told()
+        return None if proposal.forfeit and desk.stop_asked() else proposal
+
+    def _proposed(
+        self, draft: DraftFolder, context: Context, desk: Desk, told: Mapping[str, bytes]
+    ) -> Proposal:
+        """Run the program until what it proposes goes ahead; three returns are the most."""
+        while True:
+            ended = self._run(draft, told["brief.md"], desk)
+            draft.compare()
+            if (why := _failed(ended, self._variables)) is not None:
+                return handover.forfeited("agent-failed", why)
+            proposal, wrong = _read(draft)
+            violations = desk.send_back(proposal)
+            if not violations:
+                return proposal
+            back = replace(context, returned=(*wrong, *violations))
+            told = about(back, HOW, draft.told())
+            draft.renew(told)
+
+    def _run(self, draft: DraftFolder, prompt: bytes, desk: Desk) -> Ended:
+        folder = draft.path
+        program = Client(
+            argv=self._argv,
+            folder=folder,
+            environment=client.environment(
+                self._variables,
+                **({} if "HOME" in self._variables else {"HOME": str(draft.home)}),
+                RUNNER_CONTEXT=str(folder / ABOUT / "context.json"),
+                RUNNER_BRIEF=str(folder / ABOUT / "brief.md"),
+                RUNNER_PROPOSAL=str(folder / ANSWER),
+            ),
+            stdin=prompt,
+            seconds=self._seconds,
+            output_bytes=self._output_bytes,
+        )
+        return client.run(program, Watch(hear=lambda _: None, end=lambda: client.stopped(desk)))
+
+
+def _failed(ended: Ended, variables: Sequence[str]) -> str | None:
+    if ended.why is not None:
+        return f"the program was ended: {ended.why}"
+    if ended.code == 0:
+        return None
+    last = ended.last_words(variables)
+    return f"the program ended with exit code {ended.code}{f': {last}' if last else ''}"
+
+
+def _read(draft: DraftFolder) -> tuple[Proposal, tuple[Violation, ...]]:
+    """Return what the program proposes, and what is wrong with how it says so."""
+    words = _words(draft.content(ANSWER))
+    if isinstance(words, Violation):
+        return handover.proposal(handover.Words(), draft.changes()), (words,)
+    return handover.proposal(words, draft.changes()), ()
+
+
+def _words(said: bytes | None) -> handover.Words | Violation:
+    if said is None:
+        return Violation(rule="not-a-proposal", message=f"there is no {ANSWER}", path=ANSWER)
+    try:
+        found = handover.parsed(said)
+    except ValueError as error:
+        return Violation(rule="not-a-proposal", message=f"no JSON: {error}", path=ANSWER)
+    return handover.read(found)
+
+
+def load_command(argument: str, settings: Mapping[str, str] = os.environ) -> Command:
+    """Return the agent that `command:PROGRAM ARGS` describes; raise `ConfigError` otherwise.
+
+    `RUNNER_COMMAND_ENV` names variables that the program may see besides the usual few, and
+    `RUNNER_COMMAND_SECONDS` how long one run of it may take.
+    """
+    try:
+        argv = shlex.split(argument)
+        seconds = float(settings.get("RUNNER_COMMAND_SECONDS") or MOST_SECONDS)
+    except ValueError as error:
+        raise ConfigError(f"the agent command:{argument}: {error}") from error
+    if not argv or shutil.which(argv[0]) is None:
+        raise ConfigError(
+            f"there is no program {argv[0] if argv else ''!r}",
+            hint="use: --agent 'command:PROGRAM ARGS', with a program that is on PATH",
+        )
+    names = [name for name in settings.get("RUNNER_COMMAND_ENV", "").split(",") if name]
+    return Command(argv, variables=names, seconds=seconds)

@@ -1,0 +1,77 @@
+"""What an agent is called, by a person and in the ledger: `NAME` or `NAME:ARGUMENT`."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+from runner.errors import ConfigError
+
+BEST_OF_N = "best-of-n"
+RELATIVE = re.compile(r"\.\.?/")
+MODELS = {"claude": "claude-opus-5-5", "claude-code": "claude-opus-5-5"}
+"""Agents whose argument is the model that they ask, and which one it is if none is named."""
+
+
+def name_of(description: str) -> str:
+    return description.partition(":")[0]
+
+
+def canonical(description: str) -> str:
+    """Return the description so that it means the same from any folder."""
+    name, _, argument = description.partition(":")
+    match name:
+        case "best-of-n" if argument:
+            return f"{name}:{canonical(argument)}"
+        case "stub":
+            return f"{name}:{Path(argument).resolve()}"
+        case "command":
+            return f"{name}:{_from_here(argument)}"
+    return description
+
+
+def _from_here(command: str) -> str:
+    """Make the words of a command that begin with `./` or `../` mean the same from any folder."""
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return command  # whoever makes the agent says what is wrong with it
+    found = [str(Path.cwd() / word) if RELATIVE.match(word) else word for word in words]
+    return shlex.join(found)
+
+
+def is_independent(description: str) -> bool:
+    """Say whether each proposal is drawn from the template, knowing no other."""
+    return name_of(description) == BEST_OF_N
+
+
+def with_model(description: str, model: str | None = None) -> str:
+    """Return an agent's description with the model that it asks, if it asks one.
+
+    A run keeps it so, and does not change its model when it goes on under another version.
+
+    Raises:
+        ConfigError: the agent asks none and `model` names one, or the two disagree.
+    """
+    asker = asking(description)
+    around, (name, _, argument) = description.removesuffix(asker), asker.partition(":")
+    if name not in MODELS:
+        if model is not None:
+            hint = f"agents that do: {', '.join(MODELS)}"
+            raise ConfigError(f"the agent {description} asks no model", hint=hint)
+        return description
+    if model is not None and (not model or argument not in ("", model)):
+        raise ConfigError(f"--agent {description} and --model {model!r} disagree", hint="name one")
+    return f"{around}{name}:{model or argument or MODELS[name]}"
+
+
+def model_of(description: str) -> str | None:
+    """Return the model that an agent asks; `None` for one that asks none."""
+    name, _, argument = asking(description).partition(":")
+    return argument or MODELS[name] if name in MODELS else None
+
+
+def asking(description: str) -> str:
+    """Return the agent that does the asking, where another one chooses among its proposals."""
+    return description.removeprefix(f"{BEST_OF_N}:")

@@ -1,0 +1,176 @@
+"""What an agent has changed so far, in memory: nothing is written before the review has seen it.
+
+It speaks the commands of the text-editor tool (`view`, `str_replace`, `create`, `insert`).
+Only files of the context can be seen, so neither the harness nor the host can.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from runner.records import REGULAR, Change, Files
+
+MOST_SHOWN = 60_000
+"""Characters of one answer."""
+MOST_PLACES = 20
+"""Of a text that is not unique; a hundred thousand of them would take minutes to count."""
+ROOT = "/workspace/"
+"""How the containers name the workspace; a model may do so too."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Said:
+    """What an agent is told about something that it tried."""
+
+    text: str
+    failed: bool = False
+
+
+class _RefusedError(Exception):
+    """The command cannot be done; its text says what can."""
+
+
+class Draft:
+    """The files of one context, and what became of them."""
+
+    def __init__(self, files: Files, *, mutable: Sequence[str], notes: Sequence[str]) -> None:
+        self._before = files
+        self._texts: dict[str, str] = {}
+        """Every file that was written, also where it is as it was before."""
+        self._writable = (*mutable, *notes)
+
+    def edit(self, command: Mapping[str, Any]) -> Said:
+        """Do one command of the text-editor tool; a failure is words for the agent."""
+        try:
+            return Said(text=self._edited(command))
+        except _RefusedError as refused:
+            return Said(text=str(refused), failed=True)
+
+    def append(self, path: str, text: str) -> Said:
+        """Add lines to the end of a file; a failure is words for the agent."""
+        try:
+            before = self._read(path) if path in {*self._texts, *self._before} else ""
+            gap = "" if not before or before.endswith("\n") else "\n"
+            return Said(text=self._write(path, f"{before}{gap}{text.rstrip()}\n", "appended"))
+        except _RefusedError as refused:
+            return Said(text=str(refused), failed=True)
+
+    def changes(self) -> tuple[Change, ...]:
+        """Return what differs from the start, by path."""
+        return changed(
+            self._before, {path: _bytes(text) for path, text in sorted(self._texts.items())}
+        )
+
+    def _edited(self, command: Mapping[str, Any]) -> str:
+        path = _text(command, "path").removeprefix(ROOT).removeprefix("./")
+        match command.get("command"):
+            case "view":
+                return self._view(path, command.get("view_range"))
+            case "str_replace":
+                return self._replace(path, _text(command, "old_str"), _text(command, "new_str"))
+            case "create":
+                return self._write(path, _text(command, "file_text"), "written")
+            case "insert":
+                words = "insert_text" if "insert_text" in command else "new_str"
+                return self._insert(path, command.get("insert_line"), _text(command, words))
+        raise _RefusedError("command must be one of view, str_replace, create, insert")
+
+    def _view(self, path: str, lines: Any) -> str:
+        if path in ("", ".", ROOT.rstrip("/")):
+            return "\n".join(sorted({*self._before, *self._texts}))
+        rows = self._read(path).split("\n")
+        first, last = _range(lines, len(rows))
+        numbered = (f"{n:6}\t{row}" for n, row in enumerate(rows[first - 1 : last], start=first))
+        shown = "\n".join(numbered)
+        if len(shown) > MOST_SHOWN:
+            return f"{shown[:MOST_SHOWN]}\n(cut off; view a range of its {len(rows)} lines)"
+        return shown
+
+    def _replace(self, path: str, old: str, new: str) -> str:
+        text = self._read(path)
+        if not old:
+            raise _RefusedError("old_str is empty; use insert, or create for the whole file")
+        places = _places(text, old)
+        if not places:
+            raise _RefusedError(f"old_str is not in {path}; view it, and copy the text exactly")
+        if len(places) > 1:
+            where = ", ".join(map(str, places[:MOST_PLACES]))
+            times = (
+                f"{len(places)} times, at" if len(places) <= MOST_PLACES else "many times, first at"
+            )
+            raise _RefusedError(f"old_str is in {path} {times} lines {where}")
+        return self._write(path, text.replace(old, new, 1), f"replaced at line {places[0]}")
+
+    def _insert(self, path: str, after: Any, new: str) -> str:
+        rows = self._read(path).split("\n")
+        if not isinstance(after, int) or not 0 <= after <= len(rows):
+            raise _RefusedError(f"insert_line must be a whole number from 0 to {len(rows)}")
+        added = new.removesuffix("\n").split("\n")
+        return self._write(
+            path, "\n".join([*rows[:after], *added, *rows[after:]]), f"inserted after line {after}"
+        )
+
+    def _write(self, path: str, text: str, done: str) -> str:
+        if path not in self._writable:
+            raise _RefusedError(not_writable(path, self._writable))
+        self._texts[path] = text
+        return f"{path}: {done}"
+
+    def _read(self, path: str) -> str:
+        if path in self._texts:
+            return self._texts[path]
+        if path not in self._before:
+            files = ", ".join(sorted({*self._before, *self._texts}))
+            raise _RefusedError(f"there is no file {path}; there are: {files}")
+        try:
+            return self._before[path].content.decode()
+        except UnicodeDecodeError:
+            raise _RefusedError(f"{path} is not text") from None
+
+
+def changed(before: Files, after: Mapping[str, bytes | None]) -> tuple[Change, ...]:
+    """Return what differs; a mode stays what it was, and a new file is a plain one."""
+    pairs = ((path, before.get(path), content) for path, content in after.items())
+    return tuple(
+        Change(path=path, content=content, mode=old.mode if old else REGULAR)
+        for path, old, content in pairs
+        if content != (old.content if old else None)
+    )
+
+
+def not_writable(path: str, writable: Sequence[str]) -> str:
+    return f"{path} may not be changed; you may change: {', '.join(writable)}"
+
+
+def _text(command: Mapping[str, Any], name: str) -> str:
+    value = command.get(name)
+    if not isinstance(value, str):
+        raise _RefusedError(f"{name} must be given, as text")
+    return value
+
+
+def _bytes(text: str) -> bytes:
+    """Return the bytes; what is no text (a lone surrogate) stays for the review to refuse."""
+    return text.encode(errors="surrogatepass")
+
+
+def _places(text: str, part: str) -> list[int]:
+    """Return the line of each occurrence, those that overlap too, and of no more than are shown."""
+    found, start, line, counted = list[int](), text.find(part), 1, 0
+    while start >= 0 and len(found) <= MOST_PLACES:
+        line, counted = line + text.count("\n", counted, start), start
+        found.append(line)
+        start = text.find(part, start + 1)
+    return found
+
+
+def _range(lines: Any, most: int) -> tuple[int, int]:
+    """Return the first and last line to show; `-1` is the last there is."""
+    match lines:
+        case None:
+            return 1, most
+        case [int(first), int(last)] if 1 <= first <= most and (last == -1 or last >= first):
+            return first, most if last == -1 else last
+    raise _RefusedError(f"view_range must be [first, last], from 1 to {most}; last may be -1")

@@ -1,0 +1,212 @@
+"""Where the loop, which asks for proposals, and a client, which pushes them, meet.
+
+The loop's thread alone touches the desk: a client leaves its work as a ticket, and the thread that
+waits in `propose` does it. Nobody polls: the loop waits on a condition, a client on a future.
+
+| | the loop's thread | the client's side |
+|---|---|---|
+| begins | `propose` opens the place | `ready` is done once it is open |
+| works | reviews or analyses what is handed in | `hand_in` leaves a ticket |
+| ends | the next `propose`, or `end` | the ticket's `done` has the answer |
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+
+from runner.errors import BusyError, RunStoppedError
+from runner.records import Experiment, Proposal, Violation
+from runner.seams import Context, Desk
+
+
+@dataclass(frozen=True, kw_only=True)
+class Analysis:
+    """A script to run on training rows; `None` is the workspace's own."""
+
+    script: bytes | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SentBack:
+    """A proposal that the client may mend."""
+
+    violations: tuple[Violation, ...]
+
+
+Work = Proposal | Analysis
+Answer = SentBack | Experiment | str
+"""A string is what an analysis found."""
+
+
+@dataclass(kw_only=True, eq=False)
+class Ticket:
+    """One piece of work that a client handed in."""
+
+    call: object
+    """What the client said; by it a call that is made again is known."""
+    work: Work
+    number: int
+    """The experiment that it is about, or would become."""
+    told: bool = False
+    """Whether the client has the answer."""
+    done: Future[Answer] = field(default_factory=lambda: _running(Future()))
+
+    @property
+    def doing(self) -> str:
+        kind = "experiment" if isinstance(self.work, Proposal) else "the analysis before experiment"
+        return f"{kind} {self.number}"
+
+
+class Exchange:
+    """The meeting point of one run. Every method may be called from any thread."""
+
+    def __init__(self) -> None:
+        self._change = threading.Condition()
+        self._context: Context | None = None
+        self._open = self._closed = False
+        self._inbox: Ticket | None = None
+        """Handed in, and not yet taken up by the loop."""
+        self._ticket: Ticket | None = None
+        """The last one handed in."""
+        self._ready: Future[None] = _running(Future())
+        self._ended: str | None = None
+
+    # -- the loop's side ------------------------------------------------------------------
+
+    def propose(self, context: Context, desk: Desk) -> Proposal | None:
+        """Wait for a proposal that goes ahead; `None` once the client is gone."""
+        self._offer(context)
+        while (ticket := self._take()) is not None:
+            if isinstance(ticket.work, Analysis):
+                ticket.done.set_result(desk.analyze(ticket.work.script))
+            elif violations := desk.send_back(ticket.work):
+                ticket.done.set_result(SentBack(violations=violations))
+            else:
+                self._shut()
+                return ticket.work
+        return None
+
+    def end(self, reason: str, context: Context | None = None) -> None:
+        """Tell the client that the run is over; done twice, the first reason stays."""
+        with self._change:
+            if self._ended is not None:
+                return
+            self._ended, self._open = reason, False
+            self._context = context or self._context
+            self._settle(RunStoppedError(_over(reason)))
+            _set(self._ready)
+
+    def _offer(self, context: Context) -> None:
+        with self._change:
+            self._context, self._open = context, True
+            self._settle(RunStoppedError("what came of it was not recorded"))
+            _set(self._ready)
+
+    def _take(self) -> Ticket | None:
+        with self._change:
+            self._change.wait_for(lambda: self._closed or self._inbox is not None)
+            if self._closed:
+                self._open = False
+                return None
+            ticket, self._inbox = self._inbox, None
+            return ticket
+
+    def _shut(self) -> None:
+        with self._change:
+            self._open, self._ready = False, _running(Future())
+
+    def _settle(self, otherwise: Exception) -> None:
+        """Answer the ticket that waits, with its experiment where that has ended."""
+        ticket, self._inbox = self._ticket, None
+        if ticket is None or ticket.done.done():
+            return
+        ended = _ended_in(self._context, ticket.number)
+        if isinstance(ticket.work, Proposal) and ended is not None:
+            ticket.done.set_result(ended)
+        elif self._context is not None and self._context.returned:  # before it was an experiment
+            ticket.done.set_result(SentBack(violations=self._context.returned))
+        else:
+            ticket.done.set_exception(otherwise)
+
+    # -- the client's side ----------------------------------------------------------------
+
+    @property
+    def context(self) -> Context | None:
+        """What the agent was told last; absent before the baseline has ended."""
+        with self._change:
+            return self._context
+
+    @property
+    def ended(self) -> str | None:
+        """Why the run is over; `None` while it is not."""
+        with self._change:
+            return self._ended
+
+    @property
+    def ready(self) -> Future[None]:
+        """Done once a proposal can be handed in, or the run is over."""
+        with self._change:
+            return self._ready
+
+    @property
+    def at_work(self) -> Ticket | None:
+        """What was handed in and has no answer yet."""
+        with self._change:
+            waits = self._ticket is not None and not self._ticket.done.done()
+            return self._ticket if waits else None
+
+    def hand_in(self, call: object, make: Callable[[Context], Work]) -> Ticket:
+        """Leave work for the loop. The same call again finds what it left before.
+
+        Args:
+            call: what the client said; a call whose answer got lost is known by it.
+            make: turns it into work on the files that are there now.
+
+        Raises:
+            BusyError: something else is at work.
+            RunStoppedError: the run is over.
+        """
+        with self._change:
+            last = self._ticket
+            if last is not None and last.call == call and not last.told:
+                return last
+            if self._ended is not None:
+                raise RunStoppedError(_over(self._ended))
+            if last is not None and not last.done.done():
+                raise BusyError(f"{last.doing} is still running", hint="call history to wait")
+            if self._context is None or not self._open:
+                raise BusyError("the baseline is still running", hint="call get_task to wait")
+            work, number = make(self._context), self._context.number
+            self._ticket = self._inbox = Ticket(call=call, work=work, number=number)
+            self._change.notify_all()
+            return self._ticket
+
+    def close(self) -> None:
+        """The client is gone: the loop is told that there is nothing more to propose."""
+        with self._change:
+            self._closed = True
+            self._change.notify_all()
+
+
+def _running(future: Future[Any]) -> Future[Any]:
+    """Make it one that whoever waits for it cannot cancel."""
+    future.set_running_or_notify_cancel()
+    return future
+
+
+def _set(future: Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+def _ended_in(context: Context | None, number: int) -> Experiment | None:
+    history = context.history if context else ()
+    return next((one for one in history if one.number == number and one.status), None)
+
+
+def _over(reason: str) -> str:
+    return f"the run is over: {reason}"

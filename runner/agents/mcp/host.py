@@ -1,0 +1,111 @@
+"""The run behind a server: begun by the first `get_task`, in a thread of its own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Protocol
+
+from runner.agents.mcp.exchange import Exchange
+from runner.errors import ConfigError, RunnerError, RunStoppedError, SandboxError
+from runner.prompt.untrusted import one_line
+
+OURS = "this machine failed, not the experiment; the person sees why in the server's own messages"
+
+MOST_HYPOTHESES = 20
+"""That one client may queue: each is served before anything that an agent thinks of."""
+MOST_CHARACTERS = 2000
+
+
+class Conduct(Protocol):
+    """Goes through a whole run in the thread that calls it."""
+
+    def __call__(self, tag: str | None, host: Host, exchange: Exchange) -> None:
+        """Create the run of this tag, or go on with it, and return at its end.
+
+        It calls `host.opened` once the run is there, and `exchange.end` at the end.
+        """
+        ...
+
+
+class Host:
+    """At most one run at a time; one that is over can be gone on with by `start`."""
+
+    def __init__(self, conduct: Conduct, *, tag: str | None = None) -> None:
+        self._conduct, self._tag = conduct, tag
+        self._exchange: Exchange | None = None
+        self._thread: threading.Thread | None = None
+        self._add_hypothesis: Callable[[str], int] | None = None
+        self._added = 0
+        """Hypotheses that this client queued."""
+
+    @property
+    def tag(self) -> str:
+        return self._tag or ""
+
+    @property
+    def exchange(self) -> Exchange:
+        """The run at work, or the last one; raise `RunStoppedError` before the first."""
+        if self._exchange is None:
+            raise RunStoppedError("the run has not begun", hint="call get_task first")
+        return self._exchange
+
+    def start(self, tag: str | None = None) -> Exchange:
+        """Return the run at work; begin it where there is none.
+
+        Raises:
+            ConfigError: this server is at work on another run.
+        """
+        if tag and self._tag and tag != self._tag:
+            raise ConfigError(f"this server is at work on the run {self._tag}, not on {tag}")
+        if self._exchange is None or self._exchange.ended is not None:
+            self._tag = tag or self._tag
+            self._exchange, self._add_hypothesis = Exchange(), None
+            work = (self._tag, self._exchange)
+            # A daemon: waiting for a device that another run holds must not outlive its client.
+            self._thread = threading.Thread(target=self._work, args=work, daemon=True)
+            self._thread.start()
+        return self._exchange
+
+    def opened(self, tag: str, add_hypothesis: Callable[[str], int]) -> None:
+        """Say that the run is there, and how a hypothesis gets into it."""
+        self._tag, self._add_hypothesis = tag, add_hypothesis
+
+    def add_hypothesis(self, text: str) -> int:
+        """Queue a client's words as the person's; as one line they can imitate no part of a brief.
+
+        Raises:
+            ConfigError: this client queued enough.
+            RunStoppedError: no run is at work.
+        """
+        if self._add_hypothesis is None or self.exchange.ended is not None:
+            raise RunStoppedError("the run is not at work", hint="call get_task first")
+        if self._added >= MOST_HYPOTHESES:
+            hint = "the person queues more with: runner hypothesis add"
+            raise ConfigError(f"{self._added} hypotheses were queued by this client", hint=hint)
+        self._added += 1
+        return self._add_hypothesis(one_line(text, MOST_CHARACTERS))
+
+    def close(self) -> None:
+        """The client is gone."""
+        if self._exchange is not None:
+            self._exchange.close()
+
+    def join(self) -> None:
+        """Wait for the run to end."""
+        if self._thread is not None:
+            self._thread.join()
+
+    def _work(self, tag: str | None, exchange: Exchange) -> None:
+        try:
+            self._conduct(tag, self, exchange)
+        except RunnerError as error:
+            exchange.end(self._why(error))
+        finally:
+            exchange.end("an error of ours; the server's standard error says which")
+
+    def _why(self, error: RunnerError) -> str:
+        """Return why the run is over, as a client's model may know it (law 7)."""
+        if isinstance(error, SandboxError) and self._add_hypothesis is not None:
+            return OURS  # once trials run, its words may be a scorer's or a container's
+        return error.in_a_line

@@ -1,0 +1,222 @@
+"""The tools that an MCP client gets, and how long a call may take.
+
+A client ends a call that takes longer than its own limit, often 60 s. So no call lasts longer than
+`answer_within`: then it says what is still running, and that `history` waits for it. The same call
+made again finds the work it left and starts nothing twice. While a call waits it sends progress,
+which some clients take as a reason to wait longer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
+from typing import Annotated, TypeVar
+
+from mcp.server.mcpserver import Context as Call
+from mcp.server.mcpserver import MCPServer
+from mcp.server.mcpserver.exceptions import ToolError
+from pydantic import Field
+
+from runner import __version__
+from runner.agents import handover
+from runner.agents.mcp import telling
+from runner.agents.mcp.exchange import Analysis, Exchange, SentBack, Ticket
+from runner.agents.mcp.host import Host
+from runner.agents.mcp.submission import Edit, Submission, text_of
+from runner.errors import RunnerError, RunStoppedError
+from runner.records import Experiment
+from runner.seams import Context
+
+NAME = "autoresearch"
+PROGRESS_SECONDS = 5.0
+INSTRUCTIONS = (
+    "Improve a training script by bounded experiments. Call get_task first; it begins the run. "
+    "Then propose_experiment, again and again: each call is one experiment."
+)
+T = TypeVar("T")
+
+
+def make_server(host: Host, *, answer_within: float) -> MCPServer:
+    """Return a server for one client of one run."""
+    server: MCPServer = MCPServer(
+        NAME, instructions=INSTRUCTIONS, version=__version__, log_level="WARNING"
+    )
+    tools = Tools(host, answer_within)
+    for tool in (
+        tools.get_task,
+        tools.read_file,
+        tools.propose_experiment,
+        tools.analyze,
+        tools.history,
+        tools.best,
+        tools.add_hypothesis,
+    ):
+        server.add_tool(tool, structured_output=False)
+    return server
+
+
+class Tools:
+    """Each method is a tool; its docstring is what the client's model reads."""
+
+    def __init__(self, host: Host, answer_within: float) -> None:
+        self._host, self._within = host, answer_within
+
+    async def get_task(
+        self,
+        call: Call,
+        tag: Annotated[
+            str | None, Field(description="The run's name; one that is there is gone on with.")
+        ] = None,
+    ) -> str:
+        """Begin the run, or look at it again: task, program, rules, files, what to try next.
+
+        The first call waits for the baseline. If it says that something is still running, call it
+        again.
+        """
+        with _told():
+            exchange = self._host.start(tag)
+            await self._wait(exchange.ready, call, "waiting for the experiment in progress")
+            context = exchange.context
+            if context is None:
+                return self._no_context(exchange)
+            return _paragraphs(telling.task(context, self._host.tag), *_standing(exchange))
+
+    async def read_file(
+        self, path: Annotated[str, Field(description="As get_task lists it.")]
+    ) -> str:
+        """Read a file of the workspace that the next proposal starts from."""
+        with _told():
+            return telling.file(path, text_of(path, self._context().files))
+
+    async def propose_experiment(
+        self,
+        call: Call,
+        hypothesis: handover.Hypothesis,
+        category: handover.Category = "",
+        expectation: handover.Expectation = "",
+        takeaway: handover.Takeaway = "",
+        answers: handover.Answers = None,
+        files: Annotated[
+            dict[str, str] | None, Field(description="Path to the file's whole new text.")
+        ] = None,
+        edits: Annotated[
+            list[Edit] | None, Field(description="Replacements, made after `files`, in order.")
+        ] = None,
+    ) -> str:
+        """Run one experiment with these changes and return what came of it.
+
+        What breaks a rule comes back at once, to be mended. Making the same call again is safe.
+        """
+        words = handover.Words(
+            hypothesis=hypothesis,
+            category=category,
+            expectation=expectation,
+            takeaway=takeaway,
+            answers=answers,
+        )
+        said = Submission(
+            words=words, files=tuple(sorted((files or {}).items())), edits=tuple(edits or ())
+        )
+        with _told():
+            return await self._answer(self._host.exchange.hand_in(said, said.proposal), call)
+
+    async def analyze(
+        self,
+        call: Call,
+        script: handover.Script = None,
+    ) -> str:
+        """Run a script on training rows, in a container, and return what it prints.
+
+        It is no experiment.
+        """
+        work = Analysis(script=None if script is None else script.encode())
+        with _told():
+            return await self._answer(self._host.exchange.hand_in(work, lambda _: work), call)
+
+    async def history(self, call: Call) -> str:
+        """Wait for what is running, then tell what was tried and what came of it."""
+        with _told():
+            exchange = self._host.exchange
+            running = exchange.at_work
+            if running is not None:
+                with suppress(RunStoppedError):  # said below
+                    await self._wait(running.done, call, f"{running.doing} is running")
+            return _paragraphs(telling.history(self._context()), *_standing(exchange))
+
+    async def best(self) -> str:
+        """Tell the best experiment so far."""
+        with _told():
+            return telling.best(self._context())
+
+    async def add_hypothesis(
+        self, text: Annotated[str, Field(description="What to try.", min_length=1, max_length=2000)]
+    ) -> str:
+        """Queue a hypothesis that the person wants tested; the next experiments must answer it."""
+        with _told():
+            number = self._host.add_hypothesis(text)
+        return f"hypothesis {number} is queued; get_task shows it from the next experiment on"
+
+    # -- waiting --------------------------------------------------------------------------
+
+    async def _answer(self, ticket: Ticket, call: Call) -> str:
+        answer = await self._wait(ticket.done, call, f"{ticket.doing} is running")
+        if answer is None:
+            return (
+                f"STILL RUNNING: {ticket.doing}. Call history to wait for it; this same call "
+                "made again waits for it too, and starts nothing new."
+            )
+        ticket.told = True
+        match answer:
+            case SentBack():
+                return telling.sent_back(answer)
+            case Experiment():
+                return f"{telling.experiment(answer)}\n\n{telling.best(self._context())}"
+        return telling.found(answer)
+
+    async def _wait(self, future: Future[T], call: Call, what: str) -> T | None:
+        """Return its result, or `None` after `answer_within`; say in between that all is well."""
+        waiter, loop = asyncio.wrap_future(future), asyncio.get_running_loop()
+        begun = loop.time()
+        try:
+            while (left := begun + self._within - loop.time()) > 0:
+                done, _ = await asyncio.wait({waiter}, timeout=min(PROGRESS_SECONDS, left))
+                if done:
+                    return waiter.result()
+                await call.report_progress(loop.time() - begun, None, what)
+            return None
+        finally:
+            waiter.cancel()
+
+    def _context(self) -> Context:
+        context = self._host.exchange.context
+        if context is None:
+            raise ToolError(self._no_context(self._host.exchange))
+        return context
+
+    def _no_context(self, exchange: Exchange) -> str:
+        if exchange.ended is not None:
+            raise ToolError(f"the run is over: {exchange.ended}")
+        return "STILL RUNNING: the baseline, or the wait for a device. Call get_task again."
+
+
+def _standing(exchange: Exchange) -> Iterator[str]:
+    """Yield what keeps the client from proposing, if anything does."""
+    if (running := exchange.at_work) is not None:
+        yield f"STILL RUNNING: {running.doing}. Call history to wait for it."
+    if exchange.ended is not None:
+        yield f"The run is over: {exchange.ended}"
+
+
+def _paragraphs(*parts: str) -> str:
+    return "\n\n".join(parts)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Turn what we expected to go wrong into an answer that the client's model can read."""
+    try:
+        yield
+    except RunnerError as error:
+        raise ToolError(error.in_a_line) from error

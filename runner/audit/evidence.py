@@ -1,0 +1,308 @@
+"""Everything that an audit looks at, read once; the checks are pure functions over it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from runner.audit.objects import GITLINK, Listing, Objects, refs
+from runner.decision import Metric
+from runner.errors import BusyError, ConfigError, DataError, SandboxError
+from runner.history import record
+from runner.ledger.chain import GENESIS
+from runner.ledger.store import Ledger
+from runner.locks import tag_lock
+from runner.policy.lines import count_lines
+from runner.policy.load import digest, parse_policy
+from runner.policy.schema import Policy
+from runner.records import Experiment, ExperimentStatus, File, Run
+from runner.rooms import State
+from runner.workspace import HARNESS_REF, NOTES_REF, Commit, tree_digest
+
+ATTEMPTS = "refs/attempts/"
+Row = Mapping[str, Any]
+Leftovers = Callable[[str], Sequence[str]]
+"""Names a tag's containers and volumes; raises `SandboxError` where the engine is away."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """The run to audit, and where its records are."""
+
+    state: State
+    ledger: Ledger
+    run: Run
+    leftovers: Leftovers
+
+    @property
+    def repository(self) -> Path:
+        return self.state.repository(self.run.tag)
+
+    @property
+    def at(self) -> tuple[str, ...]:
+        """The options by which git finds it."""
+        return (f"--git-dir={self.repository}",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """What the ledger holds of a run."""
+
+    run: Run
+    rows: tuple[Row, ...]
+    """The experiments with every column, as they are."""
+    experiments: Mapping[int, Experiment]
+    """Those rows that can be read, by number, in order."""
+    unreadable: Mapping[int, str]
+    links: Mapping[int, str]
+    """Closed experiment → its link of the chain, computed again."""
+    policy: Policy | None
+    """The run's policy, unless its text was changed into something else."""
+
+    @cached_property
+    def kept(self) -> tuple[Experiment, ...]:
+        return tuple(
+            found for found in self.experiments.values() if found.status is ExperimentStatus.KEPT
+        )
+
+    def record_before(self, number: int, metric: Metric) -> float | None:
+        """Return the score that an experiment had to beat."""
+        return record([found for found in self.kept if found.number < number], metric)
+
+    def best_before(self, number: int) -> Experiment | None:
+        return next((found for found in reversed(self.kept) if found.number < number), None)
+
+    def head_before(self, number: int) -> str | None:
+        """Return where the branch stood before an experiment."""
+        best = self.best_before(number)
+        return best.commit if best else self.run.base_commit
+
+    def ran(self, experiment: Experiment) -> bool:
+        """Say whether the attempt got as far as a container."""
+        return bool(experiment.trials) or experiment.status is ExperimentStatus.KEPT
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stored:
+    """What the run's repository holds."""
+
+    branch_ref: str
+    refs: Mapping[str, str]
+    branch: tuple[Commit, ...]
+    """Oldest first, by way of first parents; empty if there is no branch."""
+    notes: tuple[Commit, ...]
+    commits: Mapping[str, Commit]
+    """Those above, and whatever the ledger speaks of that exists."""
+    listings: Mapping[str, Listing]
+    """The tree of each of these commits."""
+    template_digest: str | None
+    """Of the commit that the run was created with."""
+    harness_digest: str | None
+    lines: Mapping[str, int]
+    """Commit → how long its program is, where the policy lets a shorter one keep."""
+    oddities: tuple[str, ...]
+    """Files by which a repository can show other commits than it holds."""
+
+    def listing(self, commit: str) -> Listing | None:
+        found = self.commits.get(commit)
+        return self.listings[found.tree] if found else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Beside:
+    """What lies beside ledger and repository; `None` where it could not be looked at."""
+
+    data_digest: str | None
+    logged_chains: tuple[tuple[int, str], ...] | None
+    """Experiment and chain, as the event log has them."""
+    leftovers: tuple[str, ...] | None
+    unchecked: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """All of it."""
+
+    written: Written
+    stored: Stored
+    beside: Beside
+
+
+# -- the ledger -------------------------------------------------------------------------------
+
+
+def read_ledger(subject: Subject) -> Written:
+    """Read a run's rows, and compute its chain again from them."""
+    ledger, run = subject.ledger, subject.run
+    rows, unreadable = ledger.stored(run.tag), {}
+    experiments: dict[int, Experiment] = {}
+    for row in rows:
+        number = row["number"]
+        try:
+            found = ledger.experiment(run.tag, number)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            unreadable[number] = f"{type(error).__name__}: {error}"
+        else:
+            experiments |= {number: found} if found else {}
+    return Written(
+        run=run,
+        rows=rows,
+        experiments=experiments,
+        unreadable=unreadable,
+        links=_links(ledger, run.tag, rows),
+        policy=_policy(run),
+    )
+
+
+def _links(ledger: Ledger, tag: str, rows: Sequence[Row]) -> dict[int, str]:
+    """Compute each link over the *stored* one before it, so that one change is one finding."""
+    links, previous = {}, GENESIS
+    for row in rows:
+        if row["chain"] is not None:
+            links[row["number"]] = ledger.compute_link(tag, row["number"], previous)
+            previous = row["chain"]
+    return links
+
+
+def _policy(run: Run) -> Policy | None:
+    try:
+        return parse_policy(run.policy_text, f"policy of {run.tag}").policy
+    except ConfigError:
+        if digest(run.policy_text) == run.policy_digest:
+            raise  # it is what the run began with, and this version cannot read it
+        return None
+
+
+# -- the repository ---------------------------------------------------------------------------
+
+
+def read_repository(objects: Objects, subject: Subject, written: Written) -> Stored:
+    """Read the refs, and every commit that a ref or the ledger names."""
+    named, branch_ref = refs(subject.at), f"refs/heads/autoresearch/{subject.run.tag}"
+    branch = _ancestry(objects, named.get(branch_ref))
+    notes = _ancestry(objects, named.get(NOTES_REF))
+    commits = {commit.id: commit for commit in (*branch, *notes)}
+    for name in _spoken_of(written):
+        if (found := objects.commit(name)) is not None:
+            commits[name] = found
+    return Stored(
+        branch_ref=branch_ref,
+        refs=named,
+        branch=branch,
+        notes=notes,
+        commits=commits,
+        listings={commit.tree: objects.listing(commit.tree) for commit in commits.values()},
+        template_digest=_digest(objects, objects.commit(written.run.base_commit)),
+        harness_digest=_digest(objects, objects.commit(named.get(HARNESS_REF, "none"))),
+        lines=_lines(objects, written, commits),
+        oddities=_oddities(subject.repository),
+    )
+
+
+def _lines(objects: Objects, written: Written, commits: Mapping[str, Commit]) -> dict[str, int]:
+    policy = written.policy
+    if policy is None or policy.decision.simplicity is None:
+        return {}
+    ran = [found for found in written.experiments.values() if written.ran(found)]
+    attempts = {found.attempt_commit or "" for found in ran}
+    names = attempts | {written.head_before(found.number) or "" for found in ran}
+    found = {}
+    for name in names & commits.keys():
+        leaves = objects.listing(commits[name].tree)
+        present = [path for path in policy.files.mutable if path in leaves]
+        found[name] = count_lines({path: objects.content(leaves[path].id) for path in present})
+    return found
+
+
+def _ancestry(objects: Objects, tip: str | None) -> tuple[Commit, ...]:
+    return objects.ancestry(tip) if tip else ()
+
+
+def _spoken_of(written: Written) -> set[str]:
+    names = {written.run.base_commit}
+    for found in written.experiments.values():
+        names |= {found.parent_commit, found.attempt_commit or "", found.commit or ""}
+    return names
+
+
+def _digest(objects: Objects, commit: Commit | None) -> str | None:
+    if commit is None:
+        return None
+    files = {}
+    for path, leaf in objects.listing(commit.tree).items():
+        content = b"" if leaf.mode == GITLINK else objects.content(leaf.id)
+        files[path] = File(content=content, mode=leaf.mode)
+    return tree_digest(files)
+
+
+def _oddities(path: Path) -> tuple[str, ...]:
+    names = ("info/grafts", "shallow", "objects/info/alternates", "commondir")
+    return tuple(name for name in names if (path / name).exists())
+
+
+# -- beside -----------------------------------------------------------------------------------
+
+
+@contextmanager
+def holding(subject: Subject) -> Iterator[str | None]:
+    """Keep supervisors away meanwhile; yield why that is not possible, if it is not."""
+    tag = subject.run.tag
+    with ExitStack() as stack:
+        why = None
+        try:
+            stack.enter_context(tag_lock(subject.state.run(tag), tag))
+        except (BusyError, OSError) as error:
+            why = str(error)
+        yield why
+
+
+def look_beside(subject: Subject, busy: str | None) -> Beside:
+    """Look at data, event log and engine; what cannot be looked at is said, and no violation."""
+    state, run = subject.state, subject.run
+    data_digest, logged = _data_digest(state, run), _logged_chains(state.events(run.tag))
+    left, why = _left(subject.leftovers, run.tag) if busy is None else (None, busy)
+    missing = {
+        f"data of {run.task}: it is not prepared here": data_digest is None,
+        "event log: there is none": logged is None,
+        f"leftover containers and volumes: {why}": left is None,
+    }
+    return Beside(
+        data_digest=data_digest,
+        logged_chains=logged,
+        leftovers=left,
+        unchecked=tuple(reason for reason, is_missing in missing.items() if is_missing),
+    )
+
+
+def _data_digest(state: State, run: Run) -> str | None:
+    from runner.data import load  # it brings the engine's client along
+
+    try:
+        return load(state, run.task).digest
+    except DataError:
+        return None
+
+
+def _logged_chains(path: Path) -> tuple[tuple[int, str], ...] | None:
+    """Read the event log; a line that a killed supervisor left torn tells nothing."""
+    if not path.is_file():
+        return None
+    found = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        with suppress(ValueError, TypeError, KeyError):
+            event = json.loads(line)
+            if event["event"] == "experiment.decided":
+                found.append((int(event["experiment"]), str(event["chain"])))
+    return tuple(found)
+
+
+def _left(leftovers: Leftovers, tag: str) -> tuple[tuple[str, ...] | None, str]:
+    try:
+        return tuple(leftovers(tag)), ""
+    except SandboxError as error:
+        return None, str(error)

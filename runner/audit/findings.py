@@ -1,0 +1,82 @@
+"""What an audit says: findings, what was looked at, and what could not be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from runner.errors import RunnerError
+from runner.sandbox.evidence import escaped
+
+LEDGER = "ledger"
+"""Stands in the place of a file where the ledger's own rows disagree."""
+SHORT = 12
+
+
+class CannotCheckError(RunnerError):
+    """There is nothing to check, or it cannot be read; neither clean nor a violation."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One rule that the records break. `file` may also be a ref, the ledger or a container."""
+
+    rule: str
+    file: str
+    message: str
+    commit: str | None = None
+    experiment: int | None = None
+
+    @property
+    def line(self) -> str:
+        """Return `rule  file  commit  message`; nothing in it is as somebody else wrote it."""
+        return "  ".join((self.rule, escaped(self.file), self._where(), escaped(self.message)))
+
+    @property
+    def document(self) -> dict[str, Any]:
+        shown = {"file": escaped(self.file), "message": escaped(self.message)}
+        return asdict(self) | shown
+
+    def _where(self) -> str:
+        if self.commit is not None:
+            return self.commit[:SHORT]
+        return "-" if self.experiment is None else f"exp {self.experiment}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """The outcome: clean where there is no finding, whatever could not be checked."""
+
+    subject: str
+    findings: tuple[Finding, ...]
+    examined: Mapping[str, int]
+    """What was looked at → how many."""
+    unchecked: tuple[str, ...] = field(default=())
+
+    @property
+    def clean(self) -> bool:
+        return not self.findings
+
+    @property
+    def lines(self) -> list[str]:
+        """Return the findings one per line, then what was not checked, then the sum."""
+        verdict = f"violations: {len(self.findings)}" if self.findings else "clean"
+        looked_at = ", ".join(f"{what}: {count}" for what, count in self.examined.items())
+        return [
+            *(finding.line for finding in self.findings),
+            *(f"not checked: {escaped(reason)}" for reason in self.unchecked),
+            f"{self.subject}: {verdict} (examined {looked_at})",
+        ]
+
+    @property
+    def document(self) -> dict[str, Any]:
+        return {
+            "subject": self.subject,
+            "clean": self.clean,
+            "findings": [finding.document for finding in self.findings],
+            "examined": dict(self.examined),
+            "not_checked": list(self.unchecked),
+        }

@@ -1,0 +1,155 @@
+"""The audit of one run: read everything, put every check to it.
+
+What this does not protect against: see `runner.audit`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from runner.audit import commits, decisions, rows, surroundings
+from runner.audit.evidence import (
+    Evidence,
+    Leftovers,
+    Subject,
+    Written,
+    holding,
+    look_beside,
+    read_ledger,
+    read_repository,
+)
+from runner.audit.findings import CannotCheckError, Finding, Report
+from runner.audit.objects import damage, git, open_objects
+from runner.errors import ConfigError, LedgerError, WorkspaceError
+from runner.ledger.store import Ledger, open_ledger
+from runner.policy.schema import Policy
+from runner.records import Run
+from runner.rooms import State
+
+Check = Callable[[Evidence], Iterator[Finding]]
+PolicyCheck = Callable[[Evidence, Policy], Iterator[Finding]]
+CHECKS: tuple[Check, ...] = (
+    rows.readable,
+    rows.numbering,
+    rows.closing,
+    rows.times,
+    rows.chain,
+    rows.ran_under,
+    rows.frozen,
+    decisions.forfeits,
+    commits.history,
+    commits.kept_commits,
+    commits.kept_messages,
+    commits.attempt_refs,
+    commits.attempt_parents,
+    commits.known_refs,
+    commits.oddities,
+    surroundings.data,
+    surroundings.event_log,
+    surroundings.leftovers,
+)
+POLICY_CHECKS: tuple[PolicyCheck, ...] = (
+    rows.run_row,
+    commits.branch_files,
+    commits.attempt_files,
+    commits.notes,
+    decisions.decisions,
+)
+TRIES = 5
+"""How often to read again because the run went on meanwhile."""
+
+
+def audit_run(state: State, tag: str | None, leftovers: Leftovers) -> Report:
+    """Audit the run `tag`, or the newest one.
+
+    Args:
+        state: where runs live.
+        tag: which run; `None` for the newest.
+        leftovers: asks the engine.
+
+    Raises:
+        CannotCheckError: there is no such run, or its records cannot be read.
+    """
+    if not state.ledger.is_file():
+        raise CannotCheckError("there are no runs yet", hint="run: make sandbox-run TASK=eclip")
+    try:
+        with open_ledger(state.ledger) as ledger:
+            run = _find_run(ledger, tag)
+            return _audit(Subject(state=state, ledger=ledger, run=run, leftovers=leftovers))
+    except (LedgerError, WorkspaceError, ConfigError, OSError) as error:
+        hint = getattr(error, "hint", "")
+        raise CannotCheckError(f"cannot check: {error}", hint=hint) from error
+
+
+def _find_run(ledger: Ledger, tag: str | None) -> Run:
+    runs = ledger.runs()
+    found = [run for run in runs if tag in (None, run.tag)]
+    if not found:
+        known = ", ".join(run.tag for run in runs) or "none yet"
+        raise CannotCheckError(f"there is no run {tag or ''}".strip(), hint=f"runs: {known}")
+    return found[-1]
+
+
+def _audit(subject: Subject) -> Report:
+    git(subject.at, "rev-parse", "--git-dir")  # before anything is written beside it
+    damaged = tuple(_damaged(line) for line in damage(subject.at))
+    with holding(subject) as busy:
+        try:
+            evidence = _read(subject, busy)
+        except WorkspaceError as error:
+            if not damaged:
+                raise
+            return _unreadable(subject.run.tag, damaged, error)
+    return _report(evidence, damaged)
+
+
+def _unreadable(tag: str, damaged: tuple[Finding, ...], error: WorkspaceError) -> Report:
+    unchecked = (f"everything else: {error}",)
+    return Report(subject=tag, findings=damaged, examined={"checks": 1}, unchecked=unchecked)
+
+
+def _damaged(line: str) -> Finding:
+    return Finding(rule="git-objects", file="objects", message=line)
+
+
+def _read(subject: Subject, busy: str | None) -> Evidence:
+    """Read ledger and repository at one moment of the run, even while it is at work."""
+    with open_objects(subject.at) as objects:
+        for _ in range(TRIES):
+            written = read_ledger(subject)
+            stored = read_repository(objects, subject, written)
+            if busy is None or subject.ledger.stored(subject.run.tag) == written.rows:
+                beside = look_beside(subject, busy)
+                return Evidence(written=written, stored=stored, beside=beside)
+    raise WorkspaceError(f"{subject.run.tag} goes on faster than it can be read")
+
+
+def _report(evidence: Evidence, damaged: tuple[Finding, ...]) -> Report:
+    written, policy = evidence.written, evidence.written.policy
+    findings = [*damaged, *(found for check in CHECKS for found in check(evidence))]
+    count, unchecked = 1 + len(CHECKS), [*evidence.beside.unchecked, *_open_rows(written)]
+    if policy is None:
+        unchecked.append("files and decisions: the policy that was recorded cannot be read")
+    else:
+        findings += [found for check in POLICY_CHECKS for found in check(evidence, policy)]
+        count += len(POLICY_CHECKS)
+    return Report(
+        subject=written.run.tag,
+        findings=tuple(dict.fromkeys(findings)),
+        examined={
+            "checks": count,
+            "experiments": len(written.rows),
+            "trials": sum(len(found.trials) for found in written.experiments.values()),
+            "kept commits": len(evidence.stored.branch),
+            "notes commits": len(evidence.stored.notes),
+        },
+        unchecked=tuple(unchecked),
+    )
+
+
+def _open_rows(written: Written) -> list[str]:
+    return [
+        f"experiment {row['number']}: it is unfinished; run: runner run --resume {written.run.tag}"
+        for row in written.rows
+        if row["ended_at"] is None
+    ]

@@ -1,0 +1,1 @@
+"""Experiments that a person asks for, one at a time."""

@@ -1,0 +1,43 @@
+"""A unified patch applied to a workspace's files, in a repository that lasts as long."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from runner.errors import ConfigError, WorkspaceError
+from runner.ledger.store import now
+from runner.records import Change, Files
+from runner.workspace import Workspace
+
+
+def changes(files: Files, patch: bytes) -> tuple[Change, ...]:
+    """Return what the patch changes. Git applies it to an index alone; no file and no hook runs.
+
+    Raises:
+        ConfigError: it does not apply, or speaks of paths outside.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = Workspace.create(
+            Path(folder) / "scratch.git", "patch", template=files, harness={}, when=now()
+        )
+        try:
+            after = scratch.patched(scratch.head(), patch)
+        except WorkspaceError as error:
+            hint = "make it with `git diff` from the best so far: runner show N --diff"
+            raise ConfigError(f"the patch does not apply: {error}", hint=hint) from error
+    gone = [Change(path=path, content=None) for path in files if path not in after]
+    new = [
+        Change(path=path, content=file.content, mode=file.mode)
+        for path, file in after.items()
+        if files.get(path) != file
+    ]
+    return (*gone, *new)
+
+
+def subject(patch: bytes) -> str:
+    """Return what a patch made by `git format-patch` says of itself; empty otherwise."""
+    head = patch.partition(b"\n---\n")[0].decode("utf-8", errors="replace")
+    lines = head.splitlines() if head.startswith("From ") else []
+    found = next((line for line in lines if line.startswith("Subject: ")), "")
+    return found.removeprefix("Subject: ").removeprefix("[PATCH] ").strip()

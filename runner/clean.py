@@ -1,0 +1,82 @@
+"""Remove what is of no more use: what killed runs left and, on a person's word, prepared data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from runner import data, rooms
+from runner.errors import BusyError, ConfigError, DataError
+from runner.ledger.store import Ledger
+from runner.locks import tag_lock
+from runner.sandbox import engine
+
+Say = Callable[[str], None]
+
+
+def leftovers(client: Any, state: rooms.State, ledger: Ledger, *, dry_run: bool, say: Say) -> None:
+    """Remove containers and volumes of every run that nobody works on."""
+    for run in ledger.runs():
+        labels = {engine.HOME_LABEL: state.id, engine.RUN_LABEL: run.tag}
+        try:
+            with tag_lock(state.run(run.tag), run.tag):
+                for name in engine.leftovers(client, labels):
+                    say(f"{run.tag}: {name}")
+                if not dry_run:
+                    engine.sweep(client, labels)
+        except BusyError as busy:
+            say(f"{busy}: left alone")
+
+
+def runs_on(state: rooms.State, ledger: Ledger, task: str) -> tuple[str, ...]:
+    """Name the runs that go on with the task's data as they are now, and with no others."""
+    try:
+        digest = data.load(state, task).digest
+    except DataError:
+        return ()
+    return tuple(run.tag for run in ledger.runs() if (run.task, run.data_digest) == (task, digest))
+
+
+def chosen(client: Any, state: rooms.State, tasks: Sequence[str]) -> tuple[str, ...]:
+    """Return the tasks whose data a person named; raise `ConfigError` where there are none."""
+    stored = data.stored(client, state)
+    for task in tasks:
+        if task not in stored:
+            known = ", ".join(stored) or "none"
+            raise ConfigError(f"there are no prepared data of {task}", hint=f"there are: {known}")
+    return tuple(tasks)
+
+
+def require_unneeded(state: rooms.State, ledger: Ledger, tasks: Sequence[str]) -> None:
+    """Raise `ConfigError` naming the runs that could not be resumed without these data."""
+    for task in tasks:
+        if needing := runs_on(state, ledger, task):
+            raise ConfigError(
+                f"without the data of {task} these runs cannot be resumed: {', '.join(needing)}",
+                hint="--yes removes them all the same; what the runs found stays",
+            )
+
+
+def remove_data(
+    client: Any, state: rooms.State, ledger: Ledger, task: str, *, dry_run: bool, say: Say
+) -> None:
+    """Remove a task's public part and sealed volume, and say which runs that is the end of.
+
+    Raises:
+        BusyError: somebody works on such a run.
+    """
+    needing = runs_on(state, ledger, task)
+    with _at_rest(state, needing):
+        if not dry_run:
+            data.remove(client, state, task)
+    ended = f"; no longer resumable: {', '.join(needing)}" if needing else ""
+    say(f"{task}: {state.data(task)} and its sealed volume{ended}")
+
+
+@contextmanager
+def _at_rest(state: rooms.State, tags: Sequence[str]) -> Iterator[None]:
+    with ExitStack() as stack:
+        for tag in tags:
+            stack.enter_context(tag_lock(state.run(tag), tag))
+        yield

@@ -1,0 +1,67 @@
+"""The command line: a thin group that imports a verb only when it is used."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import click
+
+from runner import __version__
+from runner.errors import RunnerError
+
+VERBS = {
+    "analyze": "Look at training rows: run a run's analysis.py on them.",
+    "audit": "Prove from the records that nothing forbidden changed.",
+    "baseline": "Create a run and score the unmodified template.",
+    "clean": "Remove containers and volumes that killed runs left.",
+    "cost": "Say what a run's models cost, or will cost.",
+    "doctor": "Check what this machine has and needs.",
+    "export": "Write a run's results.tsv.",
+    "hypothesis": "Say what the agents of a run should try first.",
+    "list": "List runs, or the experiments of one.",
+    "mcp": "Let any MCP client be the researcher.",
+    "new-task": "Write the rooms of a task of one's own.",
+    "policy": "Check or show policies.",
+    "prepare": "Prepare a task's data, public and sealed.",
+    "propose": "Run a patch as one experiment.",
+    "run": "Run the loop on a task, or go on with a run.",
+    "setup": "Install the engine where allowed, and build the image.",
+    "show": "Show one experiment.",
+    "status": "Show where a run stands.",
+    "step": "Run one experiment, perhaps your own.",
+    "task": "Check a task's rooms, template and scorer.",
+}
+
+
+class Group(click.Group):
+    """Finds verbs by name, and is the one place where expected errors become text."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        module = importlib.import_module(f"runner.commands.{cmd_name.replace('-', '_')}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(VERBS.items()))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except RunnerError as error:
+            click.echo(f"error: {error}", err=True)
+            if error.hint:
+                click.echo(f" hint: {error.hint}", err=True)
+            ctx.exit(error.exit_code)
+
+
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def cli() -> None:
+    """Let an agent improve a training script overnight, and believe the result."""

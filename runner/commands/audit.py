@@ -1,0 +1,54 @@
+"""`runner audit [TAG]`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from runner.rooms import State
+
+
+@click.command("audit")
+@click.argument("tag", required=False)
+@click.option("--base", metavar="REV", help="Check this folder's repository against REV instead.")
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+def command(tag: str | None, base: str | None, as_json: bool) -> None:
+    """Prove from the records of the run TAG, or of the newest, that nothing forbidden changed.
+
+    With --base: that what the repository in the current folder changes since it left REV, committed
+    or not, is what the policies of REV let an agent change.
+
+    Each violation is one line: rule, file, commit, message. Exit 0: clean; 1: violations; 2: cannot
+    check.
+    """
+    from functools import partial
+    from pathlib import Path
+
+    from runner.audit.pull_request import audit_changes
+    from runner.audit.run import audit_run
+    from runner.rooms import state
+    from runner.views.reading import print_json
+
+    if tag and base:
+        raise click.UsageError("give TAG or --base REV, not both")
+    if base:
+        report = audit_changes(Path.cwd(), base)
+    else:
+        report = audit_run(state(), tag, partial(_leftovers, state()))
+    if as_json:
+        print_json(report.document)
+    else:
+        click.echo("\n".join(report.lines))
+    raise SystemExit(not report.clean)
+
+
+def _leftovers(state: State, tag: str) -> Sequence[str]:
+    from contextlib import closing
+
+    from runner.sandbox import engine
+
+    with closing(engine.connect()) as client:
+        return engine.leftovers(client, {engine.HOME_LABEL: state.id, engine.RUN_LABEL: tag})

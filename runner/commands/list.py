@@ -1,0 +1,51 @@
+"""`runner list [TAG]`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+
+@click.command("list")
+@click.argument("tag", required=False)
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+def command(tag: str | None, as_json: bool) -> None:
+    """List all runs, or the experiments of the run TAG."""
+    from runner.history import metric_of
+    from runner.money.usage import by_experiment
+    from runner.views import documents, reading
+
+    with reading.ledger_for_reading() as ledger:
+        runs = [reading.find_run(ledger, tag)] if tag else ledger.runs()
+        rows = [(run, metric_of(run), ledger.experiments(run.tag)) for run in runs]
+        calls = {run.tag: ledger.calls(run.tag) for run in runs}
+    if as_json and tag:
+        [(run, _, history)] = rows
+        took = by_experiment(calls[run.tag])
+        reading.print_json(
+            [
+                documents.experiment_document(found, run.metric, took.get(found.number))
+                for found in history
+            ]
+        )
+    elif as_json:
+        reading.print_json(
+            [documents.run_document(run, history, calls[run.tag]) for run, _, history in rows]
+        )
+    else:
+        _print_table(tag, rows, calls)
+
+
+def _print_table(tag: str | None, rows: list[Any], calls: Mapping[str, Any]) -> None:
+    from runner.money.usage import by_experiment, spent
+    from runner.views import reading, tables
+
+    if tag:
+        [(run, metric, history)] = rows
+        took = by_experiment(calls[run.tag])
+        reading.print_rich(tables.experiments_table(metric, history, took))
+    else:
+        usd = {found: spent(made).usd for found, made in calls.items() if made}
+        reading.print_rich(tables.runs_table(rows, usd))

@@ -1,0 +1,92 @@
+"""`runner mcp --task TASK`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+POLICY = click.Path(exists=True, dir_okay=False, path_type=Path)
+CLIENTS = ("claude", "cursor", "codex")
+
+
+@click.command("mcp")
+@click.option("--task", help="What to work on, in a new run or one that --tag names.")
+@click.option("--tag", help="The run's name; one that is there is gone on with.")
+@click.option("--resume", metavar="TAG", help="Go on with this run, which must be there.")
+@click.option(
+    "--experiments", type=click.IntRange(min=0), help="How many the run is to have in all."
+)
+@click.option("--policy", type=POLICY, help="Another policy file of the same task.")
+@click.option(
+    "--answer-within",
+    type=click.FloatRange(min=1),
+    default=50,
+    show_default=True,
+    help="Seconds after which a call says what is still running, before its client gives up.",
+)
+@click.option(
+    "--print-config", type=click.Choice(CLIENTS), help="Print what this client needs, and end."
+)
+def command(
+    task: str | None,
+    tag: str | None,
+    resume: str | None,
+    experiments: int | None,
+    policy: Path | None,
+    answer_within: float,
+    print_config: str | None,
+) -> None:
+    """Let any MCP client be the researcher: serve a run over standard input and output.
+
+    A client starts this; --print-config says how. The run begins with the client's first get_task,
+    and ends when the client does: what was running then runs again when the run is gone on with.
+    """
+    from runner.start import Request
+
+    if bool(task) == bool(resume) or (resume and tag):
+        raise click.UsageError("give --task TASK and perhaps --tag, or --resume TAG")
+    if print_config:
+        click.echo(_configuration(print_config, _arguments(task, tag, resume, experiments, policy)))
+        return
+    from runner.serve import serve
+
+    request = Request(
+        task=task or "",
+        tag=resume or tag,
+        policy=policy,
+        resume=bool(resume),
+        somebody_else=True,
+    )
+    raise SystemExit(serve(request, experiments=experiments, answer_within=answer_within))
+
+
+def _arguments(
+    task: str | None,
+    tag: str | None,
+    resume: str | None,
+    experiments: int | None,
+    policy: Path | None,
+) -> list[str]:
+    given = {
+        "--task": task,
+        "--tag": tag,
+        "--resume": resume,
+        "--experiments": experiments,
+        "--policy": policy.resolve() if policy else None,
+    }
+    return [str(part) for pair in given.items() if pair[1] is not None for part in pair]
+
+
+def _configuration(client: str, arguments: list[str]) -> str:
+    from runner.agents.mcp import clients
+
+    home = os.environ.get("RUNNER_HOME")
+    launch = clients.Launch(
+        command=sys.executable,
+        arguments=["-m", "runner", "mcp", *arguments],
+        environment={"RUNNER_HOME": str(Path(home).resolve())} if home else {},
+    )
+    return clients.CLIENTS[client](launch)

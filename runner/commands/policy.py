@@ -1,0 +1,77 @@
+"""`runner policy check FILE...`, `show TASK` and `schema`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from runner.errors import ConfigError
+
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Write JSON instead of words.")
+
+
+@click.group("policy")
+def command() -> None:
+    """Check policies, or say what one allows."""
+
+
+@command.command("check")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@AS_JSON
+def check(files: tuple[Path, ...], as_json: bool) -> None:
+    """Say for each of FILES whether it is valid, or every problem with its line and key."""
+    results = [_checked(path) for path in files]
+    if as_json:
+        click.echo(json.dumps([result for result, _ in results], indent=2))
+    errors = [error for _, error in results if error is not None]
+    for result, error in results:
+        if error is None and not as_json:
+            click.echo(f"{result['file']}: ok, task {result['task']}, sha256 {result['digest']}")
+    if errors:
+        raise ConfigError("\n".join(map(str, errors)), hint=errors[0].hint)
+
+
+def _checked(path: Path) -> tuple[dict[str, Any], ConfigError | None]:
+    from runner.policy import PolicyError, load_policy
+
+    try:
+        loaded = load_policy(path)
+    except PolicyError as error:
+        problems = [vars(problem) for problem in error.problems]
+        return {"file": str(path), "valid": False, "problems": problems}, error
+    except ConfigError as error:
+        problem = {"line": None, "key": "", "message": str(error)}
+        return {"file": str(path), "valid": False, "problems": [problem]}, error
+    task = loaded.policy.task
+    return {"file": str(path), "valid": True, "task": task, "digest": loaded.digest}, None
+
+
+@command.command("show")
+@click.argument("task")
+@AS_JSON
+def show(task: str, as_json: bool) -> None:
+    """Say in words what the policy of TASK allows."""
+    from runner.policy import load_policy
+    from runner.rooms import policy_path, tasks
+
+    if task not in tasks():
+        known = ", ".join(tasks()) or "none"
+        raise ConfigError(f"there is no policy for the task {task!r}", hint=f"tasks: {known}")
+    loaded = load_policy(policy_path(task))
+    if as_json:
+        document = {"digest": loaded.digest, "policy": loaded.policy.model_dump(mode="json")}
+        click.echo(json.dumps(document, indent=2))
+        return
+    click.echo(loaded.policy.summary())
+    click.echo(f"Digest: sha256 {loaded.digest}.")
+
+
+@command.command("schema")
+def schema() -> None:
+    """Print the JSON Schema that editors use, with the meaning of each key."""
+    from runner.policy.allowed import schema_text
+
+    click.echo(schema_text(), nl=False)

@@ -1,0 +1,43 @@
+"""`runner prepare TASK`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command("prepare")
+@click.argument("task")
+@click.option(
+    "--from",
+    "chosen",
+    type=click.Path(exists=True, path_type=Path),
+    help="Take the raw files from here instead of downloading them: a folder, or the one file.",
+)
+@click.option("--seed", type=int, help="Generate from this seed (for tests; drawn otherwise).")
+@click.option("--force", is_flag=True, help="Rebuild from a fresh seed.")
+def command(task: str, chosen: Path | None, seed: int | None, force: bool) -> None:
+    """Prepare a task's data: a public part on disk, a sealed part in a volume.
+
+    A task made from official files downloads them once. RUNNER_RAW_DATA names a folder that is
+    used instead, as --from does.
+    """
+    from runner import data, raw, rooms
+    from runner.policy.load import load_policy
+    from runner.sandbox import engine, images
+
+    policy = load_policy(rooms.policy_path(rooms.require_task(task))).policy
+    state = rooms.state()
+    source = raw.raw_data(task, state.downloads(task), chosen=chosen)
+    client = engine.connect()
+    preparation = data.Preparation(
+        client=client,
+        state=state,
+        task=task,
+        image_id=images.require_image(client, policy.image),
+        say=click.echo,
+        raw=source,
+    )
+    prepared = preparation.prepare(seed=seed, force=force)
+    click.echo(f"{task}: data ready, public part in {prepared.public}")

@@ -1,0 +1,74 @@
+"""`runner run TASK` and `runner run --resume TAG`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+POLICY = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.command("run")
+@click.argument("task", required=False)
+@click.option(
+    "--agent",
+    default="tune",
+    show_default=True,
+    help="tune, claude[:MODEL], claude-code[:MODEL], command:PROGRAM, random, best-of-n[:AGENT] or "
+    "stub:SCRIPT.yaml. For an MCP client see runner mcp, for yourself runner step --edit.",
+)
+@click.option("--model", help="The model that an agent such as claude asks.")
+@click.option(
+    "--experiments",
+    "--max-experiments",
+    "experiments",
+    type=click.IntRange(min=0),
+    help="How many the run is to have in all.",
+)
+@click.option(
+    "--train-seconds", type=float, help="Training time of a new run, instead of the policy's."
+)
+@click.option("--tag", help="The run's name; today's date otherwise.")
+@click.option("--policy", type=POLICY, help="Another policy file of the same task.")
+@click.option("--resume", metavar="TAG", help="Go on with this run.")
+@click.option(
+    "--agents",
+    type=click.IntRange(min=1, max=16),
+    default=1,
+    show_default=True,
+    help="How many propose side by side; their trials run one after another.",
+)
+def command(
+    task: str | None,
+    agent: str,
+    model: str | None,
+    experiments: int | None,
+    train_seconds: float | None,
+    tag: str | None,
+    policy: Path | None,
+    resume: str | None,
+    agents: int,
+) -> None:
+    """Run the loop on TASK, one line per experiment as it ends.
+
+    Ctrl-C once finishes the experiment in progress, twice kills its containers.
+    """
+    from runner.start import Request
+    from runner.supervise import supervise
+
+    if bool(task) == bool(resume):
+        raise click.UsageError("give a TASK, or --resume TAG")
+    if resume and (model or train_seconds is not None):
+        raise click.UsageError("a run keeps its model and its training time: not with --resume")
+    request = Request(
+        task=task or "",
+        tag=resume or tag,
+        agent=agent,
+        model=model,
+        policy=policy,
+        train_seconds=train_seconds,
+        resume=bool(resume),
+        agents=agents,
+    )
+    raise SystemExit(supervise(request, experiments=experiments))

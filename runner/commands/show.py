@@ -1,0 +1,40 @@
+"""`runner show N [TAG]`."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command("show")
+@click.argument("number", type=click.IntRange(min=0))
+@click.argument("tag", required=False)
+@click.option("--diff", is_flag=True, help="Only what it changed.")
+@click.option("--log", "log", is_flag=True, help="Only what its containers printed.")
+@click.option("--trials", is_flag=True, help="Only its trials.")
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+def command(
+    number: int, tag: str | None, diff: bool, log: bool, trials: bool, as_json: bool
+) -> None:
+    """Show experiment NUMBER of the run TAG, or of the newest run."""
+    from runner.money.usage import by_experiment
+    from runner.views import documents, page, reading
+
+    with reading.ledger_for_reading() as ledger:
+        run = reading.find_run(ledger, tag)
+        experiment = reading.find_experiment(ledger, run, number)
+        took = by_experiment(ledger.calls(run.tag)).get(number)
+        hypotheses = ledger.hypotheses(run.tag)
+    everything = not (diff or log or trials)
+    if as_json:
+        document = documents.experiment_document(experiment, run.metric, took)
+        extra = {"diff": page.diff(experiment), "log": page.logs(experiment)}
+        reading.print_json(document | extra)
+        return
+    if everything:
+        click.echo(page.heading(run, experiment, took, hypotheses))
+    if trials or everything:
+        reading.print_rich(page.trials(experiment))
+    if diff or everything:
+        click.echo(page.diff(experiment))
+    if log:
+        click.echo(page.log_text(experiment))

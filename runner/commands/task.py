@@ -1,0 +1,72 @@
+"""`runner task check NAME`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from runner.task_check.playing import Played
+
+
+@click.group("task")
+def command() -> None:
+    """Look after a task."""
+
+
+@command.command("check")
+@click.argument("name")
+@click.option("--no-cheats", is_flag=True, help="Only read the rooms and run the template once.")
+def check(name: str, no_cheats: bool) -> None:
+    """Say what is missing, run the template once, and try the usual cheats on its scorer.
+
+    Exits with 1 if anything is missing, the template has no score, or a cheat beats it.
+    """
+    from runner.task_check import reading
+
+    if found := reading.missing(name):
+        for line in found:
+            click.echo(f"missing  {line}")
+        raise SystemExit(1)
+    click.echo("rooms    complete, and the policy is valid")
+    raise SystemExit(0 if _played(name, with_cheats=not no_cheats) else 1)
+
+
+def _played(name: str, *, with_cheats: bool) -> bool:
+    from contextlib import closing
+
+    from runner import data, raw, rooms
+    from runner.policy.load import load_policy
+    from runner.sandbox import engine, images
+    from runner.task_check import playing
+    from runner.trial import DockerSandbox
+
+    policy, state = load_policy(rooms.policy_path(name)).policy, rooms.state()
+    with closing(engine.connect()) as client:
+        image_id = images.require_image(client, policy.image)
+        prepared = data.Preparation(
+            client=client,
+            state=state,
+            task=name,
+            image_id=image_id,
+            say=click.echo,
+            raw=raw.raw_data(name, state.downloads(name), chosen=None),
+        ).prepare()
+        gpus = tuple(str(number) for number in range(policy.resources.gpus))
+        sandbox = DockerSandbox(
+            client=client, home_id=state.id, stage_root=state.stage, gpu_ids=gpus
+        )
+        spec = playing.specification(name, policy, prepared, image_id)
+        played, honest = playing.play_template(sandbox, spec, policy)
+        fine = _show(played)
+        if honest is None or not with_cheats:
+            return fine
+        for cheat in playing.cheats(policy.shape):
+            fine &= _show(playing.play_cheat(sandbox, spec, policy, cheat, honest))
+    return fine
+
+
+def _show(played: Played) -> bool:
+    click.echo(f"{'ok' if played.fine else 'FAILED':8} {played.name:14} {played.outcome}")
+    return played.fine

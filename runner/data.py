@@ -1,0 +1,258 @@
+"""A task's data: prepared in a no-network container, public files on disk, the rest in a volume.
+
+What this does not protect against: a person's own tools that read the engine's volumes as root.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tarfile
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from runner import rooms
+from runner.errors import DataError, SandboxError
+from runner.raw import RawData
+from runner.records import Resources
+from runner.sandbox import staging
+from runner.sandbox.container import ContainerResult, Deadline, Ended, Running, started
+from runner.sandbox.engine import HOME_LABEL, labelled, our_fault, remove_container, sweep
+from runner.sandbox.options import MIB, SCORER_USER, ContainerSpec, Mount
+
+PREPARE_SECONDS = 3600.0
+VERIFY_SECONDS = 600.0
+DATA_LABEL = "runner.data"
+MANIFEST = "manifest.json"
+VERBS = ("prepare", "verify")
+RESOURCES = Resources(
+    cpus=2,
+    memory_bytes=4096 * MIB,
+    pids=256,
+    shm_bytes=64 * MIB,
+    artifacts_bytes=64 * MIB,
+    outputs_bytes=8192 * MIB,
+    output_log_bytes=4 * MIB,
+    gpus=0,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """Data that is ready: `digest` covers the public and, through it, the sealed part."""
+
+    task: str
+    digest: str
+    public: Path
+    sealed_volume: str
+
+
+def load(state: rooms.State, task: str) -> Prepared:
+    """Return what an earlier `prepare` left; raise `DataError` if that is nothing."""
+    manifest = state.data(task) / MANIFEST
+    if not manifest.is_file():
+        raise DataError(f"the data of {task} is not prepared", hint=f"run: runner prepare {task}")
+    digest = hashlib.sha256(manifest.read_bytes()).hexdigest()
+    return Prepared(
+        task=task,
+        digest=digest,
+        public=state.data(task),
+        sealed_volume=sealed_volume(state, task),
+    )
+
+
+def sealed_volume(state: rooms.State, task: str) -> str:
+    return f"runner-{state.id}-sealed-{task}"
+
+
+def stored(client: Any, state: rooms.State) -> tuple[str, ...]:
+    """Name the tasks of which there is a public part or a volume, half removed ones included."""
+    with our_fault("listing the prepared data"):
+        volumes = client.api.volumes(filters=labelled({HOME_LABEL: state.id}))["Volumes"] or []
+    labels = [volume["Labels"] or {} for volume in volumes]
+    sealed = {str(found[DATA_LABEL]) for found in labels if DATA_LABEL in found}
+    public = {path.name for path in state.all_data.glob("*") if path.is_dir()}
+    return tuple(sorted(public | sealed))
+
+
+def remove(client: Any, state: rooms.State, task: str) -> None:
+    """Remove a task's public part, then its sealed volume; cut off between, it can be repeated.
+
+    Raises:
+        SandboxError: the engine refuses; a container may still have the volume.
+    """
+    public = state.data(task)
+    with _alone(client, state, task), our_fault(f"removing {public}"):
+        (public / MANIFEST).unlink(missing_ok=True)  # without it nothing counts as prepared
+        if public.exists():
+            shutil.rmtree(public)
+        sweep(client, _labels(state, task))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preparation:
+    """What `prepare` needs: an engine, an image that holds the task's tools, and a place."""
+
+    client: Any
+    state: rooms.State
+    task: str
+    image_id: str
+    say: Callable[[str], None]
+    raw: RawData | None = None
+    """Absent for a task whose data are generated."""
+
+    def prepare(self, *, seed: int | None = None, force: bool = False) -> Prepared:
+        """Prepare the data unless it is there and whole; name what is damaged, and rebuild."""
+        arguments = [] if seed is None else ["--seed", str(seed)]
+        with ExitStack() as stack:
+            stack.enter_context(_alone(self.client, self.state, self.task))
+            # A person's own files may be others than the last time; a download is what it was.
+            chosen = self.raw if self.raw and self.raw.chosen else None
+            raw = stack.enter_context(chosen.laid_out()) if chosen else None
+            damaged = [] if force else self._damaged(raw)
+            for line in damaged:
+                self.say(f"{self.task}: {line}: preparing again")
+            if force or damaged or not self._has_manifest():
+                if self.raw and raw is None:
+                    raw = stack.enter_context(self.raw.laid_out())
+                self._build([*arguments, *(["--fresh"] if force else [])], raw)
+        return load(self.state, self.task)
+
+    # -- what is there --------------------------------------------------------------------
+
+    def _has_manifest(self) -> bool:
+        return (self.state.data(self.task) / MANIFEST).is_file()
+
+    def _damaged(self, raw: Path | None) -> list[str]:
+        """Name what no longer matches the sealed manifest; nothing if none was made yet."""
+        if not self._has_manifest():
+            return []
+        public = Mount(source=str(self.state.data(self.task)), target="/public")
+        with self._container("verify", [], public, raw) as running:
+            said = json.loads(finished(running, VERIFY_SECONDS).stdout)
+        return [str(line) for line in said["damaged"]]
+
+    # -- building -------------------------------------------------------------------------
+
+    def _build(self, arguments: list[str], raw: Path | None) -> None:
+        self.say(f"{self.task}: preparing the data in a container without network")
+        with (
+            self._public_volume() as public,
+            self._container("prepare", [self.task, *arguments], public, raw) as running,
+        ):
+            finished(running, PREPARE_SECONDS)
+            with our_fault("reading the prepared public part"):
+                unpack(running.archive("/public"), self.state.data(self.task))
+
+    @contextmanager
+    def _container(
+        self, verb: str, arguments: list[str], public: Mount, raw: Path | None
+    ) -> Iterator[Running]:
+        name = _name(self.state, verb, self.task)
+        with staging.folder(self.state.stage / name) as folder:
+            code = staging.write_tree(folder / "harness", rooms.without(rooms.harness(), "kit"))
+            spec = ContainerSpec(
+                name=name,
+                image_id=self.image_id,
+                user=SCORER_USER,
+                command=["python", "-I", "/harness", verb, *arguments, *_raw_arguments(raw)],
+                mounts=[
+                    Mount(source=str(code), target="/harness"),
+                    self._sealed_mount(writable=public.writable),
+                    public,
+                    *([Mount(source=str(raw), target="/raw")] if raw else []),
+                ],
+                resources=RESOURCES,
+                labels=_labels(self.state, self.task),
+            )
+            with started(self.client, spec) as running:
+                yield running
+
+    def _sealed_mount(self, *, writable: bool) -> Mount:
+        name = sealed_volume(self.state, self.task)
+        self._create_volume(name)
+        return Mount(source=name, target="/sealed", writable=writable, volume=True, copy_up=True)
+
+    @contextmanager
+    def _public_volume(self) -> Iterator[Mount]:
+        name = f"runner-{self.state.id}-public-{self.task}"
+        self._create_volume(name)
+        try:
+            yield Mount(source=name, target="/public", writable=True, volume=True, copy_up=True)
+        finally:
+            with our_fault(f"removing the volume {name}"):
+                self.client.api.remove_volume(name, force=True)
+
+    def _create_volume(self, name: str) -> None:
+        with our_fault(f"creating the volume {name}"):
+            self.client.api.create_volume(name, "local", {}, _labels(self.state, self.task))
+
+
+@contextmanager
+def _alone(client: Any, state: rooms.State, task: str) -> Iterator[None]:
+    """Wait for whoever prepares the same data, and remove what a killed one left."""
+    state.all_data.mkdir(parents=True, exist_ok=True)
+    with FileLock(state.all_data / f"{task}.lock"):
+        for verb in VERBS:
+            remove_container(client, _name(state, verb, task))
+            shutil.rmtree(state.stage / _name(state, verb, task), ignore_errors=True)
+        yield
+
+
+def _name(state: rooms.State, verb: str, task: str) -> str:
+    return f"runner-{state.id}-{verb}-{task}"
+
+
+def _labels(state: rooms.State, task: str) -> dict[str, str]:
+    return {HOME_LABEL: state.id, DATA_LABEL: task}
+
+
+def _raw_arguments(raw: Path | None) -> list[str]:
+    return ["--raw", "/raw"] if raw else []
+
+
+def finished(running: Running, seconds: float) -> ContainerResult:
+    """Wait for our own code to end well; raise `SandboxError` with its last words otherwise."""
+    result = running.finish(Deadline.after(seconds), threading.Event())
+    if result.ended is not Ended.EXITED or result.exit_code != 0:
+        said = result.output[-2000:].decode("utf-8", errors="backslashreplace").strip()
+        raise SandboxError(f"preparing failed ({result.ended}, exit {result.exit_code}): {said}")
+    return result
+
+
+def unpack(stream: Iterator[bytes], target: Path) -> None:
+    """Put the files of a streamed archive at `target` in one step, replacing what was there."""
+    fresh = target.with_name(f"{target.name}.new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    with tempfile.TemporaryFile() as file:
+        file.writelines(stream)
+        file.seek(0)
+        with tarfile.open(fileobj=file) as archive:
+            for member in archive:
+                _extract(archive, member, fresh)
+    shutil.rmtree(target, ignore_errors=True)
+    (fresh / "public").rename(target)
+    fresh.rmdir()
+    # Another user's container reads these.
+    for path in [target, *target.rglob("*")]:
+        path.chmod(0o755 if path.is_dir() else 0o644)
+
+
+def _extract(archive: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None:
+    """Write one plain file; tarfile's own filters are younger than the oldest Python we run on."""
+    path = (folder / member.name).resolve()
+    if not path.is_relative_to(folder.resolve()) or not (member.isfile() or member.isdir()):
+        raise SandboxError(f"the prepared data holds {member.name!r}, which is not a plain file")
+    if member.isdir():
+        path.mkdir(parents=True, exist_ok=True)
+    elif (source := archive.extractfile(member)) is not None:
+        path.write_bytes(source.read())

@@ -1,0 +1,159 @@
+"""Between the ledger's rows and the pipeline's frozen values; pure."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from runner.records import (
+    Change,
+    Crash,
+    Curve,
+    Experiment,
+    ExperimentStatus,
+    Hypothesis,
+    HypothesisStatus,
+    ModelCall,
+    Origin,
+    Purpose,
+    Score,
+    TrialRecord,
+    TrialResult,
+    TrialStatus,
+    Usage,
+    Violation,
+)
+
+CAME_LATER = ("origin", "peak_gpu_memory_bytes")
+"""Columns that the first version did not have."""
+
+
+def dump(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), sort_keys=True)
+
+
+def load(text: str) -> Any:
+    return json.loads(text)
+
+
+def experiment_row(experiment: Experiment) -> dict[str, Any]:
+    """Return the columns that are known before the first trial."""
+    return {
+        "run": experiment.run,
+        "number": experiment.number,
+        "parent_commit": experiment.parent_commit,
+        "hypothesis": experiment.hypothesis,
+        "category": experiment.category,
+        "changes": dump([change_document(change) for change in experiment.changes]),
+        "seeds": dump(experiment.seeds),
+        "fingerprint": experiment.fingerprint,
+        "started_at": experiment.started_at,
+        "origin": dump(asdict(experiment.origin)) if experiment.origin else None,
+    }
+
+
+def read_experiment(row: Mapping[str, Any], trials: tuple[TrialRecord, ...]) -> Experiment:
+    same = (
+        "run", "number", "parent_commit", "hypothesis", "category", "fingerprint", "rule", "reason",
+        "score", "gain", "attempt_commit", "commit", "started_at", "ended_at", "wall_seconds",
+        "chain",
+    )  # fmt: skip
+    return Experiment(
+        **{name: row[name] for name in same},
+        changes=tuple(read_change(document) for document in load(row["changes"])),
+        seeds=tuple(load(row["seeds"])),
+        origin=_read_origin(load(row["origin"])) if row["origin"] else None,
+        status=ExperimentStatus(row["status"]) if row["status"] else None,
+        trials=trials,
+    )
+
+
+def _read_origin(document: dict[str, Any]) -> Origin:
+    forfeit = document.pop("forfeit")
+    return Origin(**document, forfeit=Violation(**forfeit) if forfeit else None)
+
+
+def linked_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a link covers: a column that came later counts only where it holds something."""
+    return {
+        name: value
+        for name, value in row.items()
+        if name != "chain" and not (name in CAME_LATER and value is None)
+    }
+
+
+def call_row(run: str, call: ModelCall) -> dict[str, Any]:
+    row = asdict(call)
+    tokens: dict[str, Any] = row.pop("usage")
+    return {"run": run, **tokens, **row}
+
+
+def read_call(row: Mapping[str, Any]) -> ModelCall:
+    usage = Usage(**{name: row[name] for name in Usage.__dataclass_fields__})
+    same = ("experiment", "agent", "model", "usd", "seconds", "outcome", "at")
+    return ModelCall(**{name: row[name] for name in same}, usage=usage)
+
+
+def read_hypothesis(row: Mapping[str, Any]) -> Hypothesis:
+    return Hypothesis(**{**row, "status": HypothesisStatus(row["status"])})
+
+
+def change_document(change: Change) -> dict[str, Any]:
+    content = change.content
+    encoded = None if content is None else base64.b64encode(content).decode()
+    return {"path": change.path, "mode": change.mode, "content": encoded}
+
+
+def read_change(document: Mapping[str, Any]) -> Change:
+    content = document["content"]
+    decoded = None if content is None else base64.b64decode(content)
+    return Change(path=document["path"], mode=document["mode"], content=decoded)
+
+
+def trial_row(result: TrialResult) -> dict[str, Any]:
+    """Return a trial's own columns; its logs are files, and its scores rows of their own."""
+    return {
+        "status": result.status.value,
+        "reason": result.reason,
+        "stage": result.stage,
+        "failed_limit": result.limit,
+        "crash": dump(asdict(result.crash)) if result.crash else None,
+        "curves": dump([asdict(curve) for curve in result.curves]),
+        "self_modified": dump(result.self_modified),
+        "wall_seconds": result.wall_seconds,
+        "overhead_seconds": result.overhead_seconds,
+        "peak_memory_bytes": result.peak_memory_bytes,
+        "peak_gpu_memory_bytes": result.peak_gpu_memory_bytes,
+        "cpu_seconds": result.cpu_seconds,
+    }
+
+
+def read_trial(row: Mapping[str, Any], metrics: Mapping[str, float]) -> TrialRecord:
+    same = (
+        "reason",
+        "stage",
+        "wall_seconds",
+        "overhead_seconds",
+        "peak_memory_bytes",
+        "peak_gpu_memory_bytes",
+        "cpu_seconds",
+    )
+    result = TrialResult(
+        **{name: row[name] for name in same},
+        status=TrialStatus(row["status"]),
+        limit=row["failed_limit"],
+        score=Score(metrics=metrics) if metrics else None,
+        crash=Crash(**load(row["crash"])) if row["crash"] else None,
+        curves=tuple(_read_curve(document) for document in load(row["curves"])),
+        self_modified=tuple(load(row["self_modified"])),
+    )
+    purpose = Purpose(row["purpose"])
+    return TrialRecord(purpose=purpose, split=row["split"], seed=row["seed"], result=result)
+
+
+def _read_curve(document: Mapping[str, Any]) -> Curve:
+    points = tuple((step, value) for step, value in document["points"])
+    return Curve(name=document["name"], points=points)

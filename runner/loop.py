@@ -1,0 +1,227 @@
+"""One experiment, top to bottom, and the loop around it.
+
+Every step is recorded before the next begins and does nothing when it is done twice, so an
+experiment that was cut off anywhere is finished by conducting it again.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from functools import partial
+
+from runner.attempt import keep_attempt, refuse
+from runner.decision import Decision, Direction
+from runner.errors import RunStoppedError, SpentError
+from runner.proposals.context import history_as_told, make_context
+from runner.proposals.desk import SessionDesk
+from runner.proposals.opening import open_baseline, open_proposal
+from runner.proposals.proposers import Place, Places, side_by_side
+from runner.proposals.rebasing import Based, on_the_best
+from runner.records import Experiment, ExperimentStatus, HypothesisStatus, Violation
+from runner.sandbox.evidence import escaped
+from runner.seams import Agent, Context, Phase
+from runner.session import Session
+from runner.steering.between import between
+from runner.steering.course import Course, course_of, reason_to_end
+from runner.steering.phases import phase_at
+from runner.trials import audit_if_kept, try_out
+
+
+def run_loop(session: Session, *agents: Agent, experiments: int | None) -> str:
+    """Conduct experiments until a limit, the agents' end, or a wish to stop; return why it ended.
+
+    Args:
+        session: the run.
+        agents: who proposes; several do so side by side.
+        experiments: how many after the baseline the run is to have in all; `None` for no limit.
+
+    Raises:
+        RunStoppedError: the baseline failed.
+        RunnerError: a failure of ours; the experiment in progress is conducted again on resume.
+    """
+    course = course_of(session, experiments)
+    _finish_what_is_open(session)
+    if not session.history:
+        conduct(session, open_baseline(session))
+    _require_baseline(session)
+    course = replace(course, known=len(session.history))
+    if (reason := reason_to_end(session, course)) is not None:
+        return reason
+    between(session, course)
+    places = Places(session, course.experiments)
+    works = [partial(_work, session, agent, course, places) for agent in agents]
+    ends = side_by_side(works, places.end)
+    return places.reason or next((end for end in ends if end), "the run ended")
+
+
+def _work(session: Session, agent: Agent, course: Course, places: Places) -> str | None:
+    """Propose and conduct until the run ends; return why, if it is this agent's reason alone."""
+    while not places.ended:
+        with places.taken() as place:
+            if place is None:
+                return None
+            if (reason := _next(session, agent, course, places, place)) is not None:
+                return reason
+    return None
+
+
+def _next(
+    session: Session, agent: Agent, course: Course, places: Places, place: Place
+) -> str | None:
+    """Conduct one proposal; return why there is none, if the agent has reached an end."""
+    returned: tuple[Violation, ...] = ()
+    while not places.ended:
+        context = _context(session, course, place, returned)
+        desk = SessionDesk(session, context, ended=lambda: places.ended)
+        try:
+            proposal = agent.propose(context, desk)
+        except SpentError as spent:
+            return f"{spent}; {spent.hint}" if spent.hint else str(spent)
+        if proposal is None:
+            if session.stop_asked():
+                return "asked to stop"
+            return f"the agent {agent.name} has nothing more to propose"
+        with places.turn():
+            if places.ended:
+                return None
+            based = on_the_best(session, context, desk.taken(proposal))
+            if isinstance(based, Based):
+                conduct(session, open_proposal(session, based, agent, returned=desk.returned))
+            _go_on(session, course, places)
+        if isinstance(based, Based):
+            return None
+        returned = based.why
+    return None
+
+
+def _go_on(session: Session, course: Course, places: Places) -> None:
+    """End the run, or do what is due between two experiments, while nobody else has the turn."""
+    if (reason := reason_to_end(session, course)) is not None:
+        places.end(reason)
+    else:
+        between(session, course)
+
+
+def _context(
+    session: Session, course: Course, place: Place, returned: tuple[Violation, ...]
+) -> Context:
+    return make_context(
+        session,
+        place.number,
+        phase=_phase(session, course, place.number),
+        hypotheses=place.hypotheses,
+        returned=returned,
+    )
+
+
+def _phase(session: Session, course: Course, number: int) -> Phase | None:
+    phases = session.policy.phases
+    return phase_at(phases, course.done(number)) if phases else None
+
+
+def conduct(session: Session, experiment: Experiment) -> Experiment:
+    """Take one experiment from wherever it stands to its end."""
+    begun = time.monotonic()
+    if experiment.attempt_commit is None:
+        experiment = keep_attempt(session, experiment)
+    if experiment.status is None:
+        decision = refuse(session, experiment) or try_out(session, experiment)
+        experiment = _record_decision(session, experiment, decision)
+    commit = _settle_git(session, experiment)
+    wall = time.monotonic() - begun
+    tag, number = experiment.run, experiment.number
+    chain = session.ledger.close_experiment(tag, number, commit=commit, wall_seconds=wall)
+    ended = session.read(number)
+    _log_decided(session, ended, chain)
+    _answer_hypothesis(session, ended)
+    session.research_log.update(history_as_told(session))
+    audit_if_kept(session, ended)
+    session.finished(session.read(number))
+    return ended
+
+
+def _answer_hypothesis(session: Session, experiment: Experiment) -> None:
+    """A refusal tested nothing, so the person's hypothesis stays open."""
+    asked = experiment.origin.answers if experiment.origin else None
+    if asked is not None and experiment.status is not ExperimentStatus.REFUSED:
+        session.ledger.end_hypothesis(
+            asked, HypothesisStatus.ANSWERED, experiment=experiment.number
+        )
+
+
+def _finish_what_is_open(session: Session) -> None:
+    """Conduct what an earlier supervisor left unfinished, and do what it still owes."""
+    usd = session.spending.settle(agent=session.run.agent, experiment=len(session.history))
+    if usd:
+        session.log.warning("spending.settled", usd=round(usd, 6))
+    if (left := session.ledger.unfinished(session.run.tag)) is not None:
+        session.log.info("experiment.resumed", experiment=left.number)
+        conduct(session, left)
+    for experiment in session.history:
+        _answer_hypothesis(session, experiment)
+    session.research_log.update(history_as_told(session))
+    for experiment in session.history:
+        audit_if_kept(session, experiment)
+
+
+def _require_baseline(session: Session) -> None:
+    baseline = session.read(0)
+    if baseline.status is not ExperimentStatus.KEPT:
+        log = session.state.run(session.run.tag) / "logs" / "0000"
+        raise RunStoppedError(
+            f"the unmodified template failed: {baseline.reason}", hint=f"its output is in {log}"
+        )
+
+
+def _record_decision(session: Session, experiment: Experiment, decision: Decision) -> Experiment:
+    session.ledger.record_decision(
+        experiment.run,
+        experiment.number,
+        status=decision.status,
+        reason=decision.reason,
+        rule=decision.rule,
+        score=decision.score,
+        gain=decision.gain,
+    )
+    return session.read(experiment.number)
+
+
+def _settle_git(session: Session, experiment: Experiment) -> str | None:
+    """Move the branch for a keep; a revert is the branch not moving."""
+    if experiment.status is not ExperimentStatus.KEPT or experiment.attempt_commit is None:
+        return None
+    if experiment.number == 0:
+        return experiment.parent_commit
+    return session.workspace.keep(
+        experiment.attempt_commit,
+        session.branch_before(experiment.number),
+        _kept_message(session, experiment),
+        experiment.started_at,
+    )
+
+
+def _kept_message(session: Session, experiment: Experiment) -> str:
+    score, gain = experiment.score or 0.0, experiment.gain or 0.0
+    before = score + gain if session.metric.direction is Direction.MINIMIZE else score - gain
+    return (
+        f"{escaped(experiment.hypothesis)}\n\n{experiment.reason}\n\n"
+        f"Metric: {session.metric.name} {before:.6g} -> {score:.6g}\n"
+        f"Experiment: {experiment.run}/{experiment.number}\n"
+        f"Ledger-Chain: {session.ledger.head(experiment.run)}\n"
+    )
+
+
+def _log_decided(session: Session, experiment: Experiment, chain: str) -> None:
+    session.log.info(
+        "experiment.decided",
+        experiment=experiment.number,
+        status=experiment.status,
+        rule=experiment.rule,
+        reason=experiment.reason,
+        score=experiment.score,
+        gain=experiment.gain,
+        commit=experiment.commit,
+        wall_seconds=experiment.wall_seconds,
+        chain=chain,
+    )

@@ -1,0 +1,1 @@
+"""What models cost: their prices, what was used, and what may still be spent."""

@@ -1,0 +1,88 @@
+"""What a run's model calls cost, what is set aside for those under way, and the cap over both."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from runner.errors import ConfigError, SpentError
+from runner.ledger.store import Ledger
+from runner.policy.load import parse_policy
+from runner.records import ModelCall, Run, Usage
+
+UNKNOWN = "unknown"
+"""The model of a call of which nothing is known but what was set aside for it."""
+
+
+class Spending:
+    """One run's purse, which proposers in several threads share."""
+
+    def __init__(self, ledger: Ledger, tag: str, *, cap: float | None) -> None:
+        self._ledger, self._tag, self._cap = ledger, tag, cap
+        self._lock = threading.Lock()
+        self._reserved = 0.0
+
+    def left(self) -> float | None:
+        """Return the US dollars that are neither spent nor set aside; `None` is no limit."""
+        with self._lock:
+            return self._left()
+
+    @contextmanager
+    def reserved(self, usd: float) -> Iterator[None]:
+        """Set the worst case of a call aside until it has been recorded.
+
+        Raises:
+            SpentError: it does not fit into what is left.
+        """
+        with self._lock:
+            left = self._left()
+            if left is not None and usd > left:
+                raise SpentError(
+                    f"limits.usd: ${left:.4f} of ${self._cap:g} are left,"
+                    f" and the next call may cost ${usd:.4f}",
+                    hint="raise limits.usd in the policy of a new run",
+                )
+            reservation = self._ledger.reserve(self._tag, usd)
+            self._reserved += usd
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._ledger.release(reservation)
+                self._reserved -= usd
+
+    def settle(self, *, agent: str, experiment: int) -> float:
+        """Charge what a killed supervisor had set aside: its calls may have cost all of it.
+
+        Returns:
+            US dollars.
+        """
+        call = ModelCall(
+            experiment=experiment,
+            agent=agent,
+            model=UNKNOWN,
+            usage=Usage(),
+            usd=0.0,
+            seconds=0.0,
+            outcome="killed",
+        )
+        return self._ledger.charge_reservations(self._tag, call)
+
+    def record(self, call: ModelCall) -> None:
+        """Write down what a call cost; what was set aside for it stays so until it is over."""
+        self._ledger.add_call(self._tag, call)
+
+    def _left(self) -> float | None:
+        # Under the lock: a call that ends between the two readings would be counted by neither.
+        if self._cap is None:
+            return None
+        return self._cap - self._ledger.spent(self._tag) - self._reserved
+
+
+def cap_of(run: Run) -> float | None:
+    """Return a run's `limits.usd`; `None` is no limit, or a policy that cannot be read now."""
+    try:
+        return parse_policy(run.policy_text).policy.limits.usd
+    except ConfigError:
+        return None

@@ -1,0 +1,148 @@
+"""A tabular task from a person's CSV file: expanding windows with a time, else stratified folds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from runner import rooms
+from runner.errors import ConfigError
+from runner.new_task.layout import NOTES, NewTask, filled, raw_yaml, script_file
+from runner.records import File
+
+FILE = "rows.csv"
+"""The file's name among the raw files, whatever the person calls it."""
+DELIMITERS = ",;\t|"
+IMPORTS = (
+    "__future__, collections, dataclasses, flaml, functools, itertools, kit, lightgbm, math, "
+    "numpy, pandas, scipy, sklearn, typing, warnings, xgboost"
+)
+ANALYSIS = ("analysis.py", "findings.md")
+CODE = ("features.py", "main.py", "model.py", "run.sh")
+WINDOWS_LEAK = """\
+# Expanding windows: what a later window trains on, targets included, is what an earlier one
+# is asked about. Each window's containers see that window's past only, so what leaves them is the
+# leak to watch: an agent is told rounded scores and curves, and the last window only audits."""
+FOLDS_LEAK = """\
+# Cross-validation: what one fold trains on, targets included, is what the others are asked about.
+# Each fold's containers see that fold's training rows only, so what leaves them is the leak to
+# watch: an agent is told rounded scores and curves, and the audit has rows of its own."""
+UNORDERED = {
+    "; they are in time order": "",
+    "; analysis.py imports it": "",
+    "this window's past": "this fold's training rows",
+    "the rows that come next, without their targets": "rows without their targets",
+    "before a future row exists": "before a row that is asked about exists",
+}
+"""What the template of ordered rows says that is not so of others."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Columns:
+    """What the person says of the file's columns."""
+
+    target: str
+    time: str | None = None
+    id: str | None = None
+    positive: str | None = None
+    drop: tuple[str, ...] = ()
+
+
+def from_csv(name: str, path: Path, columns: Columns) -> NewTask:
+    """Return the task; whether the file fits is for `try_data` to say.
+
+    Raises:
+        ConfigError: the file cannot be read, or is empty.
+    """
+    header = _header(path)
+    return NewTask(
+        name=name,
+        policy=_policy(name, ordered=columns.time is not None),
+        harness={
+            "task.py": filled("csv_task.py", module="windows" if columns.time else "folds"),
+            "columns.json": _description(columns, header),
+            "raw.yaml": raw_yaml({FILE: path}),
+        },
+        template=_template(name, columns),
+        raw={FILE: path},
+    )
+
+
+def _header(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            line = file.readline(1_000_000)
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error
+    if not line.strip():
+        raise ConfigError(f"{path}: the first line is empty: it must name the columns")
+    return line.decode("utf-8-sig", errors="replace").strip()
+
+
+def _description(columns: Columns, header: str) -> str:
+    delimiter = max(DELIMITERS, key=header.count)
+    names = [name.strip().strip('"') for name in header.split(delimiter)]
+    # A column that is called id is one, unless it has another role.
+    roles = {columns.target, columns.time, *columns.drop}
+    found = next((name for name in names if name.lower() == "id" and name not in roles), None)
+    said: Mapping[str, object] = {
+        "file": FILE,
+        "delimiter": delimiter,
+        "target": columns.target,
+        "positive": columns.positive,
+        "time": columns.time,
+        "id": columns.id or found,
+        "drop": list(columns.drop),
+    }
+    return json.dumps({key: value for key, value in said.items() if value}, indent=2) + "\n"
+
+
+def _policy(name: str, *, ordered: bool) -> str:
+    return filled(
+        "policy.yaml",
+        task=name,
+        leak=WINDOWS_LEAK if ordered else FOLDS_LEAK,
+        metric="auc",
+        direction="maximize",
+        mutable="model.py, features.py",
+        notes=", ".join((*ANALYSIS, *NOTES) if ordered else NOTES),
+        imports=IMPORTS,
+        image="tabular",
+        splits=", ".join(f"w{n}" if ordered else f"fold{n}" for n in range(5)),
+        audit="last" if ordered else "full",
+    )
+
+
+def _template(name: str, columns: Columns) -> dict[str, File]:
+    shipped = rooms.template("tabular")
+    wanted = (*CODE, *NOTES, *(ANALYSIS if columns.time else ()))
+    files = {path: shipped[path] for path in wanted}
+    if not columns.time:
+        files = {path: _unordered(file) for path, file in files.items()}
+    return {**files, "program.md": script_file(_program(name, columns))}
+
+
+def _unordered(file: File) -> File:
+    text = file.content.decode()
+    for said, instead in UNORDERED.items():
+        text = text.replace(said, instead)
+    return File(content=text.encode(), mode=file.mode)
+
+
+def _program(name: str, columns: Columns) -> str:
+    kind = (
+        f"in the order of `{columns.time}`: train on the past, predict the next window"
+        if columns.time
+        else "in five stratified folds: train on four, predict the fifth"
+    )
+    return filled(
+        "program.md",
+        task=name,
+        about=f"Rows of a table, {kind}; `{columns.target}` is to be predicted.",
+        goal="Make `auc` as high as you can: the area under the ROC curve, mean over the splits.\n"
+        "0.5 is a coin, 1 is perfect, and ties count one half.",
+        mutable="`features.py` and `model.py`",
+        notes="`LEARNING.md` and `scratchpad.md`",
+    )

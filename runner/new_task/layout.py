@@ -1,0 +1,158 @@
+"""A new task as files, and putting them where its three rooms are: tried first, never over others.
+
+What this does not protect against: a data set that gives its targets away by its content.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import file_digest
+from pathlib import Path
+from string import Template
+
+from runner import rooms
+from runner.errors import ConfigError, SandboxError
+from runner.policy.load import parse_policy
+from runner.policy.schema import SLUG
+from runner.records import EXECUTABLE, REGULAR, File
+
+TEMPLATES = Path(__file__).parent / "templates"
+TRY_SECONDS = 600.0
+NOTES = ("LEARNING.md", "scratchpad.md")
+"""What every task gives its agent to write in."""
+RUN_SH = b"""#!/bin/sh
+# run.sh train | run.sh predict rows
+#   -u  lines appear as they are printed
+#   -P  imports come from the installed packages, the kit and, last, this folder
+PYTHONPATH="$PYTHONPATH:/workspace" exec python -u -P "$(dirname "$0")/%s" "$@"
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewTask:
+    """What will be written."""
+
+    name: str
+    policy: str
+    harness: Mapping[str, str]
+    """Path below the task's folder in the harness → text."""
+    template: Mapping[str, File]
+    """Path below the task's folder in `workspace-template` → file."""
+    raw: Mapping[str, Path] = field(default_factory=dict)
+    """Name below `/raw` → the person's own file, of which a copy is kept."""
+
+
+def require_name(name: str, *, force: bool) -> str:
+    """Return the name; raise `ConfigError` if it is no slug, or taken."""
+    if not re.fullmatch(SLUG, name):
+        raise ConfigError(f"{name!r} is no task's name", hint="lower-case letters, digits, - and _")
+    taken = [path for path in _places(name) if path.exists()]
+    if not taken:
+        return name
+    if not (rooms.task_harness(name) / "task.py").is_file():
+        raise ConfigError(f"{taken[0]} is there, and not by this command", hint="choose a name")
+    if not force:
+        raise ConfigError(f"{taken[0]} is there already", hint="--force writes the rooms anew")
+    return name
+
+
+def _places(name: str) -> tuple[Path, Path, Path]:
+    template = rooms.PROJECT / "workspace-template" / name
+    return rooms.policy_path(name), rooms.task_harness(name), template
+
+
+def filled(template: str, **words: str) -> str:
+    """Return one of our texts with its `$words` filled in."""
+    return Template((TEMPLATES / f"{template}.in").read_text(encoding="utf-8")).substitute(words)
+
+
+def raw_yaml(files: Mapping[str, Path]) -> str:
+    """Return a `raw.yaml` that names a person's own files by their digests."""
+    entries = []
+    for name, path in files.items():
+        with path.open("rb") as stream:
+            digest = file_digest(stream, "sha256").hexdigest()
+        entries.append(
+            f"  - name: {name}\n    url: null\n    sha256: {digest}\n"
+            "    licence: your own\n    page: your own file\n"
+        )
+    return (
+        "# Your own files: a copy was kept when the task was made, and its digest decides.\n"
+        "files:\n" + "".join(entries)
+    )
+
+
+def script_file(text: str) -> File:
+    return File(content=text.encode(), mode=REGULAR)
+
+
+def notes() -> dict[str, File]:
+    """Return the note files, as the tasks of the project have them."""
+    shipped = rooms.template("tabular")
+    return {path: shipped[path] for path in NOTES}
+
+
+def run_sh(script: str) -> File:
+    return File(content=RUN_SH % script.encode(), mode=EXECUTABLE)
+
+
+def try_data(task: NewTask, *, source: Path) -> list[str]:
+    """Build the data in memory, with the harness as it will be, and return the public splits.
+
+    Raises:
+        ConfigError: the data are not what the task needs; `source` is what the person named.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        harness, raw = Path(folder) / "harness", Path(folder) / "raw"
+        shutil.copytree(rooms.PROJECT / "harness", harness)
+        _write_harness(harness / "tasks" / rooms.task_harness(task.name).name, task)
+        raw.mkdir()
+        for name, path in task.raw.items():
+            (raw / name).symlink_to(path.resolve())
+        done = subprocess.run(
+            [sys.executable, "-I", harness, "try", task.name, "--raw", raw],
+            capture_output=True,
+            text=True,
+            timeout=TRY_SECONDS,
+            check=False,
+        )
+    try:
+        said = json.loads(done.stdout)
+    except ValueError:
+        raise SandboxError(f"trying the data failed: {done.stderr[-2000:]}") from None
+    if "problem" in said:
+        raise ConfigError(f"{source}: {said['problem']}")
+    return [str(split) for split in said["splits"]]
+
+
+def write(task: NewTask, downloads: Path) -> list[Path]:
+    """Write the three rooms and keep a copy of the raw files; return what a person looks at."""
+    parse_policy(task.policy, f"policies/{task.name}.yaml")
+    policy, harness, template = _places(task.name)
+    for folder in (harness, template):
+        shutil.rmtree(folder, ignore_errors=True)
+    _write_harness(harness, task)
+    for name, file in task.template.items():
+        path = template / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(file.content)
+        path.chmod(file.mode & 0o777)
+    for name, source in task.raw.items():
+        downloads.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, downloads / name)
+    policy.write_text(task.policy, encoding="utf-8")  # last: a task is there once its policy is
+    return [policy, harness, template]
+
+
+def _write_harness(folder: Path, task: NewTask) -> None:
+    for name, text in task.harness.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")

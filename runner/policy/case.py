@@ -1,0 +1,129 @@
+"""One proposal under review, with everything that the checks look at."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from runner.policy.schema import Policy
+from runner.policy.syntax import Facts, SourceFacts
+from runner.records import EXECUTABLE, REGULAR, Change, File, Files, Proposal
+
+MAX_CHANGES = 100
+"""A proposal with more is refused for it; the rest of it is not looked at."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Earlier:
+    """An experiment that ran, so that a repeat of it can be named with its result.
+
+    One that was refused is none: nothing is known of what it would have done.
+    """
+
+    number: int
+    fingerprint: str
+    outcome: str
+    """In words, such as `reverted, mean_rank 41.5`."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A proposal, the policy, the files it would change, and facts by a source's content."""
+
+    proposal: Proposal
+    policy: Policy
+    files: Files
+    facts: Mapping[bytes, Facts]
+    earlier: Sequence[Earlier] = ()
+
+    @cached_property
+    def changes(self) -> tuple[Change, ...]:
+        return self.proposal.changes[:MAX_CHANGES]
+
+    @cached_property
+    def sound(self) -> Mapping[str, bytes]:
+        """Contents by path of the changes that are plain files in an allowed place."""
+        paths = [change.path for change in self.changes]
+        return {
+            change.path: change.content
+            for change in self.changes
+            if change.content is not None
+            and paths.count(change.path) == 1
+            and self.is_known(change.path)
+            and change.mode == self.mode(change.path)
+        }
+
+    @property
+    def all_sound(self) -> bool:
+        return len(self.sound) == len(self.proposal.changes)
+
+    @cached_property
+    def edited(self) -> Mapping[str, bytes]:
+        """The sound changes of mutable files: what decides the experiment."""
+        return {path: new for path, new in self.sound.items() if self.is_mutable(path)}
+
+    @cached_property
+    def different(self) -> Mapping[str, bytes]:
+        """The edited files whose bytes are not what they were."""
+        return {path: new for path, new in self.edited.items() if new != self.before(path)}
+
+    def before(self, path: str) -> bytes | None:
+        file = self.files.get(path)
+        return file.content if file else None
+
+    def mode(self, path: str) -> int:
+        """The only mode that a path may be proposed with."""
+        file = self.files.get(path)
+        return EXECUTABLE if file and file.mode == EXECUTABLE else REGULAR
+
+    def is_mutable(self, path: str) -> bool:
+        return path in self.policy.files.mutable
+
+    def is_known(self, path: str) -> bool:
+        return self.is_mutable(path) or path in self.policy.files.notes
+
+    def source(self, path: str) -> Facts | None:
+        """Facts of an edited Python file; none for another kind or one that was not parsed."""
+        return self.facts.get(self.edited[path]) if is_python(path) else None
+
+    @property
+    def ignores_seeds(self) -> bool:
+        return "seed-only-change" in self.policy.edits.forbid
+
+    @cached_property
+    def fingerprint(self) -> str | None:
+        """What the mutable files would be, but for what cannot matter; none if not all sound."""
+        after = {path: File(content=new) for path, new in self.edited.items()}
+        return self.digest({**self.files, **after}) if self.all_sound else None
+
+    @cached_property
+    def fingerprint_before(self) -> str:
+        return self.digest(self.files)
+
+    def digest(self, files: Files) -> str:
+        lines = [f"{path} {self._part(path, files)}" for path in sorted(self.policy.files.mutable)]
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+    def _part(self, path: str, files: Files) -> str:
+        if path not in files:
+            return "absent"
+        content = files[path].content
+        facts = self.facts.get(content) if is_python(path) else None
+        if isinstance(facts, SourceFacts):
+            return facts.fingerprint_without_seeds if self.ignores_seeds else facts.fingerprint
+        return hashlib.sha256(content).hexdigest()
+
+
+def is_python(path: str) -> bool:
+    return path.endswith(".py")
+
+
+def is_text(content: bytes) -> bool:
+    """Whether the bytes are UTF-8."""
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""A Python source read in a process of its own: `python -I -S` runs this folder."""

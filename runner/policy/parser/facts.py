@@ -1,0 +1,334 @@
+"""Facts of one Python source, as plain values: the source is parsed, never compiled or executed.
+
+What this does not protect against: code that hides what it does.
+Names are followed through imports and plain assignments, not through data or calls.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import io
+import re
+import tokenize
+from collections.abc import Iterator
+from typing import Any
+
+MAX_DEPTH = 150
+MAX_NODES = 300_000
+MAX_FACTS = 20_000
+MAX_NAME = 120
+ALIAS_PASSES = 4
+
+Names = frozenset[str]
+Aliases = dict[str, Names]
+LITERALS = {
+    number for number, name in tokenize.tok_name.items() if name in ("STRING", "NUMBER")
+} | {number for number, name in tokenize.tok_name.items() if name.startswith("FSTRING")}
+LOOKUPS = ("getattr", "setattr", "delattr")
+SEED_NAME = re.compile(r"(.*_)?seeds?(_?\d+)?|seed_(value|base|offset|start)", re.IGNORECASE)
+SEEDERS = frozenset(
+    (
+        *("manual_seed", "manual_seed_all", "seed", "seed_all", "set_seed", "seed_everything"),
+        *("default_rng", "RandomState", "SeedSequence", "Random", "PRNGKey"),
+        *("PCG64", "PCG64DXSM", "Philox", "MT19937", "SFC64"),
+    )
+)
+MASK = ast.Constant(value=0)
+
+
+def facts(source: str) -> dict[str, Any]:
+    """Everything that review wants to know of a source; raises when it cannot be had."""
+    tree = ast.parse(source)
+    nodes = list(shallow(tree))
+    aliases = followed(nodes)
+    literals, comments, odd = sizes(source)
+    normal = Normal().visit(tree)
+    return {
+        "imports": capped(imports(nodes)),
+        "references": capped(references(nodes, aliases)),
+        "odd_names": capped(odd + list(odd_identifiers(nodes))),
+        "literal_bytes": literals,
+        "comment_bytes": comments,
+        "lines": len(ast.unparse(normal).splitlines()),
+        "fingerprint": fingerprint(normal),
+        "fingerprint_without_seeds": fingerprint(Seedless(aliases).visit(tree)),
+    }
+
+
+def capped(found: Any) -> list[tuple[str, int]]:
+    """Each fact once, in order; too many is a refusal, for a dropped one could be the one."""
+    unique = sorted({(name[:MAX_NAME], line) for name, line in found}, key=lambda fact: fact[::-1])
+    if len(unique) > MAX_FACTS:
+        raise ValueError("it holds too many names")
+    return unique
+
+
+def shallow(tree: ast.AST) -> Iterator[ast.AST]:
+    """Every node, without recursion; raises where later recursion would not be safe."""
+    pending = [(tree, 0)]
+    seen = 0
+    while pending:
+        node, depth = pending.pop()
+        seen += 1
+        if depth > MAX_DEPTH:
+            raise RecursionError(f"it is nested more than {MAX_DEPTH} levels deep")
+        if seen > MAX_NODES:
+            raise ValueError("it is too large a program")
+        yield node
+        pending += [(child, depth + 1) for child in ast.iter_child_nodes(node)]
+
+
+def imports(nodes: list[ast.AST]) -> Iterator[tuple[str, int]]:
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names)
+        if isinstance(node, ast.ImportFrom):
+            yield from ((f"{origin(node)}.{alias.name}", node.lineno) for alias in node.names)
+
+
+def origin(node: ast.ImportFrom) -> str:
+    return "." * node.level + (node.module or "")
+
+
+def followed(nodes: list[ast.AST]) -> Aliases:
+    """What each name may stand for: an imported dotted name, or `:builtin`."""
+    aliases: Aliases = {}
+    for name, target in imported(nodes):
+        aliases[name] = aliases.get(name, frozenset()) | {target}
+    pairs = [pair for node in nodes for pair in assigned(node)]
+    for _ in range(ALIAS_PASSES):
+        for name, value in pairs:
+            found = frozenset(d for d in dotted(value, aliases) if known(d))
+            aliases[name] = aliases.get(name, frozenset()) | found
+            if len(aliases[name]) > 64:
+                raise ValueError("a name stands for too many things")
+    return {name: targets for name, targets in aliases.items() if targets}
+
+
+def known(target: str) -> bool:
+    """Whether following the name tells anything: a module's, a builtin, an attribute of one."""
+    return not target.startswith("?") and (target[0] != ":" or target[1:] in BUILTINS)
+
+
+BUILTINS = frozenset(
+    (
+        *(*LOOKUPS, "eval", "exec", "compile", "__import__", "globals", "locals", "vars"),
+        *("breakpoint", "__builtins__"),
+    )
+)
+
+
+def imported(nodes: list[ast.AST]) -> Iterator[tuple[str, str]]:
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                first = alias.name.partition(".")[0]
+                yield (alias.asname, alias.name) if alias.asname else (first, first)
+        if isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                yield alias.asname or alias.name, f"{origin(node)}.{alias.name}"
+
+
+def assigned(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
+    """Plain names and what is assigned to them, tuples element by element."""
+    if not isinstance(node, ast.Assign | ast.AnnAssign | ast.NamedExpr) or node.value is None:
+        return
+    value = node.value
+    for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+        if isinstance(target, ast.Tuple | ast.List) and isinstance(value, ast.Tuple | ast.List):
+            pairs = list(zip(target.elts, value.elts, strict=False))
+        else:
+            pairs = [(target, value)]
+        yield from ((name.id, each) for name, each in pairs if isinstance(name, ast.Name))
+
+
+def dotted(node: ast.AST, aliases: Aliases) -> Names:
+    """`os.system` if imported, `:eval` for a builtin or local, `?.x` below anything else."""
+    if isinstance(node, ast.Name):
+        return aliases.get(node.id) or frozenset((f":{node.id}",))
+    if isinstance(node, ast.Attribute):
+        return frozenset(f"{base}.{node.attr}" for base in dotted(node.value, aliases))
+    name = looked_up(node, aliases)
+    if name is not None and isinstance(node, ast.Call):
+        return frozenset(f"{base}.{name}" for base in dotted(node.args[0], aliases))
+    return frozenset("?")
+
+
+def looked_up(node: ast.AST, aliases: Aliases) -> str | None:
+    """The literal name of a `getattr(x, "name")`."""
+    if not isinstance(node, ast.Call) or len(node.args) < 2:
+        return None
+    name = node.args[1]
+    if not dotted(node.func, aliases) & {f":{each}" for each in LOOKUPS}:
+        return None
+    return name.value if isinstance(name, ast.Constant) and isinstance(name.value, str) else None
+
+
+def references(nodes: list[ast.AST], aliases: Aliases) -> Iterator[tuple[str, int]]:
+    """Every name in its longest dotted form, and the few calls that need their arguments."""
+    inner = {id(node.value) for node in nodes if isinstance(node, ast.Attribute)}
+    called = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
+    for node in nodes:
+        line = getattr(node, "lineno", 0)
+        if isinstance(node, ast.Name | ast.Attribute) and id(node) not in inner:
+            for name in dotted(node, aliases):
+                yield from ((each, line) for each in forms(node, name, called))
+        if isinstance(node, ast.Call):
+            yield from ((name, line) for name in calls(node, aliases))
+        if isinstance(node, ast.Subscript) and not isinstance(node.ctx, ast.Load):
+            yield from ((f"{name}[]=", line) for name in dotted(node.value, aliases))
+
+
+def forms(node: ast.Name | ast.Attribute, name: str, called: set[int]) -> Iterator[str]:
+    yield name
+    if isinstance(node, ast.Attribute) and not isinstance(node.ctx, ast.Load):
+        yield f"{name}="
+    if name[1:] in LOOKUPS and id(node) not in called and isinstance(node.ctx, ast.Load):
+        yield f"{name}(computed)"
+
+
+def calls(node: ast.Call, aliases: Aliases) -> Iterator[str]:
+    for name in dotted(node.func, aliases):
+        if name[0] == ":" and name[1:] in LOOKUPS:
+            yield from lookups(node, name, aliases)
+        if name == ":vars" and not (node.args and is_local(node.args[0], aliases)):
+            yield ":vars(module)"
+        for keyword in node.keywords:
+            if keyword.arg in UNSAFE_UNLESS and not is_constant(keyword):
+                yield f"{name}({keyword.arg})"
+
+
+UNSAFE_UNLESS = {"weights_only": True, "allow_pickle": False}
+
+
+def is_constant(keyword: ast.keyword) -> bool:
+    value = keyword.value
+    return isinstance(value, ast.Constant) and value.value is UNSAFE_UNLESS[str(keyword.arg)]
+
+
+def is_local(node: ast.AST, aliases: Aliases) -> bool:
+    return all(name.startswith((":", "?")) for name in dotted(node, aliases))
+
+
+def lookups(node: ast.Call, name: str, aliases: Aliases) -> Iterator[str]:
+    literal = looked_up(node, aliases)
+    if literal is None:
+        yield f"{name}(computed)"
+        return
+    ending = "" if name == ":getattr" else "="
+    yield from (f"{base}.{literal}{ending}" for base in dotted(node.args[0], aliases))
+
+
+def sizes(source: str) -> tuple[int, int, list[tuple[str, int]]]:
+    """Bytes of literals and of comments, as written, and names outside ASCII."""
+    literals = comments = 0
+    odd = []
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        count = len(token.string.encode())
+        literals += count if token.type in LITERALS else 0
+        comments += count if token.type == tokenize.COMMENT else 0
+        if token.type == tokenize.NAME and not token.string.isascii():
+            odd.append((ascii(token.string)[1:-1], token.start[0]))
+    return literals, comments, odd
+
+
+def odd_identifiers(nodes: list[ast.AST]) -> Iterator[tuple[str, int]]:
+    """Names outside ASCII where tokens do not reach, such as inside formatted strings."""
+    for node in nodes:
+        for field in ("id", "attr", "arg", "name", "asname"):
+            name = getattr(node, field, None)
+            if isinstance(name, str) and not name.isascii():
+                yield ascii(name)[1:-1], getattr(node, "lineno", 0)
+
+
+def fingerprint(tree: ast.AST) -> str:
+    return hashlib.sha256(ast.dump(tree).encode(errors="backslashreplace")).hexdigest()
+
+
+class Normal(ast.NodeTransformer):
+    """Drops what changes nothing when the program runs: docstrings and stray constants."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
+        return None if isinstance(node.value, ast.Constant) else self.generic_visit(node)
+
+    def visit_Constant(self, node: ast.Constant) -> ast.AST:
+        node.kind = None
+        return node
+
+
+class Seedless(ast.NodeTransformer):
+    """Replaces what only chooses a seed, so that two seeds give one tree."""
+
+    def __init__(self, aliases: Aliases) -> None:
+        self._aliases = aliases
+
+    def visit(self, node: ast.AST) -> Any:
+        visited = super().visit(node)
+        for field in self._seed_fields(node):
+            setattr(node, field, MASK)
+        return visited
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
+        seeds = isinstance(node.value, ast.Call) and self._is_seeder(node.value)
+        return None if seeds else self.generic_visit(node)
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        self.generic_visit(node)
+        if self._is_seeder(node):
+            node.args, node.keywords = [], []
+        return node
+
+    def visit_Dict(self, node: ast.Dict) -> ast.AST:
+        self.generic_visit(node)
+        pairs = zip(node.keys, node.values, strict=True)
+        node.values = [MASK if is_seed(key) else value for key, value in pairs]
+        return node
+
+    def visit_arguments(self, node: ast.arguments) -> ast.AST:
+        self.generic_visit(node)
+        named = [*node.posonlyargs, *node.args]
+        pairs = zip(named[len(named) - len(node.defaults) :], node.defaults, strict=True)
+        node.defaults = [MASK if is_seed(arg) else value for arg, value in pairs]
+        keyword_pairs = zip(node.kwonlyargs, node.kw_defaults, strict=True)
+        node.kw_defaults = [MASK if v and is_seed(arg) else v for arg, v in keyword_pairs]
+        return node
+
+    def _seed_fields(self, node: ast.AST) -> tuple[str, ...]:
+        if isinstance(node, ast.Assign):
+            return ("value",) if any(map(is_seed, node.targets)) else ()
+        if isinstance(node, ast.AnnAssign | ast.AugAssign | ast.NamedExpr):
+            return ("value",) if node.value and is_seed(node.target) else ()
+        return ("value",) if isinstance(node, ast.keyword) and is_seed(node) else ()
+
+    def _is_seeder(self, node: ast.Call) -> bool:
+        names = dotted(node.func, self._aliases)
+        return any(name.lstrip(":").rpartition(".")[2] in SEEDERS for name in names)
+
+
+def is_seed(node: ast.AST | None) -> bool:
+    """Whether a target, argument, keyword or key is named after a seed."""
+    if isinstance(node, ast.Subscript):
+        return is_seed(node.slice)
+    name = node.value if isinstance(node, ast.Constant) else None
+    for field in ("id", "attr", "arg"):
+        name = name or getattr(node, field, None)
+    return isinstance(name, str) and SEED_NAME.fullmatch(name) is not None
+
+
+def refusal(error: Exception) -> dict[str, Any]:
+    if "int_max_str_digits" in str(error):
+        return {"error": "it holds an integer of too many digits", "line": None}
+    if isinstance(error, SyntaxError):
+        return {"error": str(error.msg)[:MAX_NAME], "line": error.lineno}
+    if isinstance(error, MemoryError):
+        return {"error": "it is nested too deeply or too large for the parser", "line": None}
+    return {"error": str(error)[:MAX_NAME], "line": None}
+
+
+def answer(content: bytes) -> dict[str, Any]:
+    source = content.decode()
+    try:
+        return facts(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError, tokenize.TokenError) as error:
+        return refusal(error)

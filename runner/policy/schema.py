@@ -1,0 +1,321 @@
+"""The policy of one task as a typed, frozen value; it holds only what is implemented.
+
+What this does not protect against: a policy that is valid and careless.
+A person decides what an agent may edit; the schema only refuses what cannot work.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from runner import records
+from runner.policy import words
+from runner.policy.conflicts import conflicts
+from runner.policy.quantities import duration, size
+
+SLUG = r"^[a-z][a-z0-9_-]{0,40}$"
+PATH = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$"
+MODULE = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$"
+
+
+def _text(pattern: str, words: str, *, longest: int = 100) -> Any:
+    """A constrained string; its `$comment` is what error messages call it."""
+    return Field(pattern=pattern, max_length=longest, json_schema_extra={"$comment": words})
+
+
+Slug = Annotated[str, _text(SLUG, "a lower-case name such as eclip or mean_rank", longest=41)]
+PlainPath = Annotated[str, _text(PATH, "a relative ASCII path such as train.py or src/model.py")]
+Module = Annotated[str, _text(MODULE, "a module such as torch or concurrent.futures")]
+Word = Annotated[str, Field(min_length=1, max_length=1000)]
+Forbidden = Literal["dynamic-code", "process", "network", "introspection", "seed-only-change"]
+FORBIDDEN: tuple[str, ...] = get_args(Forbidden)
+StrategyName = Literal["greedy", "topk", "random"]
+DOMAIN = r"^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}$"
+Domain = Annotated[str, _text(DOMAIN, "a domain such as arxiv.org", longest=253)]
+
+
+class Strict(BaseModel):
+    """Unknown keys are errors, nothing is converted silently, and a loaded policy never changes."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+    )
+
+
+class Metric(Strict):
+    """The one number that decides."""
+
+    name: Slug
+    """Key of the scorer's document."""
+    direction: Literal["minimize", "maximize"]
+    """Which way is better."""
+    round_to: Annotated[float, Field(gt=0)]
+    """Step to which the score is rounded before an agent sees it."""
+
+
+class FileRules(Strict):
+    """Which files of the workspace an agent may change; every other one is frozen."""
+
+    mutable: Annotated[tuple[PlainPath, ...], Field(min_length=1, max_length=50)]
+    """Files that decide the experiment; each alone is mounted writable."""
+    notes: Annotated[tuple[PlainPath, ...], Field(max_length=50)]
+    """Files that never enter a container and that no revert takes back."""
+
+
+class Imports(Strict):
+    """Modules that Python source may import."""
+
+    allow: Annotated[tuple[Module, ...], Field(max_length=500)]
+    """A name allows the module and everything under it."""
+
+
+class Edits(Strict):
+    """Limits of one proposal, and rules on the syntax tree of its Python files."""
+
+    max_files: Annotated[int, Field(ge=1, le=50)]
+    """Mutable files that one proposal may change."""
+    max_added_lines: Annotated[int, Field(ge=1, le=100_000)]
+    """Lines of all mutable files together that are not in the version they replace."""
+    max_file_bytes: Annotated[int, Field(ge=1, le=1_000_000)]
+    """Size of any changed file, notes too."""
+    max_line_bytes: Annotated[int, Field(ge=1, le=1_000_000)]
+    """Length of any line of a mutable file."""
+    max_literal_bytes: Annotated[int, Field(ge=0, le=1_000_000)]
+    """Strings and numbers of a file as written, and a quarter of its comments."""
+    imports: Imports | None = None
+    """Null allows every import."""
+    forbid: tuple[Forbidden, ...]
+    """Rules on what the source calls and changes; an empty list switches them off."""
+
+
+class Resources(Strict):
+    """What the engine lets each container use. What is written to tmpfs counts as memory."""
+
+    cpus: Annotated[float, Field(gt=0, le=1024)]
+    """Processor cores; a fraction is fine."""
+    memory: Annotated[int, *size("64m", "4096g")]
+    """Memory; swap is never added."""
+    pids: Annotated[int, Field(ge=16, le=100_000)]
+    """Processes and threads."""
+    shm: Annotated[int, *size("1m", "1024g")]
+    """`/dev/shm`, which data loaders use."""
+    artifacts: Annotated[int, *size("4k", "1024g")]
+    """What training may leave for its predictor."""
+    outputs: Annotated[int, *size("4k", "1024g")]
+    """What the scorer reads."""
+    log: Annotated[int, *size("4k", "256m")]
+    """A container's standard output and error; reaching it ends the trial."""
+    gpus: Annotated[int, Field(ge=0, le=16)]
+    """Graphics processors."""
+
+
+class Budget(Strict):
+    """Time of one trial; a container is killed at `startup` plus its own stage's budget."""
+
+    startup: Annotated[float, *duration()]
+    """Starting the container and importing, before the clock of the stage starts."""
+    train: Annotated[float, *duration()]
+    """Training; the script is told and should stop by itself."""
+    predict: Annotated[float, *duration()]
+    """Each predictor."""
+    score: Annotated[float, *duration()]
+    """The scorer."""
+
+
+class Evaluation(Strict):
+    """How a trial is evaluated, and how often."""
+
+    shape: Literal["two-step", "one-shot", "served"]
+    """Fresh predictors get inputs, training writes outputs, or a model answers the scorer."""
+    predict: Annotated[tuple[Slug, ...], Field(max_length=8)] = ()
+    """Names given to `run.sh predict NAME`, one fresh container each."""
+    splits: Annotated[tuple[Slug, ...], Field(min_length=1, max_length=20)]
+    """Training parts that decide; each is a trial of its own."""
+    audit_splits: Annotated[tuple[Slug, ...], Field(max_length=20)] | None = None
+    """Training parts that are scored on the locked part after a keep; null: `splits`."""
+    seeds: Annotated[int, Field(ge=1, le=16)]
+    """Trials of each split, each with a seed that the supervisor draws."""
+
+    @property
+    def audited(self) -> tuple[str, ...]:
+        """The splits of the audit."""
+        return self.splits if self.audit_splits is None else self.audit_splits
+
+
+class Simplicity(Strict):
+    """A shorter program is worth a little."""
+
+    tie_within: Annotated[float, Field(ge=0)]
+    """A score this close to the best is a tie, which keeps if the program became shorter."""
+
+
+class Guard(Strict):
+    """A command that must exit with 0 before an experiment is kept.
+
+    It runs in a container like the trainer's, with `/workspace` and `/data`. It meets honest
+    mistakes: the agent's code runs in it and can end it as it likes.
+    """
+
+    name: Slug
+    """What a revert says."""
+    run: Annotated[tuple[Word, ...], Field(min_length=1, max_length=50)]
+    """The program and its arguments; there is no shell."""
+    seconds: Annotated[float, Field(gt=0, le=86_400)]
+    """When it is killed, after `budget.startup`."""
+
+
+class DecisionRule(Strict):
+    """When a proposal is kept."""
+
+    rule: Literal["strict"]
+    """`strict`: the mean over splits and seeds beats the best by `min_gain`."""
+    min_gain: Annotated[float, Field(ge=0)]
+    """Smaller gains are noise; measure your task's before you lower it."""
+    simplicity: Simplicity | None = None
+    """Null: a tie reverts."""
+
+
+class Strategy(Strict):
+    """Which experiment the next proposal starts from."""
+
+    name: StrategyName = "greedy"
+    """`greedy`: the best; `topk`: the best three, every fifth explores; `random`: any scored."""
+    patience: Annotated[int, Field(ge=1)] | None = None
+    """After so many experiments without a keep, `then`, until the next keep; null: never."""
+    then: StrategyName = "topk"
+    """What a plateau changes to."""
+
+
+class Relax(Strict):
+    """What the review allows in a phase; it may only be more than elsewhere."""
+
+    max_added_lines: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    """In place of `edits.max_added_lines`; null: the same."""
+    max_files: Annotated[int, Field(ge=1, le=50)] | None = None
+    """In place of `edits.max_files`; null: the same."""
+    imports: Annotated[tuple[Module, ...], Field(max_length=500)] = ()
+    """Allowed besides those of `edits.imports`."""
+
+
+class WebSearch(Strict):
+    """What the model, never a container, may search through its own API."""
+
+    domains: Annotated[tuple[Domain, ...], Field(min_length=1, max_length=100)]
+    """Nothing else is searched."""
+    uses: Annotated[int, Field(ge=1, le=100)]
+    """Searches for one proposal."""
+
+
+class Phase(Strict):
+    """A part of a run."""
+
+    name: Slug
+    """What the ledger calls it."""
+    share: Annotated[float, Field(gt=0, le=1)]
+    """Of `limits.experiments` or `limits.hours`; the shares of all phases sum to 1."""
+    hint: Annotated[str, Field(max_length=2000)] = ""
+    """What agents are told in it."""
+    relax: Relax = Relax()
+    web_search: WebSearch | None = None
+    """Only in the last phase; null: no search."""
+
+
+class Analysis(Strict):
+    """Questions to rows that every split trains on, between experiments."""
+
+    every: Annotated[int, Field(ge=1)] | None = None
+    """`analysis.py` runs after every so many experiments; null: never by itself."""
+    on_request: bool = True
+    """Whether an agent may ask for one."""
+
+
+class Limits(Strict):
+    """When a run ends by itself."""
+
+    experiments: Annotated[int, Field(ge=0)] | None
+    """Experiments after the baseline; null is no limit."""
+    hours: Annotated[float, Field(gt=0)] | None
+    """Wall time; null is no limit."""
+    consecutive_failures: Annotated[int, Field(ge=1)]
+    """Crashed, timed out or invalid experiments in a row, and proposals given up on."""
+    usd: Annotated[float, Field(ge=0)] | None = None
+    """What calls to models may cost, in US dollars; null is no limit."""
+
+
+class Policy(Strict):
+    """What an agent may change and what a run may use."""
+
+    task: Slug
+    """Name that the policy, `harness/tasks/` and `workspace-template/` share."""
+    metric: Metric
+    files: FileRules
+    edits: Edits
+    image: Literal["cpu", "tabular", "cuda"]
+    """Image that trainer, predictor and scorer run in."""
+    resources: Resources
+    budget: Budget
+    evaluation: Evaluation
+    decision: DecisionRule
+    guards: Annotated[tuple[Guard, ...], Field(max_length=8)] = ()
+    """Run in this order, once the trials say keep; the first that fails reverts."""
+    stop_at: float | None = None
+    """The run ends when the best score is as good as this; null: it goes on."""
+    strategy: Strategy = Strategy()
+    phases: Annotated[tuple[Phase, ...], Field(max_length=8)] = ()
+    """Parts of a run, in order; an empty list is one part."""
+    analysis: Analysis = Analysis()
+    limits: Limits
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        found = conflicts(self)
+        if found:
+            raise ValidationError.from_exception_data("Policy", [_detail(*each) for each in found])
+        return self
+
+    @property
+    def shape(self) -> records.Shape:
+        """How a trial is evaluated."""
+        return records.Shape(self.evaluation.shape)
+
+    def resources_record(self) -> records.Resources:
+        """What the engine is told."""
+        asked = self.resources
+        return records.Resources(
+            cpus=asked.cpus,
+            memory_bytes=asked.memory,
+            pids=asked.pids,
+            shm_bytes=asked.shm,
+            artifacts_bytes=asked.artifacts,
+            outputs_bytes=asked.outputs,
+            output_log_bytes=asked.log,
+            gpus=asked.gpus,
+        )
+
+    def guards_records(self) -> tuple[records.Guard, ...]:
+        """What must end well before a keep."""
+        return tuple(
+            records.Guard(name=guard.name, command=guard.run, seconds=guard.seconds)
+            for guard in self.guards
+        )
+
+    def budget_record(self) -> records.Budget:
+        """What the deadlines are made of, in seconds."""
+        return records.Budget(**dict(self.budget))
+
+    def summary(self) -> str:
+        """The policy in words, for a person or an agent."""
+        return words.summary(self)
+
+
+def _detail(key: tuple[str | int, ...], message: str, value: object) -> InitErrorDetails:
+    # The message has no placeholders: what a person wrote may hold braces.
+    error = PydanticCustomError("impossible", "{message}", {"message": message})
+    return InitErrorDetails(type=error, loc=key, input=value)

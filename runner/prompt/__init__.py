@@ -1,0 +1,1 @@
+"""What a model is told before it proposes; pure functions of a `Context`."""

@@ -1,0 +1,176 @@
+"""The history of a run in a length that hardly grows.
+
+| experiments | shown |
+|---|---|
+| the last 20 | in full |
+| kept before those | in one short line each; the more there are, the shorter |
+| all before those | by category: how many, the best, the worst |
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+
+from runner.prompt.untrusted import one_line, said
+from runner.records import Crash, Curve, Experiment, ExperimentStatus
+from runner.sandbox.evidence import escaped
+from runner.seams import Context
+
+LATEST = 20
+KEPT_SHARE = 5
+"""All lines on kept experiments together are at most a fifth as long as the last 20 in full."""
+KEPT_CHARACTERS = (1200, 3000)
+"""The least and the most that they may take."""
+KEPT_LINE = (24, 120)
+"""Characters of one such line: the fewest, below which the oldest are folded, and the most."""
+CATEGORIES = 8
+REASON = 300
+CURVES = 4
+
+
+def digest(context: Context) -> str:
+    """Return what was tried and what became of it, as lines of text."""
+    history, takeaways = context.history, takeaways_of(context.history)
+    latest, older = history[-LATEST:], history[:-LATEST]
+    in_full = _in_full(latest, takeaways)
+    room = min(max(KEPT_CHARACTERS[0], len(in_full) // KEPT_SHARE), KEPT_CHARACTERS[1])
+    kept = [found for found in older if found.status is ExperimentStatus.KEPT]
+    parts = [_kept(context, kept, room), _by_category(context, older), in_full]
+    return "\n\n".join(part for part in parts if part) or "Nothing was tried yet."
+
+
+def takeaways_of(history: Sequence[Experiment]) -> Mapping[int, str]:
+    """Return experiment → what an agent made of it, which came with a later proposal."""
+    origins = [found.origin for found in history if found.origin]
+    return {of: origin.takeaway for origin in origins if (of := origin.takeaway_of) is not None}
+
+
+# -- kept -------------------------------------------------------------------------------------
+
+
+def _kept(context: Context, kept: Sequence[Experiment], room: int) -> str:
+    if not kept:
+        return ""
+    fewest, most = KEPT_LINE
+    shown = kept[-(room // fewest) :]
+    width = min(most, room // len(shown))
+    lines = [one_line(_kept_words(found), width) for found in shown]
+    if folded := kept[: -len(shown)]:
+        first, last = folded[0], folded[-1]
+        span = f"#{first.number} to #{last.number}, {_number(first)} to {_number(last)}"
+        lines.insert(0, f"{len(folded)} earlier ones: {span}")
+    return "\n".join([f"Kept before the last {LATEST}, oldest first ({context.metric}):", *lines])
+
+
+def _kept_words(found: Experiment) -> str:
+    return f"#{found.number} {_number(found)} {found.hypothesis}"
+
+
+def _number(found: Experiment) -> str:
+    return "-" if found.score is None else f"{found.score:.10g}"
+
+
+# -- by category ------------------------------------------------------------------------------
+
+
+def _by_category(context: Context, older: Sequence[Experiment]) -> str:
+    if not older:
+        return ""
+    names = {raw: one_line(raw, 24) or "none" for raw in {found.category for found in older}}
+    groups: dict[str, list[Experiment]] = defaultdict(list)
+    for found in older:
+        groups[names[found.category]].append(found)
+    largest = sorted(groups, key=lambda name: (-len(groups[name]), name))
+    rest = [found for name in largest[CATEGORIES:] for found in groups[name]]
+    lines = [_category(context, name, groups[name]) for name in largest[:CATEGORIES]]
+    lines += [_category(context, "all others", rest)] if rest else []
+    return "\n".join([f"All {len(older)} before the last {LATEST}, by category:", *lines])
+
+
+def _category(context: Context, name: str, group: Sequence[Experiment]) -> str:
+    ends = Counter(str(found.status) for found in group)
+    counts = ", ".join(f"{count} {status}" for status, count in sorted(ends.items()))
+    sign = 1 if context.direction == "minimize" else -1
+    scored = [(sign * found.score, found) for found in group if found.score is not None]
+    scored.sort(key=lambda pair: (pair[0], pair[1].number))
+    ranked = [("best", 0), ("worst", -1)][: len(scored)]
+    ends_of = "".join(f"; {word} {_short(scored[place][1])}" for word, place in ranked)
+    return f"{name}: {len(group)} ({counts}){ends_of}"
+
+
+def _short(found: Experiment) -> str:
+    return f"#{found.number} {_number(found)} {said(found.hypothesis, 40)}"
+
+
+# -- in full ----------------------------------------------------------------------------------
+
+
+def _in_full(latest: Sequence[Experiment], takeaways: Mapping[int, str]) -> str:
+    if not latest:
+        return ""
+    entries = [entry(found, takeaways.get(found.number, "")) for found in latest]
+    return "\n".join([f"The last {len(latest)}, oldest first:", *entries])
+
+
+def entry(found: Experiment, takeaway: str) -> str:
+    """Return one experiment as a few lines; nothing in it can begin a line of its own."""
+    category = f" [{one_line(found.category, 24)}]" if found.category else ""
+    parts = {
+        "hypothesis": said(found.hypothesis, 300),
+        "expected": _said(found.origin.expectation if found.origin else "", 160),
+        "curves": curves_of(found),
+        "takeaway": _said(takeaway, 240),
+    }
+    lines = [f"{name}: {words}" for name, words in parts.items() if words]
+    return "\n  ".join([f"#{found.number}{category} {result(found)}", *lines])
+
+
+def _said(words: str, most: int) -> str:
+    return said(words, most) if words.strip() else ""
+
+
+def result(found: Experiment) -> str:
+    """Return how an experiment ended and why, as one line; of a crash at most 500 bytes."""
+    crash, limit = _crash(found)
+    if crash:
+        return f"{found.status}{limit}: {crash_line(crash)}"
+    rule = f" by the rule {one_line(found.rule, 60)}" if found.rule else ""
+    return f"{found.status}{rule}: {one_line(found.reason, REASON)}"
+
+
+def _crash(found: Experiment) -> tuple[Crash | None, str]:
+    for trial in found.trials:
+        if trial.result.crash:
+            where = ", ".join(part for part in (trial.result.stage, trial.result.limit) if part)
+            return trial.result.crash, f" ({one_line(where, 60)})" if where else ""
+    return None, ""
+
+
+def crash_line(crash: Crash) -> str:
+    """Return exception, file, line and message, in at most 500 bytes of ASCII together."""
+    where = f" at {crash.file}:{crash.line}" if crash.file else ""
+    return escaped(f"{crash.exception or 'exit'}{where}: {crash.message}")
+
+
+# -- curves -----------------------------------------------------------------------------------
+
+
+def curves_of(found: Experiment, most: int = CURVES) -> str:
+    """Return a scored experiment's curves, of the first trial that has any, as one line."""
+    if found.score is None:
+        return ""
+    curves = next((trial.result.curves for trial in found.trials if trial.result.curves), ())
+    left_out = f"; {len(curves) - most} more" if len(curves) > most else ""
+    return "; ".join(_curve(curve) for curve in curves[:most]) + left_out
+
+
+def _curve(curve: Curve) -> str:
+    values = [value for _, value in curve.points]
+    name = one_line(curve.name, 32)
+    if not values:
+        return name
+    if len(values) == 1:
+        return f"{name} {values[0]:g}"
+    ends = f"{values[0]:g} to {values[-1]:g}"
+    return f"{name} {ends} (least {min(values):g}, most {max(values):g}, n={len(values)})"

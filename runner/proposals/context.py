@@ -1,0 +1,146 @@
+"""What an agent is told before it proposes (law 7): little, rounded, and no audit ever."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from runner.decision import GUARD
+from runner.records import (
+    Experiment,
+    Files,
+    Hypothesis,
+    HypothesisStatus,
+    Purpose,
+    TrialRecord,
+    TrialResult,
+    Violation,
+)
+from runner.seams import Context, Phase
+from runner.session import Session
+from runner.steering.phases import policy_in
+from runner.steering.strategy import Choice, choose, from_the_template, parent_commit
+
+MOST_GUIDANCE = 10_000
+"""Characters of `guidance.md` that are read."""
+
+
+def make_context(
+    session: Session,
+    number: int,
+    *,
+    phase: Phase | None = None,
+    hypotheses: Sequence[Hypothesis] | None = None,
+    returned: tuple[Violation, ...] = (),
+) -> Context:
+    """Choose where experiment `number` starts, and say what its agent may know.
+
+    Args:
+        session: the run; its baseline has ended.
+        number: the experiment's.
+        phase: the part of the run that it falls into.
+        hypotheses: those of a person's that it may test; `None` for all open ones.
+        returned: why an earlier proposal for this place came back.
+    """
+    ended = session.ended
+    choice = _choice(session, ended, number)
+    commit = parent_commit(choice.parent)
+    return Context(
+        number=number,
+        task=session.run.task,
+        files=_files(session, commit),
+        mutable=session.policy.files.mutable,
+        notes=session.policy.files.notes,
+        rules=policy_in(session.policy, phase.name if phase else None).summary(),
+        metric=session.run.metric,
+        direction=session.run.direction,
+        history=() if session.independent else history_as_told(session),
+        parent=choice.parent.number,
+        parent_commit=commit,
+        strategy=choice.strategy,
+        mode=choice.mode,
+        why=choice.why,
+        phase=phase,
+        hypotheses=open_hypotheses(session) if hypotheses is None else tuple(hypotheses),
+        guidance=_guidance(session),
+        returned=returned,
+    )
+
+
+def _choice(session: Session, ended: tuple[Experiment, ...], number: int) -> Choice:
+    if session.independent:
+        return from_the_template(ended)
+    rule, tag = session.policy.strategy, session.run.tag
+    return choose(ended, rule, session.metric, tag=tag, number=number)
+
+
+def _files(session: Session, commit: str) -> Files:
+    """Return the parent's files, with the notes, which are a memory too."""
+    workspace = session.workspace
+    return workspace.files(commit) if session.independent else workspace.with_notes(commit)
+
+
+def open_hypotheses(session: Session) -> tuple[Hypothesis, ...]:
+    """Return what a person wants tried and nobody has yet, in order."""
+    asked = session.ledger.hypotheses(session.run.tag)
+    return tuple(found for found in asked if found.status is HypothesisStatus.OPEN)
+
+
+def _guidance(session: Session) -> str:
+    """Read what the person wrote for this run; nothing is fine."""
+    path = session.state.guidance(session.run.tag)
+    if not path.is_file():
+        return ""
+    return path.read_text(encoding="utf-8", errors="replace")[:MOST_GUIDANCE]
+
+
+def history_as_told(session: Session) -> tuple[Experiment, ...]:
+    """Return all that ended so far, as an agent may know them; each is made only once."""
+    told = session.told
+    for experiment in session.history:
+        if experiment.ended_at is None:
+            continue
+        known = told.get(experiment.number)
+        if known is None or known[0] is not experiment:  # an audit trial came, or it went on
+            told[experiment.number] = (experiment, as_told(session, experiment))
+    return tuple(told[number][1] for number in sorted(told))
+
+
+def as_told(session: Session, experiment: Experiment) -> Experiment:
+    """Return what an agent may know of an experiment: rounded, and without scores per trial.
+
+    Of its trials only curves and crashes are left, which were capped when they were read.
+    """
+    score = None if experiment.score is None else session.metric.rounded(experiment.score)
+    gain = None if experiment.gain is None else session.metric.rounded(experiment.gain)
+    told = replace(experiment, score=score, gain=gain, seeds=(), chain=None, wall_seconds=None)
+    trials = tuple(_trial_as_told(trial) for trial in experiment.trials if _decides(trial))
+    return replace(told, trials=trials, reason=_reason_as_told(session, told))
+
+
+def _decides(trial: TrialRecord) -> bool:
+    return trial.purpose is Purpose.DECISION
+
+
+def _trial_as_told(trial: TrialRecord) -> TrialRecord:
+    result = trial.result
+    told = TrialResult(
+        status=result.status,
+        reason="",
+        stage=result.stage,
+        limit=result.limit,
+        crash=result.crash,
+        curves=result.curves,
+        self_modified=result.self_modified,
+    )
+    return TrialRecord(purpose=trial.purpose, split="", seed=0, result=told)
+
+
+def _reason_as_told(session: Session, told: Experiment) -> str:
+    """Return why: a scored experiment's own reason holds unrounded numbers."""
+    if told.score is None:
+        return told.reason
+    needed = session.policy.decision.min_gain
+    gain = "" if told.gain is None else f", gain {told.gain:+g}, needed {needed:g}"
+    guard = f"; {told.rule} failed" if told.rule and told.rule.startswith(GUARD) else ""
+    return f"{session.run.metric} {told.score:g}{gain}{guard}"

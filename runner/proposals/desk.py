@@ -1,0 +1,120 @@
+"""Where an agent meets the supervisor while it thinks about one proposal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import replace
+
+from runner.attempt import review
+from runner.history import last_tried
+from runner.records import ModelCall, Proposal, Violation
+from runner.sandbox.evidence import escaped
+from runner.seams import Context
+from runner.session import Session
+
+MOST_RETURNS = 3
+"""How often a proposal goes back to its agent before it counts as it is."""
+MOST_ANALYSES = 20
+"""For one proposal: they cost no experiment, and each takes the device and a place in the notes."""
+
+
+class SessionDesk:
+    """The desk of one context of a run."""
+
+    def __init__(
+        self, session: Session, context: Context, *, ended: Callable[[], bool] = lambda: False
+    ) -> None:
+        self._session, self._context, self._ended = session, context, ended
+        self.returned = 0
+        self._analyses = 0
+
+    def send_back(self, proposal: Proposal) -> tuple[Violation, ...]:
+        """See `Desk.send_back`."""
+        if self.returned >= MOST_RETURNS:
+            return ()
+        found = (*self.review(proposal), *asked_for(self._context, proposal))
+        self.returned += bool(found)
+        return found
+
+    def taken(self, proposal: Proposal) -> Proposal:
+        """Return the proposal as it goes ahead: what it still lacks makes it a forfeit."""
+        lacking = asked_for(self._context, proposal) if self.returned else ()
+        return replace(proposal, forfeit=proposal.forfeit or next(iter(lacking), None))
+
+    def review(self, proposal: Proposal) -> tuple[Violation, ...]:
+        """See `Desk.review`."""
+        return review(self._session, self._context, proposal)
+
+    def violation(self, path: str, what: str) -> None:
+        """See `Desk.violation`."""
+        found = {"experiment": self._context.number, "path": escaped(path), "what": what}
+        self._session.ledger.event(self._session.run.tag, "draft.violated", **found)
+        self._session.log.warning("draft.violated", **found)
+
+    def analyze(self, script: bytes | None) -> str:
+        """See `Desk.analyze`."""
+        if not self._session.policy.analysis.on_request:
+            return "analysis on request is off: the policy says analysis.on_request: false"
+        if self._analyses >= MOST_ANALYSES:
+            return f"{MOST_ANALYSES} analyses were run for this proposal; propose, then ask again"
+        self._analyses += 1
+        with self._session.turn:
+            if self.stop_asked():
+                return "there was no analysis: the run is ending"
+            return self._session.analyse(script, experiment=self._context.number, asked=True)
+
+    def reserved(self, usd: float) -> AbstractContextManager[None]:
+        """See `Desk.reserved`."""
+        return self._session.spending.reserved(usd)
+
+    def usd_left(self) -> float | None:
+        """See `Desk.usd_left`."""
+        return self._session.spending.left()
+
+    def record(self, call: ModelCall) -> None:
+        """See `Desk.record`."""
+        self._session.spending.record(call)
+        self._session.log.info(
+            "model.called",
+            experiment=call.experiment,
+            model=call.model,
+            usd=round(call.usd, 6),
+            seconds=round(call.seconds, 3),
+            outcome=call.outcome,
+        )
+
+    def waiting(self, what: str, seconds: float) -> None:
+        """See `Desk.waiting`."""
+        self._session.log.warning("model.waiting", what=what, seconds=round(seconds, 1))
+        self._session.waiting(what, seconds)
+
+    def stop_asked(self) -> bool:
+        """See `Desk.stop_asked`."""
+        return self._session.stop_asked() or self._ended()
+
+
+def asked_for(context: Context, proposal: Proposal) -> tuple[Violation, ...]:
+    """Return what an agent owes besides a sound edit: answers to people, and a takeaway."""
+    if proposal.by_person:
+        return ()
+    found = (_answer(context, proposal), _takeaway(context, proposal))
+    return tuple(violation for violation in found if violation)
+
+
+def _answer(context: Context, proposal: Proposal) -> Violation | None:
+    first = next(iter(context.hypotheses), None)
+    if first is None or proposal.answers == first.id:
+        return None
+    message = (
+        f"a person's hypothesis waits; test number {first.id} first, and say answers={first.id}"
+    )
+    return Violation(rule="hypothesis-waits", message=message)
+
+
+def _takeaway(context: Context, proposal: Proposal) -> Violation | None:
+    last = last_tried(context.history)
+    if last is None or last.number == 0 or proposal.takeaway.strip():
+        return None
+    message = f"say what you take away from experiment {last.number} ({last.status})"
+    return Violation(rule="no-takeaway", message=message)

@@ -1,0 +1,102 @@
+"""An experiment's intent, recorded before anything else happens."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+
+from runner.history import last_tried
+from runner.ledger.store import now
+from runner.policy.schema import Policy
+from runner.proposals.rebasing import Based
+from runner.records import Experiment, Origin, Proposal
+from runner.seams import Agent, Context
+from runner.session import Session
+from runner.steering.phases import policy_in
+
+SEED_RANGE = 2**31
+MOST_WORDS = 10_000
+"""Characters of a hypothesis that are kept."""
+BASELINE = Proposal(hypothesis="the unmodified template", category="baseline")
+
+
+def open_baseline(session: Session) -> Experiment:
+    return _open(session, session.workspace.head(), BASELINE, None)
+
+
+def open_proposal(session: Session, based: Based, agent: Agent, *, returned: int) -> Experiment:
+    """Record what an agent proposed, under the next number that is free."""
+    context = based.context
+    policy = policy_in(session.policy, context.phase_name)
+    proposal = _bounded(policy, based.proposal)
+    origin = Origin(
+        agent=agent.name,
+        isolation=agent.isolation,
+        model=proposal.model,
+        parent=context.parent,
+        strategy=context.strategy,
+        mode=context.mode,
+        why=context.why,
+        phase=context.phase_name,
+        expectation=proposal.expectation,
+        takeaway=proposal.takeaway,
+        takeaway_of=_last_told(context) if proposal.takeaway else None,
+        answers=_answered(context, proposal),
+        returned=returned,
+        forfeit=proposal.forfeit,
+    )
+    return _open(session, context.parent_commit, proposal, origin)
+
+
+def _last_told(context: Context) -> int | None:
+    last = last_tried(context.history)
+    return last.number if last else None
+
+
+def _answered(context: Context, proposal: Proposal) -> int | None:
+    """Return the hypothesis that it tests, if it is one that its agent was given."""
+    given = {hypothesis.id for hypothesis in context.hypotheses}
+    return proposal.answers if proposal.answers in given else None
+
+
+def _open(
+    session: Session, parent_commit: str, proposal: Proposal, origin: Origin | None
+) -> Experiment:
+    seeds = tuple(secrets.randbelow(SEED_RANGE) for _ in range(session.policy.evaluation.seeds))
+    number = len(session.history)
+    experiment = Experiment(
+        run=session.run.tag,
+        number=number,
+        parent_commit=parent_commit,
+        hypothesis=proposal.hypothesis,
+        category=proposal.category,
+        changes=proposal.changes,
+        seeds=seeds,
+        origin=origin,
+        started_at=now(),
+    )
+    session.ledger.open_experiment(experiment, session.run)
+    session.log.info("experiment.started", experiment=number, hypothesis=proposal.hypothesis)
+    return session.read(number)
+
+
+def _bounded(policy: Policy, proposal: Proposal) -> Proposal:
+    """Cut what no review could let pass, so that a flood of refused bytes fills no ledger.
+
+    One byte and one change too many stay, so that the review still sees them and says so.
+    """
+    edits, notes = policy.edits, policy.files.notes
+    changes = tuple(
+        change
+        if change.content is None
+        else replace(change, content=change.content[: edits.max_file_bytes + 1])
+        for change in proposal.changes[: edits.max_files + len(notes) + 1]
+    )
+    return replace(
+        proposal,
+        hypothesis=proposal.hypothesis[:MOST_WORDS],
+        category=proposal.category[:MOST_WORDS],
+        expectation=proposal.expectation[:MOST_WORDS],
+        takeaway=proposal.takeaway[:MOST_WORDS],
+        changes=changes,
+    )

@@ -1,0 +1,300 @@
+"""Raw files in their official formats: what a task asks for, and a folder that holds exactly that.
+
+A task whose data are not generated says in `raw.yaml` which files it is made from. They come from
+a download or from a person's own folder, and are checked in the same way.
+
+What this does not protect against: files that a person says to be right (`sha256: null`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import stat
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Annotated, Any
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from runner.download import fetch
+from runner.errors import ConfigError, DataError
+from runner.policy.schema import PATH
+from runner.rooms import PROJECT, task_harness
+
+CHOICE = "RUNNER_RAW_DATA"
+STAGED = ".raw-"
+OTHERS_MAY_LOOK = stat.S_IROTH | stat.S_IXOTH
+RawPath = Annotated[str, Field(pattern=PATH, max_length=200)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Strict(BaseModel):
+    """Unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Member(Strict):
+    """One file inside an archive. In `raw.yaml`, its path alone is enough."""
+
+    path: Annotated[str, Field(min_length=1, max_length=200)]
+    name: RawPath
+    """Where it lies below `/raw`."""
+    sha256: Sha256 | None = None
+    optional: bool = False
+    """Whether a person's own unpacked folder may do without it; an archive must have it."""
+
+
+def _member(written: Any) -> Any:
+    if isinstance(written, str):
+        return {"path": written, "name": written}
+    if isinstance(written, Mapping) and "path" in written:
+        return {"name": written["path"], **written}
+    return written
+
+
+class RawFile(Strict):
+    """One official file."""
+
+    name: RawPath
+    """Where it lies below `/raw`; an archive that is unpacked lies there by its members only."""
+    url: Annotated[str, Field(pattern=r"^https?://")] | None
+    """Null for a person's own file, which cannot be downloaded."""
+    sha256: Sha256 | None
+    """Null for a person's own file, and for an archive whose members all have a digest."""
+    bytes: Annotated[int, Field(ge=0)] | None = None
+    licence: str
+    page: str
+    """Where a person reads about it, and gets it by hand."""
+    unpack: tuple[Annotated[Member, BeforeValidator(_member)], ...] = ()
+    """Members of a tar or zip archive."""
+
+
+class RawFiles(Strict):
+    """What a task is made from."""
+
+    files: tuple[RawFile, ...] = ()
+    folder: RawPath | None = None
+    """Name of a folder that a person provides, all of which is at `/raw` as it is."""
+    page: str | None = None
+    """Where a person gets that folder."""
+
+
+def read_raw_files(task: str, project: Path = PROJECT) -> RawFiles | None:
+    """Return what a task's `raw.yaml` says; `None` if its data are generated.
+
+    Raises:
+        ConfigError: it cannot be read, or does not say what it should.
+    """
+    path = task_harness(task, project) / "raw.yaml"
+    if not path.is_file():
+        return None
+    try:
+        # Through JSON, in which a list is what a tuple is written as.
+        document = json.dumps(yaml.safe_load(path.read_bytes()))
+        return RawFiles.model_validate_json(document)
+    except (yaml.YAMLError, TypeError) as error:
+        raise ConfigError(f"{path} is not plain YAML: {error}") from error
+    except ValidationError as error:
+        raise ConfigError("\n".join(_sentences(path, error))) from error
+
+
+def _sentences(path: Path, error: ValidationError) -> Iterator[str]:
+    for found in error.errors(include_url=False):
+        yield f"{path}: {'.'.join(map(str, found['loc']))}: {found['msg']}"
+
+
+def raw_data(
+    task: str,
+    downloads: Path,
+    *,
+    chosen: Path | None,
+    environment: Mapping[str, str] = os.environ,
+) -> RawData | None:
+    """Return where a task's raw files come from; `None` if its data are generated.
+
+    Raises:
+        ConfigError: a person chose a source that there is no use for, or that is not there.
+    """
+    wanted = read_raw_files(task)
+    if wanted is None:
+        if chosen:
+            raise ConfigError(f"{task} generates its data", hint="leave --from out")
+        return None
+    if chosen is None and (named := environment.get(CHOICE)):
+        chosen = Path(named).expanduser()
+        if not chosen.exists():
+            raise ConfigError(f"{CHOICE} is {named}, which is not there", hint=f"unset {CHOICE}")
+    return RawData(task=task, wanted=wanted, downloads=downloads, chosen=chosen)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RawData:
+    """A task's raw files and where they come from."""
+
+    task: str
+    wanted: RawFiles
+    downloads: Path
+    """Folder that keeps what was downloaded."""
+    chosen: Path | None
+    """A person's own file or folder, which is then the only source."""
+
+    @contextmanager
+    def laid_out(self) -> Iterator[Path]:
+        """Yield a folder with the checked files; another user's container may read it.
+
+        Raises:
+            DataError: a file is missing, is not the official one, or cannot be downloaded.
+        """
+        if self.wanted.folder is not None:
+            yield self._own_folder(self.wanted.folder)
+            return
+        self.downloads.mkdir(parents=True, exist_ok=True)
+        for left in self.downloads.glob(f"{STAGED}*"):
+            shutil.rmtree(left)  # of a preparation that was killed; there is one at a time
+        with tempfile.TemporaryDirectory(dir=self.downloads, prefix=STAGED) as found:
+            for file in self.wanted.files:
+                self._lay_out(file, Path(found))
+            for path in [Path(found), *Path(found).rglob("*")]:
+                path.chmod(0o755 if path.is_dir() else 0o644)
+            yield Path(found)
+
+    def _own_folder(self, name: str) -> Path:
+        if self.chosen is None or not self.chosen.is_dir():
+            raise DataError(
+                f"{self.task} is made from a folder of yours",
+                hint=f"get it from {self.wanted.page}, then: "
+                f"runner prepare {self.task} --from FOLDER",
+            )
+        below = self.chosen / name
+        folder = (below if below.is_dir() else self.chosen).resolve()
+        if folder.stat().st_mode & OTHERS_MAY_LOOK != OTHERS_MAY_LOOK:
+            raise DataError(
+                f"{folder} is closed to the user that prepares data in a container",
+                hint=f"open it for reading: chmod -R a+rX {folder}",
+            )
+        return folder
+
+    def _lay_out(self, file: RawFile, folder: Path) -> None:
+        if file.unpack and (own := self._own_members(file)):
+            for member in file.unpack:
+                if member.name in own:
+                    _copy(own[member.name], folder / member.name, member.sha256)
+            return
+        source = self._own_file(file) if self.chosen else self._downloaded(file)
+        if file.unpack:
+            if self.chosen and file.sha256:
+                _check(source, file.sha256)
+            try:
+                _unpack(source, file.unpack, folder)
+            except DataError:
+                if self.chosen is None:
+                    source.unlink()  # what was downloaded is of no use, so the next try downloads
+                raise
+        else:
+            _copy(source, folder / file.name, file.sha256)
+
+    def _downloaded(self, file: RawFile) -> Path:
+        checked = file.sha256 or (file.unpack and all(one.sha256 for one in file.unpack))
+        target = self.downloads / file.name
+        if file.url is None and file.sha256 and target.is_file():
+            return target  # a copy of a person's own file, kept when the task was made
+        if file.url is None or not checked:
+            raise DataError(f"{file.name} is not for download", hint=self._by_hand(file))
+        fetch(file.url, target, sha256=file.sha256, size=file.bytes, hint=self._by_hand(file))
+        return target
+
+    def _own_members(self, file: RawFile) -> dict[str, Path]:
+        """Return what an archive holds where a person has it unpacked; empty if it is not whole."""
+        if self.chosen is None:
+            return {}
+        found = {one.name: self._find(one.name) for one in file.unpack}
+        whole = {name: path for name, path in found.items() if path is not None}
+        needed = {one.name for one in file.unpack if not one.optional}
+        return whole if needed <= whole.keys() else {}
+
+    def _own_file(self, file: RawFile) -> Path:
+        if (found := self._find(file.name)) is not None:
+            return found
+        named = [one.name for one in file.unpack]
+        names = f"neither {file.name} nor {', '.join(named)}" if named else f"no {file.name}"
+        raise DataError(f"there is {names} at {self.chosen}", hint=self._by_hand(file))
+
+    def _find(self, name: str) -> Path | None:
+        """Return a person's own file, under whatever name where it is the only one wanted."""
+        if self.chosen is None or self.chosen.is_dir():
+            path = (self.chosen or Path()) / name
+            return path if path.is_file() else None
+        wanted = [one for file in self.wanted.files for one in (file.name, *_names(file))]
+        fits = name == self.chosen.name or len(wanted) == 1
+        return self.chosen if fits else None
+
+    def _by_hand(self, file: RawFile) -> str:
+        source = f"download {file.url} (see {file.page})" if file.url else f"see {file.page}"
+        return (
+            f"{source}, then: runner prepare {self.task} --from FILE_OR_FOLDER  (or set {CHOICE})"
+        )
+
+
+def _names(file: RawFile) -> list[str]:
+    return [member.name for member in file.unpack]
+
+
+def _copy(source: Path, target: Path, sha256: str | None) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with source.open("rb") as stream:
+        _write(stream, target)
+    if sha256:
+        _check(target, sha256, named=source)
+
+
+def _check(path: Path, sha256: str, *, named: Path | None = None) -> None:
+    with path.open("rb") as stream:
+        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    if found != sha256:
+        raise DataError(
+            f"{named or path} is not the official file: sha256 {found}, not {sha256}",
+            hint="it may be cut off, converted, or another version",
+        )
+
+
+def _unpack(archive: Path, members: tuple[Member, ...], folder: Path) -> None:
+    """Write the named members, each as a plain file where it belongs, and nothing else."""
+    for member in members:
+        target = folder / member.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with _opened(archive, member.path) as stream:
+                _write(stream, target)
+        except (KeyError, EOFError, OSError, tarfile.TarError, zipfile.BadZipFile) as error:
+            raise DataError(f"{archive} has no readable {member.path}: {error}") from error
+        if member.sha256:
+            _check(target, member.sha256)
+
+
+@contextmanager
+def _opened(archive: Path, member: str) -> Iterator[IO[bytes]]:
+    if zipfile.is_zipfile(archive):
+        with zipfile.ZipFile(archive) as zipped, zipped.open(member) as stream:
+            yield stream
+        return
+    with tarfile.open(archive) as packed:
+        found = packed.extractfile(member)
+        if found is None:
+            raise KeyError(f"{member} is not a plain file")
+        with found:
+            yield found
+
+
+def _write(stream: IO[bytes], target: Path) -> None:
+    with target.open("wb") as file:
+        shutil.copyfileobj(stream, file, 1024 * 1024)

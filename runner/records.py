@@ -1,0 +1,373 @@
+"""The frozen values that flow through one experiment; they do nothing.
+
+Absent is `None`. Sizes are bytes, times are seconds, and every mapping is read, never changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+REGULAR = 0o100644
+EXECUTABLE = 0o100755
+SYMLINK = 0o120000
+LOG = "LOG.md"
+"""The page that the supervisor writes from the ledger; no agent may change it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class File:
+    """One file as git keeps it: a mode and bytes (a link's bytes are its target)."""
+
+    content: bytes
+    mode: int = REGULAR
+
+
+Files = Mapping[str, File]
+"""Path relative to the tree's root, with forward slashes → file."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """What an agent wants one path to become; `content=None` deletes it."""
+
+    path: str
+    content: bytes | None
+    mode: int = REGULAR
+
+
+@dataclass(frozen=True, kw_only=True)
+class Violation:
+    """One rule that a proposal broke, and what is allowed instead."""
+
+    rule: str
+    message: str
+    path: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proposal:
+    """The only thing an agent hands over."""
+
+    hypothesis: str
+    category: str = ""
+    changes: tuple[Change, ...] = ()
+    expectation: str = ""
+    """What the agent thinks will come of it."""
+    takeaway: str = ""
+    """What the agent makes of the experiment before."""
+    answers: int | None = None
+    """The person's hypothesis that it tests."""
+    model: str | None = None
+    """Which model wrote it, where one did."""
+    forfeit: Violation | None = None
+    """Why there is nothing to run: the agent's own failure, such as an answer that was cut off."""
+    by_person: bool = False
+    """A person owes neither takeaways nor answers."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """How an experiment's proposal came about. It is a record; nothing is decided by it."""
+
+    agent: str
+    isolation: str
+    model: str | None = None
+    parent: int = 0
+    """The experiment whose files it started from."""
+    strategy: str = "greedy"
+    mode: str = "improve"
+    why: str = ""
+    """Why this parent and this mode."""
+    phase: str | None = None
+    expectation: str = ""
+    takeaway: str = ""
+    takeaway_of: int | None = None
+    """The experiment that the takeaway is about: the last one that its agent knew of."""
+    answers: int | None = None
+    returned: int = 0
+    """How often it was sent back to the agent before it was taken."""
+    forfeit: Violation | None = None
+
+
+class HypothesisStatus(StrEnum):
+    OPEN = "open"
+    ANSWERED = "answered"
+    DROPPED = "dropped"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hypothesis:
+    """Something a person wants tried in a run; served to agents in the order of `id`."""
+
+    id: int
+    run: str
+    text: str
+    added_at: str
+    status: HypothesisStatus = HypothesisStatus.OPEN
+    experiment: int | None = None
+    """The experiment that answered it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Usage:
+    """Tokens of one call to a model. Input excludes what the cache wrote and read."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_write_5m_tokens: int = 0
+    cache_write_1h_tokens: int = 0
+    cache_read_tokens: int = 0
+    web_searches: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelCall:
+    """One call to a model, or one session of a client that sums up its own."""
+
+    experiment: int
+    """The experiment that it was made for."""
+    agent: str
+    model: str
+    usage: Usage
+    usd: float
+    seconds: float
+    outcome: str
+    """How it ended: a stop reason, or the name of an error."""
+    at: str = ""
+
+
+class ExperimentStatus(StrEnum):
+    """How an experiment ended. One that has not ended has none."""
+
+    KEPT = "kept"
+    REVERTED = "reverted"
+    CRASHED = "crashed"
+    TIMEOUT = "timeout"
+    INVALID_OUTPUTS = "invalid-outputs"
+    REFUSED = "refused"
+
+
+class TrialStatus(StrEnum):
+    SCORED = "scored"
+    CRASHED = "crashed"
+    TIMEOUT = "timeout"
+    INVALID_OUTPUTS = "invalid-outputs"
+
+
+class Purpose(StrEnum):
+    """Why a trial runs: its score decides, or it is only for the person."""
+
+    DECISION = "decision"
+    AUDIT = "audit"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resources:
+    """What the engine lets each container of a trial use."""
+
+    cpus: float
+    memory_bytes: int
+    pids: int
+    shm_bytes: int
+    artifacts_bytes: int
+    outputs_bytes: int
+    output_log_bytes: int
+    gpus: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """Seconds. A container is killed at `startup` plus the budget of its own stage."""
+
+    startup: float
+    train: float
+    predict: float
+    score: float
+
+
+class Shape(StrEnum):
+    """How a trial is evaluated."""
+
+    TWO_STEP = "two-step"
+    ONE_SHOT = "one-shot"
+    SERVED = "served"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialSpec:
+    """Everything a sandbox needs to run one (split, seed): a plain, picklable value."""
+
+    run: str
+    experiment: int
+    purpose: Purpose
+    task: str
+    part: str
+    """Which sealed part scores it: `holdout` decides, `locked` audits."""
+    split: str
+    seed: int
+    shape: Shape
+    predictors: tuple[str, ...]
+    """Names given to `run.sh predict NAME`, one fresh container each."""
+    image_id: str
+    workspace: Files
+    mutable: tuple[str, ...]
+    notes: tuple[str, ...]
+    kit: Files
+    harness: Files
+    public_data: Path
+    """Host folder; its subfolder named after the split is mounted at `/data`."""
+    sealed_volume: str
+    resources: Resources
+    budget: Budget
+    min_gain: float = 0.0
+    """What the decision asks for; the scorer of a served model refuses leaks of a fifth of it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """A stage of a trial that has just begun, for whoever watches."""
+
+    name: str
+    seconds: float
+    """When it will be killed at the latest."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """What the scorer said; `metrics` holds finite floats only."""
+
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Crash:
+    """What a traceback on the container's output said: untrusted, escaped, capped."""
+
+    exception: str | None
+    file: str | None
+    line: int | None
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curve:
+    """A numeric series logged through the kit: (step, value), thinned and rounded."""
+
+    name: str
+    points: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialResult:
+    """One trial's end. `reason` is for the person; what an agent may see is chosen elsewhere."""
+
+    status: TrialStatus
+    reason: str
+    stage: str | None = None
+    """Where it failed: `train`, `predict images`, `score`."""
+    limit: str | None = None
+    """Which limit ended it: memory, processes, disk, file-size, output, deadline."""
+    score: Score | None = None
+    crash: Crash | None = None
+    curves: tuple[Curve, ...] = ()
+    self_modified: tuple[str, ...] = ()
+    """Mutable files that training changed on disk; the change was thrown away."""
+    wall_seconds: float = 0.0
+    overhead_seconds: float = 0.0
+    """Wall time in which no agent or scorer process ran: the supervisor's and engine's own."""
+    scoring_seconds: float = 0.0
+    """From the scorer's go to its end; a measurement that the ledger does not keep."""
+    peak_memory_bytes: int | None = None
+    peak_gpu_memory_bytes: int | None = None
+    """Of the devices, which no container limit counts; for the person."""
+    cpu_seconds: float | None = None
+    logs: Mapping[str, bytes] = field(default_factory=dict)
+    """Stage → the container's capped output, for the person only."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guard:
+    """A command that must end well before an experiment is kept."""
+
+    name: str
+    command: tuple[str, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class GuardResult:
+    """A guard's end. `failed` says why, for the person; it is absent where the guard passed."""
+
+    failed: str | None
+    wall_seconds: float = 0.0
+    log: bytes = b""
+    """The container's capped output, for the person only."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialRecord:
+    """A finished trial as the ledger keeps it."""
+
+    purpose: Purpose
+    split: str
+    seed: int
+    result: TrialResult
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """One row of the ledger, with its trials."""
+
+    run: str
+    number: int
+    parent_commit: str
+    hypothesis: str
+    category: str
+    changes: tuple[Change, ...]
+    seeds: tuple[int, ...]
+    origin: Origin | None = None
+    """How the proposal came about; absent in the ledgers of older versions."""
+    fingerprint: str | None = None
+    """Digest of the proposed files' normalised syntax trees, to find repeats."""
+    status: ExperimentStatus | None = None
+    rule: str | None = None
+    """For a refusal: the first broken rule; for a guard that failed: `guard:NAME`."""
+    reason: str = ""
+    score: float | None = None
+    """Mean of the metric over the decision trials; absent after a crash."""
+    gain: float | None = None
+    """Improvement over the best before it, positive is better."""
+    attempt_commit: str | None = None
+    commit: str | None = None
+    """The commit on the run's branch, for a kept experiment."""
+    started_at: str = ""
+    ended_at: str | None = None
+    wall_seconds: float | None = None
+    chain: str | None = None
+    trials: tuple[TrialRecord, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What was fixed when the run was created."""
+
+    tag: str
+    task: str
+    agent: str
+    agent_isolation: str
+    metric: str
+    direction: str
+    round_to: float
+    """The step in which an agent sees scores."""
+    policy_text: str
+    policy_digest: str
+    harness_digest: str
+    template_digest: str
+    image_id: str
+    data_digest: str
+    device: str
+    base_commit: str
+    created_at: str

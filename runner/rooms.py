@@ -1,0 +1,131 @@
+"""Where things are: a task's rooms in the project, and what runs leave in the state folder."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from runner.errors import ConfigError
+from runner.records import EXECUTABLE, REGULAR, File, Files
+
+PROJECT = Path(__file__).resolve().parent.parent
+CACHES = ("__pycache__",)
+
+
+def policy_path(task: str) -> Path:
+    return PROJECT / "policies" / f"{task}.yaml"
+
+
+def tasks() -> tuple[str, ...]:
+    """Name the tasks that have a policy."""
+    return tuple(sorted(path.stem for path in (PROJECT / "policies").glob("*.yaml")))
+
+
+def task_harness(task: str, project: Path | None = None) -> Path:
+    """Return a task's folder in the harness: a Python package, whose name cannot hold a dash."""
+    return (project or PROJECT) / "harness" / "tasks" / task.replace("-", "_")
+
+
+def require_task(task: str) -> str:
+    """Return the task's name; raise `ConfigError` naming the rooms that are missing."""
+    rooms = {
+        policy_path(task): "policy",
+        task_harness(task): "harness",
+        PROJECT / "workspace-template" / task: "template",
+    }
+    missing = [name for path, name in rooms.items() if not path.exists()]
+    if missing:
+        known = f"tasks: {', '.join(tasks()) or 'none'}"
+        raise ConfigError(f"task {task!r} has no {' and no '.join(missing)}", hint=known)
+    return task
+
+
+def template(task: str) -> Files:
+    return read_tree(PROJECT / "workspace-template" / task)
+
+
+def harness() -> Files:
+    return read_tree(PROJECT / "harness")
+
+
+def read_tree(root: Path) -> Files:
+    """Read a folder as files; links and anything odd are refused, caches are left out."""
+    found = {}
+    for path in sorted(root.rglob("*")):
+        if any(part in CACHES for part in path.parts) or (path.is_dir() and not path.is_symlink()):
+            continue
+        if path.is_symlink() or not path.is_file():
+            raise ConfigError(f"{path} is not a plain file", hint="links do not travel into a run")
+        mode = EXECUTABLE if os.access(path, os.X_OK) else REGULAR
+        found[path.relative_to(root).as_posix()] = File(content=path.read_bytes(), mode=mode)
+    return found
+
+
+def below(files: Files, folder: str) -> Files:
+    """Return the part of a tree below a folder, relative to it."""
+    cut = len(folder) + 1
+    return {path[cut:]: file for path, file in files.items() if path.startswith(f"{folder}/")}
+
+
+def without(files: Files, folder: str) -> Files:
+    """Return a tree without one of its folders."""
+    return {path: file for path, file in files.items() if not path.startswith(f"{folder}/")}
+
+
+@dataclass(frozen=True)
+class State:
+    """The folder in which runs, data and the ledger live; `RUNNER_HOME` moves it."""
+
+    root: Path
+
+    @property
+    def id(self) -> str:
+        """Tells this folder's containers and volumes from another's on the same engine."""
+        return hashlib.sha256(str(self.root).encode()).hexdigest()[:8]
+
+    @property
+    def ledger(self) -> Path:
+        return self.root / "ledger.sqlite"
+
+    @property
+    def wheelhouse(self) -> Path:
+        return self.root / "wheelhouse"
+
+    def downloads(self, task: str) -> Path:
+        return self.root / "downloads" / task
+
+    @property
+    def stage(self) -> Path:
+        return self.root / "stage"
+
+    @property
+    def all_data(self) -> Path:
+        return self.root / "data"
+
+    def data(self, task: str) -> Path:
+        return self.all_data / task
+
+    def run(self, tag: str) -> Path:
+        return self.root / "runs" / tag
+
+    def repository(self, tag: str) -> Path:
+        return self.run(tag) / "repository.git"
+
+    def events(self, tag: str) -> Path:
+        return self.run(tag) / "events.jsonl"
+
+    def guidance(self, tag: str) -> Path:
+        """Name the file in which a person tells a run's agents what to look at."""
+        return self.run(tag) / "guidance.md"
+
+    def log(self, tag: str, number: int, trial: str, stage: str) -> Path:
+        name = f"{trial}-{stage.replace(' ', '-')}.log"
+        return self.run(tag) / "logs" / f"{number:04d}" / name
+
+
+def state(environment: Mapping[str, str] = os.environ) -> State:
+    chosen = environment.get("RUNNER_HOME")
+    return State(Path(chosen).expanduser().resolve() if chosen else PROJECT / "state")

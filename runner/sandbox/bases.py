@@ -1,0 +1,195 @@
+"""What an image is built on: Python and a compiler, from a registry or from Debian packages."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import docker
+from docker.errors import ImageNotFound
+
+from runner.errors import SandboxError
+from runner.sandbox import debian
+from runner.sandbox.builds import Build, Say, build
+from runner.sandbox.engine import our_fault
+
+SILENCE_SECONDS = 30
+"""How long a registry may say nothing before it counts as out of reach."""
+IMPORT_SECONDS = 900
+BASES = "autoresearch-runner/base"
+COMPILER_STAGE = "compiler"
+
+NO_WAY = """\
+type:  sudo apt-get install --no-install-recommends mmdebstrap uidmap
+or name an image that the engine can pull:  .venv/bin/runner setup --base-image IMAGE
+or bring the built image from another machine:  docker save {tag} | ssh THIS_MACHINE docker load"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Base:
+    """An image of Python 3.11 and a compiler, with no settings of its own."""
+
+    image_id: str
+    origin: str
+
+
+def default_base(dockerfile: Path) -> str:
+    """Return the base that a Dockerfile names itself."""
+    found = re.search(r"^ARG BASE_IMAGE=(\S+)$", dockerfile.read_text(), re.MULTILINE)
+    if found is None:
+        raise SandboxError(f"{dockerfile} has no line ARG BASE_IMAGE=...")
+    return found[1]
+
+
+def find(client: docker.DockerClient, image: str) -> str | None:
+    """Return an image's id, or None where the engine does not have it."""
+    with our_fault(f"looking for image {image}"):
+        try:
+            return client.images.get(image).id
+        except ImageNotFound:
+            return None
+
+
+def ready_base(
+    client: docker.DockerClient, dockerfile: Path, *, tag: str, chosen: str | None, say: Say
+) -> Base:
+    """Return a base with a compiler; a chosen one is never replaced by another."""
+    wanted = chosen or default_base(dockerfile)
+    try:
+        return _from_registry(client, dockerfile, wanted, say)
+    except SandboxError as error:
+        if chosen:
+            raise
+        say(f"no base from a registry ({str(error).splitlines()[0]})")
+        return _from_packages(client, tag, say)
+
+
+def _from_registry(client: docker.DockerClient, dockerfile: Path, wanted: str, say: Say) -> Base:
+    source = find(client, wanted) or _pulled(client, wanted, say)
+    recipe = hashlib.sha256(source.encode() + dockerfile.read_bytes()).hexdigest()
+    name = f"{BASES}:{recipe[:12]}"
+    return Base(
+        image_id=find(client, name) or _prepared(client, dockerfile, source, name, say),
+        origin=wanted,
+    )
+
+
+def _prepared(
+    client: docker.DockerClient, dockerfile: Path, source: str, name: str, say: Say
+) -> str:
+    # The only step that may use the network, so it is a build of its own.
+    stage = Build(dockerfile=dockerfile, base=source, network=None, target=COMPILER_STAGE)
+    built = build(client, stage, say)
+    try:
+        return flattened(client, built, name)
+    finally:
+        with our_fault("removing what the build left"):
+            client.images.remove(built)
+
+
+def flattened(client: docker.DockerClient, image_id: str, name: str) -> str:
+    """Return an image of this name with the same files and no settings.
+
+    A registry's image sets variables, which would be in every container's environment.
+    """
+    with our_fault(f"copying the files of {image_id}"), _patience(client, IMPORT_SECONDS):
+        container = client.api.create_container(image_id, ["true"], network_disabled=True)["Id"]
+        try:
+            return _named(client, _import(client, client.api.export(container)), name)
+        finally:
+            client.api.remove_container(container, force=True)
+
+
+def _pulled(client: docker.DockerClient, wanted: str, say: Say) -> str:
+    say(f"pulling {wanted}")
+    with _patience(client, SILENCE_SECONDS):
+        _pull(client, wanted)
+    if (found := find(client, wanted)) is None:
+        raise SandboxError(f"pulling {wanted}: the engine has no such image afterwards")
+    return found
+
+
+def _pull(client: docker.DockerClient, image: str) -> None:
+    with our_fault(f"pulling {image}"):
+        name, _, tag = image.partition("@") if "@" in image else _name_and_tag(image)
+        for line in client.api.pull(name, tag=tag or "latest", stream=True, decode=True):
+            if "error" in line:
+                raise SandboxError(f"pulling {image}: {line['error']}")
+
+
+def _name_and_tag(image: str) -> tuple[str, str, str]:
+    name, colon, tag = image.rpartition(":")
+    # A colon before a slash is a registry's port.
+    return (name, colon, tag) if colon and "/" not in tag else (image, "", "")
+
+
+def _from_packages(client: docker.DockerClient, tag: str, say: Say) -> Base:
+    name = f"{BASES}:{_recipe()}"
+    origin = f"Debian packages of {debian.SUITE}"
+    if found := find(client, name):
+        return Base(image_id=found, origin=origin)
+    _require_mmdebstrap(tag, say)
+    say("making a base image from Debian packages (about half a minute)")
+    return Base(image_id=_named(client, bootstrapped(client), name), origin=origin)
+
+
+def _named(client: docker.DockerClient, image_id: str, name: str) -> str:
+    repository, _, version = name.partition(":")
+    with our_fault(f"naming {name}"):
+        client.api.tag(image_id, repository, version)
+    return image_id
+
+
+def _recipe() -> str:
+    lines = "\n".join([debian.SUITE, *debian.PACKAGES, *debian.LEFT_OUT, debian.FORGET])
+    return hashlib.sha256(lines.encode()).hexdigest()[:12]
+
+
+def _require_mmdebstrap(tag: str, say: Say) -> None:
+    if shutil.which("mmdebstrap"):
+        return
+    if os.geteuid() or not debian.is_debian(debian.os_release()):
+        raise SandboxError(
+            "no image registry can be reached, and mmdebstrap is not installed",
+            hint=NO_WAY.format(tag=tag),
+        )
+    say(f"installing system packages: {', '.join(debian.BOOTSTRAP_PACKAGES)}")
+    debian.install(debian.BOOTSTRAP_PACKAGES)
+
+
+def bootstrapped(client: docker.DockerClient) -> str:
+    """Return a new base made of Debian packages; nothing of a failed one stays."""
+    image_id = None
+    try:
+        with debian.bootstrapped() as stream, _patience(client, IMPORT_SECONDS):
+            image_id = _import(client, stream)
+    except SandboxError:
+        # A stream that broke off still became an image, of whatever had come.
+        if image_id:
+            client.api.remove_image(image_id, force=True)
+        raise
+    return image_id
+
+
+def _import(client: docker.DockerClient, stream: object) -> str:
+    with our_fault("importing the base image"):
+        answer = client.api.import_image_from_stream(stream)
+    found = re.search(r"sha256:[0-9a-f]{64}", str(answer))
+    if found is None:
+        raise SandboxError(f"importing the base image: the engine answered {answer!r}")
+    return found[0]
+
+
+@contextmanager
+def _patience(client: docker.DockerClient, seconds: int) -> Iterator[None]:
+    usual, client.api.timeout = client.api.timeout, seconds
+    try:
+        yield
+    finally:
+        client.api.timeout = usual

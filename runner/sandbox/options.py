@@ -1,0 +1,260 @@
+"""Container options, as pure functions from what a trial needs to the engine's own JSON.
+
+The body sent to the engine is plain data, so what was asked can be compared with what
+`inspect` says of the created container, key by key, before it is started.
+
+What this does not protect against: an attack on the kernel or the engine itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from runner.records import Resources
+
+AGENT_USER = "10001:10001"
+SCORER_USER = "10002:10002"
+PATH = "/opt/venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+MIB = 1024**2
+TMP_BYTES = 256 * MIB
+CACHE_BYTES = 1024 * MIB
+INODES = 16_384
+
+CACHE_ENV = {
+    # Compilers of kernels dlopen what they write, and /tmp is noexec.
+    "XDG_CACHE_HOME": "/cache",
+    "TORCHINDUCTOR_CACHE_DIR": "/cache/inductor",
+    # A precompiled header costs ten seconds and more than a small file size limit allows.
+    "TORCHINDUCTOR_CPP_CACHE_PRECOMPILE_HEADERS": "0",
+    "TRITON_CACHE_DIR": "/cache/triton",
+    "TORCH_EXTENSIONS_DIR": "/cache/extensions",
+    "CUDA_CACHE_PATH": "/cache/cuda",
+    "MPLCONFIGDIR": "/cache/matplotlib",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mount:
+    """A host path or a volume, and where it appears."""
+
+    source: str
+    target: str
+    writable: bool = False
+    volume: bool = False
+    copy_up: bool = False
+    """Give a new volume the owner and mode that the image's folder at `target` has."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContainerSpec:
+    """One container: who runs what on which image, seeing which mounts."""
+
+    name: str
+    image_id: str
+    user: str
+    command: Sequence[str]
+    mounts: Sequence[Mount]
+    resources: Resources
+    labels: Mapping[str, str]
+    env: Mapping[str, str] = field(default_factory=dict)
+    takes_input: bool = False
+    gpu_ids: Sequence[str] = ()
+
+
+def container_config(spec: ContainerSpec) -> dict[str, Any]:
+    """Return the body of the engine's "create container" call."""
+    return {
+        "Image": spec.image_id,
+        "Entrypoint": list(spec.command),
+        "Cmd": [],
+        "User": spec.user,
+        "WorkingDir": "/tmp",  # noqa: S108 - a tmpfs inside the container
+        "Env": [f"{key}={value}" for key, value in sorted(environment(spec).items())],
+        "Hostname": "sandbox",
+        "Labels": dict(spec.labels),
+        "NetworkDisabled": True,
+        "AttachStdin": spec.takes_input,
+        "AttachStdout": True,
+        "AttachStderr": True,
+        "OpenStdin": spec.takes_input,
+        # The scorer must see end of input when the supervisor dies.
+        "StdinOnce": spec.takes_input,
+        "Tty": False,
+        "HostConfig": host_config(spec),
+    }
+
+
+def host_config(spec: ContainerSpec) -> dict[str, Any]:
+    resources = spec.resources
+    return {
+        "NetworkMode": "none",
+        "CapDrop": ["ALL"],
+        "SecurityOpt": ["no-new-privileges:true"],
+        "Privileged": False,
+        "ReadonlyRootfs": True,
+        "Init": True,
+        "AutoRemove": False,
+        "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0},
+        # "none" would take /dev/shm away, and data loaders' workers with it.
+        "IpcMode": "private",
+        "ShmSize": resources.shm_bytes,
+        "PidsLimit": resources.pids,
+        "Memory": resources.memory_bytes,
+        "MemorySwap": resources.memory_bytes,
+        "NanoCpus": round(resources.cpus * 1e9),
+        # Below the default of 1024, so that the supervisor gets its turn on a busy machine.
+        "CpuShares": 512,
+        "Ulimits": ulimits(resources),
+        "Tmpfs": scratch(spec.user),
+        "Mounts": [mount_config(mount) for mount in spec.mounts],
+        # Output is read from the attached stream, under a cap of ours.
+        "LogConfig": {"Type": "none", "Config": {}},
+        "DeviceRequests": device_requests(spec.gpu_ids),
+    }
+
+
+def environment(spec: ContainerSpec) -> dict[str, str]:
+    """Everything a process inside finds in its environment; nothing of the host's."""
+    threads = str(max(1, int(spec.resources.cpus)))
+    user = "agent" if spec.user == AGENT_USER else "scorer"
+    fixed = {
+        "PATH": PATH,
+        "HOME": "/tmp",  # noqa: S108 - a tmpfs inside the container
+        "USER": user,
+        "LOGNAME": user,
+        "LANG": "C.UTF-8",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONUNBUFFERED": "1",
+        "OMP_NUM_THREADS": threads,
+        "MKL_NUM_THREADS": threads,
+        **CACHE_ENV,
+    }
+    if spec.gpu_ids:
+        fixed["NVIDIA_DRIVER_CAPABILITIES"] = "compute,utility"
+    return fixed | dict(spec.env)
+
+
+def ulimits(resources: Resources) -> list[dict[str, Any]]:
+    # fsize is all that bounds what goes into a writable file mounted from the host.
+    largest = max(resources.artifacts_bytes, resources.outputs_bytes)
+    limits = {"core": 0, "nofile": 4096, "fsize": largest}
+    return [{"Name": name, "Soft": value, "Hard": value} for name, value in limits.items()]
+
+
+def scratch(user: str) -> dict[str, str]:
+    uid, gid = user.split(":")
+    return {
+        "/tmp": f"rw,nosuid,nodev,noexec,size={TMP_BYTES},nr_inodes={INODES},mode=1777",  # noqa: S108
+        "/cache": f"rw,nosuid,nodev,exec,size={CACHE_BYTES},nr_inodes={INODES},"
+        f"uid={uid},gid={gid},mode=700",
+    }
+
+
+def mount_config(mount: Mount) -> dict[str, Any]:
+    config: dict[str, Any] = {
+        "Type": "volume" if mount.volume else "bind",
+        "Source": mount.source,
+        "Target": mount.target,
+        "ReadOnly": not mount.writable,
+    }
+    if mount.volume:
+        config["VolumeOptions"] = {"NoCopy": not mount.copy_up}
+    return config
+
+
+def device_requests(gpu_ids: Sequence[str]) -> list[dict[str, Any]]:
+    if not gpu_ids:
+        return []
+    return [
+        {
+            "Driver": "nvidia",
+            "DeviceIDs": list(gpu_ids),
+            "Capabilities": [["compute", "utility"]],
+        }
+    ]
+
+
+def tmpfs_volume(*, size_bytes: int, uid: int) -> dict[str, str]:
+    """Return the local driver's options for a memory volume with a hard quota.
+
+    Mode 0755: its owner writes, the other user of the trial may read what the owner lets it.
+    """
+    options = f"size={size_bytes},nr_inodes={INODES},uid={uid},gid={uid},mode=0755"
+    return {"type": "tmpfs", "device": "tmpfs", "o": f"{options},nosuid,nodev,noexec"}
+
+
+def differences(asked: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
+    """Compare a create body with what `inspect` says; an empty list means they agree.
+
+    Keys that were not asked for may hold only what grants nothing.
+    """
+    config = {key: value for key, value in asked.items() if key != "HostConfig"}
+    return [
+        *_compare("Config", config, found["Config"] | {"Image": found["Image"]}),
+        *_compare("HostConfig", asked["HostConfig"], found["HostConfig"]),
+        *_granted(found["HostConfig"]),
+        *_extra_mounts(asked["HostConfig"]["Mounts"], found["Mounts"]),
+    ]
+
+
+GRANTS = (
+    *("CapAdd", "Binds", "Devices", "DeviceCgroupRules", "VolumesFrom", "GroupAdd", "Links"),
+    *("PortBindings", "PublishAllPorts", "ExtraHosts", "Sysctls", "OomKillDisable", "OomScoreAdj"),
+)
+SHARES = ("PidMode", "UTSMode", "UsernsMode", "CgroupParent")
+HIDES = ("MaskedPaths", "ReadonlyPaths")
+MERGED = ("Config", "HostConfig", "Config.Labels")
+"""Where the engine adds its defaults, and the image its labels."""
+
+
+def _granted(host: Mapping[str, Any]) -> list[str]:
+    """Name every option that would open the container and that we never ask for."""
+    return [
+        *(
+            f"HostConfig.{key}: not asked for, found {host[key]!r}"
+            for key in (*GRANTS, *SHARES)
+            if host.get(key)
+        ),
+        *(f"HostConfig.{key}: nothing is hidden" for key in HIDES if host.get(key) == []),
+    ]
+
+
+def _extra_mounts(
+    asked: Sequence[Mapping[str, Any]], found: Sequence[Mapping[str, Any]]
+) -> list[str]:
+    """Name mounts that the image brought along by itself."""
+    wanted = {mount["Target"] for mount in asked}
+    return [
+        f"Mounts: {mount['Destination']} was not asked for"
+        for mount in found
+        if mount["Destination"] not in wanted
+    ]
+
+
+def _compare(where: str, asked: Any, found: Any) -> list[str]:
+    if isinstance(asked, Mapping) and isinstance(found, Mapping):
+        keys = asked if where in MERGED else {**asked, **found}
+        return [
+            line
+            for key in keys
+            for line in _compare(f"{where}.{key}", asked.get(key), found.get(key))
+        ]
+    if isinstance(asked, list) and isinstance(found, list) and len(asked) == len(found):
+        return [
+            line
+            for index, (left, right) in enumerate(
+                zip(_ordered(asked), _ordered(found), strict=True)
+            )
+            for line in _compare(f"{where}[{index}]", left, right)
+        ]
+    if asked == found or (not asked and not found):
+        return []
+    return [f"{where}: asked {asked!r}, found {found!r}"]
+
+
+def _ordered(values: list[Any]) -> list[Any]:
+    """Sort plain strings; the engine keeps the order of everything else."""
+    return sorted(values) if all(isinstance(value, str) for value in values) else values

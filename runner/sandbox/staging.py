@@ -1,0 +1,70 @@
+"""Fresh copies of reviewed bytes on disk, one set per container, and a look at them afterwards."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from runner.records import EXECUTABLE, File, Files
+
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of ours in it, that only we can enter
+
+
+@contextmanager
+def folder(path: Path) -> Iterator[Path]:
+    """Yield a new folder that only we can enter; it is gone afterwards."""
+    path.mkdir(parents=True, mode=0o700)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path)
+
+
+def memory_root(otherwise: Path) -> Path:
+    """Return where files that agent code may write are staged: in memory, where there is such.
+
+    `fsize` counts a file's bytes. On a disk, fallocate takes blocks beyond them, as many as there
+    are; in memory it may not, and what is taken counts as the container's own.
+    """
+    return SHARED_MEMORY if SHARED_MEMORY.is_mount() else otherwise
+
+
+def write_tree(root: Path, files: Files) -> Path:
+    """Write a tree that any user may read and nobody else may write; return its root."""
+    root.mkdir(mode=0o755)
+    for path, file in files.items():
+        target = root / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _write(target, file, mode=0o755 if file.mode == EXECUTABLE else 0o644)
+    for directory in [root, *(found for found in root.rglob("*") if found.is_dir())]:
+        directory.chmod(0o755)
+    return root
+
+
+def write_mutable(root: Path, files: Files, names: Sequence[str]) -> dict[str, Path]:
+    """Write each mutable file alone, so that it can be mounted alone; return path → host file.
+
+    Mode 0666 lets another user's container write it without the supervisor being root; the
+    0700 folder around it keeps everybody else on the host away.
+    """
+    staged = {name: root / str(index) for index, name in enumerate(names)}
+    for name, target in staged.items():
+        _write(target, files[name], mode=0o666)
+    return staged
+
+
+def changed(staged: dict[str, Path], files: Files) -> tuple[str, ...]:
+    """Name the staged files that no longer hold the reviewed bytes."""
+    return tuple(name for name, path in staged.items() if not _same(path, files[name].content))
+
+
+def _same(path: Path, content: bytes) -> bool:
+    # The size first: the file may have been blown up to the quota.
+    return path.stat().st_size == len(content) and path.read_bytes() == content
+
+
+def _write(target: Path, file: File, *, mode: int) -> None:
+    target.write_bytes(file.content)
+    target.chmod(mode)

@@ -1,0 +1,150 @@
+"""The two places where another implementation may stand in: who proposes, and where trials run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from runner.records import (
+    Experiment,
+    Files,
+    Guard,
+    GuardResult,
+    Hypothesis,
+    ModelCall,
+    Proposal,
+    TrialResult,
+    TrialSpec,
+    Violation,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Phase:
+    """The part of a run that an experiment falls into."""
+
+    name: str
+    hint: str = ""
+    web_domains: tuple[str, ...] = ()
+    """What the model, never a container, may search in this phase; empty is nothing."""
+    web_uses: int = 0
+    """Searches per experiment."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """What an agent is told before it proposes. Nothing else goes back to it."""
+
+    number: int
+    """The experiment that the proposal is to become; with several agents it may be a later one."""
+    files: Files
+    """The workspace to start from, notes included."""
+    mutable: tuple[str, ...]
+    metric: str
+    direction: str
+    history: Sequence[Experiment]
+    """Every experiment that ended, as law 7 lets it be told."""
+    task: str = ""
+    notes: tuple[str, ...] = ()
+    """Files of the workspace that hold notes."""
+    rules: str = ""
+    """The policy in words."""
+    parent: int = 0
+    """The experiment whose files these are."""
+    parent_commit: str = ""
+    strategy: str = "greedy"
+    """By which the parent was chosen."""
+    mode: str = "improve"
+    why: str = ""
+    """Why this parent and this mode, in words for the agent."""
+    phase: Phase | None = None
+    hypotheses: Sequence[Hypothesis] = ()
+    """A person's open hypotheses; the first is the one to test now."""
+    guidance: str = ""
+    """What the person wrote into `guidance.md`."""
+    returned: tuple[Violation, ...] = ()
+    """Why an earlier proposal for this place came back, where it did before it was reviewed."""
+
+    @property
+    def phase_name(self) -> str | None:
+        return self.phase.name if self.phase else None
+
+
+class Desk(Protocol):
+    """What an agent may ask of the supervisor while it thinks about one proposal."""
+
+    def send_back(self, proposal: Proposal) -> tuple[Violation, ...]:
+        """Return what to mend before the proposal is handed over; empty once it goes ahead.
+
+        After three returns it goes ahead as it is, and counts as refused if it must.
+        """
+        ...
+
+    def review(self, proposal: Proposal) -> tuple[Violation, ...]:
+        """Return what the review says of a proposal in the making; it counts as no return."""
+        ...
+
+    def violation(self, path: str, what: str) -> None:
+        """Write down that something changed in the agent's draft that it may not change.
+
+        Any thread may call it.
+        """
+        ...
+
+    def analyze(self, script: bytes | None) -> str:
+        """Run an analysis on training rows and return what it found, capped and escaped.
+
+        `None` runs the workspace's own `analysis.py`. A failure is part of the answer.
+        """
+        ...
+
+    def reserved(self, usd: float) -> AbstractContextManager[None]:
+        """Set the worst case of one call aside while it is made.
+
+        Raises:
+            SpentError: it does not fit into what is left; the run ends.
+        """
+        ...
+
+    def usd_left(self) -> float | None:
+        """Return what may still be spent and is not set aside; `None` is no limit."""
+        ...
+
+    def record(self, call: ModelCall) -> None:
+        """Write down what a call cost."""
+        ...
+
+    def waiting(self, what: str, seconds: float) -> None:
+        """Show the person that nothing happens for a while, and why."""
+        ...
+
+    def stop_asked(self) -> bool:
+        """Say whether the person wants the run to end."""
+        ...
+
+
+class Agent(Protocol):
+    """Turns a context into a proposal; `None` ends the run.
+
+    Raises:
+        ModelError: the model cannot be reached or refuses our account; the run pauses.
+        SpentError: the next call does not fit into what may be spent; the run ends.
+    """
+
+    name: str
+    isolation: str
+    """How far it is kept from the host: `api`, `tool-restricted` or `none`."""
+
+    def propose(self, context: Context, desk: Desk) -> Proposal | None: ...
+
+
+class Sandbox(Protocol):
+    """Runs trials and guards; raises `SandboxError` for our own faults only."""
+
+    def run(self, spec: TrialSpec) -> TrialResult: ...
+
+    def guard(self, spec: TrialSpec, guard: Guard) -> GuardResult:
+        """Run a command where the trainer of this trial would run, without artifacts."""
+        ...

@@ -1,0 +1,95 @@
+"""A run whose researcher is an MCP client: the server in the main thread, the loop in another.
+
+Standard output belongs to the protocol; whatever is for people goes to standard error.
+The client owns the server's life: it closes our standard input when it ends, and kills us soon
+after. So that, like a signal, ends the trial in progress at once. Its experiment stays in the
+ledger as unfinished, and is conducted again when the run is gone on with.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from functools import partial
+
+import anyio
+from mcp.server.mcpserver import MCPServer
+
+from runner import rooms
+from runner.agents.mcp import NAME, Mcp
+from runner.agents.mcp.exchange import Exchange
+from runner.agents.mcp.host import Host
+from runner.agents.mcp.server import make_server
+from runner.errors import ConfigError, StoppedError
+from runner.ledger.store import open_ledger
+from runner.proposals.context import make_context
+from runner.start import Request
+from runner.supervise import Stop, go_through, opened
+from runner.views.live import Live
+
+
+def serve(request: Request, *, experiments: int | None, answer_within: float) -> int:
+    """Serve one client over standard input and output until it is gone; return the exit code."""
+    with Live(stderr=True) as live:
+        stop = Stop(live.say)
+        conduct = partial(_conduct, replace(request, agent=NAME), experiments, live, stop)
+        host = Host(conduct, tag=request.tag)
+        anyio.run(_until_gone, make_server(host, answer_within=answer_within), host, stop)
+    return 0
+
+
+async def _until_gone(server: MCPServer, host: Host, stop: Stop) -> None:
+    async with anyio.create_task_group() as tasks:
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            tasks.start_soon(_on_signal, signals, host, stop)
+            try:
+                await server.run_stdio_async()
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await _end(host, stop)
+            tasks.cancel_scope.cancel()
+
+
+async def _on_signal(signals: AsyncIterator[signal.Signals], host: Host, stop: Stop) -> None:
+    async for _ in signals:
+        await _end(host, stop)
+        # A thread of the server waits for input and cannot be woken; the run's has ended.
+        os._exit(StoppedError.exit_code)
+
+
+async def _end(host: Host, stop: Stop) -> None:
+    """End the run, and wait for it where there is one; done twice it does nothing."""
+    stop.now()
+    host.close()
+    if stop.at_work:
+        await anyio.to_thread.run_sync(host.join)
+
+
+def _conduct(
+    request: Request,
+    experiments: int | None,
+    live: Live,
+    stop: Stop,
+    tag: str | None,
+    host: Host,
+    exchange: Exchange,
+) -> None:
+    """Go through the run in the thread that calls; see `Conduct`."""
+    with opened(_going_on(replace(request, tag=tag)), live, stop) as work:
+        session = work.session
+        host.opened(session.run.tag, partial(session.ledger.add_hypothesis, session.run.tag))
+        reason = go_through(work, (Mcp(exchange),), live, experiments)
+        exchange.end(reason, make_context(session, len(session.history)))
+
+
+def _going_on(request: Request) -> Request:
+    """Go on with a run that is there, so that a client can be started again with the same words."""
+    if request.tag is None or request.resume:
+        return request
+    with open_ledger(rooms.state().ledger) as ledger:
+        run = ledger.run(request.tag)
+    if run is not None and run.task != request.task:
+        raise ConfigError(f"the run {run.tag} is of {run.task}, not of {request.task}")
+    return replace(request, resume=run is not None)

@@ -1,0 +1,246 @@
+"""Creating a run, opening one again, and holding what it needs while it is at work."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from datetime import date
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from runner import data, rooms
+from runner.agents import make_agents
+from runner.agents.descriptions import canonical, is_independent, with_model
+from runner.analysis import answer, require_rows
+from runner.errors import ConfigError
+from runner.ledger.store import Ledger, now, open_ledger
+from runner.locks import device_lock, tag_lock
+from runner.logs import event_log
+from runner.policy.load import LoadedPolicy, load_policy, parse_policy
+from runner.policy.override import with_train_seconds
+from runner.policy.warm_parser import warm_parser
+from runner.records import Experiment, Run
+from runner.sandbox import engine, images
+from runner.seams import Agent
+from runner.session import Session
+from runner.trial import DockerSandbox
+from runner.workspace import Workspace, tree_digest
+
+# A tag is part of a ref, so git's rules hold; no "--" in it or, with ours behind it, at its end.
+TAG = re.compile(r"(?!.*(--|\.\.|\.lock$))[a-z0-9]([a-z0-9_.-]{0,38}[a-z0-9_])?")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What a person asked for: a new run of a task, or (`resume`) to go on with one."""
+
+    task: str = ""
+    tag: str | None = None
+    agent: str = "tune"
+    model: str | None = None
+    policy: Path | None = None
+    train_seconds: float | None = None
+    """Instead of the policy's `budget.train`."""
+    resume: bool = False
+    agents: int = 1
+    """How many of the agent propose side by side."""
+    somebody_else: bool = False
+    """Whether who asks proposes: the run's own agent, its key and its program are not needed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AtWork:
+    """An open run with its agents, all of one kind; none where somebody else proposes."""
+
+    session: Session
+    agents: tuple[Agent, ...]
+    sandbox: DockerSandbox
+
+
+@contextmanager
+def at_work(
+    state: rooms.State,
+    request: Request,
+    *,
+    say: Callable[[str], None],
+    finished: Callable[[Experiment], None],
+    stop_asked: Callable[[], bool],
+    waiting: Callable[[str, float], None] = lambda _what, _seconds: None,
+) -> Iterator[AtWork]:
+    """Yield the run, created or opened, while holding its tag and its device.
+
+    Raises:
+        ConfigError: the task, tag, policy or agent is not what a run can start from.
+        BusyError: another supervisor holds the tag.
+        SandboxError: there is no engine or no image.
+    """
+    with ExitStack() as stack:
+        ledger = stack.enter_context(open_ledger(state.ledger))
+        tag = _tag(ledger, request)
+        stack.enter_context(tag_lock(state.run(tag), tag))
+        client = engine.connect()
+        run = ledger.run(tag) or _create(state, ledger, client, request, tag)
+        agents = _agents(run.agent, request)
+        for device in _devices(run.device):
+            stack.enter_context(device_lock(device, tag, say))
+        log = stack.enter_context(event_log(state.events(tag), run=tag))
+        sandbox = _sandbox(state, client, run)
+        parse = stack.enter_context(warm_parser())
+        session = replace(
+            _session(state, ledger, run, sandbox, log),
+            say=say,
+            finished=finished,
+            stop_asked=stop_asked,
+            waiting=waiting,
+            parse=parse,
+        )
+        engine.sweep(client, {engine.HOME_LABEL: state.id, engine.RUN_LABEL: tag})
+        sandbox.clean_stage(tag)
+        _introduce(run, request, say)
+        log.info("run.opened", resumed=request.resume)
+        yield AtWork(session=session, agents=agents, sandbox=sandbox)
+
+
+def _introduce(run: Run, request: Request, say: Callable[[str], None]) -> None:
+    say(f"run {run.tag} of {run.task}, agent {run.agent} (isolation {run.agent_isolation})")
+    if request.train_seconds is not None:
+        say(f"budget.train is {request.train_seconds:g}s here: policy {run.policy_digest[:12]}")
+
+
+def _tag(ledger: Ledger, request: Request) -> str:
+    tag = request.tag or _fresh_tag(ledger)
+    if not TAG.fullmatch(tag):
+        raise ConfigError(
+            f"the tag {tag!r} is not valid",
+            hint="a-z, 0-9, single dots and dashes inside; not NAME.lock",
+        )
+    known = ledger.run(tag)
+    if request.resume and known is None:
+        raise ConfigError(f"there is no run {tag}", hint="run: runner list")
+    if known and not request.resume:
+        raise ConfigError(
+            f"the tag {tag} is taken by a run of {known.task} from {known.created_at}",
+            hint=f"choose another TAG, or go on with: runner run --resume {tag}",
+        )
+    return tag
+
+
+def _fresh_tag(ledger: Ledger) -> str:
+    """Return today's name, as in `nov21`, numbered where it is taken."""
+    today = date.today().strftime("%b%d").lower()
+    taken = {run.tag for run in ledger.runs()}
+    names = (today if count == 1 else f"{today}-{count}" for count in range(1, 10_000))
+    return next(name for name in names if name not in taken)
+
+
+def _agents(description: str, request: Request) -> tuple[Agent, ...]:
+    return () if request.somebody_else else make_agents(description, request.agents)
+
+
+def _create(state: rooms.State, ledger: Ledger, client: Any, request: Request, tag: str) -> Run:
+    """Freeze everything the run stands on, then record it; git first, so that it can be redone."""
+    task = rooms.require_task(request.task)
+    policy = _policy(request, task)
+    description = with_model(request.agent, request.model)
+    [agent, *_], prepared = make_agents(description, request.agents), data.load(state, task)
+    template, harness = rooms.template(task), rooms.harness()
+    _check_template(policy, template)
+    require_rows(policy.policy, prepared.public, template)
+    created_at = now()
+    workspace = Workspace.create(
+        state.repository(tag), tag, template=template, harness=harness, when=created_at
+    )
+    run = Run(
+        tag=tag,
+        task=task,
+        agent=canonical(description),
+        agent_isolation=agent.isolation,
+        metric=policy.policy.metric.name,
+        direction=policy.policy.metric.direction,
+        round_to=policy.policy.metric.round_to,
+        policy_text=policy.text,
+        policy_digest=policy.digest,
+        harness_digest=tree_digest(workspace.harness()),
+        template_digest=tree_digest(workspace.files(workspace.head())),
+        image_id=images.require_image(client, policy.policy.image),
+        data_digest=prepared.digest,
+        device=_device(policy.policy.resources.gpus),
+        base_commit=workspace.head(),
+        created_at=created_at,
+    )
+    ledger.create_run(run)
+    return run
+
+
+def _policy(request: Request, task: str) -> LoadedPolicy:
+    """Read the policy that the run freezes, with what the person wants otherwise."""
+    policy = load_policy(request.policy or rooms.policy_path(task))
+    if policy.policy.task != task:
+        raise ConfigError(f"{policy.path} is a policy of {policy.policy.task}, not of {task}")
+    if request.train_seconds is None:
+        return policy
+    return with_train_seconds(policy, request.train_seconds)
+
+
+def _check_template(policy: LoadedPolicy, template: Any) -> None:
+    files = policy.policy.files
+    missing = [name for name in (*files.mutable, *files.notes, "run.sh") if name not in template]
+    if missing:
+        raise ConfigError(
+            f"{policy.path} speaks of {', '.join(missing)}, which the template does not have",
+            hint=f"add it to workspace-template/{policy.policy.task}/",
+        )
+
+
+def _device(gpus: int) -> str:
+    """Name what a run occupies: `cpu`, or `gpu-0-1` for the first two GPUs."""
+    return "-".join(["gpu", *map(str, range(gpus))]) if gpus else "cpu"
+
+
+def _devices(device: str) -> list[str]:
+    """Name the locks of a run's device, in an order in which no two runs can block each other."""
+    return [f"gpu-{gpu}" for gpu in sorted(device.split("-")[1:], key=int)] or [device]
+
+
+def _sandbox(state: rooms.State, client: Any, run: Run) -> DockerSandbox:
+    gpu_ids = tuple(run.device.split("-")[1:])
+    return DockerSandbox(client=client, home_id=state.id, stage_root=state.stage, gpu_ids=gpu_ids)
+
+
+def _session(
+    state: rooms.State,
+    ledger: Ledger,
+    run: Run,
+    sandbox: DockerSandbox,
+    log: Any,
+) -> Session:
+    """Return the run as it was frozen.
+
+    Raises:
+        ConfigError: its harness or its data is not what it was.
+    """
+    workspace = Workspace(state.repository(run.tag), run.tag)
+    harness, prepared = workspace.harness(), data.load(state, run.task)
+    if tree_digest(harness) != run.harness_digest:
+        raise ConfigError(f"the frozen harness of {run.tag} has changed", hint="run: runner audit")
+    if prepared.digest != run.data_digest:
+        raise ConfigError(
+            f"the data of {run.task} is not what {run.tag} was created with",
+            hint="its scores would not compare; start a new run",
+        )
+    session = Session(
+        run=run,
+        policy=parse_policy(run.policy_text, f"policy of {run.tag}").policy,
+        ledger=ledger,
+        workspace=workspace,
+        sandbox=sandbox,
+        data=prepared,
+        state=state,
+        harness=harness,
+        log=log,
+        independent=is_independent(run.agent),
+    )
+    return replace(session, analyst=partial(answer, session, sandbox))

@@ -1,0 +1,1 @@
+"""Where a run goes: strategy, phases, and how far it has come."""

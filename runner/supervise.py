@@ -1,0 +1,181 @@
+"""A run from the command line's point of view: signals, the live view, the summary at the end."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from types import FrameType
+
+from runner import rooms
+from runner.errors import LedgerError, ModelError, RunnerError, SandboxError
+from runner.loop import run_loop
+from runner.money.usage import spent
+from runner.seams import Agent
+from runner.session import Session
+from runner.start import AtWork, Request, at_work
+from runner.steering.course import PAUSED
+from runner.trial import DockerSandbox
+from runner.views import lines, summary
+from runner.views.live import Live
+
+
+class Stop:
+    """Ctrl-C once asks the run to end after this experiment; twice ends the trial as well."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self.asked = False
+        self._say = say
+        self._sandbox: DockerSandbox | None = None
+
+    @property
+    def at_work(self) -> bool:
+        """Whether there is a run to stop."""
+        return self._sandbox is not None
+
+    @contextmanager
+    def stopping(self, sandbox: DockerSandbox) -> Iterator[None]:
+        """Stop this sandbox while it is at work, at once if that was asked before."""
+        self._sandbox = sandbox
+        if self.asked:
+            sandbox.abort.set()
+        try:
+            yield
+        finally:
+            self._sandbox = None
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        before = {number: signal.signal(number, self._on_signal) for number in SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def now(self) -> None:
+        """End the trial in progress."""
+        self.asked = True
+        if self._sandbox:
+            self._sandbox.abort.set()
+
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        if self.asked or number == signal.SIGTERM:
+            self._say("stopping now; the experiment in progress runs again on resume")
+            self.now()
+        else:
+            self._say("finishing this experiment; Ctrl-C again to stop now")
+        self.asked = True
+
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def supervise(
+    request: Request,
+    *,
+    experiments: int | None,
+    researcher: Callable[[Live], Agent] | None = None,
+) -> int:
+    """Run the loop for a person at a terminal; return the exit code.
+
+    Args:
+        request: which run.
+        experiments: how many after the baseline it is to have in all; `None` for no limit.
+        researcher: makes who proposes, in place of the run's own agent.
+
+    Raises:
+        RunnerError: before or during the run; what ended is in the ledger.
+    """
+    with Live() as live:
+        stop = Stop(live.say)
+        with opened(request, live, stop) as work, stop.listening():
+            agents = (researcher(live),) if researcher else work.agents
+            go_through(work, agents, live, experiments)
+    return 0
+
+
+@contextmanager
+def opened(request: Request, live: Live, stop: Stop) -> Iterator[AtWork]:
+    """Yield the run, shown by `live` and ended by `stop`."""
+    with at_work(
+        rooms.state(),
+        request,
+        say=live.say,
+        finished=lambda experiment: live.finished(experiment),
+        stop_asked=lambda: stop.asked,
+        waiting=live.waiting,
+    ) as work:
+        work.sandbox.watch = live.stage
+        live.describe = lambda ended: lines.experiment_line(work.session.metric, ended)
+        with stop.stopping(work.sandbox):
+            yield work
+
+
+def go_through(work: AtWork, agents: Sequence[Agent], live: Live, experiments: int | None) -> str:
+    """Run the loop to its end, show the summary, and return why it ended."""
+    session = work.session
+    try:
+        with host_fault():
+            reason = run_loop(session, *agents, experiments=experiments)
+    except RunnerError as error:
+        error.hint = to_do(session.run.tag, error)
+        kind = type(error).__name__
+        _note(session, "run.paused", kind=kind, message=str(error), to_do=error.hint)
+        live.close()
+        how = "paused" if isinstance(error, ModelError) else "stopped"
+        live.say(_summary(session, f"{how}: {error}", experiments, to_do=error.hint))
+        raise
+    look = ""
+    if reason.startswith(PAUSED):
+        look = f"see what failed: {summary.program()} list {session.run.tag}"
+        _note(session, "run.paused", kind="failures", message=reason, to_do=look)
+    else:
+        _note(session, "run.ended", reason=reason)
+    live.close()
+    live.say(_summary(session, reason, experiments, to_do=look))
+    return reason
+
+
+def to_do(tag: str, error: RunnerError) -> str:
+    """Return what a person has to do; after a model's failure always how the run goes on too."""
+    resume = f"{summary.program()} run --resume {tag}"
+    hint = error.hint.replace("runner run --resume TAG", resume)
+    hint = hint.replace("--resume TAG", f"--resume {tag}")
+    if not isinstance(error, ModelError) or "--resume" in hint:
+        return hint
+    resume = f"this run goes on with: {resume}"
+    return f"{hint or 'wait, or look at the account that is billed'}; {resume}"
+
+
+@contextmanager
+def host_fault() -> Iterator[None]:
+    """Turn what the host's files refuse (a full disk, say) into a pause with one clear message."""
+    try:
+        yield
+    except OSError as error:
+        hint = "repair that (is the disk full?), then: runner run --resume TAG"
+        raise SandboxError(f"this machine failed: {error}", hint=hint) from error
+
+
+def _summary(session: Session, reason: str, experiments: int | None, *, to_do: str = "") -> str:
+    calls = session.ledger.calls(session.run.tag)
+    return summary.summary(
+        session.run,
+        session.history,
+        session.state,
+        reason=reason,
+        experiments=experiments,
+        took=spent(calls) if calls else None,
+        cap=session.policy.limits.usd,
+        to_do=to_do,
+    )
+
+
+def _note(session: Session, event: str, **detail: str) -> None:
+    """Keep why the run paused or ended; the ledger itself may be what failed."""
+    with suppress(LedgerError, OSError):
+        session.ledger.event(session.run.tag, event, **detail)
+    tell = session.log.warning if event == "run.paused" else session.log.info
+    with suppress(OSError):
+        tell(event, **detail)

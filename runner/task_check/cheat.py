@@ -1,0 +1,145 @@
+"""Runs in a trial's container as `cheat.py KIND`: after the honest program, or in its place.
+
+Where a scorer reads outputs, it spoils what the honest program wrote; where a scorer asks, it
+answers instead of the honest model. Nothing here is clever. A scorer that one of these gets past
+is open to everything else.
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+OUTPUTS = Path("/outputs")
+SOCKET = "/wire/model.sock"
+
+# -- outputs ----------------------------------------------------------------------------------
+
+
+def missing(path: Path) -> None:
+    path.unlink()
+
+
+def not_a_number(path: Path) -> None:
+    array = np.load(path)
+    dtype = array.dtype if array.dtype.kind == "f" else np.float64
+    _save(path, np.full(array.shape, np.nan, dtype))
+
+
+def wrong_shape(path: Path) -> None:
+    array = np.atleast_1d(np.load(path))
+    _save(path, np.concatenate([array, array[:1]]))
+
+
+def constant(path: Path) -> None:
+    _save(path, np.zeros_like(np.load(path)))
+
+
+def reordered(path: Path) -> None:
+    """All arrays in the same new order: who pairs by position is found out."""
+    array = np.load(path)
+    if array.ndim:
+        order = np.random.default_rng(len(array)).permutation(len(array))
+        _save(path, array[order])
+
+
+def pickled(path: Path) -> None:
+    np.save(path, np.array([np.load(path), None], dtype=object), allow_pickle=True)
+
+
+def linked(path: Path) -> None:
+    path.rename(path.with_name("elsewhere"))
+    path.symlink_to("elsewhere")
+
+
+CHEATS: dict[str, Callable[[Path], None]] = {
+    "missing": missing,
+    "not-a-number": not_a_number,
+    "wrong-shape": wrong_shape,
+    "constant": constant,
+    "reordered": reordered,
+    "pickled": pickled,
+    "linked": linked,
+}
+
+
+def chosen(kind: str) -> list[Path]:
+    """Return which arrays to spoil: floats alone where there are any, so that ids pass as right."""
+    every = sorted(OUTPUTS.glob("*.npy"))
+    floats = [path for path in every if np.load(path).dtype.kind == "f"]
+    return every if kind == "reordered" or not floats else floats
+
+
+def _save(path: Path, array: NDArray[Any]) -> None:
+    np.save(path, array, allow_pickle=False)
+
+
+# -- answers of a served model ----------------------------------------------------------------
+
+Answer = NDArray[np.float32]
+
+
+def losses(tokens: NDArray[np.int32], _vocabulary: int) -> Answer:
+    """One number per position, and a good one, in place of a distribution."""
+    return np.zeros(tokens.shape, np.float32)
+
+
+def no_numbers(tokens: NDArray[np.int32], vocabulary: int) -> Answer:
+    return np.full((*tokens.shape, vocabulary), np.nan, np.float32)
+
+
+def unnormalised(tokens: NDArray[np.int32], vocabulary: int) -> Answer:
+    """Sure of everything: worth knowing nothing once somebody normalises it."""
+    return np.full((*tokens.shape, vocabulary), 1e4, np.float32)
+
+
+def looks_ahead(tokens: NDArray[np.int32], vocabulary: int) -> Answer:
+    """Knows nothing but the next token, which stands one further right."""
+    found = np.zeros((*tokens.shape, vocabulary), np.float32)
+    np.put_along_axis(found[:, :-1], tokens[:, 1:, None].astype(np.int64), 30.0, axis=2)
+    return found
+
+
+MUTE = "mute"
+"""Ends without having connected."""
+SERVED_CHEATS: dict[str, Callable[[NDArray[np.int32], int], Answer]] = {
+    "losses": losses,
+    "not-a-number": no_numbers,
+    "unnormalised": unnormalised,
+    "looks-ahead": looks_ahead,
+}
+
+
+def converse(connection: socket.socket, kind: str) -> None:
+    """Answer every question as this cheat does, until the scorer ends it or hangs up."""
+    with connection.makefile("rb") as questions, suppress(OSError):
+        _, positions, vocabulary = _received(questions).tolist()
+        while (tokens := _received(questions)).size:
+            answer = SERVED_CHEATS[kind](tokens.reshape(-1, positions), vocabulary).tobytes()
+            connection.sendall(len(answer).to_bytes(4, "little") + answer)
+
+
+def _received(questions: BinaryIO) -> NDArray[np.int32]:
+    length = int.from_bytes(questions.read(4), "little")
+    return np.frombuffer(questions.read(length), "<i4")
+
+
+def main(kind: str, *, serving: bool) -> None:
+    if not serving:
+        for path in chosen(kind):
+            CHEATS[kind](path)
+    elif kind != MUTE:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(SOCKET)
+            converse(connection, kind)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], serving=sys.argv[2:] == ["serve"])

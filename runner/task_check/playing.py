@@ -1,0 +1,146 @@
+"""Run a task's template as a run's baseline would be, then again with its outputs spoilt.
+
+A cheat is a frozen program beside the template, in the trainer or predictor whose outputs the
+scorer reads, or in place of a model that is served. It must be refused, or lose: it is decided on
+like any proposal, by the policy's own rule and over all splits, with the template as the best so
+far. So one fold in which the template happens to be worse than a coin accuses nobody. Where a
+constant would be *kept*, either the scorer rewards it, or the template is worth nothing and
+`min_gain` is below the noise; a run of this task would be misled by both.
+
+What this does not protect against: every cheat that is not among these. It finds a scorer that
+believes what it reads; it does not prove that a task is sealed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from runner import rooms
+from runner.data import Prepared
+from runner.decision import Decision, Direction, Metric, MoreTrials, decide
+from runner.policy.schema import Policy
+from runner.records import (
+    EXECUTABLE,
+    Budget,
+    ExperimentStatus,
+    File,
+    Purpose,
+    Shape,
+    TrialResult,
+    TrialSpec,
+)
+from runner.seams import Sandbox
+
+TAG, SEED = "task-check", 1
+CHEAT = Path(__file__).with_name("cheat.py")
+CHEATS = ("missing", "not-a-number", "wrong-shape", "constant", "reordered", "pickled", "linked")
+SERVED_CHEATS = ("mute", "losses", "not-a-number", "unnormalised", "looks-ahead")
+CHEATING_SECONDS = 5.0
+"""A cheat's training, where the template's is longer: what is spoilt need not be good."""
+SPOIL = """#!/bin/sh
+/workspace/honest.sh "$@" || exit $?
+[ ! -d /outputs ] || exec python -u -P /workspace/cheat.py {cheat}
+"""
+SERVE = """#!/bin/sh
+[ "$1" = serve ] || exec /workspace/honest.sh "$@"
+exec python -u -P /workspace/cheat.py {cheat} serve
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Played:
+    """What became of the template, or of one cheat."""
+
+    name: str
+    outcome: str
+    fine: bool
+
+
+def specification(task: str, policy: Policy, prepared: Prepared, image_id: str) -> TrialSpec:
+    """Return the template's first decision trial."""
+    harness = rooms.harness()
+    return TrialSpec(
+        run=TAG,
+        experiment=0,
+        purpose=Purpose.DECISION,
+        task=task,
+        part="holdout",
+        split=policy.evaluation.splits[0],
+        seed=SEED,
+        shape=policy.shape,
+        predictors=policy.evaluation.predict,
+        image_id=image_id,
+        workspace=rooms.template(task),
+        mutable=policy.files.mutable,
+        notes=policy.files.notes,
+        kit=rooms.below(harness, "kit"),
+        harness=rooms.without(harness, "kit"),
+        public_data=prepared.public,
+        sealed_volume=prepared.sealed_volume,
+        resources=policy.resources_record(),
+        budget=policy.budget_record(),
+        min_gain=policy.decision.min_gain,
+    )
+
+
+def play_template(sandbox: Sandbox, spec: TrialSpec, policy: Policy) -> tuple[Played, float | None]:
+    """Run the template; return what to say of it, and its score."""
+    found = _decided(sandbox, spec, policy, best=None)
+    fine = found.status is ExperimentStatus.KEPT
+    outcome = f"{policy.metric.name} {found.score:.6g}" if fine else _why(found)
+    return Played(name="template", outcome=outcome, fine=fine), found.score
+
+
+def play_cheat(
+    sandbox: Sandbox, spec: TrialSpec, policy: Policy, cheat: str, honest: float
+) -> Played:
+    """Run the template with its outputs spoilt; a trial that crashed proves nothing."""
+    cheating = replace(spec, workspace=_spoilt(spec, cheat), budget=_hurried(spec.budget))
+    found = _decided(sandbox, cheating, policy, best=honest)
+    if found.score is None:
+        refused = found.status is ExperimentStatus.INVALID_OUTPUTS
+        return Played(name=cheat, outcome=_why(found), fine=refused)
+    kept = found.status is ExperimentStatus.KEPT
+    verdict = "BETTER than the template" if kept else "no better than the template"
+    outcome = f"{policy.metric.name} {found.score:.6g}, {verdict}"
+    return Played(name=cheat, outcome=outcome, fine=not kept)
+
+
+def cheats(shape: Shape) -> tuple[str, ...]:
+    """Name the cheats there are for a shape; a served model writes no outputs, it answers."""
+    return SERVED_CHEATS if shape is Shape.SERVED else CHEATS
+
+
+def _decided(sandbox: Sandbox, spec: TrialSpec, policy: Policy, *, best: float | None) -> Decision:
+    """Run one trial of each split, as far as the policy's rule needs them."""
+    said, splits = policy.metric, policy.evaluation.splits
+    results: list[TrialResult] = []
+    metric = Metric(name=said.name, direction=Direction(said.direction), round_to=said.round_to)
+    while True:
+        answer = decide(
+            metric, best, results, planned=len(splits), min_gain=spec.min_gain, splits=len(splits)
+        )
+        if not isinstance(answer, MoreTrials):
+            return answer
+        results.append(sandbox.run(replace(spec, split=splits[answer.index])))
+
+
+def _hurried(budget: Budget) -> Budget:
+    """Return a budget that tells training to be short, and kills it no earlier."""
+    train = min(budget.train, CHEATING_SECONDS)
+    return replace(budget, train=train, startup=budget.startup + budget.train - train)
+
+
+def _spoilt(spec: TrialSpec, cheat: str) -> dict[str, File]:
+    run = (SERVE if spec.shape is Shape.SERVED else SPOIL).format(cheat=cheat)
+    return {
+        **spec.workspace,
+        "honest.sh": spec.workspace["run.sh"],
+        "run.sh": File(content=run.encode(), mode=EXECUTABLE),
+        "cheat.py": File(content=CHEAT.read_bytes()),
+    }
+
+
+def _why(found: Decision) -> str:
+    return f"{found.status}: {found.reason}"

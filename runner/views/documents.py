@@ -1,0 +1,93 @@
+"""The ledger as plain JSON documents: one shape for every `--json`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from runner.history import advisory, best, mean_audit
+from runner.money.usage import Spent, by_experiment, spent
+from runner.records import Experiment, ModelCall, Purpose, Run, TrialRecord
+
+
+def run_document(
+    run: Run, history: Sequence[Experiment], calls: Sequence[ModelCall] = ()
+) -> dict[str, Any]:
+    """Return a run with its standing; the policy is named by its digest."""
+    top, each = best(tuple(history)), by_experiment(calls)
+    fixed = {key: value for key, value in asdict(run).items() if key != "policy_text"}
+    return fixed | {
+        "experiments": len(history),
+        "advisory": advisory(run, history),
+        "spent": spent_document(spent(calls)) if calls else None,
+        "best": top and experiment_document(top, run.metric, each.get(top.number)),
+        "baseline": experiment_document(history[0], run.metric) if history else None,
+    }
+
+
+def spent_document(found: Spent) -> dict[str, Any]:
+    """Return what calls to models took; each kind of token by its name."""
+    used = asdict(found.usage)
+    return {"usd": found.usd, "calls": found.calls, "seconds": found.seconds, **used}
+
+
+def experiment_document(
+    experiment: Experiment, metric: str, took: Spent | None = None
+) -> dict[str, Any]:
+    """Return an experiment; what it does not have is null, never 0."""
+    return {
+        "run": experiment.run,
+        "number": experiment.number,
+        "status": experiment.status,
+        "rule": experiment.rule,
+        "reason": experiment.reason,
+        "hypothesis": experiment.hypothesis,
+        "category": experiment.category,
+        "score": experiment.score,
+        "gain": experiment.gain,
+        "audit_score": mean_audit(experiment, metric),
+        "commit": experiment.commit,
+        "attempt_commit": experiment.attempt_commit,
+        "parent_commit": experiment.parent_commit,
+        "started_at": experiment.started_at,
+        "ended_at": experiment.ended_at,
+        "wall_seconds": experiment.wall_seconds,
+        "peak_memory_bytes": peak_memory(experiment),
+        "chain": experiment.chain,
+        "origin": asdict(experiment.origin) if experiment.origin else None,
+        "spent": spent_document(took) if took else None,
+        "trials": [trial_document(trial) for trial in experiment.trials],
+    }
+
+
+def trial_document(trial: TrialRecord) -> dict[str, Any]:
+    result = trial.result
+    return {
+        "purpose": trial.purpose,
+        "split": trial.split,
+        "seed": trial.seed,
+        "status": result.status,
+        "reason": result.reason,
+        "stage": result.stage,
+        "limit": result.limit,
+        "metrics": dict(result.score.metrics) if result.score else None,
+        "crash": asdict(result.crash) if result.crash else None,
+        "curves": {curve.name: curve.points for curve in result.curves},
+        "self_modified": result.self_modified,
+        "wall_seconds": result.wall_seconds,
+        "overhead_seconds": result.overhead_seconds,
+        "peak_memory_bytes": result.peak_memory_bytes,
+        "peak_gpu_memory_bytes": result.peak_gpu_memory_bytes,
+        "cpu_seconds": result.cpu_seconds,
+    }
+
+
+def peak_memory(experiment: Experiment) -> int | None:
+    """Return the engine's largest figure over the decision trials."""
+    peaks = [
+        trial.result.peak_memory_bytes
+        for trial in experiment.trials
+        if trial.purpose is Purpose.DECISION and trial.result.peak_memory_bytes is not None
+    ]
+    return max(peaks, default=None)

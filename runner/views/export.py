@@ -1,0 +1,55 @@
+"""results.tsv as the first autoresearch had it; a view, never read back.
+
+A crash has no metric: its field is empty, for 0 would be the best score there is.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from runner.money.usage import Spent
+from runner.records import Experiment
+from runner.views import lines
+from runner.views.documents import peak_memory
+
+SHORT_COMMIT = 7
+MAX_DESCRIPTION = 200
+
+
+def rows(
+    history: Sequence[Experiment], metric: str, took: Mapping[int, Spent] | None = None
+) -> list[dict[str, Any]]:
+    """Return one row per experiment; absent values are `None`.
+
+    A run that asked models has one column more than the first autoresearch had: `usd`.
+    """
+    return [
+        {
+            "commit": (found.commit or found.attempt_commit or "")[:SHORT_COMMIT] or None,
+            metric: found.score,
+            "memory_gb": lines.memory(peak_memory(found)) or None,
+            "status": found.status,
+            "description": lines.plain(found.hypothesis, MAX_DESCRIPTION),
+            **({"usd": took[found.number].usd if found.number in took else None} if took else {}),
+        }
+        for found in history
+    ]
+
+
+def tsv(table: Sequence[dict[str, Any]]) -> str:
+    """Write rows as tab-separated text with a heading; an absent value is an empty field."""
+    text = io.StringIO()
+    names = list(table[0]) if table else ["commit", "memory_gb", "status", "description"]
+    writer = csv.DictWriter(text, names, delimiter="\t", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: _field(value) for name, value in row.items()} for row in table)
+    return text.getvalue()
+
+
+def _field(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.6f}" if isinstance(value, float) else str(value)

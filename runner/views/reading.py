@@ -1,0 +1,74 @@
+"""What the reading commands share: open the ledger, find the run, print for people or machines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from runner import rooms
+from runner.errors import ConfigError
+from runner.ledger.store import Ledger, open_ledger
+from runner.records import Experiment, Run
+
+FILE_WIDTH = 160
+"""Columns where the output goes to a file or a pipe."""
+
+
+@contextmanager
+def ledger_for_reading() -> Iterator[Ledger]:
+    """Yield the ledger; raise `ConfigError` where no run was ever made."""
+    path = rooms.state().ledger
+    if not path.is_file():
+        raise ConfigError("there are no runs yet", hint="run: make sandbox-run TASK=eclip")
+    with open_ledger(path) as ledger:
+        yield ledger
+
+
+@contextmanager
+def ledger_if_any() -> Iterator[Ledger | None]:
+    """Yield the ledger, or nothing where no run was ever made."""
+    path = rooms.state().ledger
+    if not path.is_file():
+        yield None
+        return
+    with open_ledger(path) as ledger:
+        yield ledger
+
+
+def find_run(ledger: Ledger, tag: str | None) -> Run:
+    """Return the run with this tag, or the newest one."""
+    runs = ledger.runs()
+    found = [run for run in runs if tag in (None, run.tag)]
+    if not found:
+        known = ", ".join(run.tag for run in runs) or "none yet"
+        raise ConfigError(
+            f"there is no run {tag}" if tag else "there are no runs", hint=f"runs: {known}"
+        )
+    return found[-1]
+
+
+def find_experiment(ledger: Ledger, run: Run, number: int) -> Experiment:
+    found = ledger.experiment(run.tag, number)
+    if found is None:
+        raise ConfigError(
+            f"run {run.tag} has no experiment {number}", hint=f"runner list {run.tag}"
+        )
+    return found
+
+
+def print_json(document: Any) -> None:
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def print_rich(*renderables: Any) -> None:
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=FILE_WIDTH)
+    for renderable in renderables:
+        console.print(renderable, markup=False)

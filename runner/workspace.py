@@ -1,0 +1,377 @@
+"""A run's own bare git repository, written with plumbing only.
+
+There is no work tree, no hook and no configuration that a file could bring along, so nothing
+an agent writes can make git on the host run code.
+
+| ref | holds |
+|---|---|
+| `refs/heads/autoresearch/<tag>` | kept experiments only; a revert is this not moving |
+| `refs/attempts/<n>` | every attempt's tree, whatever became of it |
+| `refs/notes-files` | the agent's notes, which no revert takes back, and the supervisor's log |
+| `refs/frozen/harness` | the harness as it was when the run was created |
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import subprocess
+import tempfile
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from runner import packs
+from runner.errors import WorkspaceError
+from runner.records import EXECUTABLE, LOG, REGULAR, SYMLINK, Change, File, Files
+
+GIT_MODES = (REGULAR, EXECUTABLE, SYMLINK)
+HARNESS_REF = "refs/frozen/harness"
+NOTES_REF = "refs/notes-files"
+ZERO = "0" * 40
+GIT_SECONDS = 60
+COMMIT_ID = re.compile(r"[0-9a-f]{40}")
+MOST_KNOWN = 8
+"""Commits whose files are kept in memory: a parent, an attempt and notes are asked for often."""
+MAX_NAME = 180
+UNSAFE = "unsafe-path"
+SAFE_CONFIG = (
+    *("-c", "core.hooksPath=/dev/null"),
+    *("-c", "core.fsmonitor=false"),
+    *("-c", "gc.auto=0"),
+    *("-c", "core.fsync=all"),
+    *("-c", "core.logAllRefUpdates=always"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Commit:
+    """One commit as git holds it."""
+
+    id: str
+    parents: tuple[str, ...]
+    tree: str
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One path of a tree, with its raw mode and type."""
+
+    path: str
+    mode: int
+    kind: str
+    blob: str
+
+
+class Workspace:
+    """The repository of one run."""
+
+    def __init__(self, path: Path, tag: str) -> None:
+        self.path, self.tag = path, tag
+        self.branch = f"refs/heads/autoresearch/{tag}"
+        self._stored: set[str] = set()
+        """Objects that are known to be in the repository."""
+        self._known: OrderedDict[str, Files] = OrderedDict()
+        """Commit → its files, the latest that was asked for last."""
+
+    # -- creating -------------------------------------------------------------------------
+
+    @classmethod
+    def create(
+        cls, path: Path, tag: str, *, template: Files, harness: Files, when: str
+    ) -> Workspace:
+        """Make the repository with the template as its first commit; fine if it was made before."""
+        workspace = cls(path, tag)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _run(["git", "init", "--quiet", "--bare", "--template=", str(path)])
+        if workspace.resolve(workspace.branch) is None:
+            frozen = workspace._commit(harness, (), "Freeze the harness", when)
+            workspace.move(HARNESS_REF, frozen)
+            first = workspace._commit(template, (), f"Start from the template\n\nRun: {tag}", when)
+            workspace.move(workspace.branch, first, expected=ZERO)
+        return workspace
+
+    # -- reading --------------------------------------------------------------------------
+
+    def resolve(self, ref: str) -> str | None:
+        """Return a ref's commit. Where git keeps it in a file of its own, no process is needed."""
+        with suppress(OSError):
+            commit = (self.path / ref).read_text(encoding="ascii").strip()
+            if COMMIT_ID.fullmatch(commit):
+                return commit
+        found = self._git("for-each-ref", "--format=%(objectname)", ref).decode().split()
+        return found[0] if found else None
+
+    def head(self) -> str:
+        """Return the best commit so far."""
+        return self._must(self.branch)
+
+    def harness(self) -> Files:
+        return self.files(self._must(HARNESS_REF))
+
+    def notes(self) -> Files:
+        """Return the agent's notes; the log beside them is never read back."""
+        found = self.resolve(NOTES_REF)
+        files = self.files(found) if found else {}
+        return {path: file for path, file in files.items() if path != LOG}
+
+    def with_notes(self, commit: str) -> dict[str, File]:
+        """Return a commit's files with the notes as they are now, which no revert takes back."""
+        return {**self.files(commit), **self.notes()}
+
+    def files(self, commit: str) -> Files:
+        """Read a whole tree: path → mode and bytes."""
+        if not COMMIT_ID.fullmatch(commit):
+            return self._read(commit)
+        known = self._known.pop(commit, None)
+        return self._remember(commit, self._read(commit) if known is None else known)
+
+    def _remember(self, commit: str, files: Files) -> Files:
+        self._known[commit] = files
+        if len(self._known) > MOST_KNOWN:
+            self._known.popitem(last=False)
+        return files
+
+    def _read(self, commit: str) -> Files:
+        entries = self.entries(commit)
+        contents = self._blobs([entry.blob for entry in entries])
+        return {
+            entry.path: File(content=content, mode=entry.mode)
+            for entry, content in zip(entries, contents, strict=True)
+        }
+
+    def entries(self, commit: str) -> tuple[Entry, ...]:
+        listing = self._git("ls-tree", "-r", "-z", commit).split(b"\0")
+        return tuple(_entry(line) for line in listing if line)
+
+    def commits(self, ref: str) -> tuple[Commit, ...]:
+        """Return the commits behind a ref, oldest first."""
+        form = "%H%x00%P%x00%T%x00%B%x01"
+        text = self._git("log", "--reverse", f"--format={form}", ref).decode()
+        return tuple(_commit(part.lstrip("\n")) for part in text.split("\x01")[:-1])
+
+    def refs(self, prefix: str) -> dict[str, str]:
+        """Return ref → commit for every ref below a prefix."""
+        form = "--format=%(refname) %(objectname)"
+        lines = self._git("for-each-ref", form, prefix).decode().splitlines()
+        return {ref: commit for ref, _, commit in (line.partition(" ") for line in lines)}
+
+    def diff(self, old: str, new: str) -> str:
+        """Return the unified diff between two commits; nothing in them can run."""
+        command = ("diff-tree", "-p", "--no-ext-diff", "--no-textconv", "--no-color", old, new)
+        return self._git(*command).decode("utf-8", errors="backslashreplace")
+
+    def problems(self) -> list[str]:
+        """Return what git's own check of the objects finds wrong."""
+        try:
+            self._git("fsck", "--strict", "--no-dangling", "--no-progress")
+        except WorkspaceError as error:
+            return str(error).splitlines()
+        return []
+
+    # -- writing --------------------------------------------------------------------------
+
+    def attempt(
+        self, number: int, parent: str, changes: Sequence[Change], message: str, when: str
+    ) -> str:
+        """Keep an attempt's diff at `refs/attempts/<number>`; return its commit.
+
+        A path or mode that git cannot hold is kept under a percent-encoded name.
+        """
+        files = dict(self.files(parent))
+        for change in changes:
+            _apply(files, change)
+        commit = self._commit(files, (parent,), message, when)
+        self.move(f"refs/attempts/{number}", commit)
+        return commit
+
+    def keep(self, attempt: str, parent: str, message: str, when: str) -> str:
+        """Move the branch from `parent` to the attempt's tree; return the new commit.
+
+        Done twice it does nothing: the same values make the same commit.
+
+        Raises:
+            WorkspaceError: the branch is neither at `parent` nor at that commit.
+        """
+        commit = self._commit(self.files(attempt), (parent,), message, when)
+        if self.head() != commit:
+            self.move(self.branch, commit, expected=parent)
+        return commit
+
+    def write_notes(self, changes: Sequence[Change], message: str, when: str) -> None:
+        """Commit changed note files, or the log, to a ref of their own."""
+        if not changes:
+            return
+        parent = self.resolve(NOTES_REF)
+        before = self.files(parent) if parent else {}
+        files = dict(before)
+        for change in changes:
+            _apply(files, change)
+        if files != before:
+            commit = self._commit(files, (parent,) if parent else (), message, when)
+            self.move(NOTES_REF, commit, expected=parent or ZERO)
+
+    def patched(self, commit: str, patch: bytes) -> Files:
+        """Return a commit's files with a unified patch applied; no ref moves.
+
+        Raises:
+            WorkspaceError: it does not apply, or leads outside of the tree.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            index = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
+            self._git("read-tree", commit, env=index)
+            self._git("apply", "--cached", "--whitespace=nowarn", "-", given=patch, env=index)
+            return self._read(self._git("write-tree", env=index).decode().strip())
+
+    def move(self, ref: str, commit: str, *, expected: str | None = None) -> None:
+        self._git("update-ref", ref, commit, *([expected] if expected else []))
+
+    # -- plumbing -------------------------------------------------------------------------
+
+    def _commit(self, files: Files, parents: Sequence[str], message: str, when: str) -> str:
+        """Store these files as a commit, in one process: git checks what it is given."""
+        objects = packs.tree(files)
+        objects.append(packs.commit(objects[-1].id, parents, message, when))
+        fresh = {each.id: each for each in objects if each.id not in self._stored}
+        if fresh:
+            pack = packs.pack(tuple(fresh.values()))
+            self._git("unpack-objects", "--strict", "-q", given=pack)
+            self._stored.update(fresh)
+        commit = objects[-1].id
+        self._remember(commit, files)
+        return commit
+
+    def _blobs(self, ids: Sequence[str]) -> list[bytes]:
+        asked = "".join(f"{blob}\n" for blob in ids).encode()
+        answer, contents = self._git("cat-file", "--batch", given=asked), []
+        for _ in ids:
+            head, _, answer = answer.partition(b"\n")
+            size = int(head.split()[2])
+            contents.append(answer[:size])
+            answer = answer[size + 1 :]
+        self._stored.update(ids)
+        return contents
+
+    def _must(self, ref: str) -> str:
+        if (found := self.resolve(ref)) is None:
+            raise WorkspaceError(f"{self.path} has no {ref}", hint="run: runner audit")
+        return found
+
+    def _git(self, *args: str, given: bytes = b"", env: Mapping[str, str] | None = None) -> bytes:
+        command = ["git", *SAFE_CONFIG, f"--git-dir={self.path}", *args]
+        return _run(command, given=given, env=env)
+
+
+def tree_digest(files: Files) -> str:
+    """Return sha256, hex, over paths, modes and bytes: a tree's name that needs no git."""
+    digest = hashlib.sha256()
+    for path in sorted(files):
+        content = hashlib.sha256(files[path].content).hexdigest()
+        digest.update(f"{path}\0{files[path].mode:o}\0{content}\n".encode())
+    return digest.hexdigest()
+
+
+def _apply(files: dict[str, File], change: Change) -> None:
+    path = storable(change.path)
+    if change.content is None:
+        files.pop(path, None)
+        return
+    mode = change.mode if change.mode in GIT_MODES else REGULAR
+    for known in [known for known in files if _clash(known, path)]:
+        del files[known]  # a file in place of a folder, or the other way round
+    files[path] = File(content=change.content, mode=mode)
+
+
+def storable(path: str) -> str:
+    """Return the path as git can hold it; what it cannot is percent-encoded."""
+    if _is_plain(path):
+        return path
+    encoded = quote(path.encode("utf-8", errors="surrogatepass"), safe="")
+    name = encoded.replace(".", "%2E").replace("~", "%7E") or "%00"
+    if len(name) > MAX_NAME:
+        name = f"{name[:MAX_NAME]}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+    return f"{UNSAFE}/{name}"
+
+
+def _is_plain(path: str) -> bool:
+    parts = path.split("/")
+    if parts[0] == UNSAFE or any(part in ("", ".", "..") or _git_s_own(part) for part in parts):
+        return False
+    return path.isascii() and path.isprintable() and "\\" not in path and len(path) < MAX_NAME
+
+
+def _git_s_own(part: str) -> bool:
+    return part.lower().startswith((".git", "git~"))
+
+
+def _clash(one: str, other: str) -> bool:
+    return one.startswith(f"{other}/") or other.startswith(f"{one}/")
+
+
+def _entry(line: bytes) -> Entry:
+    head, _, path = line.partition(b"\t")
+    mode, kind, blob = head.decode().split()
+    name = path.decode("utf-8", errors="backslashreplace")
+    return Entry(path=name, mode=int(mode, 8), kind=kind, blob=blob)
+
+
+def _commit(text: str) -> Commit:
+    identity, parents, tree, message = text.split("\0", 3)
+    return Commit(id=identity, parents=tuple(parents.split()), tree=tree, message=message)
+
+
+def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return git's whole environment: no `GIT_*` of the caller's, no configuration but ours."""
+    return {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "HOME": "/nonexistent",
+        "LC_ALL": "C",
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_NO_REPLACE_OBJECTS": "1",
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_AUTHOR_NAME": "runner",
+        "GIT_AUTHOR_EMAIL": "runner@localhost",
+        "GIT_COMMITTER_NAME": "runner",
+        "GIT_COMMITTER_EMAIL": "runner@localhost",
+        **(extra or {}),
+    }
+
+
+def merged(base: bytes, ours: bytes, theirs: bytes) -> bytes | None:
+    """Return `ours` with what `theirs` changed in `base`; `None` where the two are in conflict."""
+    if ours in (base, theirs):
+        return theirs
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [Path(folder) / name for name in ("ours", "base", "theirs")]
+        for path, content in zip(paths, (ours, base, theirs), strict=True):
+            path.write_bytes(content)
+        done = _done(["git", *SAFE_CONFIG, "merge-file", "--quiet", "-p", *map(str, paths)])
+    return done.stdout if done.returncode == 0 else None
+
+
+def _run(command: list[str], *, given: bytes = b"", env: Mapping[str, str] | None = None) -> bytes:
+    done = _done(command, given=given, env=env)
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip() or done.stdout.decode(errors="replace")
+        raise WorkspaceError(f"git {command[-1]}: {said}", hint="run: runner audit")
+    return done.stdout
+
+
+def _done(
+    command: list[str], *, given: bytes = b"", env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[bytes]:
+    try:
+        return subprocess.run(
+            command, input=given, env=environment(env), capture_output=True, timeout=GIT_SECONDS,
+            check=False,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise WorkspaceError(
+            f"git failed: {error}", hint="is git installed? run: runner doctor"
+        ) from error

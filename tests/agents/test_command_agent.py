@@ -1,0 +1,230 @@
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+
+import pytest
+from fakes import FakeDesk
+from processes import ended
+
+from runner.agents import make_agent
+from runner.agents.command import Command, load_command
+from runner.agents.descriptions import canonical
+from runner.errors import ConfigError
+from runner.records import Change, File, Hypothesis, Violation
+from runner.seams import Context
+
+CONTEXT = Context(
+    number=3,
+    task="eclip",
+    files={
+        "train.py": File(content=b"A = 1\n"),
+        "run.sh": File(content=b"#!/bin/sh\n"),
+        "program.md": File(content=b"Lower the rank.\n"),
+    },
+    mutable=("train.py",),
+    notes=("scratchpad.md",),
+    metric="mean_rank",
+    direction="minimize",
+    history=(),
+    rules="The rules in words.",
+    hypotheses=(Hypothesis(id=7, run="t1", text="try a seven", added_at=""),),
+    guidance="be brave",
+)
+PREAMBLE = """\
+import json, os, sys, subprocess
+from pathlib import Path
+def say(**words):
+    Path(os.environ["RUNNER_PROPOSAL"]).write_text(json.dumps(words))
+context = json.loads(Path(os.environ["RUNNER_CONTEXT"]).read_text())
+"""
+NO = (Violation(rule="line-too-long", message="a line is too long", path="train.py"),)
+
+
+def program(tmp_path, body, **options):
+    """An agent whose program is a Python script; what it leaves in `tmp_path` stays."""
+    script = tmp_path / "agent.py"
+    script.write_text(PREAMBLE + body)
+    return Command([sys.executable, "-I", str(script), str(tmp_path)], **options)
+
+
+def test_its_edits_and_its_words_become_the_proposal(tmp_path):
+    body = """
+Path("train.py").write_text("A = 2\\n")
+Path("scratchpad.md").write_text("two is next\\n")
+say(hypothesis="two", category="numbers", expectation="lower", takeaway="one was bad", answers=7)
+"""
+    proposal = program(tmp_path, body).propose(CONTEXT, FakeDesk())
+    assert proposal.changes == (
+        Change(path="train.py", content=b"A = 2\n"),
+        Change(path="scratchpad.md", content=b"two is next\n"),
+    )
+    assert (proposal.hypothesis, proposal.category) == ("two", "numbers")
+    assert (proposal.expectation, proposal.takeaway, proposal.answers) == (
+        "lower",
+        "one was bad",
+        7,
+    )
+    assert proposal.forfeit is None
+
+
+def test_it_is_told_everything_in_json_and_in_words(tmp_path):
+    body = """
+Path(sys.argv[1], "context.json").write_text(json.dumps(context))
+Path(sys.argv[1], "stdin").write_text(sys.stdin.read())
+Path(sys.argv[1], "brief").write_text(Path(os.environ["RUNNER_BRIEF"]).read_text())
+say(hypothesis="none", category="none")
+"""
+    program(tmp_path, body).propose(CONTEXT, FakeDesk())
+    told = json.loads((tmp_path / "context.json").read_text())
+    assert told["experiment"] == 3
+    assert told["metric"] == {"name": "mean_rank", "direction": "minimize"}
+    assert told["mutable"] == ["train.py"]
+    assert told["notes"] == ["scratchpad.md"]
+    assert told["hypotheses"] == [{"number": 7, "text": "try a seven"}]
+    assert (told["rules"], told["guidance"]) == ("The rules in words.", "be brave")
+    assert (told["refused"], told["undone"]) == ([], [])
+    words = (tmp_path / "stdin").read_text()
+    assert words == (tmp_path / "brief").read_text()
+    assert "Lower the rank." in words
+    assert "proposal.json" in words
+
+
+def test_what_must_be_mended_is_said_in_the_next_run(tmp_path):
+    body = """
+Path(sys.argv[1], f"refused{len(context['refused'])}").write_text(json.dumps(context["refused"]))
+Path("train.py").write_text("A = 3\\n" if context["refused"] else "A = 2\\n")
+say(hypothesis="h", category="c")
+"""
+    desk = FakeDesk(verdicts=[NO])
+    proposal = program(tmp_path, body).propose(CONTEXT, desk)
+    assert [each.changes[0].content for each in desk.proposals] == [b"A = 2\n", b"A = 3\n"]
+    assert proposal == desk.proposals[-1]
+    told = json.loads((tmp_path / "refused1").read_text())
+    assert told == [{"rule": "line-too-long", "path": "train.py", "message": "a line is too long"}]
+
+
+@pytest.mark.parametrize("said", ["{no json", "[" * 100_000, '{"answers": 1e999}', "7"])
+def test_a_program_that_says_nothing_sound_hears_why(tmp_path, said):
+    body = f"""
+if not context["refused"]:
+    Path("proposal.json").write_text({said!r})
+else:
+    Path(sys.argv[1], "refused").write_text(json.dumps(context["refused"]))
+    say(hypothesis="h", category="c")
+"""
+    desk = FakeDesk(verdicts=[(Violation(rule="no-hypothesis", message="say one"),)])
+    assert program(tmp_path, body).propose(CONTEXT, desk).hypothesis == "h"
+    rules = [each["rule"] for each in json.loads((tmp_path / "refused").read_text())]
+    assert rules == ["not-a-proposal", "no-hypothesis"]
+
+
+def test_what_it_changes_elsewhere_is_undone_recorded_and_told(tmp_path):
+    body = """
+if context["refused"]:
+    Path(sys.argv[1], "undone").write_text(json.dumps(context["undone"]))
+else:
+    os.chmod("run.sh", 0o600)
+    Path("run.sh").write_text("echo 0\\n")
+Path("train.py").write_text("A = 2\\n")
+say(hypothesis="h", category="c")
+"""
+    desk = FakeDesk(verdicts=[NO])
+    proposal = program(tmp_path, body).propose(CONTEXT, desk)
+    assert [change.path for change in proposal.changes] == ["train.py"]
+    assert [path for path, _ in desk.violations] == ["run.sh"]
+    [undone] = json.loads((tmp_path / "undone").read_text())
+    assert undone.startswith("run.sh ")
+
+
+def test_what_was_undone_last_is_told_with_the_next_proposal(tmp_path):
+    body = """
+Path(sys.argv[1], f"undone{len(context['undone'])}").write_text(json.dumps(context["undone"]))
+Path("extra.py").write_text("x")
+say(hypothesis="h", category="c")
+"""
+    agent, desk = program(tmp_path, body), FakeDesk()
+    agent.propose(CONTEXT, desk)
+    agent.propose(CONTEXT, desk)
+    [undone] = json.loads((tmp_path / "undone1").read_text())
+    assert undone.startswith("extra.py ")
+
+
+@pytest.mark.parametrize(
+    ("body", "options", "said"),
+    [
+        pytest.param("sys.exit('no idea')", {}, "exit code 1: no idea", id="it fails"),
+        pytest.param("import time; time.sleep(600)", {"seconds": 0.5}, "0.5 s", id="it hangs"),
+        pytest.param(
+            "while True: print('x' * 1000)", {"output_bytes": 50_000}, "50000 bytes", id="it floods"
+        ),
+    ],
+)
+def test_a_program_that_does_not_end_well_forfeits(tmp_path, body, options, said):
+    desk = FakeDesk()
+    proposal = program(tmp_path, body, **options).propose(CONTEXT, desk)
+    assert proposal.forfeit.rule == "agent-failed"
+    assert said in proposal.forfeit.message
+    assert desk.proposals == []
+
+
+@pytest.mark.parametrize("end", ["", "import time; time.sleep(600)"])
+def test_nothing_that_it_started_is_left(tmp_path, end):
+    body = f"""
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+Path(sys.argv[1], "pid").write_text(str(child.pid))
+say(hypothesis="h", category="c")
+{end}
+"""
+    program(tmp_path, body, seconds=5).propose(CONTEXT, FakeDesk())
+    assert ended(int((tmp_path / "pid").read_text()))
+
+
+def test_it_sees_the_variables_that_are_named_and_no_others(tmp_path, monkeypatch):
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-secret")
+    monkeypatch.setenv("MY_FLAG", "mine")
+    body = """
+Path(sys.argv[1], "seen").write_text(json.dumps(dict(os.environ)))
+say(hypothesis="h", category="c")
+"""
+    program(tmp_path, body, variables=["MY_FLAG"]).propose(CONTEXT, FakeDesk())
+    seen = json.loads((tmp_path / "seen").read_text())
+    assert seen["MY_FLAG"] == "mine"
+    assert "ANTHROPIC_API_KEY" not in seen
+    assert seen["HOME"] != os.environ["HOME"]
+
+
+def test_what_it_says_of_its_failure_holds_no_named_variable(tmp_path, monkeypatch):
+    monkeypatch.setenv("MODEL_KEY", "sk-secret-" + "x" * 300)
+    body = "sys.exit('no such key: ' + os.environ['MODEL_KEY'] + ' in this account')"
+    agent = program(tmp_path, body, variables=["MODEL_KEY"])
+    message = agent.propose(CONTEXT, FakeDesk()).forfeit.message
+    assert message.endswith("no such key: (MODEL_KEY) in this account")
+
+
+def test_a_wish_to_stop_ends_the_program(tmp_path):
+    agent = program(tmp_path, "import time; time.sleep(600)")
+    assert agent.propose(CONTEXT, FakeDesk(stopping=True)) is None
+
+
+def test_it_is_made_from_its_description(tmp_path, monkeypatch):
+    monkeypatch.setenv("RUNNER_COMMAND_ENV", "A_TOKEN,HOME")
+    agent = make_agent("command:sh -c 'exit 3'")
+    assert (agent.name, agent.isolation) == ("command", "none")
+    assert agent.propose(CONTEXT, FakeDesk()).forfeit.message.endswith("exit code 3")
+
+
+def test_words_with_a_leading_dot_mean_the_same_from_any_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    _, _, argument = canonical("command:./agent --file ../data -x .").partition(":")
+    assert shlex.split(argument) == [
+        str(tmp_path / "agent"), "--file", str(tmp_path / ".." / "data"), "-x", ".",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("argument", ["", "no-such-program-here", "sh -c 'open"])
+def test_a_program_that_is_not_there_is_an_error(argument):
+    with pytest.raises(ConfigError):
+        load_command(canonical(f"command:{argument}").removeprefix("command:"))

@@ -1,0 +1,281 @@
+from __future__ import annotations
+
+import inspect
+import os
+import stat
+import sys
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import pytest
+
+from runner.agents.draft_folder import MOST_BYTES, draft_folder
+from runner.errors import ConfigError, LedgerError, WorkspaceError
+from runner.records import EXECUTABLE, Change, File
+from runner.seams import Context
+
+FILES = {
+    "train.py": File(content=b"A = 1\n"),
+    "run.sh": File(content=b"#!/bin/sh\n", mode=EXECUTABLE),
+    "scratchpad.md": File(content=b"# Notes\n"),
+    "model/layers.py": File(content=b"B = 2\n"),
+    "model/frozen.py": File(content=b"C = 3\n"),
+}
+CONTEXT = Context(
+    number=1,
+    files=FILES,
+    mutable=("train.py", "model/layers.py"),
+    notes=("scratchpad.md", "LEARNING.md"),
+    metric="m",
+    direction="minimize",
+    history=(),
+)
+PATIENCE = 20
+"""Seconds after which a report that did not come is missing."""
+
+
+@dataclass
+class Reports:
+    """What the watch said, and a way to wait until it said something."""
+
+    said: list[tuple[str, str]] = field(default_factory=list)
+    new: threading.Condition = field(default_factory=threading.Condition)
+
+    def __call__(self, path, what):
+        with self.new:
+            self.said.append((path, what))
+            self.new.notify_all()
+
+    def wait_for(self, path):
+        with self.new:
+            assert self.new.wait_for(lambda: path in self.paths(), PATIENCE), self.said
+
+    def paths(self):
+        return [path for path, _ in self.said]
+
+
+@contextmanager
+def drafting(**more):
+    reports = Reports()
+    with draft_folder(CONTEXT, about={"brief.md": b"do it\n"}, report=reports, **more) as draft:
+        yield draft, reports
+
+
+def test_nobody_else_can_enter_and_frozen_files_are_read_only():
+    with drafting() as (draft, _):
+        assert stat.S_IMODE(draft.private.stat().st_mode) == 0o700
+        modes = {
+            path: stat.S_IMODE((draft.path / path).stat().st_mode)
+            for path in (*FILES, ".autoresearch/brief.md")
+        }
+    assert modes == {
+        "train.py": 0o600,
+        "scratchpad.md": 0o600,
+        "model/layers.py": 0o600,
+        "run.sh": 0o500,
+        "model/frozen.py": 0o400,
+        ".autoresearch/brief.md": 0o400,
+    }
+
+
+def test_nothing_is_left_of_it():
+    with drafting() as (draft, _):
+        pass
+    assert not draft.private.exists()
+
+
+def test_the_bytes_of_mutable_files_and_notes_are_taken():
+    with drafting() as (draft, reports):
+        (draft.path / "train.py").write_bytes(b"A = 2\n")
+        (draft.path / "model" / "layers.py").write_bytes(b"B = 9\n")
+        (draft.path / "LEARNING.md").write_bytes(b"learnt\n")
+        changes = draft.changes()
+    assert changes == (
+        Change(path="train.py", content=b"A = 2\n"),
+        Change(path="model/layers.py", content=b"B = 9\n"),
+        Change(path="LEARNING.md", content=b"learnt\n"),
+    )
+    assert reports.said == []
+
+
+def test_an_untouched_draft_changes_nothing():
+    with drafting() as (draft, reports):
+        assert draft.changes() == ()
+    assert reports.said == []
+
+
+def test_a_file_that_is_gone_is_a_deletion_for_the_review_to_refuse():
+    with drafting() as (draft, _):
+        (draft.path / "train.py").unlink()
+        assert draft.changes() == (Change(path="train.py", content=None),)
+
+
+def test_a_huge_file_is_cut_where_no_policy_would_take_it():
+    with drafting() as (draft, _):
+        with (draft.path / "train.py").open("wb") as file:
+            file.truncate(10 * MOST_BYTES)
+        [change] = draft.changes()
+    assert len(change.content) == MOST_BYTES
+
+
+@pytest.mark.parametrize("path", ["run.sh", "model/frozen.py", ".autoresearch/brief.md"])
+def test_a_frozen_file_that_is_written_is_restored_at_once(path):
+    with drafting() as (draft, reports):
+        before = (draft.path / path).read_bytes()
+        (draft.path / path).chmod(0o600)
+        (draft.path / path).write_bytes(b"mine now\n")
+        reports.wait_for(path)
+        assert (draft.path / path).read_bytes() == before
+        assert draft.changes() == ()
+        assert any(path in told for told in draft.told())
+        assert draft.told() == ()
+
+
+def test_a_frozen_file_that_is_removed_is_back_at_once():
+    with drafting() as (draft, reports):
+        (draft.path / "run.sh").unlink()
+        reports.wait_for("run.sh")
+        assert (draft.path / "run.sh").read_bytes() == FILES["run.sh"].content
+
+
+def test_a_new_file_is_removed_at_once():
+    with drafting() as (draft, reports):
+        (draft.path / "evil.py").write_bytes(b"x")
+        reports.wait_for("evil.py")
+        assert not (draft.path / "evil.py").exists()
+
+
+def test_a_new_folder_is_removed_with_all_that_is_in_it(tmp_path):
+    keep = tmp_path / "keep.txt"
+    keep.write_text("mine")
+    with drafting() as (draft, reports):
+        (draft.path / "junk").mkdir()
+        reports.wait_for("junk")
+        assert not (draft.path / "junk").exists()
+        (tmp_path / "made").mkdir()
+        (tmp_path / "made" / "link").symlink_to(tmp_path)
+        (tmp_path / "made").rename(draft.path / "made")
+        reports.wait_for("made")
+    assert keep.read_text() == "mine"
+
+
+def test_a_link_in_place_of_a_mutable_file_is_never_followed(tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"the labels")
+    with drafting() as (draft, reports):
+        (draft.path / "train.py").unlink()
+        (draft.path / "train.py").symlink_to(secret)
+        assert draft.changes() == ()
+        reports.wait_for("train.py")
+        assert (draft.path / "train.py").read_bytes() == FILES["train.py"].content
+    assert secret.read_bytes() == b"the labels"
+
+
+def test_a_pipe_in_place_of_a_mutable_file_holds_nobody_up():
+    with drafting() as (draft, reports):
+        (draft.path / "train.py").unlink()
+        os.mkfifo(draft.path / "train.py")
+        assert draft.changes() == ()
+        reports.wait_for("train.py")
+
+
+def test_a_link_in_place_of_a_folder_is_never_followed(tmp_path):
+    (tmp_path / "layers.py").write_bytes(b"not yours")
+    (tmp_path / "frozen.py").write_bytes(b"not yours")
+    with drafting() as (draft, reports):
+        (draft.path / "model").rename(draft.home / "elsewhere")
+        (draft.path / "model").symlink_to(tmp_path)
+        draft.compare()
+        assert draft.changes() == ()
+        assert (draft.path / "model" / "frozen.py").read_bytes() == FILES["model/frozen.py"].content
+        assert not (draft.path / "model").is_symlink()
+    assert "model" in reports.paths()
+    assert (tmp_path / "layers.py").read_bytes() == b"not yours"
+    assert (tmp_path / "frozen.py").read_bytes() == b"not yours"
+
+
+def test_an_editor_that_writes_beside_a_file_and_renames_is_let_be():
+    with drafting() as (draft, reports):
+        for number in range(20):
+            beside = draft.path / f"train.py.tmp.{number}.abc"
+            beside.write_bytes(b"A = %d\n" % number)
+            beside.rename(draft.path / "train.py")
+        assert draft.changes() == (Change(path="train.py", content=b"A = 19\n"),)
+    assert reports.said == []
+
+
+def test_what_an_editor_leaves_behind_is_reported_in_the_end():
+    with drafting() as (draft, reports):
+        (draft.path / "train.py~").write_bytes(b"A = 1\n")
+        draft.compare()
+        assert reports.said == []
+    assert reports.paths() == ["train.py~"]
+
+
+def test_a_last_look_finds_what_the_watch_has_missed(monkeypatch):
+    monkeypatch.setattr("runner.agents.draft_folder.DraftFolder.seen", lambda *_: None)
+    with drafting() as (draft, reports):
+        (draft.path / "new.py").write_bytes(b"x")
+        (draft.path / "run.sh").unlink()
+        assert reports.said == []
+    assert sorted(reports.paths()) == ["new.py", "run.sh"]
+
+
+def test_a_flood_is_reported_fifty_times_and_undone_every_time():
+    with drafting() as (draft, reports):
+        for number in range(200):
+            (draft.path / f"flood{number}").write_bytes(b"x")
+        draft.compare()
+        assert not list(draft.path.glob("flood*"))
+    assert len(reports.said) == 50
+
+
+def test_a_report_that_fails_is_raised_to_whoever_compares():
+    def full(path, what):
+        raise LedgerError("the disk is full")
+
+    with draft_folder(CONTEXT, about={}, report=full) as draft:
+        (draft.path / "evil.py").write_bytes(b"x")
+        with pytest.raises(LedgerError):
+            draft.compare()
+        (draft.path / "evil.py").unlink(missing_ok=True)
+        draft._failure = None
+
+
+def test_what_may_be_read_can_be_renewed_without_a_report():
+    with drafting() as (draft, reports):
+        draft.renew({"brief.md": b"do it again\n"})
+        assert (draft.path / ".autoresearch" / "brief.md").read_bytes() == b"do it again\n"
+    assert reports.said == []
+
+
+def test_an_answer_may_be_written_and_is_no_change():
+    with drafting(answer="proposal.json") as (draft, reports):
+        (draft.path / "proposal.json").write_bytes(b"{}")
+        assert draft.content("proposal.json") == b"{}"
+        assert draft.changes() == ()
+    assert reports.said == []
+
+
+def test_a_workspace_file_is_no_place_for_an_answer():
+    with pytest.raises(ConfigError), drafting(answer="run.sh"):
+        pass
+
+
+def test_folders_too_deep_to_be_removed_pause_the_run_and_say_why(tmp_path, monkeypatch):
+    (tmp_path / "/".join("d" * 60)).mkdir(parents=True)
+
+    def compare_with_a_limit_of_fewer_calls():
+        with drafting() as (draft, _):
+            monkeypatch.setattr(draft, "seen", lambda _: None)
+            (tmp_path / "d").rename(draft.path / "d")
+            limit = sys.getrecursionlimit()
+            sys.setrecursionlimit(len(inspect.stack()) + 55)
+            try:
+                draft.compare()
+            finally:
+                sys.setrecursionlimit(limit)
+
+    with pytest.raises(WorkspaceError, match="too deep"):
+        compare_with_a_limit_of_fewer_calls()

@@ -1,0 +1,57 @@
+"""Keeps that rest on a tie, and reverts that rest on a guard: decided again, and not forgeable."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from fakes import POLICY_TEXT, FakeSandbox, ScriptedAgent, edit, make_session, scored
+from planting import Copy
+
+from runner.loop import run_loop
+
+POLICY = POLICY_TEXT.replace("decision:\n", "decision:\n  simplicity: {tie_within: 1}\n").replace(
+    "\nlimits:", "\nguards:\n  - {name: tests, run: [python, a.py], seconds: 2}\n\nlimits:"
+)
+SCORES = (100.0, 100.5, 80.0, 100.0)
+"""The baseline; a shorter program that ties; a gain that its guard reverts; a longer tie."""
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Copy:
+    sandbox = FakeSandbox(lambda spec: scored(SCORES[spec.experiment]))
+    sandbox.guards = lambda spec, _: "exit 1" if spec.experiment == 2 else None
+    proposals = [
+        edit("WIDTH = 32\nRATE = 0.001", "WIDTH = 32"),
+        edit("WIDTH = 32\nRATE = 0.001", "WIDTH = 64"),
+        edit("WIDTH = 32", "WIDTH = 16"),
+    ]
+    with make_session(tmp_path, sandbox, policy_text=POLICY) as session:
+        run_loop(session, ScriptedAgent(proposals), experiments=None)
+        statuses = [str(found.status) for found in session.history]
+    assert statuses == ["kept", "kept", "reverted", "reverted"]
+    return Copy(tmp_path / "state")
+
+
+def rules(copy: Copy) -> set[str]:
+    copy.forge_chain()
+    return {found.rule for found in copy.audit().findings}
+
+
+def test_honest_ties_and_guards_are_clean(copy: Copy) -> None:
+    assert copy.audit().clean
+
+
+@pytest.mark.parametrize(
+    ("number", "columns"),
+    [
+        pytest.param(1, {"status": "reverted"}, id="a kept tie made a revert"),
+        pytest.param(3, {"status": "kept"}, id="a longer tie made a keep"),
+        pytest.param(2, {"rule": None}, id="a revert without its guard"),
+        pytest.param(2, {"rule": "guard:other"}, id="a guard that the policy does not have"),
+        pytest.param(1, {"rule": "guard:tests"}, id="a kept one whose guard failed"),
+    ],
+)
+def test_what_is_forged_shows(copy: Copy, number: int, columns: dict[str, str | None]) -> None:
+    copy.set(number, **columns)
+    assert "decision" in rules(copy)

@@ -1,0 +1,65 @@
+"""A state folder and the real command line: what most tests in containers drive."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from runner.rooms import PROJECT
+
+RUN_SECONDS = 900
+TEXT_BYTES = 1_200_000
+
+
+@dataclass(frozen=True)
+class Home:
+    """A state folder, and the real command line working in it."""
+
+    path: Path
+    start: tuple[str, ...] = ("-m", "runner")
+    """What Python is given to become the command line."""
+
+    @property
+    def environment(self) -> dict[str, str]:
+        # Device locks lie in the temp folder: these runs wait for each other and nobody else.
+        own = {"RUNNER_HOME": str(self.path), "TMPDIR": str(self.path.parent), "NO_COLOR": "1"}
+        return {**os.environ, **own}
+
+    def runner(self, *arguments: str, seconds: float = RUN_SECONDS) -> subprocess.CompletedProcess:
+        return subprocess.run(
+            [sys.executable, *self.start, *arguments],
+            cwd=PROJECT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+
+    def ok(self, *arguments: str) -> str:
+        done = self.runner(*arguments)
+        assert done.returncode == 0, f"{arguments}: {done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def json(self, *arguments: str) -> Any:
+        return json.loads(self.ok(*arguments, "--json"))
+
+
+def write_text(path: Path, *, words: int = 400) -> None:
+    """Random words in a random order that favours some followers; few are learnt in seconds."""
+    draws = random.Random(4)  # noqa: S311 - text, no secret
+    letters = "etaoinshrdlu"
+    known = ["".join(draws.choices(letters, k=draws.randint(2, 7))) for _ in range(words)]
+    followers = {word: draws.sample(known, 5) for word in known}
+    text, size, word = [], 0, known[0]
+    while size < TEXT_BYTES:
+        text.append(word)
+        size += len(word) + 1
+        word = draws.choice(followers[word])
+    path.write_text(" ".join(text))

@@ -1,0 +1,145 @@
+"""Tasks of one's own in real containers: a table, a script, a latency, and a share of tests."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from homes import RUN_SECONDS, Home, write_text
+
+from runner.rooms import PROJECT
+from runner.task_check import playing
+
+pytestmark = pytest.mark.docker
+
+COPIED = ("runner", "harness", "policies", "workspace-template", "images", "pyproject.toml")
+EXAMPLES = PROJECT / "docs" / "examples"
+SCRIPTS = PROJECT / "tests" / "scripts"
+
+
+@dataclass(frozen=True)
+class Copy(Home):
+    """A copy of the project, as a person has it who adds tasks to it."""
+
+    root: Path = PROJECT
+
+    def runner(self, *arguments: str, seconds: float = RUN_SECONDS) -> subprocess.CompletedProcess:
+        return subprocess.run(
+            [sys.executable, "-m", "runner", *arguments],
+            cwd=self.root,
+            env={**self.environment, "PYTHONPATH": str(self.root)},
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+
+    def take(self, task: str) -> None:
+        """Copy an example's rooms to where they belong, as the page says."""
+        shutil.copytree(EXAMPLES / task, self.root, dirs_exist_ok=True)
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory) -> Copy:
+    root = tmp_path_factory.mktemp("project")
+    for name in COPIED:
+        if (PROJECT / name).is_dir():
+            shutil.copytree(PROJECT / name, root / name)
+        else:
+            shutil.copy(PROJECT / name, root / name)
+    return Copy(tmp_path_factory.mktemp("own-home"), root)
+
+
+OUR_TEXT = """files:
+  - {name: tinyshakespeare.txt, url: null, sha256: null, licence: ours, page: none}
+"""
+
+
+def rows() -> str:
+    draw = np.random.default_rng(3)
+    lines = ["age,ward,sick"]
+    for _ in range(200):
+        sick = draw.random() < 0.4
+        lines.append(f"{50 + 30 * sick + 8 * draw.normal():.1f},{draw.choice(list('ab'))},{sick}")
+    return "\n".join(lines)
+
+
+def test_a_table_runs_as_it_stands_and_no_cheat_beats_it(copy, tmp_path):
+    path = tmp_path / "wards.csv"
+    path.write_text(rows())
+    copy.ok("new-task", "wards", "--csv", str(path), "--target", "sick")
+    said = copy.ok("task", "check", "wards").splitlines()
+    kinds = [line.split()[1] for line in said if line.startswith("ok ")]
+    assert kinds == ["template", *playing.CHEATS]
+
+
+def test_shakespeares_template_learns_bytes_and_no_cheat_on_the_wire_beats_it(copy, tmp_path):
+    """The task's own check, in a copy whose text is ours and whose training is short."""
+    write_text(tmp_path / "tinyshakespeare.txt", words=15)
+    tmp_path.chmod(0o755)
+    (copy.root / "harness" / "tasks" / "shakespeare" / "raw.yaml").write_text(OUR_TEXT)
+    policy = copy.root / "policies" / "shakespeare.yaml"
+    policy.write_text(policy.read_text().replace("train: 30s", "train: 12s"))
+    copy.ok("prepare", "shakespeare", "--from", str(tmp_path))
+    said = [line.split() for line in copy.ok("task", "check", "shakespeare").splitlines()]
+    played = {words[1]: words[2:] for words in said if words[0] == "ok"}
+    assert list(played) == ["template", *playing.SERVED_CHEATS]
+    assert played["template"][0] == "val_bpb"
+    # Letters by their frequency alone are 3.4 bits, and words after words 0.4.
+    assert 0.4 < float(played["template"][1]) < 3.1
+    assert played["unnormalised"][:2] == ["val_bpb", "8,"]
+    codes = [played[kind][-1] for kind in playing.SERVED_CHEATS if kind != "unnormalised"]
+    assert codes == ["no-connection", "wrong-size", "not-finite", "looks-ahead"]
+
+
+SCRIPT = """import numpy as np
+from sklearn.linear_model import Ridge
+
+model = Ridge()
+model.fit(np.load("data/X.npy"), np.load("data/y.npy"))
+"""
+
+
+def test_a_wrapped_script_runs(copy, tmp_path):
+    draw = np.random.default_rng(3)
+    inputs = draw.normal(size=(200, 3))
+    (tmp_path / "data").mkdir()
+    np.save(tmp_path / "data" / "X.npy", inputs)
+    np.save(tmp_path / "data" / "y.npy", inputs.sum(axis=1) + 0.1 * draw.normal(size=200))
+    (tmp_path / "fit.py").write_text(SCRIPT)
+    data = str(tmp_path / "data")
+    copy.ok("new-task", "wrapped", "--from-script", str(tmp_path / "fit.py"), "--data", data)
+    [template] = [line for line in copy.ok("task", "check", "wrapped", "--no-cheats").splitlines()
+                  if " template " in line]  # fmt: skip
+    assert 0.05 < float(template.split("rmse ")[1].split()[0]) < 0.2
+
+
+def play(copy, task: str, script: str) -> list[dict[str, object]]:
+    agent = f"stub:{SCRIPTS / script}.yaml"
+    copy.ok("run", task, "--tag", script, "--agent", agent)
+    return copy.json("list", script)
+
+
+def test_a_latency_is_the_scorers_and_its_guard_reverts(copy):
+    copy.take("speed")
+    copy.ok("prepare", "speed")
+    template, faster, guess = play(copy, "speed", "speed")
+    assert (faster["status"], guess["status"]) == ("kept", "invalid-outputs")
+    assert 0 < faster["score"] < template["score"] - 0.5
+    assert guess["score"] is None
+    _, careless = play(copy, "speed", "speed-guard")
+    assert (careless["status"], careless["rule"]) == ("reverted", "guard:tests")
+
+
+def test_a_run_stops_when_every_test_passes(copy):
+    copy.take("passing")
+    copy.ok("prepare", "passing")
+    experiments = play(copy, "passing", "passing")
+    assert [one["status"] for one in experiments] == ["kept", "kept"]
+    assert experiments[0]["score"] < 0.9
+    assert experiments[1]["score"] == 1.0

@@ -1,0 +1,72 @@
+"""Raw files reach the container that prepares, read-only, and no other data do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from runner import rooms
+from runner.data import Preparation
+from runner.raw import RawData, RawFile, RawFiles
+from runner.records import File
+from runner.sandbox import images
+from runner.sandbox.engine import connect
+
+pytestmark = pytest.mark.docker
+
+TASKS = b'''"""One task, made from a raw file."""
+from types import SimpleNamespace
+from harness.sealing import Built
+
+def build(seed, raw):
+    assert [path.name for path in raw.iterdir()] == ["a.csv"]
+    try:
+        (raw / "b.csv").write_bytes(b"")
+    except OSError:
+        return Built(public={"train/a.csv": (raw / "a.csv").read_bytes()}, sealed={"x": b"x"})
+
+TASKS = {"rawtask": SimpleNamespace(build=build)}
+'''
+
+
+@pytest.fixture
+def preparation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Preparation]:
+    harness = {**rooms.harness(), "tasks/__init__.py": File(content=TASKS)}
+    monkeypatch.setattr(rooms, "harness", lambda: harness)
+    own = tmp_path / "own"
+    own.mkdir(mode=0o700)
+    (own / "a.csv").write_bytes(b"1")
+    (own / "private").write_bytes(b"no")
+    wanted = RawFile(name="a.csv", url=None, sha256=None, licence="mine", page="here")
+    raw = RawData(
+        task="rawtask",
+        wanted=RawFiles(files=(wanted,)),
+        downloads=tmp_path / "downloads",
+        chosen=own,
+    )
+    client = connect()
+    state = rooms.State(tmp_path / "state")
+    yield Preparation(
+        client=client,
+        state=state,
+        task="rawtask",
+        image_id=images.require_image(client, "cpu"),
+        say=lambda _: None,
+        raw=raw,
+    )
+    client.api.remove_volume(f"runner-{state.id}-sealed-rawtask", force=True)
+    client.close()
+
+
+def test_data_are_made_from_a_persons_file_and_again_when_it_changes(preparation: Preparation):
+    own = preparation.raw.chosen / "a.csv"
+    first = preparation.prepare()
+    assert (first.public / "train" / "a.csv").read_bytes() == b"1"
+    assert preparation.prepare() == first
+    own.write_bytes(b"2")
+    second = preparation.prepare()
+    assert (second.public / "train" / "a.csv").read_bytes() == b"2"
+    assert second.digest != first.digest
+    assert [path.name for path in preparation.raw.downloads.iterdir()] == []

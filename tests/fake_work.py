@@ -1,0 +1,49 @@
+"""`runner.start.at_work` without an engine: a run below a folder, its trials scripted."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from fakes import TAG, FakeSandbox, ScriptedAgent, make_session
+
+from runner.errors import StoppedError
+from runner.records import Stage, TrialResult, TrialSpec
+from runner.start import AtWork
+
+
+@dataclass
+class StoppableSandbox(FakeSandbox):
+    """Waits in the trials that `held` names, until it is aborted."""
+
+    held: Callable[[TrialSpec], bool] = lambda _: False
+    abort: threading.Event = field(default_factory=threading.Event)
+    watch: Callable[[Stage], None] = lambda _: None
+
+    def run(self, spec: TrialSpec) -> TrialResult:
+        if self.held(spec):
+            self.abort.wait()
+        if self.abort.is_set():
+            raise StoppedError("stopped by hand")
+        return super().run(spec)
+
+
+@contextmanager
+def fake_work(folder: Path, sandbox: Any, *, agent: Any = None) -> Iterator[None]:
+    """Let every command that opens a run find the one below `folder`."""
+
+    @contextmanager
+    def at_work(state, request, *, say, finished, stop_asked, waiting):
+        tag = request.tag or TAG
+        with make_session(
+            folder, sandbox, tag=tag, finished=finished, stop_asked=stop_asked, waiting=waiting
+        ) as session:
+            yield AtWork(session=session, agents=(agent or ScriptedAgent([]),), sandbox=sandbox)
+
+    with mock.patch("runner.supervise.at_work", at_work):
+        yield

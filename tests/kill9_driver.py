@@ -1,0 +1,125 @@
+"""A supervisor that a SIGKILL ends at a step of its journal; the tests start it as a process.
+
+The steps are the calls that leave something behind: in the ledger, in git, and a trial itself.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial, wraps
+from pathlib import Path
+from typing import Any
+
+from fakes import FakeSandbox, ScriptedAgent, crashed, edit, make_session, scored
+
+from runner.ledger.store import Ledger
+from runner.loop import run_loop
+from runner.records import Change, Proposal, TrialRecord, TrialResult, TrialSpec
+from runner.session import Session
+from runner.workspace import Workspace
+
+PROPOSALS = (
+    replace(edit("WIDTH = 32", "WIDTH = 64", "kept", notes="kept\n"), answers=1),
+    edit("WIDTH = 32", "WIDTH = 65", "crashes", notes="crashed\n"),
+    Proposal(hypothesis="refused", changes=(Change(path="run.sh", content=b""),)),
+)
+ANSWERS = {0: scored(100.0), 1: scored(90.0), 2: crashed()}
+
+
+def _second(_: str, number: int, *_more: Any, **_named: Any) -> object:
+    return number
+
+
+def _trial(_: str, number: int, trial: TrialRecord) -> object:
+    return f"{number} {trial.purpose} {trial.seed}"
+
+
+STEPS: dict[tuple[type, str], Callable[..., object]] = {
+    (Ledger, "open_experiment"): lambda experiment, _: experiment.number,
+    (Workspace, "attempt"): lambda number, *_: number,
+    (Ledger, "record_attempt"): _second,
+    (Ledger, "record_fingerprint"): _second,
+    (Workspace, "write_notes"): lambda _, message, __: message,
+    (FakeSandbox, "run"): lambda spec: f"{spec.experiment} {spec.purpose} {spec.seed}",
+    (Ledger, "add_trial"): _trial,
+    (Ledger, "record_decision"): _second,
+    (Workspace, "keep"): lambda attempt, *_: attempt,
+    (Ledger, "close_experiment"): _second,
+    (Ledger, "end_hypothesis"): lambda hypothesis, *_, **__: hypothesis,
+}
+"""Each step, and what tells one call of it from another: most often the experiment's number."""
+
+
+@dataclass
+class Journal:
+    """The steps so far, kept in a file that outlives the process; kills at each new one."""
+
+    path: Path
+    when: str | None
+    """`before` or `after` the first step that no earlier process came to; None for no kill."""
+    seen: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.seen = set(self.path.read_text().splitlines()) if self.path.exists() else set()
+
+    def wrap(self, name: str, call: Callable[..., Any], tell: Callable[..., object]) -> Any:
+        @wraps(call)
+        def step(owner: Any, *args: Any, **kwargs: Any) -> Any:
+            key = f"{name} {tell(*args, **kwargs)}"
+            is_new = key not in self.seen
+            self.seen.add(key)
+            if is_new and self.when == "before":
+                self._die(key)
+            result = call(owner, *args, **kwargs)
+            if is_new and self.when == "after":
+                self._die(key)
+            if is_new:
+                self._write(key)
+            return result
+
+        return step
+
+    def _write(self, key: str) -> None:
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(f"{key}\n")
+
+    def _die(self, key: str) -> None:
+        self._write(key)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+@contextmanager
+def journaled(journal: Journal) -> Iterator[None]:
+    before = {(owner, name): getattr(owner, name) for owner, name in STEPS}
+    for (owner, name), tell in STEPS.items():
+        setattr(owner, name, journal.wrap(name, before[owner, name], tell))
+    try:
+        yield
+    finally:
+        for (owner, name), call in before.items():
+            setattr(owner, name, call)
+
+
+def conduct(folder: Path, when: str | None = None) -> None:
+    """Start the run below `folder`, or go on with it."""
+    sandbox = FakeSandbox(lambda spec: ANSWERS[spec.experiment])
+    with journaled(Journal(journal_of(folder), when)), make_session(folder, sandbox) as session:
+        sandbox.results = partial(answer, session)
+        if not session.ledger.hypotheses(session.run.tag):
+            session.ledger.add_hypothesis(session.run.tag, "a wider layer")
+        run_loop(session, ScriptedAgent(PROPOSALS), experiments=None)
+
+
+def answer(session: Session, spec: TrialSpec) -> TrialResult:
+    """Answer at once; a trial that the ledger knows must never be asked for again."""
+    recorded = [(trial.purpose, trial.seed) for trial in session.read(spec.experiment).trials]
+    assert (spec.purpose, spec.seed) not in recorded
+    return ANSWERS[spec.experiment]
+
+
+def journal_of(folder: Path) -> Path:
+    return folder / "journal.txt"

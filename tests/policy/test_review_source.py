@@ -1,0 +1,301 @@
+from __future__ import annotations
+
+import pytest
+from policy_samples import TRAIN, WORKSPACE, changed
+
+from runner.policy import Earlier, examine, parse_policy
+from runner.policy.forbidden import FORBIDDEN
+from runner.policy.schema import FORBIDDEN as FORBIDDEN_NAMES
+from runner.records import File, Proposal
+
+TORCH = "import torch\n"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        pytest.param("import torch.nn.functional as F\n", id="below a listed module"),
+        pytest.param("from torch import nn, optim\n", id="out of a listed module"),
+        pytest.param("from concurrent.futures import ThreadPoolExecutor\n", id="dotted entry"),
+        pytest.param("from concurrent import futures\n", id="a dotted entry by its parent"),
+        pytest.param("import math, sys\n", id="two at once"),
+    ],
+)
+def test_listed_modules_may_be_imported(source_rules, source):
+    assert source_rules(source) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        pytest.param("import shutil\n", id="another module"),
+        pytest.param("import torch_geometric\n", id="a module whose name begins the same"),
+        pytest.param("import concurrent\n", id="the parent of a listed module"),
+        pytest.param("from . import model\n", id="a relative import"),
+        pytest.param("from concurrent.interpreters import create\n", id="a sibling"),
+        pytest.param("def f():\n    import shutil\n", id="inside a function"),
+        pytest.param("s = '#'; import shutil\n", id="after a hash in a string"),
+        pytest.param("if 0: pass\nelse: import shutil as math\n", id="under another name"),
+        pytest.param("import math, shutil\n", id="beside a listed one"),
+        pytest.param("from math import *\n", id="names that are not named"),
+    ],
+)
+def test_other_modules_may_not(source_rules, source):
+    assert source_rules(source) == ["import-not-allowed"]
+
+
+def test_the_message_names_module_line_and_list(messages):
+    found = messages(changed("model.py", b"import math\nimport shutil\n"))
+    assert found["import-not-allowed"].startswith("imports shutil (line 2); allowed: math,")
+
+
+@pytest.mark.parametrize(
+    ("rule", "source"),
+    [
+        pytest.param("dynamic-code", "eval('1')", id="eval"),
+        pytest.param("dynamic-code", "exec('1')", id="exec"),
+        pytest.param("dynamic-code", "compile('1', '', 'eval')", id="compile"),
+        pytest.param("dynamic-code", "__import__('os')", id="import by name"),
+        pytest.param("dynamic-code", "f = eval\nf('1')", id="eval under another name"),
+        pytest.param("dynamic-code", "a, b = 1, exec\nb('1')", id="exec out of a tuple"),
+        pytest.param("dynamic-code", "list(map(eval, ['1']))", id="eval passed on"),
+        pytest.param("dynamic-code", "\uff45\uff56\uff41\uff4c('1')", id="a folded eval"),
+        pytest.param("dynamic-code", "x = 1; s = '#'; eval('1')", id="eval behind a hash"),
+        pytest.param("dynamic-code", "x = f'{eval(\"1\")}'", id="eval in a formatted string"),
+        pytest.param("dynamic-code", "@eval\ndef f(): ...", id="eval as a decorator"),
+        pytest.param("dynamic-code", TORCH + "torch.load('x', weights_only=False)", id="pickles"),
+        pytest.param(
+            "dynamic-code",
+            "import numpy as np\nnp.load('x', allow_pickle=True)",
+            id="object arrays",
+        ),
+        pytest.param("dynamic-code", TORCH + "torch.serialization.pickle.loads(b'')", id="a loan"),
+        pytest.param("dynamic-code", TORCH + "import torch.utils.cpp_extension", id="C++"),
+        pytest.param("dynamic-code", "import sys\nsys.path.insert(0, '/tmp')", id="search path"),
+        pytest.param("process", "import os\nos.system('x')", id="a shell"),
+        pytest.param("process", "import os as o\no.fork()", id="a fork by an alias"),
+        pytest.param("process", "from os import execv as run\nrun('x', [])", id="from an import"),
+        pytest.param("process", "import os\no = os\no.kill(1, 9)", id="a module renamed"),
+        pytest.param("process", "import os\n(o := os).popen('x')\no.popen('x')", id="a walrus"),
+        pytest.param("process", "import os\ngetattr(os, 'system')('x')", id="a literal getattr"),
+        pytest.param("process", "import os\nos.posix_spawn('x', [], {})", id="a spawn"),
+        pytest.param("process", TORCH + "torch.multiprocessing.spawn(f)", id="torch's own"),
+        pytest.param("process", "import time\ntime.x._os.system('x')", id="a hidden module"),
+        pytest.param(
+            "process",
+            "from concurrent.futures import ProcessPoolExecutor",
+            id="a pool of processes",
+        ),
+        pytest.param("network", TORCH + "torch.hub.load('a', 'b')", id="torch hub"),
+        pytest.param("network", TORCH + "torch.distributed.init_process_group()", id="distributed"),
+        pytest.param("network", TORCH + "torch.os.socket.socket()", id="a socket on loan"),
+        pytest.param("introspection", "import sys\nsys._getframe()", id="frames"),
+        pytest.param("introspection", "import sys\nsys.modules['os']", id="loaded modules"),
+        pytest.param("introspection", "globals()['x']", id="globals"),
+        pytest.param("introspection", "().__class__.__bases__[0]", id="base classes"),
+        pytest.param("introspection", "object.__subclasses__()", id="subclasses"),
+        pytest.param("introspection", "def f(): ...\nf.__code__", id="code objects"),
+        pytest.param("introspection", "f.__globals__['x']", id="globals of a function"),
+        pytest.param("introspection", "__builtins__.open", id="builtins"),
+        pytest.param("introspection", "getattr(x, 'a' + b)", id="a computed attribute"),
+        pytest.param("introspection", "setattr(x, name, 1)", id="a computed assignment"),
+        pytest.param("introspection", "g = getattr\ng(x, name)", id="getattr under another name"),
+        pytest.param("introspection", "map(getattr, xs, names)", id="getattr passed on"),
+        pytest.param("introspection", "getattr(*pair)", id="getattr of who knows what"),
+        pytest.param("introspection", "x.__dict__['a'] = 1", id="writing to a dict"),
+        pytest.param("introspection", "x.__dict__.update(a=1)", id="updating a dict"),
+        pytest.param("introspection", "x.__class__ = Y", id="changing a class"),
+        pytest.param("introspection", "import time\ntime.time = f", id="replacing a function"),
+        pytest.param(
+            "introspection", "s = '#'; import time; time.time = f", id="and behind a hash"
+        ),
+        pytest.param("introspection", "import time\nsetattr(time, 'time', f)", id="and by setattr"),
+        pytest.param("introspection", "import math\nvars(math)['pi']", id="a module's names"),
+        pytest.param("introspection", "try: f()\nexcept E as e: e.__traceback__.tb_frame", id="tb"),
+    ],
+)
+def test_a_rule_refuses(source_rules, rule, source):
+    found = source_rules(source + "\n")
+    assert rule in found
+    assert set(found) <= {rule, "hidden-characters", "process", "network"}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        pytest.param("model.eval()\nself.compile()", id="methods of these names"),
+        pytest.param(TORCH + "torch.compile(model)", id="torch's compiler"),
+        pytest.param(TORCH + "torch.load('x')", id="weights"),
+        pytest.param(TORCH + "torch.load('x', weights_only=True)", id="weights and nothing else"),
+        pytest.param("import numpy as np\nnp.load('x', allow_pickle=False)", id="arrays"),
+        pytest.param(TORCH + "torch.utils.data.DataLoader(d, num_workers=2)", id="workers"),
+        pytest.param(TORCH + "torch.signal.windows.hann(8)", id="signal processing"),
+        pytest.param(TORCH + "torch.backends.cudnn.benchmark = True", id="a module's setting"),
+        pytest.param("def f(input, socket):\n    return input.view(socket.close())", id="locals"),
+        pytest.param("getattr(x, 'a')\nhasattr(x, name)", id="a literal attribute"),
+        pytest.param("setattr(x, 'a', 1)", id="a literal assignment"),
+        pytest.param("self.weight = 1\nx.a.b = 2", id="attributes of values"),
+        pytest.param("print(vars(args))\nprint(args.__dict__)", id="reading arguments"),
+        pytest.param("x.__class__.__name__", id="a class's name"),
+        pytest.param("import os\nos.environ['SEED']\nos.path.join('a', 'b')", id="harmless os"),
+        pytest.param("import sys\nsys.exit(1)\nsys.argv", id="harmless sys"),
+        pytest.param("# eval('1'); import socket", id="words in a comment"),
+        pytest.param("x = 'os.system(1)'", id="words in a string"),
+        pytest.param("from concurrent.futures import ThreadPoolExecutor", id="threads"),
+    ],
+)
+def test_and_its_near_miss_is_allowed(source_rules, source):
+    found = source_rules(source + "\n")
+    assert [rule for rule in found if rule != "no-change"] == []
+
+
+def test_each_rule_can_be_switched_off(source_rules, policy_text):
+    source = "import shutil\neval('1')\nimport os\nos.system('x')\nglobals()\n"
+    on = ["import-not-allowed", "dynamic-code", "process", "introspection"]
+    assert source_rules(source) == on
+    off = policy_text.replace("imports: {allow:", "imports: null #")
+    off = off.replace("[dynamic-code, process, network, introspection, seed-only-change]", "[]")
+    assert source_rules(source, policy=parse_policy(off).policy) == []
+
+
+def test_every_rule_on_names_has_its_table():
+    assert {*FORBIDDEN, "seed-only-change"} == set(FORBIDDEN_NAMES)
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        pytest.param("x = '" + "a" * 100 + "'\n", [], id="a string"),
+        pytest.param(("x = '" + "a" * 150 + "'\n") * 3, ["literals-too-large"], id="three"),
+        pytest.param(("x = b'" + "a" * 150 + "'\n") * 3, ["literals-too-large"], id="bytes"),
+        pytest.param(("x = f'{y}" + "a" * 150 + "'\n") * 3, ["literals-too-large"], id="formatted"),
+        pytest.param(("'" + "a" * 150 + "'\n") * 3, ["literals-too-large"], id="docstrings too"),
+        pytest.param("x = [" + "1, " * 60 + "]\n", [], id="some numbers"),
+        pytest.param(("x = [" + "1234567, " * 20 + "]\n") * 3, ["literals-too-large"], id="many"),
+        pytest.param("x = 1\n" + ("# " + "a" * 98 + "\n") * 15, [], id="comments of a person"),
+        pytest.param(
+            "x = 1\n" + ("# " + "a" * 198 + "\n") * 9, ["literals-too-large"], id="data in comments"
+        ),
+    ],
+)
+def test_data_does_not_travel_in_source(source_rules, source, expected):
+    assert source_rules(source) == expected
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        pytest.param("def f(:\n", ["not-python"], id="a syntax error"),
+        pytest.param("x = " + "-" * 160 + "1\n", ["not-python"], id="nested too deeply"),
+        pytest.param("x = " + "1+" * 80 + "1\n", [], id="a long sum"),
+        pytest.param("x = 1\n\u0435 = 2\n", ["hidden-characters"], id="a Cyrillic name"),
+        pytest.param("\ufb01 = 2\n", ["hidden-characters"], id="a name that Python folds"),
+        pytest.param("x = f'{\u0435}'\n", ["hidden-characters"], id="in a formatted string"),
+        pytest.param("x = 'e\u0301\u4e2d'  # \u00fc\n", [], id="text of any language"),
+    ],
+)
+def test_source_is_python_as_it_looks(source_rules, source, expected):
+    assert source_rules(source) == expected
+
+
+def replaced(old: str, new: str) -> str:
+    text = TRAIN.decode()
+    assert old in text
+    return text.replace(old, new)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        pytest.param(replaced("SEED = 1", "SEED = 2"), id="a constant"),
+        pytest.param(replaced("SEED = 1", "SEED = 7 * 6"), id="a computed one"),
+        pytest.param(replaced("manual_seed(SEED)", "manual_seed(1337)"), id="an argument"),
+        pytest.param(replaced("    torch.manual_seed(SEED)\n", ""), id="seeding no more"),
+        pytest.param(TRAIN.decode() + "torch.manual_seed(5)\n", id="seeding once more"),
+        pytest.param(replaced("SEED = 1", "SEED = 2  # lucky\n\n"), id="and a comment"),
+    ],
+)
+def test_a_change_of_nothing_but_a_seed(source_rules, source):
+    assert source_rules(source) == ["seed-only-change"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "seed_only"),
+    [
+        pytest.param("f(x, seed=1)", "f(x, seed=2)", True, id="a keyword"),
+        pytest.param("f(x, steps=1)", "f(x, steps=2)", False, id="another keyword"),
+        pytest.param("def f(seed=1): ...", "def f(seed=2): ...", True, id="a default"),
+        pytest.param("def f(*, seed=1): ...", "def f(*, seed=2): ...", True, id="named default"),
+        pytest.param("def f(a=1): ...", "def f(a=2): ...", False, id="another default"),
+        pytest.param("c = {'seed': 1}", "c = {'seed': 2}", True, id="an entry"),
+        pytest.param("c['seed'] = 1", "c['seed'] = 2", True, id="an item"),
+        pytest.param("self.seed = 1", "self.seed = 2", True, id="an attribute"),
+        pytest.param("data_seed: int = 1", "data_seed: int = 2", True, id="annotated"),
+        pytest.param(
+            "r = np.random.default_rng(1)", "r = np.random.default_rng(2)", True, id="rng"
+        ),
+        pytest.param(
+            "g = Generator(PCG64(1))", "g = Generator(PCG64(2))", True, id="bit generator"
+        ),
+        pytest.param("seedling = 1", "seedling = 2", False, id="another word"),
+        pytest.param("x = rand(1)", "x = rand(2)", False, id="a draw"),
+    ],
+)
+def test_what_counts_as_a_seed(rules, before, after, seed_only):
+    files = {**WORKSPACE, "model.py": File(content=before.encode())}
+    found = rules(changed("model.py", after.encode()), files=files)
+    assert found == (["seed-only-change"] if seed_only else [])
+
+
+def test_a_seed_beside_a_real_change_is_no_seed_only_change(rules):
+    seed = replaced("SEED = 1", "SEED = 2").encode()
+    assert rules(changed("train.py", seed), changed("model.py", b"WIDTH = 65\n")) == []
+    assert rules(changed("train.py", seed), changed("config.json", b"[]\n")) == []
+
+
+def test_seeds_may_change_where_the_policy_does_not_mind(source_rules, policy_text):
+    lax = parse_policy(policy_text.replace(", seed-only-change", "")).policy
+    assert source_rules(replaced("SEED = 1", "SEED = 2"), policy=lax) == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param([], id="no change at all"),
+        pytest.param([changed("train.py", TRAIN)], id="the same bytes"),
+        pytest.param([changed("train.py", TRAIN + b"\n# words\n")], id="a comment"),
+        pytest.param([changed("train.py", TRAIN.replace(b"Train.", b"Learn."))], id="a docstring"),
+        pytest.param([changed("scratchpad.md", b"more notes")], id="only notes"),
+    ],
+)
+def test_there_is_nothing_to_run(rules, changes):
+    assert rules(*changes) == ["no-change"]
+
+
+@pytest.mark.parametrize("words", ["", "  \n", "...", "\u200b"])
+def test_a_proposal_has_a_hypothesis(rules, words):
+    assert rules(changed("model.py", b"WIDTH = 2\n"), hypothesis=words) == ["no-hypothesis"]
+
+
+def test_a_repeat_names_the_earlier_experiment_and_its_result(messages, policy):
+    tried = changed("model.py", b"WIDTH = 128\n")
+    before = examine(
+        Proposal(hypothesis="wider", changes=(tried,)), policy, files=WORKSPACE, earlier=()
+    )
+    assert before.violations == ()
+    assert before.fingerprint is not None
+    earlier = [
+        Earlier(number=3, fingerprint=before.fingerprint, outcome="reverted, mean_rank 41.5"),
+        Earlier(number=4, fingerprint="0" * 64, outcome="kept"),
+    ]
+    again = changed("model.py", b'"""Wide."""\nWIDTH = (128)  # again\n')
+    found = messages(again, earlier=earlier)
+    assert list(found) == ["repeat"]
+    assert "experiment 3 again (reverted, mean_rank 41.5)" in found["repeat"]
+    other_seed = changed("train.py", replaced("SEED = 1", "SEED = 9").encode())
+    assert list(messages(again, other_seed, earlier=earlier)) == ["repeat"]
+    assert messages(changed("model.py", b"WIDTH = 129\n"), earlier=earlier) == {}
+
+
+def test_a_file_that_is_no_python_counts_by_its_bytes(rules):
+    assert rules(changed("config.json", b"{} \n")) == []

@@ -1,0 +1,341 @@
+"""What an image is made of, and how it is fetched: all that needs no engine."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tarfile
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+from runner.errors import ConfigError, SandboxError
+from runner.sandbox import debian, images
+from runner.sandbox.bases import default_base
+from runner.sandbox.builds import Build, context, follow
+from runner.sandbox.debian import Source
+from runner.sandbox.wheels import digest, pip_command, wheelhouse
+
+LINE = {
+    "stream": "Step 2/3 : RUN   python3 -m venv /opt/venv &&   something long enough to be cut\n"
+}
+
+
+# --- the recipe
+
+
+@pytest.fixture
+def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the images folder that a test may change."""
+    for path in images.FOLDER.iterdir():
+        if path.is_file():
+            (tmp_path / path.name).write_bytes(path.read_bytes())
+    monkeypatch.setattr(images, "FOLDER", tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["trial.Dockerfile", "cpu.lock", "cpu-torch.lock"])
+def test_a_changed_recipe_is_another_image(recipe: Path, name: str) -> None:
+    before = images.image_tag("cpu")
+    assert re.fullmatch(r"autoresearch-runner/cpu:[0-9a-f]{12}", before)
+    (recipe / name).write_text((recipe / name).read_text() + "\n")
+    assert images.image_tag("cpu") != before
+
+
+def test_without_weights_an_image_is_what_its_locks_say(recipe: Path) -> None:
+    before = {name: images.image_tag(name) for name in images.LOCKS}
+    (recipe / "weights" / ".cache").mkdir(parents=True)
+    (recipe / "weights" / "README.md").write_text("a page")
+    (recipe / "weights" / ".cache" / "part").write_text("hidden")
+    (recipe / "weights.Dockerfile").write_text("another")
+    assert {name: images.image_tag(name) for name in images.LOCKS} == before
+
+
+def test_other_weights_are_another_image_where_an_image_takes_them(recipe: Path) -> None:
+    file = recipe / "weights" / "vit" / "model.bin"
+    file.parent.mkdir(parents=True)
+
+    def tags() -> list[str]:
+        return [images.image_tag(name) for name in ("tabular", "cpu", "cuda")]
+
+    seen = [tags()]
+    file.write_bytes(b"one")
+    seen.append(tags())
+    file.write_bytes(b"two")
+    seen.append(tags())
+    file.rename(file.with_name("other.bin"))
+    seen.append(tags())
+    tabular, cpu, cuda = zip(*seen, strict=True)
+    assert (len(set(tabular)), len(set(cpu)), len(set(cuda))) == (1, 4, 4)
+    assert re.fullmatch(r"autoresearch-runner/cpu:[0-9a-f]{12}", cpu[1])
+
+
+def test_a_weights_name_is_its_place_in_the_folder(recipe: Path) -> None:
+    for name in ("vit/README.md", "vit/model.bin", "vocab.txt", ".gitignore", "README.md"):
+        path = recipe / "weights" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    assert sorted(images.weights("cpu")) == ["vit/README.md", "vit/model.bin", "vocab.txt"]
+
+
+def test_an_unknown_image_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(ConfigError) as caught:
+        images.image_tag("gpu")
+    assert caught.value.hint == "images: cpu, tabular, cuda"
+
+
+def test_the_default_base_names_one_patch_release() -> None:
+    assert re.fullmatch(r"python:3\.11\.\d+-slim-bookworm", default_base(images.dockerfile()))
+
+
+@pytest.mark.parametrize("name", images.LOCKS)
+def test_the_locks_name_versions_and_hashes_and_no_place(name: str) -> None:
+    for lock in images.locks(name):
+        lines = [line for line in lock.read_text().splitlines() if not line.strip().startswith("#")]
+        assert all(
+            re.fullmatch(r"[a-z0-9-]+==\S+ \\|    --hash=sha256:[0-9a-f]{64}( \\)?", line)
+            for line in lines
+        )
+
+
+def test_torch_is_the_cpu_build_or_nothing() -> None:
+    assert "\ntorch==2.13.0+cpu " in images.locks("cpu")[1].read_text()
+
+
+def test_only_the_image_for_such_machines_brings_cuda() -> None:
+    for name in ("cpu", "tabular"):
+        for lock in images.locks(name):
+            assert not re.findall(r"^(?:nvidia|cuda|triton)\S*==", lock.read_text(), re.MULTILINE)
+    assert "\nnvidia-cudnn-cu13==" in images.locks("cuda")[0].read_text()
+
+
+def test_the_image_for_tables_has_no_torch() -> None:
+    (lock,) = images.locks("tabular")
+    named = set(re.findall(r"^([a-z0-9-]+)==", lock.read_text(), re.MULTILINE))
+    assert {"scikit-learn", "lightgbm", "xgboost-cpu", "flaml", "pandas", "numpy"} <= named
+    assert "torch" not in named
+
+
+def test_images_set_no_variable_but_the_path() -> None:
+    text = images.dockerfile().read_text()
+    assert re.findall(r"^ENV (\w+)", text, re.MULTILINE) == ["PATH"]
+
+
+# --- wheels
+
+
+@pytest.fixture
+def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with one wheel, which is all that pip can reach."""
+    folder = tmp_path / "shelf"
+    folder.mkdir()
+    for key in ("PIP_EXTRA_INDEX_URL", "PIP_INDEX_URL"):
+        monkeypatch.delenv(key, raising=False)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    with zipfile.ZipFile(folder / "tiny-1.0-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("tiny.py", "")
+        wheel.writestr(
+            "tiny-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n"
+        )
+        wheel.writestr("tiny-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        wheel.writestr("tiny-1.0.dist-info/RECORD", "")
+    return folder
+
+
+def lock_of(shelf: Path, *, sha256: str | None = None) -> Path:
+    (wheel,) = shelf.glob("*.whl")
+    real = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    lock = shelf.parent / "tiny.lock"
+    lock.write_text(f"tiny==1.0 --hash=sha256:{sha256 or real}\n")
+    return lock
+
+
+def test_wheels_are_downloaded_once(shelf: Path, tmp_path: Path) -> None:
+    lock, said = lock_of(shelf), []
+    for _ in range(2):
+        folder = wheelhouse([lock], root=tmp_path / "house", machine="x86_64", say=said.append)
+    assert [path.name for path in folder.iterdir()] == ["tiny-1.0-py3-none-any.whl"]
+    assert len(said) == 1
+
+
+def test_a_wheel_with_another_hash_is_refused_and_not_kept(shelf: Path, tmp_path: Path) -> None:
+    lock = lock_of(shelf, sha256="0" * 64)
+    with pytest.raises(SandboxError, match=r"tiny\.lock failed") as caught:
+        wheelhouse([lock], root=tmp_path / "house", machine="x86_64", say=[].append)
+    assert caught.value.hint
+    assert list((tmp_path / "house").iterdir()) == []
+
+
+def test_wheels_are_for_the_image_whatever_the_host_is() -> None:
+    command = pip_command(Path("a.lock"), Path("house"), "aarch64")
+    assert {"--require-hashes", "--only-binary=:all:", "--no-deps"} <= set(command)
+    assert {"--python-version=3.11", "--platform=manylinux_2_28_aarch64"} <= set(command)
+    assert not [word for word in command if "x86_64" in word]
+
+
+def test_a_digest_covers_names_and_contents(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.write_text("a")
+    two.write_text("a")
+    assert digest([one]) != digest([two])
+    before = digest([one])
+    one.write_text("b")
+    assert digest([one]) != before
+
+
+# --- builds
+
+
+def wanted(tmp_path: Path) -> Build:
+    wheels = tmp_path / "wheels"
+    wheels.mkdir(exist_ok=True)
+    (wheels / "a.whl").write_bytes(b"wheel")
+    (wheels / "secret.txt").write_text("no")
+    for name in ("Dockerfile.x", "a.lock"):
+        (tmp_path / name).write_text(name)
+    return Build(
+        dockerfile=tmp_path / "Dockerfile.x",
+        base="base",
+        network="none",
+        wheels=wheels,
+        locks=(tmp_path / "a.lock",),
+    )
+
+
+def test_the_build_sees_the_recipe_and_nothing_else(tmp_path: Path) -> None:
+    with context(wanted(tmp_path)) as file, tarfile.open(fileobj=file) as archive:
+        found = archive.getmembers()
+    assert [one.name for one in found] == ["Dockerfile", "wheels/a.lock", "wheels/a.whl"]
+    assert {(one.uid, one.gid, one.mtime) for one in found} == {(0, 0, 0)}
+
+
+def test_the_build_sees_files_under_the_names_that_they_are_given(tmp_path: Path) -> None:
+    named = replace(
+        wanted(tmp_path), files={"weights/vit/a": tmp_path / "a.lock"}, scratch=tmp_path
+    )
+    with context(named) as file, tarfile.open(fileobj=file) as archive:
+        content = archive.extractfile("weights/vit/a")
+        assert content
+        assert content.read() == b"a.lock"
+
+
+def test_steps_are_told_in_short_lines(tmp_path: Path) -> None:
+    said: list[str] = []
+    built = follow([LINE, {"aux": {"ID": "sha256:1"}}], wanted(tmp_path), said.append)
+    assert built == "sha256:1"
+    assert said == ["  step 2/3: RUN python3 -m venv /opt/venv && something long enough to..."]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        pytest.param([LINE, {"error": "exit status 1"}], id="the engine says so"),
+        pytest.param([LINE], id="the stream ends without an image"),
+    ],
+)
+def test_a_failed_build_shows_the_end_of_its_output(
+    tmp_path: Path, lines: list[dict[str, str]]
+) -> None:
+    with pytest.raises(SandboxError, match="python3 -m venv") as caught:
+        follow(lines, wanted(tmp_path), [].append)
+    assert str(tmp_path / "wheels") in caught.value.hint
+
+
+# --- Debian packages
+
+
+OLD_FORMAT = """\
+# deb http://commented.example/debian bookworm main
+deb [arch=amd64 signed-by=/a/b.gpg] http://mirror.example/debian trixie main contrib
+deb-src http://mirror.example/debian trixie main
+deb http://mirror.example/security trixie-security main
+deb http://other.example/docker trixie stable
+"""
+NEW_FORMAT = """\
+Types: deb deb-src
+# a comment inside
+URIs: http://mirror.example/debian
+Suites: trixie trixie-updates
+Components: main
+Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
+
+Types: deb
+URIs: http://off.example/debian
+Suites: trixie
+Components: main
+Enabled: no
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "suites"),
+    [
+        pytest.param("sources.list", OLD_FORMAT, ["bookworm", "bookworm-security"], id="one-line"),
+        pytest.param(
+            "sources.list.d/debian.sources",
+            NEW_FORMAT,
+            ["bookworm", "bookworm-updates"],
+            id="stanzas",
+        ),
+        pytest.param(
+            "sources.list",
+            2 * OLD_FORMAT,
+            ["bookworm", "bookworm-security"],
+            id="the same line twice is one",
+        ),
+        pytest.param("sources.list.d/notes.txt", OLD_FORMAT, [], id="apt ignores other names"),
+    ],
+)
+def test_the_base_comes_from_the_hosts_own_mirror(
+    tmp_path: Path, name: str, text: str, suites: list[str]
+) -> None:
+    (tmp_path / "sources.list.d").mkdir()
+    (tmp_path / name).write_text(text)
+    found = debian.sources({"ID": "debian", "VERSION_CODENAME": "trixie"}, tmp_path)
+    assert [one.suite for one in found] == suites
+    assert all("mirror.example" in one.uri for one in found)
+
+
+def test_another_distributions_sources_are_not_debians(tmp_path: Path) -> None:
+    (tmp_path / "sources.list").write_text("deb http://mirror.example/ubuntu noble main\n")
+    assert debian.sources({"ID": "ubuntu", "VERSION_CODENAME": "noble"}, tmp_path) == ()
+
+
+def test_the_base_forgets_how_the_host_downloads() -> None:
+    source = Source(uri="http://mirror.example", suite="bookworm", components=("main",))
+    command = debian.bootstrap_command(Path("/options"), [source])
+    assert command[-1] == "deb http://mirror.example bookworm main"
+    hook = next(word for word in command if word.startswith("--customize-hook="))
+    assert "99mmdebstrap" in hook
+    assert "sources.list" in hook
+
+
+def test_a_failed_bootstrap_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = tmp_path / "mmdebstrap"
+    fake.write_text("#!/bin/sh\nprintf part\necho 'E: no keys' >&2\nexit 25\n")
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    with pytest.raises(SandboxError, match="E: no keys"), debian.bootstrapped() as stream:
+        assert stream.read() == b"part"
+
+
+def test_an_abandoned_bootstrap_does_not_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake = tmp_path / "mmdebstrap"
+    fake.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nprintf x\nexec sleep 600\n")
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+
+    def interrupted(stream: IO[bytes]) -> None:
+        assert stream.read(1) == b"x"
+        raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"), debian.bootstrapped() as stream:
+        interrupted(stream)
+    pid = (tmp_path / "pid").read_text().strip()
+    assert not Path(f"/proc/{pid}").exists()

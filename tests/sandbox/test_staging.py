@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import os
+import stat
+
+import pytest
+
+from runner.records import EXECUTABLE, SYMLINK, File
+from runner.sandbox import staging
+
+FILES = {
+    "run.sh": File(content=b"#!/bin/sh\n", mode=EXECUTABLE),
+    "train.py": File(content=b"LR = 1\n"),
+    "src/deep/model.py": File(content=b""),
+}
+
+
+@pytest.fixture(autouse=True, params=[0o022, 0o077, 0o000])
+def umask(request):
+    """Whatever the person's umask is."""
+    before = os.umask(request.param)
+    yield
+    os.umask(before)
+
+
+def mode(path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_a_tree_is_readable_by_any_user_and_writable_by_none_else(tmp_path):
+    root = staging.write_tree(tmp_path / "workspace", FILES)
+    modes = {path.relative_to(root).as_posix(): mode(path) for path in root.rglob("*")}
+    assert modes == {
+        "run.sh": 0o755,
+        "train.py": 0o644,
+        "src": 0o755,
+        "src/deep": 0o755,
+        "src/deep/model.py": 0o644,
+    }
+    assert mode(root) == 0o755
+    assert {path: (root / path).read_bytes() for path in FILES} == {
+        path: file.content for path, file in FILES.items()
+    }
+
+
+def test_a_link_is_never_made_on_the_host(tmp_path):
+    root = staging.write_tree(tmp_path / "w", {"x": File(content=b"/etc/passwd", mode=SYMLINK)})
+    assert not (root / "x").is_symlink()
+    assert (root / "x").read_bytes() == b"/etc/passwd"
+
+
+def test_a_mutable_file_is_writable_by_the_container_behind_a_folder_that_is_closed(tmp_path):
+    with staging.folder(tmp_path / "mutable") as closed:
+        staged = staging.write_mutable(closed, FILES, ["train.py"])
+        assert mode(staged["train.py"]) == 0o666
+        assert mode(staged["train.py"].parent) == 0o700
+        assert staged["train.py"].read_bytes() == b"LR = 1\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"LR = 1\n", ()),
+        (b"LR = 2\n", ("train.py",)),
+        (b"LR = 1\n ", ("train.py",)),
+        (b"", ("train.py",)),
+    ],
+)
+def test_what_training_changed_on_disk_is_named(tmp_path, content, expected):
+    staged = staging.write_mutable(tmp_path, FILES, ["train.py", "run.sh"])
+    staged["train.py"].write_bytes(content)
+    assert staging.changed(staged, FILES) == expected
+
+
+def test_a_blown_up_file_is_not_read(tmp_path):
+    staged = staging.write_mutable(tmp_path, FILES, ["train.py"])
+    os.truncate(staged["train.py"], 2**40)
+    assert staging.changed(staged, FILES) == ("train.py",)
+
+
+def test_a_folder_is_ours_alone_and_gone_afterwards_whatever_happens(tmp_path):
+    path = tmp_path / "a" / "b"
+    with staging.folder(path) as folder:
+        assert mode(folder) == 0o700
+        staging.write_tree(folder / "w", FILES)
+    assert not path.exists()
+    with pytest.raises(KeyError), staging.folder(path):
+        raise KeyError
+    assert not path.exists()
+
+
+def test_a_folder_that_is_there_already_is_never_taken_for_fresh(tmp_path):
+    with pytest.raises(FileExistsError), staging.folder(tmp_path):
+        pass
+    assert tmp_path.exists()

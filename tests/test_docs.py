@@ -1,0 +1,198 @@
+"""The documents say what is there: verbs, links, paths, rules, decisions, and a task that works."""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+import io
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness import sealing
+from harness.mounts import under
+from runner.agents.stub import read_script
+from runner.cli import cli
+from runner.policy.load import load_policy
+from runner.policy.review import RULES, examine
+from runner.records import Change, File, Proposal
+from runner.rooms import PROJECT, read_tree
+
+DOCUMENTS = [
+    *sorted(PROJECT.glob("*.md")),
+    *(path for path in sorted((PROJECT / "docs").rglob("*.md")) if "workspace" not in str(path)),
+]
+DECISIONS = PROJECT / "docs" / "decisions"
+EXAMPLE = PROJECT / "docs" / "examples" / "points"
+PAGE = PROJECT / "docs" / "your-own-script.md"
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+QUOTED = re.compile(r"`([^`\n]+)`")
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+ROOMS = (".ci", "bench", "docs", "harness", "images", "policies", "runner", "tests")
+PATH = re.compile(rf"(?:{'|'.join(map(re.escape, ROOMS))}|workspace-template)/[\w./-]+")
+MADE_BY_THE_READER = "harness/tasks/points"
+
+
+def named(paths):
+    return [pytest.param(path, id=path.relative_to(PROJECT).as_posix()) for path in paths]
+
+
+def prose(document: Path) -> str:
+    return BLOCK.sub("", document.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("verb", sorted(cli.list_commands(None)))
+def test_the_readme_names_every_verb(verb):
+    assert re.search(rf"`{verb}\b", (PROJECT / "README.md").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("document", named(DOCUMENTS))
+def test_every_link_leads_somewhere(document):
+    targets = [target for target in LINK.findall(prose(document)) if "://" not in target]
+    for target in targets:
+        file, _, anchor = target.partition("#")
+        path = document.parent / file if file else document
+        assert path.exists(), target
+        if anchor:
+            assert anchor in headings(path), target
+
+
+def headings(document: Path) -> list[str]:
+    lines = re.findall(r"^#+ (.*)$", document.read_text(encoding="utf-8"), re.MULTILINE)
+    return [re.sub(r"[^\w -]", "", line.lower()).replace(" ", "-") for line in lines]
+
+
+@pytest.mark.parametrize("document", named(DOCUMENTS))
+def test_every_path_of_the_project_exists(document):
+    paths = [path for path in QUOTED.findall(prose(document)) if PATH.fullmatch(path)]
+    for path in paths:
+        assert path.startswith(MADE_BY_THE_READER) or (PROJECT / path).exists(), path
+
+
+@pytest.mark.parametrize("document", named(DOCUMENTS))
+def test_every_test_that_is_named_exists(document):
+    everything = "".join(path.read_text() for path in (PROJECT / "tests").rglob("test_*.py"))
+    for name in re.findall(r"`(test_\w+)`", prose(document)):
+        assert f"def {name}(" in everything, name
+
+
+def test_the_threat_model_names_entries_of_the_wall_and_the_fence():
+    text = prose(PROJECT / "docs" / "threat-model.md")
+    for script in ("wall", "fence"):
+        played = [entry.hypothesis for entry in read_script_of(script)]
+        cells = re.findall(rf"\b{script}: ([^|;]+)", text)
+        names = [name.strip() for cell in cells for name in cell.split(",")]
+        for name in names:
+            assert any(name in each for each in played) or name == "one entry each", name
+
+
+def read_script_of(name: str):
+    return read_script(PROJECT / "tests" / "scripts" / f"{name}.yaml").entries
+
+
+def test_every_rule_of_the_review_is_in_the_table_in_its_order():
+    text = (PROJECT / "docs" / "rules.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `([a-z0-9-]+)` \|", text, re.MULTILINE) == list(RULES)
+
+
+def test_every_decision_is_in_the_index_and_numbered_in_a_row():
+    pages = sorted(path.name for path in DECISIONS.glob("[0-9]*.md"))
+    listed = LINK.findall((DECISIONS / "README.md").read_text(encoding="utf-8"))
+    assert listed == pages
+    assert [int(page[:4]) for page in pages] == list(range(1, len(pages) + 1))
+
+
+@pytest.mark.parametrize("page", named(sorted(DECISIONS.glob("[0-9]*.md"))))
+def test_a_decision_has_its_four_parts(page):
+    parts = re.findall(r"^## (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    assert parts == ["Context", "Decision", "Consequences", "Alternatives"]
+
+
+# -- the worked example -----------------------------------------------------------------------
+
+
+def blocks(kind: str) -> list[str]:
+    return [
+        text for found, text in BLOCK.findall(PAGE.read_text(encoding="utf-8")) if found == kind
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "path"),
+    [
+        ("yaml", "policies/points.yaml"),
+        ("python", "harness/tasks/points/__init__.py"),
+        ("python", "harness/tasks/points/task.py"),
+    ],
+)
+def test_the_page_quotes_the_example_as_it_is(kind, path):
+    assert (EXAMPLE / path).read_text(encoding="utf-8") in blocks(kind)
+
+
+def test_the_diff_is_everything_between_the_two_scripts():
+    before = (EXAMPLE / "plain.py").read_text().splitlines()
+    after = (EXAMPLE / "workspace-template" / "points" / "train.py").read_text().splitlines()
+    [shown] = blocks("diff")
+    assert shown.splitlines() == list(difflib.unified_diff(before, after, n=1, lineterm=""))[2:]
+
+
+def test_the_example_s_rooms_fit_together():
+    policy = load_policy(EXAMPLE / "policies" / "points.yaml").policy
+    template = read_tree(EXAMPLE / "workspace-template" / policy.task)
+    assert {*policy.files.mutable, *policy.files.notes, "run.sh"} <= template.keys()
+    assert template["run.sh"] == read_tree(PROJECT / "workspace-template" / "eclip")["run.sh"]
+
+
+def test_the_example_s_script_passes_its_own_review():
+    policy = load_policy(EXAMPLE / "policies" / "points.yaml").policy
+    template = read_tree(EXAMPLE / "workspace-template" / "points")
+    script = template["train.py"].content
+    files = {**template, "train.py": File(content=b"")}
+    change = Change(path="train.py", content=script)
+    proposal = Proposal(hypothesis="the template as a change", changes=(change,))
+    assert examine(proposal, policy, files=files, earlier=()).violations == ()
+
+
+def test_the_example_s_data_are_dealt_and_measured(tmp_path):
+    points, mounts = example(), under(tmp_path)
+    for folder in (mounts.public, mounts.sealed):
+        folder.mkdir()
+    sealing.write(points.build(7, None), task="points", seed=7, mounts=mounts)
+    assert sealing.damage(mounts)[1] == []
+    assert sorted(path.name for path in (mounts.public / "train").iterdir()) == [
+        "labels.npy",
+        "points.npy",
+    ]
+    dealt = points.deal(mounts.sealed, "holdout", "train")
+    given = dealt.inputs["points/points.npy"]
+    (mounts.outputs / "points").mkdir(parents=True)
+    truth = labels_of(given, mounts.sealed / "holdout" / "train")
+    np.save(mounts.outputs / "points" / "classes.npy", truth[:, None] - np.float32(0.5))
+    assert dealt.measure(mounts.outputs) == {"accuracy": 1.0}
+
+
+def example():
+    path = EXAMPLE / "harness" / "tasks" / "points" / "__init__.py"
+    specification = importlib.util.spec_from_file_location("points", path)
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+def labels_of(points, folder: Path):
+    """Look the dealt rows up by their content, which the scorer alone could do."""
+    known = np.load(io.BytesIO((folder / "points.npy").read_bytes()))
+    labels = np.load(io.BytesIO((folder / "labels.npy").read_bytes()))
+    rows = {row.tobytes(): label for row, label in zip(known, labels, strict=True)}
+    return np.array([rows[row.tobytes()] for row in points], np.float32)
+
+
+def test_the_smoke_script_can_be_played():
+    entries = read_script(PROJECT / "docs" / "examples" / "smoke.yaml").entries
+    script = (PROJECT / "workspace-template" / "eclip" / "train.py").read_text()
+    [replaced] = [change.replace for entry in entries for change in entry.changes if change.replace]
+    assert replaced.old in script
+    assert all(entry.expect["status"] in ("kept", "refused") for entry in entries)
+    assert all(entry.expect.get("rule", RULES[0]) in RULES for entry in entries)

@@ -1,0 +1,126 @@
+"""A supervisor killed at every step of its journal in turn: nothing is lost, nothing doubled."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+from pathlib import Path
+
+import pytest
+from fakes import TAG, FakeSandbox, make_session
+from kill9_driver import conduct, journal_of
+
+from runner.ledger.chain import GENESIS
+from runner.records import ExperimentStatus, HypothesisStatus, Purpose
+from runner.session import Session
+
+INTENT = ("open_experiment", "attempt", "record_attempt", "record_fingerprint", "write_notes")
+TRIAL, END = ("run", "add_trial"), ("record_decision", "close_experiment", "write_notes")
+KEPT = ("record_decision", "keep", "close_experiment", "end_hypothesis", "write_notes")
+JOURNAL = (
+    *(*INTENT[:4], *TRIAL, *TRIAL, *END, *TRIAL),  # the baseline, and its audit
+    *(*INTENT, *TRIAL, *TRIAL, *KEPT, *TRIAL),  # a proposal that is kept, and its audit
+    *(*INTENT, *TRIAL, *END),  # one that crashes
+    *(*INTENT, *END),  # one that is refused
+)
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["kill9_driver"])
+
+
+@pytest.fixture(autouse=True)
+def quick_starts(monkeypatch):
+    """Let the server of processes find what it is to import once, instead of each process."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+
+
+def life(folder: Path, when: str) -> bool:
+    """Conduct the run in a process of its own; whether it was killed at a step."""
+    process = PROCESSES.Process(target=conduct, args=(folder, when))
+    process.start()
+    process.join(timeout=60)
+    assert process.exitcode in (0, -signal.SIGKILL)
+    return process.exitcode == -signal.SIGKILL
+
+
+def steps(folder: Path) -> tuple[str, ...]:
+    return tuple(line.split()[0] for line in journal_of(folder).read_text().splitlines())
+
+
+def test_an_undisturbed_run_takes_the_steps_at_which_these_tests_kill(tmp_path):
+    conduct(tmp_path)
+    assert steps(tmp_path) == JOURNAL
+    assert_whole(tmp_path)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_run_killed_at_every_step_in_turn_ends_like_one_that_was_not(tmp_path, when):
+    """Each supervisor comes one new step further than the one before it, and is killed there."""
+    lives = 0
+    while life(tmp_path, when):
+        lives += 1
+        assert len(steps(tmp_path)) == lives
+    assert steps(tmp_path) == JOURNAL
+    assert_whole(tmp_path)
+
+
+def assert_whole(folder: Path) -> None:
+    """The state is what an undisturbed run leaves."""
+    with make_session(folder, FakeSandbox(pytest.fail)) as session:
+        assert_all_ended(session)
+        assert_git_agrees(session)
+        assert_chain_holds(session)
+        assert_no_trial_was_lost_or_doubled(session)
+
+
+def assert_all_ended(session: Session) -> None:
+    kept, status = ExperimentStatus.KEPT, ExperimentStatus
+    history = session.history
+    assert [found.status for found in history] == [kept, kept, status.CRASHED, status.REFUSED]
+    assert [found.score for found in history] == [100.0, 90.0, None, None]
+    assert all(found.ended_at and found.chain for found in history)
+    assert session.ledger.unfinished(TAG) is None
+    [asked] = session.ledger.hypotheses(TAG)
+    assert (asked.status, asked.experiment) == (HypothesisStatus.ANSWERED, 1)
+
+
+def assert_git_agrees(session: Session) -> None:
+    history, workspace = session.history, session.workspace
+    branch = [commit.id for commit in workspace.commits(workspace.branch)]
+    assert branch == [history[0].commit, history[1].commit]
+    assert [found.commit for found in history[2:]] == [None, None]
+    attempts = {f"refs/attempts/{found.number}": found.attempt_commit for found in history}
+    assert workspace.refs("refs/attempts") == attempts
+    kept = workspace.files(workspace.head())
+    assert kept == workspace.files(str(history[1].attempt_commit))
+    messages = [commit.message.split("\n")[0] for commit in workspace.commits("refs/notes-files")]
+    assert messages == [
+        "Log of experiment 0",
+        *("Notes of experiment 1", "Log of experiment 1"),
+        *("Notes of experiment 2", "Log of experiment 2"),
+        "Log of experiment 3",
+    ]
+    page = session.state.run(TAG) / "LOG.md"
+    assert page.read_bytes() == workspace.files("refs/notes-files")["LOG.md"].content
+    assert page.read_text(encoding="utf-8").count("### Exp ") == len(history)
+    assert workspace.notes()["scratchpad.md"].content == b"crashed\n"
+    assert workspace.problems() == []
+
+
+def assert_chain_holds(session: Session) -> None:
+    previous = GENESIS
+    for found in session.history:
+        assert session.ledger.compute_link(TAG, found.number, previous) == found.chain
+        previous = found.chain
+    kept = session.workspace.commits(session.workspace.branch)[-1]
+    assert f"Ledger-Chain: {session.history[0].chain}" in kept.message
+
+
+def assert_no_trial_was_lost_or_doubled(session: Session) -> None:
+    """The driver itself fails when a trial is asked for that the ledger holds already."""
+    trials = [(found.number, trial.purpose) for found in session.history for trial in found.trials]
+    decision, audit = Purpose.DECISION, Purpose.AUDIT
+    assert trials == [
+        *((0, decision), (0, decision), (0, audit)),
+        *((1, decision), (1, decision), (1, audit)),
+        (2, decision),
+    ]

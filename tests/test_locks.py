@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from runner import locks
+from runner.errors import BusyError
+from runner.locks import device_lock, tag_lock
+
+HOLD_TAG = "with locks.tag_lock(Path(sys.argv[1]), 'nov21'): hold()"
+HOLD_DEVICE = "with locks.device_lock('cpu', 'nov21', print): hold()"
+PROGRAM = """
+import sys, tempfile
+from pathlib import Path
+from runner import locks
+
+def hold():
+    print("held", flush=True)
+    sys.stdin.read()
+
+tempfile.tempdir = sys.argv[2]
+{body}
+"""
+
+
+@pytest.fixture(autouse=True)
+def devices(tmp_path, monkeypatch):
+    """Keep this test's devices apart from the machine's own."""
+    monkeypatch.setattr(locks.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(locks, "WAIT_SECONDS", 0.05)
+
+
+@contextmanager
+def another_process(body: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-c", PROGRAM.format(body=body), str(folder), str(folder)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, text=True, **pipes) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "held\n"
+            yield process
+        finally:
+            process.kill()
+
+
+def test_a_tag_in_use_is_refused_naming_its_holder(tmp_path):
+    with another_process(HOLD_TAG, tmp_path) as process:
+        expected = rf"nov21 is in use by run nov21 \(process {process.pid}\)"
+        with pytest.raises(BusyError, match=expected), tag_lock(tmp_path, "nov21"):
+            pass
+
+
+def test_a_tag_is_free_once_its_holder_was_killed(tmp_path):
+    with another_process(HOLD_TAG, tmp_path) as process:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        with tag_lock(tmp_path, "nov21"):
+            assert locks.holder(tmp_path / "lock") == f"run nov21 (process {os.getpid()})"
+
+
+def test_two_tags_do_not_meet(tmp_path):
+    with tag_lock(tmp_path / "a", "a"), tag_lock(tmp_path / "b", "b"):
+        pass
+
+
+def test_a_busy_device_is_waited_for_saying_for_whom(tmp_path):
+    said: list[str] = []
+    waiting, got_it = threading.Event(), threading.Event()
+
+    def say(line: str) -> None:
+        said.append(line)
+        waiting.set()
+
+    def wait_for_it() -> None:
+        with device_lock("cpu", "nov22", say):
+            got_it.set()
+
+    with another_process(HOLD_DEVICE, tmp_path) as process:
+        waiter = threading.Thread(target=wait_for_it)
+        waiter.start()
+        assert waiting.wait(timeout=10)
+        assert not got_it.is_set()
+        process.send_signal(signal.SIGKILL)
+        assert got_it.wait(timeout=10)
+        waiter.join()
+    assert said == [f"waiting for device cpu, in use by run nov21 (process {process.pid})"]
+
+
+def test_another_device_is_not_waited_for(tmp_path):
+    said: list[str] = []
+    with another_process(HOLD_DEVICE, tmp_path), device_lock("gpu-0", "nov22", said.append):
+        assert said == []
+
+
+def test_what_fails_while_a_lock_is_held_is_not_taken_for_a_busy_lock(tmp_path):
+    with pytest.raises(locks.Timeout), tag_lock(tmp_path, "nov21"):
+        raise locks.Timeout("something else")
+    with pytest.raises(locks.Timeout), device_lock("cpu", "nov21", print):
+        raise locks.Timeout("something else")
+
+
+def test_a_holder_without_a_name_is_still_one(tmp_path):
+    (tmp_path / "lock.holder").write_text("{broken")
+    assert locks.holder(tmp_path / "lock") == "somebody who did not leave a name"

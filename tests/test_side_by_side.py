@@ -1,0 +1,438 @@
+"""Several agents on one run: one ledger, one branch, one experiment at a time, and one end."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+import pytest
+from fakes import POLICY_TEXT, TAG, TEMPLATE, FakeSandbox, crashed, make_session, scored
+
+from runner.audit.run import audit_run
+from runner.errors import ModelError, RunnerError, SandboxError, SpentError, StoppedError
+from runner.loop import run_loop
+from runner.policy.syntax import read_facts
+from runner.proposals.proposers import side_by_side
+from runner.records import (
+    Change,
+    ExperimentStatus,
+    File,
+    HypothesisStatus,
+    Proposal,
+    TrialSpec,
+    Violation,
+)
+from runner.rooms import State
+from runner.seams import Context, Desk
+from runner.session import Session
+
+KEPT, REVERTED = ExperimentStatus.KEPT, ExperimentStatus.REVERTED
+PARSED = lru_cache(read_facts)
+PATIENCE = 30.0
+"""Seconds after which a test that hangs fails."""
+SOURCE = '"""Train."""\n\nWIDTH = 32\n\n\n\n\n\nDEPTH = 1\n\n\n\n\n\nRATE = 10\n'
+FILES = {**TEMPLATE, "train.py": File(content=SOURCE.encode())}
+
+
+@pytest.fixture(autouse=True)
+def each_source_is_parsed_once(monkeypatch):
+    monkeypatch.setattr(sys.modules["runner.policy.review"], "read_facts", PARSED)
+
+
+def settings(source: bytes) -> Mapping[str, int]:
+    return {name: int(value) for name, value in re.findall(r"(\w+) = (\d+)", source.decode())}
+
+
+def total(spec: TrialSpec):
+    """Score by the sum of the constants: each one that grows is a gain."""
+    return scored(1000.0 - sum(settings(spec.workspace["train.py"].content).values()))
+
+
+def setting(context: Context, name: str, value: int, **more) -> Proposal:
+    source = context.files["train.py"].content.decode()
+    content = re.sub(rf"{name} = \d+", f"{name} = {value}", source).encode()
+    change = Change(path="train.py", content=content)
+    return Proposal(hypothesis=f"{name} {value}", changes=(change,), **more)
+
+
+@dataclass
+class Playing:
+    """Proposes what its steps say, in turn, and remembers what it was told."""
+
+    steps: list[Callable[[Context, Desk], Proposal | None]]
+    told: list[Context] = field(default_factory=list)
+    name: str = "playing"
+    isolation: str = "api"
+
+    def propose(self, context: Context, desk: Desk) -> Proposal | None:
+        self.told.append(context)
+        return self.steps.pop(0)(context, desk) if self.steps else None
+
+
+def sets(name: str, value: int, *, after: threading.Barrier | None = None):
+    """Propose a setting; with a barrier once all that share it know the same best."""
+
+    def step(context: Context, desk: Desk) -> Proposal:
+        if after is not None:
+            after.wait(PATIENCE)
+        return setting(context, name, value)
+
+    return step
+
+
+def meeting(count: int = 2) -> threading.Barrier:
+    return threading.Barrier(count)
+
+
+@contextmanager
+def session_of(folder: Path, results=total, policy: str = POLICY_TEXT, **more) -> Iterator[Session]:
+    sandbox = FakeSandbox(results)
+    with make_session(folder, sandbox, policy_text=policy, template=FILES, **more) as session:
+        yield session
+
+
+def is_clean(folder: Path) -> bool:
+    report = audit_run(State(folder / "state"), TAG, lambda _tag: ())
+    assert report.findings == ()
+    return report.clean
+
+
+# -- the branch moves -------------------------------------------------------------------------
+
+
+def test_two_changes_of_one_parent_that_go_together_are_both_tried_and_both_kept(tmp_path):
+    both = meeting()
+    agents = [Playing([sets(name, 50, after=both)]) for name in ("WIDTH", "RATE")]
+    with session_of(tmp_path) as session:
+        run_loop(session, *agents, experiments=2)
+        _, first, second = session.history
+        best = settings(session.workspace.files(session.workspace.head())["train.py"].content)
+    assert [first.status, second.status] == [KEPT, KEPT]
+    assert best == {"WIDTH": 50, "DEPTH": 1, "RATE": 50}
+    assert (second.origin.parent, second.parent_commit) == (1, first.commit)
+    assert second.origin.why.endswith("then experiment 0; rebased")
+    assert is_clean(tmp_path)
+
+
+def test_what_was_rebased_is_reviewed_and_run_as_one_file(tmp_path):
+    both, specs = meeting(), []
+
+    def remembered(spec: TrialSpec):
+        specs.append(spec)
+        return total(spec)
+
+    agents = [Playing([sets(name, 50, after=both)]) for name in ("WIDTH", "RATE")]
+    with session_of(tmp_path, remembered) as session:
+        run_loop(session, *agents, experiments=2)
+    last = settings(specs[-1].workspace["train.py"].content)
+    assert (last["WIDTH"], last["RATE"]) == (50, 50)
+
+
+def test_two_changes_in_conflict_are_offered_back_naming_what_moved_the_branch(tmp_path):
+    both = meeting()
+    agents = [
+        Playing([sets("WIDTH", value, after=both), sets("DEPTH", value)]) for value in (50, 60)
+    ]
+    with session_of(tmp_path) as session:
+        run_loop(session, *agents, experiments=2)
+        _, first, second = session.history
+    [returned] = [context for agent in agents for context in agent.told if context.returned]
+    [violation] = returned.returned
+    assert (violation.rule, violation.path) == ("conflict", "train.py")
+    assert "experiment 1 was kept meanwhile" in violation.message
+    assert returned.parent == 1
+    assert "DEPTH" in second.hypothesis
+    assert (first.status, second.status) == (KEPT, KEPT)
+    assert is_clean(tmp_path)
+
+
+def test_the_same_idea_of_two_agents_is_run_once(tmp_path):
+    both = meeting()
+    agents = [Playing([sets("WIDTH", 50, after=both), sets("DEPTH", 9)]) for _ in range(2)]
+    with session_of(tmp_path) as session:
+        run_loop(session, *agents, experiments=2)
+        hypotheses = [found.hypothesis for found in session.history[1:]]
+    assert hypotheses == ["WIDTH 50", "DEPTH 9"]
+    [returned] = [context for agent in agents for context in agent.told if context.returned]
+    assert [violation.rule for violation in returned.returned] == ["conflict", "no-change"]
+
+
+def test_a_proposal_is_left_where_it_is_while_the_branch_does_not_move(tmp_path):
+    both = meeting()
+    agents = [Playing([sets(name, 0, after=both)]) for name in ("WIDTH", "RATE")]
+    with session_of(tmp_path) as session:
+        run_loop(session, *agents, experiments=2)
+        assert [found.origin.parent for found in session.history[1:]] == [0, 0]
+        assert [found.status for found in session.history[1:]] == [REVERTED, REVERTED]
+
+
+def test_a_forfeit_is_recorded_wherever_the_branch_is(tmp_path):
+    both, lost = meeting(), Violation(rule="no-proposal", message="nothing came")
+
+    def gives_up(context: Context, desk: Desk) -> Proposal:
+        both.wait(PATIENCE)
+        return setting(context, "WIDTH", 77, forfeit=lost)
+
+    agents = [Playing([sets("WIDTH", 50, after=both)]), Playing([gives_up])]
+    with session_of(tmp_path) as session:
+        run_loop(session, *agents, experiments=2)
+        rules = {found.rule for found in session.history[1:]}
+    assert rules == {None, "no-proposal"}
+    assert is_clean(tmp_path)
+
+
+def test_another_strategy_s_parent_is_not_rebased(tmp_path):
+    both = meeting()
+    policy = POLICY_TEXT.replace("name: greedy ", "name: topk ")
+    agents = [Playing([sets(name, 50, after=both)]) for name in ("WIDTH", "RATE")]
+    with session_of(tmp_path, policy=policy) as session:
+        run_loop(session, *agents, experiments=2)
+        assert [found.origin.parent for found in session.history[1:]] == [0, 0]
+    assert is_clean(tmp_path)
+
+
+# -- places and numbers -----------------------------------------------------------------------
+
+
+def grows(context: Context, desk: Desk) -> Proposal:
+    name = ("WIDTH", "DEPTH", "RATE")[context.number % 3]
+    return setting(context, name, 100 + context.number)
+
+
+def test_many_agents_make_exactly_as_many_experiments_as_were_asked_for(tmp_path):
+    agents = [Playing([grows] * 40) for _ in range(4)]
+    with session_of(tmp_path) as session:
+        reason = run_loop(session, *agents, experiments=12)
+        history = session.history
+    assert reason == "experiments: 12 of 12"
+    assert [found.number for found in history] == list(range(13))
+    assert all(found.ended_at for found in history)
+    assert is_clean(tmp_path)
+
+
+def test_no_two_proposals_under_way_have_the_same_number(tmp_path):
+    all_three = meeting(3)
+    agents = [Playing([sets(n, 50, after=all_three)]) for n in ("WIDTH", "DEPTH", "RATE")]
+    with session_of(tmp_path) as session:
+        run_loop(session, *agents, experiments=3)
+    assert sorted(agent.told[0].number for agent in agents) == [1, 2, 3]
+
+
+def test_experiments_and_analyses_have_the_device_one_at_a_time(tmp_path):
+    at_once, most = [0], [0]
+
+    def busy(result):
+        at_once[0] += 1
+        most[0] = max(most[0], at_once[0])
+        for _ in range(100):
+            os.sched_yield()  # whoever may come in meanwhile does
+        at_once[0] -= 1
+        return result
+
+    def asks(context: Context, desk: Desk) -> Proposal:
+        assert desk.analyze(None) == "found"
+        return grows(context, desk)
+
+    agents = [Playing([asks] * 20) for _ in range(3)]
+    with session_of(
+        tmp_path, lambda spec: busy(total(spec)), analyst=lambda _: busy("found")
+    ) as session:
+        run_loop(session, *agents, experiments=9)
+    assert most == [1]
+
+
+def test_a_takeaway_names_the_experiment_that_it_is_about(tmp_path):
+    both = meeting()
+
+    def first(context: Context, desk: Desk) -> Proposal:
+        both.wait(PATIENCE)
+        return setting(context, "WIDTH", 50)
+
+    def then(context: Context, desk: Desk) -> Proposal:
+        return setting(context, "DEPTH", 9, takeaway=f"of {context.history[-1].number}")
+
+    agents = [Playing([first, then]), Playing([first, then])]
+    with session_of(tmp_path) as session:
+        run_loop(session, *agents, experiments=3)
+        origins = [found.origin for found in session.history[1:]]
+    assert {o.takeaway: o.takeaway_of for o in origins} in (
+        {"": None, "of 1": 1},
+        {"": None, "of 1": 1, "of 2": 2},
+        {"": None, "of 2": 2},
+    )
+
+
+def test_a_hypothesis_is_not_served_to_two_agents(tmp_path):
+    both = meeting()
+
+    def answers(context: Context, desk: Desk) -> Proposal:
+        both.wait(PATIENCE)
+        asked = context.hypotheses[0].id
+        return setting(context, ("WIDTH", "RATE")[asked % 2], 50, answers=asked)
+
+    agents = [Playing([answers]), Playing([answers])]
+    with session_of(tmp_path) as session:
+        ids = [session.ledger.add_hypothesis(TAG, text) for text in ("one", "two")]
+        run_loop(session, *agents, experiments=2)
+        found = session.ledger.hypotheses(TAG)
+    assert sorted(agent.told[0].hypotheses[0].id for agent in agents) == ids
+    assert {each.status for each in found} == {HypothesisStatus.ANSWERED}
+    assert sorted(each.experiment for each in found) == [1, 2]
+
+
+def test_a_hypothesis_that_the_review_refused_is_served_again(tmp_path):
+    def cheats(context: Context, desk: Desk) -> Proposal:
+        change = Change(path="run.sh", content=b"")
+        return Proposal(hypothesis="x", changes=(change,), answers=context.hypotheses[0].id)
+
+    agent = Playing([cheats])
+    with session_of(tmp_path) as session:
+        session.ledger.add_hypothesis(TAG, "one")
+        run_loop(session, agent, experiments=None)
+    assert [len(context.hypotheses) for context in agent.told] == [1, 1]
+
+
+def test_nobody_answers_a_hypothesis_that_was_not_given_to_them(tmp_path):
+    with session_of(tmp_path) as session:
+        other = session.ledger.add_hypothesis(TAG, "one")
+        session.ledger.end_hypothesis(other, HypothesisStatus.DROPPED)
+        agent = Playing([lambda context, _: setting(context, "WIDTH", 50, answers=other)])
+        run_loop(session, agent, experiments=1)
+        assert session.history[1].origin.answers is None
+
+
+# -- ends -------------------------------------------------------------------------------------
+
+
+def test_an_agent_that_has_nothing_more_leaves_and_the_others_go_on(tmp_path):
+    agents = [Playing([]), Playing([grows] * 5)]
+    with session_of(tmp_path) as session:
+        reason = run_loop(session, *agents, experiments=5)
+        assert len(session.history) == 6
+    assert reason == "experiments: 5 of 5"
+
+
+def test_when_all_have_nothing_more_that_is_the_reason(tmp_path):
+    with session_of(tmp_path) as session:
+        reason = run_loop(session, Playing([]), Playing([grows]), experiments=None)
+    assert reason == "the agent playing has nothing more to propose"
+
+
+@pytest.mark.parametrize("error", [ModelError("no answer"), RuntimeError("a bug")])
+def test_a_failing_agent_ends_the_run_once_and_what_was_conducted_is_whole(tmp_path, error):
+    conducting, failed = threading.Event(), threading.Event()
+
+    def slow(spec: TrialSpec):
+        if spec.experiment == 1:
+            conducting.set()
+            assert failed.wait(PATIENCE)
+        return total(spec)
+
+    def fails(context: Context, desk: Desk) -> Proposal:
+        assert conducting.wait(PATIENCE)
+        failed.set()
+        raise error
+
+    agents = [Playing([grows] * 50), Playing([fails])]
+    with session_of(tmp_path, slow) as session:
+        with pytest.raises(type(error)) as raised:
+            run_loop(session, *agents, experiments=None)
+        assert raised.value is error
+        assert session.ledger.unfinished(TAG) is None
+        assert session.history[1].status is KEPT
+    assert is_clean(tmp_path)
+
+
+@pytest.mark.parametrize("error", [SandboxError("gone"), StoppedError("now"), KeyboardInterrupt()])
+def test_an_experiment_that_is_cut_off_lets_nobody_begin_another(tmp_path, error):
+    both = meeting()
+
+    def cut(spec: TrialSpec):
+        if spec.experiment == 1:
+            raise error
+        return total(spec)
+
+    agents = [Playing([sets(name, 50, after=both)]) for name in ("WIDTH", "RATE")]
+    with session_of(tmp_path, cut) as session:
+        with pytest.raises(type(error)):
+            run_loop(session, *agents, experiments=None)
+        assert len(session.history) == 2
+    with session_of(tmp_path) as session:
+        run_loop(session, Playing([grows] * 9), Playing([grows] * 9), experiments=4)
+        assert len(session.history) == 5
+    assert is_clean(tmp_path)
+
+
+def test_a_spent_purse_ends_each_agent_and_is_the_reason(tmp_path):
+    def spent(context: Context, desk: Desk) -> Proposal:
+        raise SpentError("limits.usd: nothing is left")
+
+    with session_of(tmp_path) as session:
+        reason = run_loop(session, Playing([spent]), Playing([grows, spent]), experiments=None)
+        assert [found.status for found in session.history] == [KEPT, KEPT]
+    assert reason == "limits.usd: nothing is left"
+
+
+def test_a_wish_to_stop_reaches_agents_that_think_and_drops_what_waits(tmp_path):
+    stopping, thinking = threading.Event(), threading.Event()
+
+    def stops(context: Context, desk: Desk) -> Proposal:
+        assert thinking.wait(PATIENCE)
+        stopping.set()
+        return grows(context, desk)
+
+    def thinks(context: Context, desk: Desk) -> Proposal | None:
+        thinking.set()
+        while not desk.stop_asked():
+            stopping.wait(PATIENCE)
+        return None
+
+    with session_of(tmp_path, stop_asked=stopping.is_set) as session:
+        reason = run_loop(session, Playing([stops] * 9), Playing([thinks]), experiments=None)
+        assert len(session.history) == 2
+    assert reason == "asked to stop"
+
+
+def test_an_end_reaches_agents_that_think(tmp_path):
+    thinking = threading.Event()
+
+    def goes(context: Context, desk: Desk) -> Proposal:
+        assert thinking.wait(PATIENCE)
+        return grows(context, desk)
+
+    def thinks(context: Context, desk: Desk) -> None:
+        thinking.set()
+        while not desk.stop_asked():
+            os.sched_yield()
+
+    policy = POLICY_TEXT.replace("consecutive_failures: 10", "consecutive_failures: 1")
+    with session_of(
+        tmp_path, lambda spec: crashed() if spec.experiment else total(spec), policy=policy
+    ) as session:
+        reason = run_loop(session, Playing([goes]), Playing([thinks]), experiments=None)
+    assert reason.startswith("paused: 1 experiments failed in a row: 1 crashed")
+
+
+def test_one_agent_needs_no_thread():
+    assert side_by_side([threading.current_thread], pytest.fail) == [threading.current_thread()]
+
+
+def test_the_first_failure_is_raised_when_all_have_ended():
+    ended = threading.Event()
+
+    def fails() -> str:
+        raise RunnerError("first")
+
+    def waits() -> str:
+        assert ended.wait(PATIENCE)
+        return "ended"
+
+    with pytest.raises(RunnerError, match="first"):
+        side_by_side([fails, waits], ended.set)

@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+from click.testing import CliRunner
+
+from runner import supervise
+from runner.agents import AGENTS
+from runner.agents.descriptions import MODELS, model_of, with_model
+from runner.cli import cli
+from runner.errors import ConfigError
+from runner.money.prices import load_prices
+from runner.policy.load import parse_policy
+from runner.start import TAG, Request, _agents, _policy
+
+BY_HAND = "runner.by_hand.one_more"
+
+
+@pytest.mark.parametrize("tag", ["nov21", "nov21-2", "a", "v1.2_x", "a_", "x" * 40, "a.locks"])
+def test_a_tag_is_a_short_plain_name(tag):
+    assert TAG.fullmatch(tag)
+
+
+@pytest.mark.parametrize(
+    "tag", ["", "-a", "..", "a--b", "a-", "a.", "a..b", "a.lock", "A", "a/b", "a b", "x" * 41]
+)
+def test_a_tag_that_git_or_the_names_of_trials_cannot_hold_is_refused(tag):
+    assert not TAG.fullmatch(tag)
+
+
+# -- which agent, which policy ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("agent", "model", "expected"),
+    [
+        ("tune", None, "tune"),
+        ("claude", None, f"claude:{MODELS['claude']}"),
+        ("claude-code:", None, f"claude-code:{MODELS['claude-code']}"),
+        ("claude", "claude-opus-5-5", "claude:claude-opus-5-5"),
+        ("claude-code", "claude-opus-5-5", "claude-code:claude-opus-5-5"),
+        ("best-of-n:claude", "a", "best-of-n:claude:a"),
+        ("best-of-n", None, "best-of-n"),
+        ("claude:a", None, "claude:a"),
+        ("claude:a", "a", "claude:a"),
+    ],
+)
+def test_the_model_becomes_part_of_the_agent_s_description(agent, model, expected):
+    assert with_model(agent, model) == expected
+    assert model_of(expected) == (expected.rpartition(":")[2] if ":" in expected else None)
+
+
+@pytest.mark.parametrize(
+    ("agent", "model"), [("tune", "a"), ("stub:x.yaml", "a"), ("claude:a", "b"), ("claude", "")]
+)
+def test_a_model_where_there_is_none_or_another_is_an_error(agent, model):
+    with pytest.raises(ConfigError) as refused:
+        with_model(agent, model)
+    assert refused.value.hint
+
+
+@pytest.mark.parametrize("model", MODELS.values())
+def test_the_model_that_is_asked_if_none_is_named_has_a_price(model):
+    assert load_prices({}).of(model)
+
+
+def test_a_new_run_freezes_its_training_time_in_its_policy():
+    request = Request(task="eclip", train_seconds=20)
+    frozen = _policy(request, "eclip")
+    shipped = _policy(Request(task="eclip"), "eclip")
+    assert (shipped.policy.budget.train, frozen.policy.budget.train) == (8, 20)
+    assert frozen.digest != shipped.digest
+    assert parse_policy(frozen.text).policy == frozen.policy
+
+
+@pytest.mark.parametrize("more", [("--model", "a"), ("--train-seconds", "5")])
+def test_resuming_changes_neither_model_nor_training_time(more, tmp_path, monkeypatch):
+    monkeypatch.setenv("RUNNER_HOME", str(tmp_path))
+    result = CliRunner().invoke(cli, ["run", "--resume", "t1", *more])
+    assert result.exit_code == 2
+    assert "not with --resume" in result.output
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("option", ["--experiments", "--max-experiments"])
+def test_a_run_s_length_has_two_names(option, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        supervise, "supervise", lambda request, *, experiments: asked.append((request, experiments))
+    )
+    arguments = ["run", "eclip", option, "5", "--model", "m", "--agent", "claude"]
+    CliRunner().invoke(cli, [*arguments, "--train-seconds", "2.5"])
+    expected = Request(task="eclip", agent="claude", model="m", train_seconds=2.5)
+    assert asked == [(expected, 5)]
+
+
+@pytest.mark.parametrize("name", AGENTS)
+def test_help_names_every_agent(name):
+    shown = CliRunner().invoke(cli, ["run", "--help"]).output
+    assert re.search(rf"\b{name}\b", shown)
+
+
+# -- somebody else proposes -------------------------------------------------------------------
+
+
+def test_the_run_s_own_agent_needs_no_key_where_somebody_else_proposes(monkeypatch):
+    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
+    assert _agents("claude", Request(resume=True, somebody_else=True)) == ()
+    with pytest.raises(ConfigError):
+        _agents("claude", Request(resume=True))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "opener"),
+    [
+        pytest.param(["mcp", "--resume", "t1"], "runner.serve.serve", id="a client"),
+        pytest.param(["step", "t1", "--edit"], "runner.by_hand.one_more.supervise", id="an editor"),
+        pytest.param(
+            ["propose", "-", "-m", "x"], "runner.by_hand.one_more.supervise", id="a patch"
+        ),
+    ],
+)
+def test_a_client_and_a_person_propose_in_any_run(arguments, opener, monkeypatch):
+    asked = []
+    monkeypatch.setattr(opener, lambda request, **_: asked.append(request) or 0)
+    monkeypatch.setattr(f"{BY_HAND}._one_more", lambda _: ("t1", 1))
+    assert CliRunner().invoke(cli, arguments, input="x").exit_code == 0
+    assert asked[0].somebody_else

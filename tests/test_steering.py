@@ -1,0 +1,336 @@
+"""What people and policies say while a run goes: hypotheses, guidance, plateaus, analyses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+from click.testing import CliRunner, Result
+from fakes import (
+    POLICY_TEXT,
+    TAG,
+    TEMPLATE,
+    FakeSandbox,
+    ScriptedAgent,
+    edit,
+    make_session,
+    scored,
+)
+
+from runner import rooms
+from runner.agents import make_agent, make_agents
+from runner.agents.descriptions import is_independent
+from runner.analysis import answer, require_rows
+from runner.cli import cli
+from runner.errors import ConfigError, SandboxError
+from runner.loop import run_loop
+from runner.policy.load import load_policy, parse_policy
+from runner.proposals.context import make_context
+from runner.proposals.desk import MOST_ANALYSES, SessionDesk
+from runner.records import File, HypothesisStatus, Proposal
+from runner.seams import Context, Desk
+from runner.trial import DockerSandbox
+
+
+def worse(_spec) -> object:
+    return scored(200.0 if _spec.experiment else 100.0)
+
+
+def wide(number: int) -> Proposal:
+    return edit("WIDTH = 32", f"WIDTH = {number}", f"width {number}")
+
+
+# -- hypotheses -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def invoke(tmp_path, monkeypatch) -> Callable[..., Result]:
+    with make_session(tmp_path, FakeSandbox(worse)) as session:
+        run_loop(session, ScriptedAgent([]), experiments=None)
+    monkeypatch.setenv("RUNNER_HOME", str(tmp_path / "state"))
+    return lambda *arguments: CliRunner().invoke(cli, ["hypothesis", *arguments])
+
+
+def test_a_hypothesis_is_added_listed_and_dropped(invoke):
+    assert "hypothesis 1 of run t1 is open" in invoke("add", "a", "wider", "layer").output
+    assert json.loads(invoke("add", "a deeper one", "--tag", TAG, "--json").output)["id"] == 2
+    assert "hypothesis 1 is dropped" in invoke("drop", "1").output
+    assert invoke("list").output.splitlines() == [
+        "   1  dropped: a wider layer",
+        "   2  open: a deeper one",
+    ]
+    listed = json.loads(invoke("list", "--json").output)
+    assert [(each["id"], each["status"]) for each in listed] == [(1, "dropped"), (2, "open")]
+
+
+def test_an_empty_list_says_so(invoke):
+    assert invoke("list").output == "nobody asked for anything in run t1\n"
+    assert json.loads(invoke("list", "--json").output) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("add", "  "), "1 to 2000 characters, got 0"),
+        (("add", "x" * 2001), "1 to 2000 characters, got 2001"),
+        (("add", "x", "--tag", "other"), "there is no run other"),
+        (("drop", "7"), "run t1 has no hypothesis 7"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_the_reason(invoke, arguments, said):
+    result = invoke(*arguments)
+    assert result.exit_code == 2
+    assert said in result.output
+
+
+def test_what_was_dropped_is_not_dropped_again(invoke):
+    invoke("add", "x")
+    invoke("drop", "1")
+    assert "hypothesis 1 is dropped, not open" in invoke("drop", "1").output
+
+
+def test_one_that_comes_while_the_run_goes_is_served_next_and_answered(tmp_path, monkeypatch):
+    """Another process adds it while the first experiment is tried."""
+    monkeypatch.setenv("RUNNER_HOME", str(tmp_path / "state"))
+
+    def asks(spec):
+        if spec.experiment == 1:
+            assert CliRunner().invoke(cli, ["hypothesis", "add", "try 50"]).exit_code == 0
+        return worse(spec)
+
+    class Obedient:
+        name, isolation = "obedient", "api"
+
+        def propose(self, context: Context, desk: Desk) -> Proposal:
+            [asked] = context.hypotheses or [None]
+            value = 64 if asked is None else int(asked.text.split()[-1])
+            proposal = wide(value)
+            return Proposal(
+                hypothesis=proposal.hypothesis,
+                changes=proposal.changes,
+                answers=asked and asked.id,
+            )
+
+    with make_session(tmp_path, FakeSandbox(asks)) as session:
+        run_loop(session, Obedient(), experiments=2)
+        [found] = session.ledger.hypotheses(TAG)
+        assert session.history[2].hypothesis == "width 50"
+    assert (found.status, found.experiment) == (HypothesisStatus.ANSWERED, 2)
+
+
+# -- guidance ---------------------------------------------------------------------------------
+
+
+def test_guidance_is_read_before_every_proposal_and_made_by_nobody(tmp_path):
+    told: list[str] = []
+
+    class Listening:
+        name, isolation = "listening", "api"
+
+        def propose(self, context: Context, desk: Desk) -> Proposal:
+            told.append(context.guidance)
+            path = tmp_path / "state" / "runs" / TAG / "guidance.md"
+            assert path.exists() == (context.number > 1)
+            path.write_text(f"after {context.number}")
+            return wide(context.number)
+
+    with make_session(tmp_path, FakeSandbox(worse)) as session:
+        assert session.state.guidance(TAG) == tmp_path / "state" / "runs" / TAG / "guidance.md"
+        run_loop(session, Listening(), experiments=3)
+    assert told == ["", "after 1", "after 2"]
+
+
+# -- plateaus ---------------------------------------------------------------------------------
+
+PATIENT = POLICY_TEXT.replace("patience: null", "patience: 2").replace("then: topk", "then: random")
+
+
+def changes(session) -> list[tuple[str, str]]:
+    events = [event for event in session.ledger.events(TAG) if event["name"] == "strategy.changed"]
+    return [(event["detail"]["from"], event["detail"]["to"]) for event in events]
+
+
+def test_a_plateau_and_its_end_are_told_and_recorded_once(tmp_path):
+    said: list[str] = []
+    scores = {0: 100, 1: 110, 2: 111, 3: 112, 4: 90, 5: 95}
+    sandbox = FakeSandbox(lambda spec: scored(float(scores[spec.experiment])))
+    proposals = [wide(60 + number) for number in range(5)]
+    for experiments in (2, 3, 5):  # each start goes on where the one before it ended
+        with make_session(tmp_path, sandbox, policy_text=PATIENT, say=said.append) as session:
+            run_loop(session, ScriptedAgent(proposals), experiments=experiments)
+            told = changes(session)
+    assert told == [("greedy", "random"), ("random", "greedy")]
+    assert said == [
+        "the strategy is random now: nothing was kept in the last 2 experiments",
+        "the strategy is greedy now: something was kept",
+    ]
+
+
+def test_the_experiments_of_a_plateau_say_their_strategy(tmp_path):
+    proposals = [wide(60 + number) for number in range(4)]
+    with make_session(tmp_path, FakeSandbox(worse), policy_text=PATIENT) as session:
+        run_loop(session, ScriptedAgent(proposals), experiments=None)
+        strategies = [found.origin.strategy for found in session.history[1:]]
+    assert strategies == ["greedy", "greedy", "random", "random"]
+
+
+# -- analyses ---------------------------------------------------------------------------------
+
+WITH_FINDINGS = POLICY_TEXT.replace("scratchpad.md]", "scratchpad.md, findings.md]")
+EVERY_TWO = WITH_FINDINGS.replace("every: null", "every: 2")
+
+
+def analyses(session) -> list[tuple[int, bool]]:
+    events = [event for event in session.ledger.events(TAG) if event["name"] == "analysis.ended"]
+    return [(event["detail"]["experiment"], event["detail"]["asked"]) for event in events]
+
+
+def test_an_analysis_runs_after_every_so_many_experiments_and_once_each(tmp_path):
+    proposals = [wide(60 + number) for number in range(6)]
+    asked: list[bytes | None] = []
+    heard: list[str] = []
+    for experiments in (2, 2, 5):
+        with make_session(
+            tmp_path,
+            FakeSandbox(worse),
+            policy_text=EVERY_TWO,
+            analyst=lambda script: asked.append(script) or "found",
+            say=heard.append,
+        ) as session:
+            run_loop(session, ScriptedAgent(proposals), experiments=experiments)
+            found = analyses(session)
+    assert found == [(2, False), (4, False)]
+    assert asked == [None, None]
+    assert heard == ["analysing training rows, as after every 2 experiments"] * 2
+
+
+def test_one_that_the_engine_cut_off_is_made_up_on_resume(tmp_path):
+    def gone(_script):
+        raise SandboxError("gone")
+
+    proposals = [wide(60 + number) for number in range(6)]
+    with (
+        make_session(tmp_path, FakeSandbox(worse), policy_text=EVERY_TWO, analyst=gone) as session,
+        pytest.raises(SandboxError),
+    ):
+        run_loop(session, ScriptedAgent(proposals), experiments=3)
+    with make_session(
+        tmp_path, FakeSandbox(worse), policy_text=EVERY_TWO, analyst=lambda _: "found"
+    ) as session:
+        run_loop(session, ScriptedAgent(proposals), experiments=3)
+        assert analyses(session) == [(2, False)]
+        assert len(session.history) == 4
+
+
+def desk_of(session) -> SessionDesk:
+    return SessionDesk(session, make_context(session, len(session.history)))
+
+
+def test_an_agent_asks_for_one_and_the_ledger_says_for_what(tmp_path):
+    with make_session(tmp_path, FakeSandbox(worse), analyst=lambda s: f"found {s!r}") as session:
+        run_loop(session, ScriptedAgent([wide(64)]), experiments=None)
+        assert desk_of(session).analyze(b"print(1)") == "found b'print(1)'"
+        assert analyses(session) == [(2, True)]
+
+
+def test_why_there_can_be_none_is_an_answer(tmp_path):
+    with make_session(tmp_path, FakeSandbox(worse)) as session:
+        assert answer(
+            session, DockerSandbox(client=None, home_id="", stage_root=tmp_path), None
+        ) == ("there was no analysis: eclip has no analysis.py")
+
+
+def test_where_the_policy_allows_none_an_agent_is_told_so(tmp_path):
+    policy = POLICY_TEXT.replace("on_request: true", "on_request: false")
+    with make_session(
+        tmp_path, FakeSandbox(worse), policy_text=policy, analyst=pytest.fail
+    ) as session:
+        run_loop(session, ScriptedAgent([]), experiments=None)
+        assert "analysis.on_request: false" in desk_of(session).analyze(None)
+        assert analyses(session) == []
+
+
+def test_one_proposal_asks_for_so_many_analyses_and_no_more(tmp_path):
+    asked: list[bytes | None] = []
+    with make_session(
+        tmp_path, FakeSandbox(worse), analyst=lambda script: str(asked.append(script))
+    ) as session:
+        run_loop(session, ScriptedAgent([]), experiments=None)
+        desk = desk_of(session)
+        said = [desk.analyze(None) for _ in range(MOST_ANALYSES + 5)]
+        assert len(asked) == len(analyses(session)) == MOST_ANALYSES
+        assert "propose" in said[-1]
+        assert desk_of(session).analyze(None) == "None"
+
+
+def test_a_policy_that_wants_analyses_of_rows_that_are_not_there_is_refused(tmp_path):
+    template = {**TEMPLATE, "analysis.py": File(content=b"")}
+    heart = rooms.policy_path("heart").read_text()
+    wants = heart.replace("every: null", "every: 5").replace(
+        "scratchpad.md]", "scratchpad.md, findings.md]"
+    )
+    with pytest.raises(ConfigError, match=r"analysis.every: heart has no rows to analyse"):
+        require_rows(parse_policy(wants).policy, tmp_path, template)
+    require_rows(parse_policy(heart).policy, tmp_path, template)
+
+
+def test_a_policy_that_wants_analyses_needs_the_script(tmp_path):
+    with pytest.raises(ConfigError, match=r"analysis.every: the template has no analysis.py"):
+        require_rows(parse_policy(EVERY_TWO).policy, tmp_path, TEMPLATE)
+
+
+@pytest.mark.parametrize("task", rooms.tasks())
+def test_each_shipped_policy_wants_only_analyses_that_its_template_has(tmp_path, task):
+    (tmp_path / "analysis").mkdir()
+    require_rows(load_policy(rooms.policy_path(task)).policy, tmp_path, rooms.template(task))
+
+
+# -- who proposes -----------------------------------------------------------------------------
+
+
+def test_of_a_script_there_is_one_player(tmp_path):
+    script = tmp_path / "script.yaml"
+    script.write_text("- hypothesis: x\n")
+    for description in (f"stub:{script}", f"best-of-n:stub:{script}"):
+        assert len(make_agents(description, 1)) == 1
+        with pytest.raises(ConfigError, match="there is only one stub"):
+            make_agents(description, 2)
+
+
+def test_each_of_several_agents_is_an_object_of_its_own():
+    first, second = make_agents("tune", 2)
+    assert first is not second
+
+
+def test_best_of_n_draws_independently_and_says_who_draws(tmp_path):
+    assert [make_agent(name).name for name in ("best-of-n", "best-of-n:tune")] == [
+        "best-of-n:random",
+        "best-of-n:tune",
+    ]
+    assert is_independent("best-of-n:tune")
+    assert not is_independent("tune")
+    with pytest.raises(ConfigError, match="best-of-n of best-of-n"):
+        make_agent("best-of-n:best-of-n")
+
+
+def test_an_independent_draw_is_told_neither_history_nor_notes(tmp_path):
+    with make_session(tmp_path, FakeSandbox(worse), independent=True) as session:
+        proposals = [edit("WIDTH = 32", "WIDTH = 64", notes="I was here\n")]
+        run_loop(session, ScriptedAgent(proposals), experiments=None)
+        context = make_context(session, 2)
+    assert (context.parent, context.strategy, context.history) == (0, "baseline", ())
+    assert context.files["scratchpad.md"].content == b"# Scratchpad\n"
+
+
+def test_random_search_fills_a_run_and_best_of_n_never_leaves_the_template(tmp_path):
+    for description in ("random", "best-of-n"):
+        with make_session(
+            tmp_path / description,
+            FakeSandbox(lambda spec: scored(100.0 - 10 * spec.experiment)),
+            independent=is_independent(description),
+        ) as session:
+            run_loop(session, make_agent(description), experiments=4)
+            parents = [found.origin.parent for found in session.history[1:]]
+            assert len({found.fingerprint for found in session.history}) == 5
+        assert parents == ([0, 1, 2, 3] if description == "random" else [0] * 4)

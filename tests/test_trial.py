@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from runner.errors import SandboxError
+from runner.records import Budget, Purpose, Resources, Shape, TrialResult, TrialSpec, TrialStatus
+from runner.sandbox.container import ContainerResult, Ended, Usage
+from runner.trial import SCORE_DOCUMENT_BYTES, failure, read_score, trial_name, trial_prefix
+
+TRACEBACK = b'Traceback (most recent call last):\n  File "train.py", line 3\nValueError: no\n'
+
+
+def ended(how: Ended = Ended.EXITED, code: int = 0, **more: object) -> ContainerResult:
+    given = {"oom_killed": False, "stdout": b"", "output": b"", "ran_seconds": 1.0}
+    return ContainerResult(ended=how, exit_code=code, usage=Usage(), **(given | more))
+
+
+# -- how an agent container's end is told -----------------------------------------------------
+
+
+def test_an_agent_container_that_ends_well_fails_nothing():
+    assert failure("train", ended(), 14) is None
+
+
+@pytest.mark.parametrize(
+    ("result", "status", "limit", "reason"),
+    [
+        pytest.param(
+            ended(Ended.DEADLINE, 137), TrialStatus.TIMEOUT, "deadline",
+            "train: killed at the deadline of 14 s", id="deadline",
+        ),
+        pytest.param(
+            ended(Ended.DEADLINE, 0), TrialStatus.TIMEOUT, "deadline",
+            "train: killed at the deadline of 14 s", id="an exit code after the deadline",
+        ),
+        pytest.param(
+            ended(Ended.OUTPUT, 137), TrialStatus.CRASHED, "output",
+            "train: printed more than the output cap", id="output",
+        ),
+        pytest.param(
+            ended(Ended.PROCESSES, 137), TrialStatus.CRASHED, "processes",
+            "train: reached the limit of processes", id="processes",
+        ),
+        pytest.param(
+            ended(code=137, oom_killed=True), TrialStatus.CRASHED, "memory",
+            "train: out of memory", id="memory",
+        ),
+        pytest.param(
+            ended(code=1, oom_killed=True, output=TRACEBACK), TrialStatus.CRASHED, "memory",
+            "train: out of memory", id="memory of a child",
+        ),
+        pytest.param(
+            ended(code=153), TrialStatus.CRASHED, "file-size",
+            "train: wrote a file larger than allowed", id="file size by signal",
+        ),
+        pytest.param(
+            ended(code=1, output=b"OSError: [Errno 28] No space left on device"),
+            TrialStatus.CRASHED, "disk", "train: reached the disk quota", id="disk",
+        ),
+        pytest.param(
+            ended(code=1, output=TRACEBACK), TrialStatus.CRASHED, None,
+            "train: ValueError: no", id="an exception",
+        ),
+        pytest.param(
+            ended(code=139, output=b"Segmentation fault"), TrialStatus.CRASHED, None,
+            "train: exit 139", id="no traceback",
+        ),
+        pytest.param(
+            ended(Ended.PROCESSES, 0), TrialStatus.CRASHED, "processes",
+            "train: reached the limit of processes", id="an exit code of 0 is no excuse",
+        ),
+    ],
+)  # fmt: skip
+def test_an_agent_container_s_end_names_its_limit(result, status, limit, reason):
+    found = failure("train", result, 14)
+    assert found is not None
+    assert (found.status, found.limit, found.reason) == (status, limit, reason)
+    assert found.stage == "train"
+    assert found.score is None
+
+
+# -- the one document that is a score ---------------------------------------------------------
+
+
+def document(**content: object) -> ContainerResult:
+    return ended(stdout=json.dumps(content).encode())
+
+
+def test_a_scored_document_is_a_score():
+    found = read_score(document(status="scored", metrics={"mean_rank": 41, "recall_at_1": 0.25}))
+    assert found.status is TrialStatus.SCORED
+    assert found.score is not None
+    assert found.score.metrics == {"mean_rank": 41.0, "recall_at_1": 0.25}
+
+
+def test_refused_outputs_are_a_result_that_names_which():
+    found = read_score(document(status="invalid-outputs", output="images", code="not-finite"))
+    assert found == TrialResult(
+        status=TrialStatus.INVALID_OUTPUTS, stage="score", reason="images: not-finite"
+    )
+
+
+SCORED = b'{"status": "scored", "metrics": {"mean_rank": %s}}'
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        pytest.param(ended(stdout=SCORED % b"NaN"), id="not a number"),
+        pytest.param(ended(stdout=SCORED % b"Infinity"), id="infinity"),
+        pytest.param(ended(stdout=SCORED % b"-Infinity"), id="the best score there could be"),
+        pytest.param(ended(stdout=SCORED % b"1e999"), id="an overflow"),
+        pytest.param(ended(stdout=SCORED % b"null"), id="null"),
+        pytest.param(ended(stdout=SCORED % b'"low"'), id="a word"),
+        pytest.param(ended(stdout=SCORED % b"[1]"), id="a list"),
+        pytest.param(ended(stdout=b""), id="silence"),
+        pytest.param(ended(stdout=b"mean_rank: 0.0\n"), id="a printed metric"),
+        pytest.param(ended(stdout=b"[]"), id="a list for a document"),
+        pytest.param(ended(stdout=b"0.5"), id="a number for a document"),
+        pytest.param(ended(stdout=SCORED % b"1" + SCORED % b"2"), id="two documents"),
+        pytest.param(ended(stdout=b"\xff\xfe"), id="not UTF-8"),
+        pytest.param(ended(stdout=b"[" * 50_000), id="nesting"),
+        pytest.param(document(status="fine", metrics={}), id="another status"),
+        pytest.param(document(metrics={"mean_rank": 1}), id="no status"),
+        pytest.param(document(status="scored"), id="no metrics"),
+        pytest.param(document(status="scored", metrics=[1]), id="metrics that are a list"),
+        pytest.param(document(status="invalid-outputs"), id="refused without saying which"),
+        pytest.param(ended(stdout=b" " * (SCORE_DOCUMENT_BYTES + 1)), id="too large"),
+        pytest.param(ended(code=4, stdout=SCORED % b"1"), id="a failed scorer's document"),
+        pytest.param(ended(Ended.DEADLINE, stdout=SCORED % b"1"), id="a late scorer's document"),
+        pytest.param(ended(Ended.OUTPUT, stdout=SCORED % b"1"), id="a flooding scorer's document"),
+    ],
+)
+def test_anything_else_from_the_scorer_is_our_fault_and_never_a_score(result):
+    with pytest.raises(SandboxError):
+        read_score(result)
+
+
+def test_a_failed_scorer_is_quoted_with_its_last_words():
+    with pytest.raises(SandboxError, match="sealed data damaged: x"):
+        read_score(ended(code=4, output=b"ready\nsealed data damaged: x\n"))
+
+
+# -- names ------------------------------------------------------------------------------------
+
+
+def spec(**more: object) -> TrialSpec:
+    given: dict[str, object] = {
+        "run": "t1",
+        "experiment": 3,
+        "purpose": Purpose.DECISION,
+        "split": "train",
+        "seed": 7,
+    }
+    fixed = {
+        "task": "eclip", "part": "holdout", "shape": Shape.TWO_STEP, "predictors": (),
+        "image_id": "", "workspace": {}, "mutable": (), "notes": (), "kit": {}, "harness": {},
+        "public_data": Path(), "sealed_volume": "",
+        "budget": Budget(startup=1, train=1, predict=1, score=1),
+        "resources": Resources(
+            cpus=1, memory_bytes=1, pids=1, shm_bytes=1, artifacts_bytes=1, outputs_bytes=1,
+            output_log_bytes=1, gpus=0,
+        ),
+    }  # fmt: skip
+    return TrialSpec(**(fixed | given | more))  # type: ignore[arg-type]
+
+
+def test_a_trial_s_name_is_readable():
+    assert trial_name("abcd1234", spec()) == "runner-abcd1234-t1--3-decision-train-7"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"run": "t2"}, {"experiment": 4}, {"purpose": Purpose.AUDIT}, {"split": "b"}, {"seed": 8},
+    ],
+)  # fmt: skip
+def test_no_two_trials_share_a_name(other):
+    assert trial_name("h", spec()) != trial_name("h", spec(**other))
+    assert trial_name("h", spec()) != trial_name("g", spec())
+
+
+def test_no_run_s_names_begin_like_another_s():
+    tags = ["t", "t1", "t-1", "t1-3", "t1-3-decision"]
+    names = {tag: trial_name("h", spec(run=tag)) for tag in tags}
+    for tag in tags:
+        matching = [other for other in tags if names[other].startswith(trial_prefix("h", tag))]
+        assert matching == [tag]
