@@ -7,7 +7,7 @@ import os
 import random
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ class Home:
     """A state folder, and the real command line working in it."""
 
     path: Path
+    _: KW_ONLY
     start: tuple[str, ...] = ("-m", "runner")
     """What Python is given to become the command line."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +26,8 @@ SCRIPTS = PROJECT / "tests" / "scripts"
 class Copy(Home):
     """A copy of the project, as a person has it who adds tasks to it."""
 
-    root: Path = PROJECT
+    _: KW_ONLY
+    root: Path
 
     def runner(self, *arguments: str, seconds: float = RUN_SECONDS) -> subprocess.CompletedProcess:
         return subprocess.run(
@@ -52,7 +53,7 @@ def copy(tmp_path_factory) -> Copy:
             shutil.copytree(PROJECT / name, root / name)
         else:
             shutil.copy(PROJECT / name, root / name)
-    return Copy(tmp_path_factory.mktemp("own-home"), root)
+    return Copy(tmp_path_factory.mktemp("own-home"), root=root)
 
 
 OUR_TEXT = """files:
