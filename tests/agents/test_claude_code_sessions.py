@@ -221,7 +221,8 @@ def test_a_session_that_never_got_our_tools_is_no_failure_of_the_agent(tmp_path)
 
 def test_a_session_that_is_interrupted_costs_what_it_says_and_the_call_it_was_in(tmp_path):
     body = """
-import time
+import signal, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 try:
     Path(KEPT, "ready").touch()
     while True:
