@@ -36,7 +36,8 @@ setup: $(RUNTIME) ## Make .venv, the container engine (as root) and the image re
 test: $(DEV) $(CLIENT) ## Run every test, those in real containers included.
 	@$(BIN)/runner setup --image cpu
 	@$(BIN)/runner setup --image tabular
-	@$(BIN)/python -m pytest -m "docker or claude_code"
+	@$(BIN)/python -m pytest -m alone
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "(docker or claude_code) and not alone"
 	@exec $(BIN)/python -m pytest -n auto -m "not docker and not claude_code"
 
 check: $(DEV) ## Lint, types, architecture, and the tests that need no engine and no client.

@@ -22,7 +22,7 @@ from runner.sandbox import engine, images
 sys.path.append(str(rooms.PROJECT / "tests" / "harness"))
 import prints_folder
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.docker, pytest.mark.alone, pytest.mark.timeout(600)]
 
 HERE = Path(__file__).parent
 TEMPLATE = rooms.PROJECT / "workspace-template" / "eclip-ukiyo"

@@ -10,7 +10,7 @@ import yaml
 
 from runner.rooms import PROJECT
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.docker, pytest.mark.alone, pytest.mark.timeout(1200)]
 
 SCRIPTS = PROJECT / "tests" / "scripts"
 
