@@ -69,7 +69,7 @@ class Session:
         """Number → an experiment as the ledger has it, and what an agent was told of it."""
         return {}
 
-    @property
+    @cached_property
     def metric(self) -> Metric:
         return metric_of(self.run)
 

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from runner import packs
+from runner import git_objects
 from runner.errors import WorkspaceError
 from runner.records import EXECUTABLE, LOG, REGULAR, SYMLINK, Change, File, Files
 
@@ -234,14 +234,16 @@ class Workspace:
     # -- plumbing -------------------------------------------------------------------------
 
     def _commit(self, files: Files, parents: Sequence[str], message: str, when: str) -> str:
-        """Store these files as a commit, in one process: git checks what it is given."""
-        objects = packs.tree(files)
-        objects.append(packs.commit(objects[-1].id, parents, message, when))
-        fresh = {each.id: each for each in objects if each.id not in self._stored}
-        if fresh:
-            pack = packs.pack(tuple(fresh.values()))
-            self._git("unpack-objects", "--strict", "-q", given=pack)
-            self._stored.update(fresh)
+        """Store these files as a commit that nothing refers to yet."""
+        objects = git_objects.tree(files)
+        objects.append(git_objects.commit(objects[-1].id, parents, message, when))
+        fresh = [each for each in objects if each.id not in self._stored]
+        try:
+            git_objects.store(fresh, self.path)
+        except OSError as error:
+            hint = f"is the disk full? free some of it, then: runner run --resume {self.tag}"
+            raise WorkspaceError(f"{self.path}: {error}", hint=hint) from error
+        self._stored.update(each.id for each in fresh)
         commit = objects[-1].id
         self._remember(commit, files)
         return commit

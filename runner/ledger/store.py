@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
@@ -43,8 +43,8 @@ class Ledger:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
         self._turn = threading.RLock()
-        self._ended: dict[tuple[str, int], Experiment] = {}
-        """Experiments that ended, as read: a long run asks for all of them at every step."""
+        self._ended: dict[str, tuple[Experiment, ...]] = {}
+        """Tag → its first experiments, up to one that has not ended: they are asked for often."""
 
     # -- runs -----------------------------------------------------------------------------
 
@@ -80,7 +80,7 @@ class Ledger:
         table = "scores" if trial.purpose is Purpose.DECISION else "audit_scores"
         key = {"run": tag, "experiment": number, "split": trial.split, "seed": trial.seed}
         with self._transaction():
-            self._ended.pop((tag, number), None)
+            self._forget(tag, number)
             row = key | {"purpose": trial.purpose.value, "ended_at": now()}
             self._insert("trials", row | rows.trial_row(trial.result))
             for metric, value in (trial.result.score.metrics if trial.result.score else {}).items():
@@ -107,22 +107,21 @@ class Ledger:
     # -- reading --------------------------------------------------------------------------
 
     def experiments(self, tag: str) -> tuple[Experiment, ...]:
-        query = "SELECT number FROM experiments WHERE run = ? ORDER BY number"
-        found = (self.experiment(tag, row["number"]) for row in self._all(query, tag))
-        return tuple(experiment for experiment in found if experiment)
+        query = "SELECT * FROM experiments WHERE run = ? AND number >= ? ORDER BY number"
+        with self._turn:  # a trial that another thread adds meanwhile would be missing for good
+            ended = self._ended.get(tag, ())
+            others = [self._with_trials(row) for row in self._all(query, tag, len(ended))]
+            self._ended[tag] = (*ended, *_ended_in_order(others, len(ended)))
+        return (*ended, *others)
 
     def experiment(self, tag: str, number: int) -> Experiment | None:
-        with self._turn:  # a trial that another thread adds meanwhile would be missing for good
-            if (tag, number) in self._ended:
-                return self._ended[tag, number]
-            query = "SELECT * FROM experiments WHERE run = ? AND number = ?"
+        ended = self._ended.get(tag, ())
+        if number < len(ended):
+            return ended[number]
+        query = "SELECT * FROM experiments WHERE run = ? AND number = ?"
+        with self._turn:
             row = self._one(query, tag, number)
-            if row is None:
-                return None
-            found = self._with_trials(row)
-            if found.ended_at:
-                self._ended[tag, number] = found
-            return found
+            return self._with_trials(row) if row else None
 
     def stored(self, tag: str) -> tuple[dict[str, Any], ...]:
         """Return the experiments' rows as they are, for whoever does not trust them."""
@@ -263,10 +262,14 @@ class Ledger:
         return self._do(query, *values.values())
 
     def _update(self, tag: str, number: int, **columns: Any) -> None:
-        self._ended.pop((tag, number), None)
         names = ", ".join(f'"{name}" = ?' for name in columns)
         query = f"UPDATE experiments SET {names} WHERE run = ? AND number = ?"  # noqa: S608
-        self._do(query, *columns.values(), tag, number)
+        with self._turn:
+            self._forget(tag, number)
+            self._do(query, *columns.values(), tag, number)
+
+    def _forget(self, tag: str, number: int) -> None:
+        self._ended[tag] = self._ended.get(tag, ())[:number]
 
     def _do(self, query: str, *values: Any) -> sqlite3.Cursor:
         with self._turn, _our_fault():
@@ -290,6 +293,14 @@ class Ledger:
                 self._db.execute("ROLLBACK")
                 raise
             self._db.execute("COMMIT")
+
+
+def _ended_in_order(experiments: Iterable[Experiment], first: int) -> Iterator[Experiment]:
+    """Yield those that ended, up to one that has not or a number that is missing."""
+    for number, experiment in enumerate(experiments, start=first):
+        if experiment.number != number or not experiment.ended_at:
+            return
+        yield experiment
 
 
 def _storable(value: Any) -> Any:

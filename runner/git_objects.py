@@ -1,31 +1,35 @@
-"""Git's objects as a pack: a single git process checks and stores all that a commit needs.
+"""Git's objects, in git's own format: what a commit needs is stored without a process.
 
-They are written in git's own format (gitformat-pack), and git refuses a pack that is not sound.
+A loose object is a file named by its digest (gitrepository-layout, `objects/`), so nothing is
+lost where two write the same one, and one that nothing refers to does no harm.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
+import tempfile
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import IntEnum
+from enum import StrEnum
+from functools import cached_property
+from pathlib import Path
 
 from runner.records import File, Files
 
 FOLDER = 0o040000
 WHO = "runner <runner@localhost>"
-FAST = 1
-"""Of zlib's levels; git compresses once more as it stores."""
+READ_ONLY = 0o444
 
 
-class Kind(IntEnum):
-    """What an object is, by its number in a pack."""
+class Kind(StrEnum):
+    """What an object is."""
 
-    COMMIT = 1
-    TREE = 2
-    BLOB = 3
+    COMMIT = "commit"
+    TREE = "tree"
+    BLOB = "blob"
 
 
 @dataclass(frozen=True)
@@ -36,9 +40,12 @@ class Object:
     content: bytes
 
     @property
+    def whole(self) -> bytes:
+        return b"%s %d\0" % (self.kind.encode(), len(self.content)) + self.content
+
+    @cached_property
     def id(self) -> str:
-        head = b"%s %d\0" % (self.kind.name.lower().encode(), len(self.content))
-        return hashlib.sha1(head + self.content).hexdigest()  # noqa: S324 - git's name
+        return hashlib.sha1(self.whole).hexdigest()  # noqa: S324 - git's name
 
 
 def tree(files: Files) -> list[Object]:
@@ -73,18 +80,24 @@ def commit(tree_id: str, parents: Sequence[str], message: str, when: str) -> Obj
     return Object(Kind.COMMIT, text.encode("utf-8", errors="backslashreplace"))
 
 
-def pack(objects: Sequence[Object]) -> bytes:
-    body = b"".join(_packed(each) for each in objects)
-    whole = b"PACK" + (2).to_bytes(4, "big") + len(objects).to_bytes(4, "big") + body
-    return whole + hashlib.sha1(whole).digest()  # noqa: S324 - the format's checksum
+def store(objects: Sequence[Object], repository: Path) -> None:
+    """Write the objects that are not there; each is on the disk whole before it has its name.
+
+    Raises:
+        OSError: the disk takes no more.
+    """
+    for each in objects:
+        path = repository / "objects" / each.id[:2] / each.id[2:]
+        if not path.exists():
+            path.parent.mkdir(exist_ok=True)
+            _write(path, zlib.compress(each.whole, zlib.Z_BEST_SPEED))
 
 
-def _packed(one: Object) -> bytes:
-    """Return an object behind its kind and size: four bits of the size first, then seven each."""
-    size = len(one.content)
-    head, size = bytearray([one.kind << 4 | size & 15]), size >> 4
-    while size:
-        head[-1] |= 0x80
-        head.append(size & 0x7F)
-        size >>= 7
-    return bytes(head) + zlib.compress(one.content, FAST)
+def _write(path: Path, content: bytes) -> None:
+    # By its prefix git knows what a killed writer left, and prunes it.
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix="tmp_obj_", delete=False) as file:
+        file.write(content)
+        file.flush()
+        os.fchmod(file.fileno(), READ_ONLY)
+        os.fsync(file.fileno())
+    Path(file.name).replace(path)
