@@ -11,6 +11,7 @@ from importlinter.cli import EXIT_STATUS_SUCCESS, lint_imports
 from runner.rooms import PROJECT
 
 
+@pytest.mark.slow
 def test_the_architecture_is_the_one_that_pyproject_says(monkeypatch):
     monkeypatch.chdir(PROJECT)
     assert lint_imports(no_cache=True) == EXIT_STATUS_SUCCESS
@@ -38,6 +39,7 @@ def test_what_every_start_imports_is_light(module):
     assert set(HEAVY) & set(loaded) == set()
 
 
+@pytest.mark.slow
 def test_importing_does_nothing(tmp_path):
     """No file appears, and nothing is printed, by importing all there is."""
     program = (

@@ -14,6 +14,8 @@ from runner.ledger.chain import GENESIS
 from runner.records import ExperimentStatus, HypothesisStatus, Purpose
 from runner.session import Session
 
+pytestmark = pytest.mark.slow
+
 INTENT = ("open_experiment", "attempt", "record_attempt", "record_fingerprint", "write_notes")
 TRIAL, END = ("run", "add_trial"), ("record_decision", "close_experiment", "write_notes")
 KEPT = ("record_decision", "keep", "close_experiment", "end_hypothesis", "write_notes")

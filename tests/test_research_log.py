@@ -104,6 +104,7 @@ def test_the_page_says_hypothesis_change_result_and_takeaway_of_each(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_the_end_of_it_is_versioned_after_each_experiment(tmp_path):
     run(tmp_path, 23)
     with make_session(tmp_path, FakeSandbox(answer)) as session:

@@ -206,6 +206,7 @@ def grows(context: Context, desk: Desk) -> Proposal:
     return setting(context, name, 100 + context.number)
 
 
+@pytest.mark.slow
 def test_many_agents_make_exactly_as_many_experiments_as_were_asked_for(tmp_path):
     agents = [Playing([grows] * 40) for _ in range(4)]
     with session_of(tmp_path) as session:

@@ -39,6 +39,7 @@ def broken(**how):
         pytest.param(broken(error_after=4), "overloaded|Overloaded", id="overloaded in the middle"),
     ],
 )
+@pytest.mark.slow
 def test_what_passes_is_asked_again_and_shown(fault, words):
     desk = FakeDesk()
     with at_work([fault, GOOD], silence=1.0) as work:
@@ -164,6 +165,7 @@ def test_a_talk_that_outgrows_the_model_is_the_agents_forfeit(fault):
     assert found.forfeit.rule == "answer-cut-off"
 
 
+@pytest.mark.slow
 def test_a_slow_stream_is_no_trouble():
     """It takes longer than any one silence may, and is never silent for so long."""
     slow = calls(text("well, " * 80), proposes(), seconds_between=0.06)

@@ -171,6 +171,7 @@ def test_a_program_that_does_not_end_well_forfeits(tmp_path, body, options, said
 
 
 @pytest.mark.parametrize("end", ["", "import time; time.sleep(600)"])
+@pytest.mark.slow
 def test_nothing_that_it_started_is_left(tmp_path, end):
     body = f"""
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])

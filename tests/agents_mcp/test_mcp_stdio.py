@@ -28,6 +28,8 @@ from runner.errors import StoppedError
 from runner.records import ExperimentStatus
 from runner.rooms import PROJECT
 
+pytestmark = pytest.mark.slow
+
 DRIVER = Path(__file__).with_name("stdio_driver.py")
 TOOLS = {
     *("get_task", "read_file", "propose_experiment", "analyze", "history", "best"),

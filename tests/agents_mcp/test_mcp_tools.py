@@ -479,6 +479,7 @@ def test_without_a_server_the_agent_says_what_is_missing():
         make_agent("mcp").propose(None, None)
 
 
+@pytest.mark.slow
 def test_history_does_not_grow_with_every_experiment(tmp_path):
     sizes = {}
 

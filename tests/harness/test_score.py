@@ -97,6 +97,7 @@ def test_pairing_by_position_gains_nothing(mounted, mounts):
     assert document["metrics"]["mean_rank"] >= CHANCE
 
 
+@pytest.mark.slow
 def test_pairing_by_position_along_a_line_gains_nothing_on_average(mounted, mounts):
     """Positions on a half circle, so that no ties count against the cheat."""
 

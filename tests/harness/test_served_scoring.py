@@ -257,6 +257,7 @@ def test_a_model_that_answers_once_and_hangs_up_is_refused():
         pytest.param(lambda c: speak(c, lambda t: (time.sleep(0.3), honest(t))[1]), id="slow"),
     ],
 )
+@pytest.mark.slow
 def test_slowness_is_refused_within_the_scoring_budget(factory):
     begun = time.monotonic()
     said = ask(raw(factory), lambda: honest, seconds=1.0)

@@ -31,6 +31,7 @@ def test_a_thousand_experiments_take_little_more_than_thirty():
     assert size(1000) <= 1.15 * size(30)
 
 
+@pytest.mark.slow
 def test_ten_thousand_experiments_take_no_more_than_a_thousand():
     assert size(10_000) <= 1.01 * size(1000)
 
