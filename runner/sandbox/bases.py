@@ -103,7 +103,7 @@ def flattened(client: docker.DockerClient, image_id: str, name: str) -> str:
         try:
             return _named(client, _import(client, client.api.export(container)), name)
         finally:
-            client.api.remove_container(container, force=True)
+            client.api.remove_container(container, force=True, v=True)
 
 
 def _pulled(client: docker.DockerClient, wanted: str, say: Say) -> str:

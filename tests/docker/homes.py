@@ -7,11 +7,13 @@ import os
 import random
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any
 
-from runner.rooms import PROJECT
+from runner.rooms import PROJECT, State
+from runner.sandbox import engine
 
 RUN_SECONDS = 900
 TEXT_BYTES = 1_200_000
@@ -47,6 +49,11 @@ class Home:
         done = self.runner(*arguments)
         assert done.returncode == 0, f"{arguments}: {done.stdout}\n{done.stderr}"
         return done.stdout
+
+    def sweep(self) -> None:
+        """Remove the containers and volumes that the engine holds of it."""
+        with closing(engine.connect()) as client:
+            engine.sweep(client, {engine.HOME_LABEL: State(self.path).id})
 
     def json(self, *arguments: str) -> Any:
         return json.loads(self.ok(*arguments, "--json"))

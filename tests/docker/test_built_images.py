@@ -75,7 +75,7 @@ def shell(client: docker.DockerClient, cpu: str) -> Shell:
             assert status == 0, output
             return output
         finally:
-            container.remove(force=True)
+            container.remove(force=True, v=True)
 
     return run
 
@@ -235,4 +235,4 @@ def files_of(client: docker.DockerClient, image: str) -> list[str]:
         with tarfile.open(fileobj=io.BytesIO(b"".join(container.export()))) as tar:
             return tar.getnames()
     finally:
-        container.remove(force=True)
+        container.remove(force=True, v=True)

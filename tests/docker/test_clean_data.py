@@ -23,8 +23,7 @@ def own(tmp_path: Path) -> Home:
     own = Home(tmp_path / "own")
     own.ok("prepare", "packing")
     yield own
-    with closing(engine.connect()) as client:
-        engine.sweep(client, {engine.HOME_LABEL: State(own.path).id})
+    own.sweep()
 
 
 def volumes(home: Home) -> list[str]:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from homes import Home
 
 from runner.rooms import PROJECT
 
@@ -55,6 +56,7 @@ def clone(user) -> Iterator[Path]:
         if os.getuid() == 0:
             subprocess.run(["chown", "-R", user, str(folder)], check=True)
         yield clone
+        Home(clone / "state").sweep()
     finally:
         shutil.rmtree(folder)
 

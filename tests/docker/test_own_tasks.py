@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
@@ -46,14 +47,16 @@ class Copy(Home):
 
 
 @pytest.fixture(scope="module")
-def copy(tmp_path_factory) -> Copy:
+def copy(tmp_path_factory) -> Iterator[Copy]:
     root = tmp_path_factory.mktemp("project")
     for name in COPIED:
         if (PROJECT / name).is_dir():
             shutil.copytree(PROJECT / name, root / name)
         else:
             shutil.copy(PROJECT / name, root / name)
-    return Copy(tmp_path_factory.mktemp("own-home"), root=root)
+    copy = Copy(tmp_path_factory.mktemp("own-home"), root=root)
+    yield copy
+    copy.sweep()
 
 
 OUR_TEXT = """files:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,11 +19,12 @@ pytestmark = pytest.mark.docker
 
 
 @pytest.fixture(scope="module")
-def own(tmp_path_factory) -> Home:
+def own(tmp_path_factory) -> Iterator[Home]:
     """A state folder that these tests may damage."""
     own = Home(tmp_path_factory.mktemp("own"))
     own.ok("prepare", "eclip", "--seed", "7")
-    return own
+    yield own
+    own.sweep()
 
 
 def public(home: Home) -> Path:

@@ -16,7 +16,6 @@ from homes import Home
 
 from harness.tasks.eclip import scenes
 from runner import rooms
-from runner.rooms import State
 from runner.sandbox import engine, images
 
 sys.path.append(str(rooms.PROJECT / "tests" / "harness"))
@@ -85,7 +84,7 @@ def home(
     home = Home(tmp_path_factory.mktemp("home"), start=start)
     assert "image cpu is ready" in home.ok("setup", "--image", "cpu")
     yield home
-    engine.sweep(client, {engine.HOME_LABEL: State(home.path).id})
+    home.sweep()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(images, "FOLDER", folder)
         client.images.remove(images.image_tag("cpu"))
