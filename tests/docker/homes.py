@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 from contextlib import closing
@@ -16,6 +17,7 @@ from runner.rooms import PROJECT, State
 from runner.sandbox import engine
 
 RUN_SECONDS = 900
+COPIED = ("runner", "harness", "policies", "workspace-template", "images", "pyproject.toml")
 TEXT_BYTES = 1_200_000
 
 
@@ -27,17 +29,19 @@ class Home:
     _: KW_ONLY
     start: tuple[str, ...] = ("-m", "runner")
     """What Python is given to become the command line."""
+    project: Path = PROJECT
+    """Where its code and its tasks are."""
 
     @property
     def environment(self) -> dict[str, str]:
         # Device locks lie in the temp folder: these runs wait for each other and nobody else.
         own = {"RUNNER_HOME": str(self.path), "TMPDIR": str(self.path.parent), "NO_COLOR": "1"}
-        return {**os.environ, **own}
+        return {**os.environ, **own, "PYTHONPATH": str(self.project)}
 
     def runner(self, *arguments: str, seconds: float = RUN_SECONDS) -> subprocess.CompletedProcess:
         return subprocess.run(
             [sys.executable, *self.start, *arguments],
-            cwd=PROJECT,
+            cwd=self.project,
             env=self.environment,
             capture_output=True,
             text=True,
@@ -57,6 +61,16 @@ class Home:
 
     def json(self, *arguments: str) -> Any:
         return json.loads(self.ok(*arguments, "--json"))
+
+
+def copied_project(root: Path) -> Path:
+    """Fill a folder with the project, as a person has it who changes a task of it."""
+    for name in COPIED:
+        if (PROJECT / name).is_dir():
+            shutil.copytree(PROJECT / name, root / name)
+        else:
+            shutil.copy(PROJECT / name, root / name)
+    return root
 
 
 def write_text(path: Path, *, words: int = 400) -> None:

@@ -3,60 +3,33 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
-from dataclasses import KW_ONLY, dataclass
-from pathlib import Path
 
 import numpy as np
 import pytest
-from homes import RUN_SECONDS, Home, write_text
+from homes import Home, copied_project, write_text
 
 from runner.rooms import PROJECT
 from runner.task_check import playing
 
 pytestmark = pytest.mark.docker
 
-COPIED = ("runner", "harness", "policies", "workspace-template", "images", "pyproject.toml")
 EXAMPLES = PROJECT / "docs" / "examples"
 SCRIPTS = PROJECT / "tests" / "scripts"
 
 
-@dataclass(frozen=True)
-class Copy(Home):
-    """A copy of the project, as a person has it who adds tasks to it."""
-
-    _: KW_ONLY
-    root: Path
-
-    def runner(self, *arguments: str, seconds: float = RUN_SECONDS) -> subprocess.CompletedProcess:
-        return subprocess.run(
-            [sys.executable, "-m", "runner", *arguments],
-            cwd=self.root,
-            env={**self.environment, "PYTHONPATH": str(self.root)},
-            capture_output=True,
-            text=True,
-            timeout=seconds,
-            check=False,
-        )
-
-    def take(self, task: str) -> None:
-        """Copy an example's rooms to where they belong, as the page says."""
-        shutil.copytree(EXAMPLES / task, self.root, dirs_exist_ok=True)
-
-
 @pytest.fixture(scope="module")
-def copy(tmp_path_factory) -> Iterator[Copy]:
-    root = tmp_path_factory.mktemp("project")
-    for name in COPIED:
-        if (PROJECT / name).is_dir():
-            shutil.copytree(PROJECT / name, root / name)
-        else:
-            shutil.copy(PROJECT / name, root / name)
-    copy = Copy(tmp_path_factory.mktemp("own-home"), root=root)
+def copy(tmp_path_factory) -> Iterator[Home]:
+    """A copy of the project, as a person has it who adds tasks to it."""
+    root = copied_project(tmp_path_factory.mktemp("project"))
+    copy = Home(tmp_path_factory.mktemp("own-home"), project=root)
     yield copy
     copy.sweep()
+
+
+def take(copy: Home, task: str) -> None:
+    """Copy an example's rooms to where they belong, as the page says."""
+    shutil.copytree(EXAMPLES / task, copy.project, dirs_exist_ok=True)
 
 
 OUR_TEXT = """files:
@@ -86,8 +59,8 @@ def test_shakespeares_template_learns_bytes_and_no_cheat_on_the_wire_beats_it(co
     """The task's own check, in a copy whose text is ours and whose training is short."""
     write_text(tmp_path / "tinyshakespeare.txt", words=15)
     tmp_path.chmod(0o755)
-    (copy.root / "harness" / "tasks" / "shakespeare" / "raw.yaml").write_text(OUR_TEXT)
-    policy = copy.root / "policies" / "shakespeare.yaml"
+    (copy.project / "harness" / "tasks" / "shakespeare" / "raw.yaml").write_text(OUR_TEXT)
+    policy = copy.project / "policies" / "shakespeare.yaml"
     policy.write_text(policy.read_text().replace("train: 30s", "train: 12s"))
     copy.ok("prepare", "shakespeare", "--from", str(tmp_path))
     said = [line.split() for line in copy.ok("task", "check", "shakespeare").splitlines()]
@@ -130,7 +103,7 @@ def play(copy, task: str, script: str) -> list[dict[str, object]]:
 
 
 def test_a_latency_is_the_scorers_and_its_guard_reverts(copy):
-    copy.take("speed")
+    take(copy, "speed")
     copy.ok("prepare", "speed")
     template, faster, guess = play(copy, "speed", "speed")
     assert (faster["status"], guess["status"]) == ("kept", "invalid-outputs")
@@ -141,7 +114,7 @@ def test_a_latency_is_the_scorers_and_its_guard_reverts(copy):
 
 
 def test_a_run_stops_when_every_test_passes(copy):
-    copy.take("passing")
+    take(copy, "passing")
     copy.ok("prepare", "passing")
     experiments = play(copy, "passing", "passing")
     assert [one["status"] for one in experiments] == ["kept", "kept"]

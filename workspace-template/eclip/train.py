@@ -17,9 +17,9 @@ from torch.nn import functional
 
 LOGIT_SCALE_MAX = 2.0  # tune: 1..200 log        the learned similarity scale stays below this
 LEARNING_RATE = 3e-3  # tune: 1e-4..1e-2 log    at its highest
-WARMUP_STEPS = 30  # tune: 1..200 log
+WARMUP_STEPS = 10  # tune: 1..200 log
 WEIGHT_DECAY = 0.05  # tune: 0.001..0.5 log
-BATCH_SIZE = 96  # tune: 16..256 log
+BATCH_SIZE = 64  # tune: 16..256 log
 EXPERT_BATCH_SIZE = 32  # tune: 8..128 log
 EXPERT_PROBABILITY = 0.3  # tune: 0..1           of a step to draw an expert batch too
 EXPERT_WEIGHT = 0.1  # tune: 0.01..1 log        of the expert batch's loss
