@@ -226,6 +226,7 @@ def test_no_two_proposals_under_way_have_the_same_number(tmp_path):
     assert sorted(agent.told[0].number for agent in agents) == [1, 2, 3]
 
 
+@pytest.mark.slow
 def test_experiments_and_analyses_have_the_device_one_at_a_time(tmp_path):
     at_once, most = [0], [0]
 

@@ -323,6 +323,7 @@ def test_an_independent_draw_is_told_neither_history_nor_notes(tmp_path):
     assert context.files["scratchpad.md"].content == b"# Scratchpad\n"
 
 
+@pytest.mark.slow
 def test_random_search_fills_a_run_and_best_of_n_never_leaves_the_template(tmp_path):
     for description in ("random", "best-of-n"):
         with make_session(

@@ -20,6 +20,8 @@ from runner.policy.syntax import read_facts
 from runner.records import Change, Experiment, ExperimentStatus, Proposal, TrialSpec
 from runner.seams import Context, Desk
 
+pytestmark = pytest.mark.slow
+
 KEPT, REVERTED = ExperimentStatus.KEPT, ExperimentStatus.REVERTED
 PARSED = lru_cache(read_facts)
 COUNT = 14
@@ -87,7 +89,6 @@ def started(history: tuple[Experiment, ...], status: ExperimentStatus) -> list[E
     return [found for found in history[1:] if history[found.origin.parent].status is status]
 
 
-@pytest.mark.slow
 def test_a_run_with_other_parents_is_clean(topk_run, copy):
     _, history = topk_run
     assert started(history, REVERTED)
@@ -105,7 +106,6 @@ def test_the_ledger_says_where_each_experiment_started_and_why(topk_run):
         assert found.origin.mode == ("improve" if found.number % 5 else "explore")
 
 
-@pytest.mark.slow
 def test_a_keep_from_another_parent_goes_on_top_of_the_branch_with_its_own_files(tmp_path):
     with make_session(tmp_path, FakeSandbox(results), policy_text=text("random")) as session:
         run_loop(session, Wider(), experiments=COUNT)
@@ -119,7 +119,6 @@ def test_a_keep_from_another_parent_goes_on_top_of_the_branch_with_its_own_files
     assert Copy(tmp_path / "state").audit().clean
 
 
-@pytest.mark.slow
 def test_independent_draws_all_start_from_the_template_and_are_clean(tmp_path):
     history = conduct(tmp_path, "greedy", independent=True)
     assert {(found.origin.parent, found.origin.strategy) for found in history[1:]} == {

@@ -117,6 +117,7 @@ def test_building_is_the_same_every_time(tmp_path):
 @pytest.mark.skipif(
     not (REAL / tabular.DESCRIPTION.file).is_file(), reason="the real file lies elsewhere"
 )
+@pytest.mark.slow
 def test_the_real_file_has_its_rows_and_no_duration():
     built = tabular.build(0, REAL)
     names = array(built.public, "w0/number_names.npy").tolist()

@@ -31,7 +31,7 @@ def warm():
         pytest.param(b"def f(:\n", id="a syntax error"),
         pytest.param(b"# coding: latin-1\nx = 1\n", id="another encoding"),
         pytest.param("x = 'é' # ñ\n".encode(), id="more than ASCII"),
-        pytest.param(b"x = 1\n" * 30_000, id="more than a pipe holds"),
+        pytest.param(b"x = 1\n" * 30_000, id="more than a pipe holds", marks=pytest.mark.slow),
         pytest.param(b"(" * 10_000, id="nested too deeply"),
         pytest.param(b"x = " + b"9" * 10_000, id="too many digits"),
         pytest.param(b"x" * 1_000_001, id="too large"),

@@ -154,6 +154,7 @@ def lock_of(shelf: Path, *, sha256: str | None = None) -> Path:
     return lock
 
 
+@pytest.mark.slow
 def test_wheels_are_downloaded_once(shelf: Path, tmp_path: Path) -> None:
     lock, said = lock_of(shelf), []
     for _ in range(2):
@@ -162,6 +163,7 @@ def test_wheels_are_downloaded_once(shelf: Path, tmp_path: Path) -> None:
     assert len(said) == 1
 
 
+@pytest.mark.slow
 def test_a_wheel_with_another_hash_is_refused_and_not_kept(shelf: Path, tmp_path: Path) -> None:
     lock = lock_of(shelf, sha256="0" * 64)
     with pytest.raises(SandboxError, match=r"tiny\.lock failed") as caught:
