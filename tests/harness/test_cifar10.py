@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +17,7 @@ from harness.sealing import Built
 from harness.tasks.cifar10 import build, deal, records
 from harness.tasks.cifar10.prepare import draw_holdout
 from harness.tasks.cifar10.records import BadBatchError
+from tests.harness.real_files import REAL
 
 SEED = 4
 ASKED = 10
@@ -229,10 +229,6 @@ def test_preparing_from_bad_files_ends_with_one_sentence_and_no_traceback(tmp_pa
     assert said.out == ""
     assert said.err.startswith("there is no cifar-10-batches-bin/data_batch_")
     assert not (tmp_path / "mounts").exists()
-
-
-NEARBY = Path(__file__).parents[3] / "shared" / "data"
-REAL = Path(os.environ.get("RUNNER_RAW_DATA", NEARBY))
 
 
 @pytest.mark.skipif(not (REAL / records.FOLDER).is_dir(), reason="no official batches here")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,11 +11,10 @@ from harness.sealing import Built
 from harness.tasks import heart
 from harness.tasks.heart.prepare import FILE, FOLDS, NAMES, build, divide, draw_folds, read_rows
 from harness.tasks.tabular.table import BadTableError
+from tests.harness.real_files import REAL
 
 ROWS = 203
 SEED = 2**127 + 5
-NEARBY = Path(__file__).parents[3] / "shared" / "data"
-REAL = Path(os.environ.get("RUNNER_RAW_DATA", NEARBY))
 EVALUATED = [*(f"holdout/fold{number}" for number in range(FOLDS)), "locked/full"]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import sys
 from collections import Counter
@@ -23,9 +22,9 @@ from harness.tasks.nanochat import bpe, corpus, prepare
 from harness.tasks.nanochat import deal as deal_tokens
 from harness.tasks.shakespeare import build, deal
 from harness.tasks.shakespeare.prepare import Sizes
+from tests.harness.real_files import REAL
 from tests.harness.served_models import ask
 
-REAL = Path(os.environ.get("RUNNER_RAW_DATA", "no-raw-data"))
 SMALL = Sizes(holdout=2_000, donor=500, locked=1_500)
 TINY = corpus.Profile(
     vocabulary=300, positions=16, windows=20, train_bytes=100_000, bpe_bytes=50_000

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +12,11 @@ from harness.tasks import tabular
 from harness.tasks.tabular.table import BadTableError, Description, read_table
 from harness.tasks.tabular.windows import build, build_table, cut_windows
 from harness.verbs import BAD_RAW_DATA, main
+from tests.harness.real_files import REAL
 
 ROWS = 100
 HOLDOUT = ["w0", "w1", "w2", "w3", "w4"]
 PLAIN = Description(file="x.csv", target="y", positive="yes")
-NEARBY = Path(__file__).parents[3] / "shared" / "data"
-REAL = Path(os.environ.get("RUNNER_RAW_DATA", NEARBY))
-HAS_REAL = (REAL / tabular.DESCRIPTION.file).is_file()
 
 
 def content(rows: int = ROWS, day=lambda row: row) -> bytes:
