@@ -104,6 +104,25 @@ def test_a_slow_start_ends_training_before_the_kill(trial):
     assert Deadline().remaining() == pytest.approx(3 - GRACE_SECONDS, abs=0.1)
 
 
+def test_a_step_that_would_be_killed_is_not_begun(trial):
+    trial(train_seconds=8, killed_in=GRACE_SECONDS + 0.5)
+    deadline = Deadline()
+    time.sleep(0.2)  # what happens before the loop is no step
+    assert not deadline.expired()
+    assert not deadline.expired()
+    time.sleep(0.2)
+    assert deadline.remaining() > 0
+    assert deadline.expired()
+
+
+def test_a_slow_step_costs_nothing_while_the_kill_is_far(trial):
+    trial(train_seconds=0.3, killed_in=60)
+    deadline = Deadline()
+    assert not deadline.expired()
+    time.sleep(0.2)
+    assert not deadline.expired()
+
+
 def test_too_late_a_start_is_expired_at_once(trial):
     trial(killed_in=GRACE_SECONDS / 2)
     deadline = Deadline()
