@@ -20,6 +20,8 @@ CLIENTS := build/claude-code
 # Tests write small files by the thousand: in memory, where that may hold programs too.
 IN_MEMORY := $(shell awk '$$2 == "/dev/shm" && $$4 !~ /noexec/ { print "TMPDIR=" $$2 }' /proc/mounts 2> /dev/null)
 CLIENT := $(CLIENTS)/.installed-$(CLAUDE_CODE)
+# Container images like to set it; then every start of Python compiles everything anew.
+export PYTHONDONTWRITEBYTECODE :=
 
 help: ## Show this list.
 	@echo "make sandbox-run TASK=eclip [AGENT=tune] [EXPERIMENTS=8] [MODEL=...] [TRAIN_SECONDS=...] [TAG=...]"
@@ -47,7 +49,7 @@ check: $(DEV) ## Lint, types, architecture, and the fast tests, which need no en
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
-	@exec env $(IN_MEMORY) $(BIN)/python -m pytest -q -n auto -m "not docker and not claude_code and not slow"
+	@exec env $(IN_MEMORY) $(BIN)/python -m pytest -q -n auto --ignore tests/docker -m "not claude_code and not slow"
 
 $(BIN)/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \

@@ -100,7 +100,7 @@ def read_raw_files(task: str, project: Path = PROJECT) -> RawFiles | None:
         return None
     try:
         # Through JSON, in which a list is what a tuple is written as.
-        document = json.dumps(yaml.safe_load(path.read_bytes()))
+        document = json.dumps(yaml.load(path.read_bytes(), Loader=yaml.CSafeLoader))
         return RawFiles.model_validate_json(document)
     except (yaml.YAMLError, TypeError) as error:
         raise ConfigError(f"{path} is not plain YAML: {error}") from error

@@ -139,7 +139,7 @@ def load_stub(argument: str) -> Stub:
 
 def read_script(path: Path) -> Script:
     try:
-        return Script(entries=yaml.safe_load(path.read_text(encoding="utf-8")))
+        return Script(entries=yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader))
     except (yaml.YAMLError, ValidationError, UnicodeDecodeError) as error:
         raise ConfigError(
             f"{path}: {error}", hint="see runner/agents/stub.py for the form"

@@ -86,6 +86,8 @@ def load_prices(environment: Mapping[str, str] = os.environ) -> Prices:
     """Read the shipped list, or the one that `RUNNER_PRICES` names; raise `ConfigError`."""
     path = Path(environment.get("RUNNER_PRICES") or SHIPPED)
     try:
-        return Prices.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        return Prices.model_validate(
+            yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+        )
     except (OSError, yaml.YAMLError, UnicodeDecodeError, ValidationError) as error:
         raise ConfigError(f"{path}: {error}", hint=f"see the form in {SHIPPED.name}") from error

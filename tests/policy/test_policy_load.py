@@ -392,6 +392,13 @@ def problems(text: str) -> list[str]:
         ),
         pytest.param(
             "image: cpu",
+            f"# {'é' * 200}\nimage: cpu\x07",
+            "15: holds a control",
+            ")",
+            id="a control character after letters of two bytes",
+        ),
+        pytest.param(
+            "image: cpu",
             "---\nimage: cpu",
             "14: holds more than one document",
             ")",
