@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 
 from runner import rooms
-from runner.errors import LedgerError, ModelError, RunnerError, SandboxError
+from runner.errors import LedgerError, ModelError, RunnerError, RunStoppedError, SandboxError
 from runner.loop import run_loop
 from runner.money.usage import spent
 from runner.seams import Agent
@@ -91,8 +91,12 @@ def supervise(
         stop = Stop(live.say)
         with opened(request, live, stop) as work, stop.listening():
             agents = (researcher(live),) if researcher else work.agents
-            go_through(work, agents, live, experiments)
-    return 0
+            return exit_code(go_through(work, agents, live, experiments))
+
+
+def exit_code(reason: str) -> int:
+    """Return 0 where a run ended as it was to, and that of a stopped run where it paused."""
+    return RunStoppedError.exit_code if reason.startswith(PAUSED) else 0
 
 
 @contextmanager

@@ -26,7 +26,7 @@ from runner.records import ModelCall, Proposal, Stage, Usage
 from runner.seams import Context, Desk
 from runner.session import Session
 from runner.start import AtWork
-from runner.supervise import go_through, to_do
+from runner.supervise import exit_code, go_through, to_do
 from runner.views import live as live_module
 from runner.views.live import Live, remaining
 
@@ -150,7 +150,8 @@ def test_experiments_that_fail_in_a_row_pause_it_and_it_says_where_to_look(
     agent = ScriptedAgent(EDITS)
     with make_session(tmp_path, sandbox, policy_text=once) as session:
         work = AtWork(session=session, agents=(agent,), sandbox=session.sandbox)
-        go_through(work, (agent,), quiet_live(), None)
+        reason = go_through(work, (agent,), quiet_live(), None)
+    assert exit_code(reason) == 8
     shown = capsys.readouterr().out
     assert "       ended  paused: 1 experiments failed in a row: 1 crashed" in shown
     assert "       to do  see what failed: runner list t1" in shown
@@ -168,6 +169,7 @@ def test_the_end_of_the_money_ends_the_run_with_its_reason(tmp_path, capsys):
     reason, _ = conducted(tmp_path, Paying(1.0), policy_text=policy)
     shown = capsys.readouterr().out
     assert reason.startswith("limits.usd: $")
+    assert exit_code(reason) == 0
     assert "limits.usd: $0.5000 of $2 are left, and the next call may cost $1.0000" in shown
     assert "; raise limits.usd in the policy of a new run" in shown
     assert "$1.50 of $2 in 3 calls" in shown
