@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import selectors
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import IO
 
@@ -195,7 +197,7 @@ def _started(client: Client) -> Iterator[subprocess.Popen[bytes]]:
         stdin.seek(0)
         try:
             process = subprocess.Popen(
-                list(client.argv),
+                _ending_with_us(client),
                 cwd=client.folder,
                 env=dict(client.environment),
                 stdin=stdin,
@@ -210,6 +212,30 @@ def _started(client: Client) -> Iterator[subprocess.Popen[bytes]]:
             yield process
         finally:
             _end_group(process)
+
+
+def _ending_with_us(client: Client) -> list[str]:
+    """Return how to start it so that it ends even when we are killed and can end nothing.
+
+    What cannot be found is started as it is, so that the error is about it.
+    """
+    name = client.argv[0]
+    place = str(client.folder / name) if "/" in name else name
+    found = shutil.which(place, path=client.environment.get("PATH", os.defpath))
+    return [*(_leash() if found else ()), *client.argv]
+
+
+@cache
+def _leash() -> tuple[str, ...]:
+    """Return what has the kernel end a program with the thread that started it, where it is had.
+
+    It is util-linux's; busybox has a setpriv that cannot.
+    """
+    leash = (shutil.which("setpriv") or "", "--pdeathsig", "KILL", "--")
+    with suppress(OSError):
+        if subprocess.run([*leash, "true"], capture_output=True, check=False).returncode == 0:
+            return leash
+    return ()
 
 
 def _exited(process: subprocess.Popen[bytes]) -> bool:
