@@ -108,7 +108,7 @@ def test_eclip_ukiyo_learns_from_the_official_folder_and_is_audited_on_locked_pr
     raw = tmp_path / "raw"
     prints_folder.write(raw / "Ukiyo-eVG", {"train": 220, "val": 20, "test": 40})
     home.ok("prepare", "eclip-ukiyo", "--from", str(raw), "--seed", "7")
-    policy = small_policy("eclip-ukiyo", tmp_path, train="8s", splits=["fold1"])
+    policy = small_policy("eclip-ukiyo", tmp_path, train="16s", splits=["fold1"])
     [baseline] = play(home, "eclip-ukiyo", policy, [])
     [audit] = audits(baseline)
     assert (audit["split"], baseline["status"]) == ("full", "kept")
