@@ -30,7 +30,7 @@ from rich.table import Table
 from runner import rooms
 from runner.agents.claude.agent import load_claude
 from runner.data import Prepared
-from runner.ledger.store import now, open_ledger
+from runner.journal.store import now, open_journal
 from runner.logs import event_log
 from runner.loop import run_loop
 from runner.policy.load import load_policy
@@ -193,7 +193,7 @@ def session(folder: Path, files: Files, measured: Measured) -> Iterator[Session]
     public = folder / "public" / "train"
     public.mkdir(parents=True)
     with (
-        open_ledger(state.ledger) as ledger,
+        open_journal(state.ledger) as ledger,
         event_log(state.events(TAG), run=TAG) as log,
         warm_parser() as parse,
     ):

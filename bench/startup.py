@@ -15,7 +15,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from runner.ledger.store import now, open_ledger
+from runner.journal.store import now, open_journal
 from runner.records import Run
 
 COMMANDS = (["--help"], ["status"], ["list"])
@@ -42,7 +42,7 @@ def some_run() -> Run:
 def main(repeats: int) -> None:
     table = Table("command", "n", "median ms", "min", "max", "target ms")
     with tempfile.TemporaryDirectory() as home:
-        with open_ledger(Path(home) / "ledger.sqlite") as ledger:
+        with open_journal(Path(home) / "journal.sqlite") as ledger:
             ledger.create_run(some_run())
         for arguments in COMMANDS:
             found = [seconds(arguments, home) * 1000 for _ in range(repeats)]

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from runner import rooms
 from runner.errors import ConfigError
-from runner.ledger.store import now
+from runner.journal.store import now
 from runner.policy.conflicts import FINDINGS
 from runner.policy.schema import Policy
 from runner.records import Change, File, Files

@@ -20,7 +20,7 @@ def keep_attempt(session: Session, experiment: Experiment) -> Experiment:
     commit = session.workspace.attempt(
         experiment.number, experiment.parent_commit, changes, message, experiment.started_at
     )
-    session.ledger.record_attempt(experiment.run, experiment.number, commit)
+    session.ledger.attempt_stored(experiment.run, experiment.number, commit)
     return session.read(experiment.number)
 
 
@@ -33,7 +33,7 @@ def refuse(session: Session, experiment: Experiment) -> Decision | None:
     files = session.workspace.with_notes(experiment.parent_commit)
     if experiment.number == 0:
         template = fingerprint(files, session.policy)  # so that a way back to it is a repeat
-        session.ledger.record_fingerprint(experiment.run, 0, template)
+        session.ledger.reviewed(experiment.run, 0, template)
         return None
     proposal = Proposal(
         hypothesis=experiment.hypothesis, category=experiment.category, changes=experiment.changes
@@ -41,7 +41,7 @@ def refuse(session: Session, experiment: Experiment) -> Decision | None:
     known = _earlier(session, experiment.number)
     phase = experiment.origin.phase if experiment.origin else None
     found = _examined(session, files, proposal, known, phase)
-    session.ledger.record_fingerprint(experiment.run, experiment.number, found.fingerprint)
+    session.ledger.reviewed(experiment.run, experiment.number, found.fingerprint)
     _write_notes(session, experiment, {broken.path for broken in found.violations})
     forfeit = _forfeit(experiment)
     if forfeit and not experiment.changes:

@@ -8,14 +8,14 @@ from typing import Any
 
 from runner import data, rooms
 from runner.errors import BusyError, ConfigError, DataError
-from runner.ledger.store import Ledger
+from runner.journal.reader import Reader
 from runner.locks import tag_lock
 from runner.sandbox import engine
 
 Say = Callable[[str], None]
 
 
-def leftovers(client: Any, state: rooms.State, ledger: Ledger, *, dry_run: bool, say: Say) -> None:
+def leftovers(client: Any, state: rooms.State, ledger: Reader, *, dry_run: bool, say: Say) -> None:
     """Remove containers and volumes of every run that nobody works on."""
     for run in ledger.runs():
         labels = {engine.HOME_LABEL: state.id, engine.RUN_LABEL: run.tag}
@@ -29,7 +29,7 @@ def leftovers(client: Any, state: rooms.State, ledger: Ledger, *, dry_run: bool,
             say(f"{busy}: left alone")
 
 
-def runs_on(state: rooms.State, ledger: Ledger, task: str) -> tuple[str, ...]:
+def runs_on(state: rooms.State, ledger: Reader, task: str) -> tuple[str, ...]:
     """Name the runs that go on with the task's data as they are now, and with no others."""
     try:
         digest = data.load(state, task).digest
@@ -48,7 +48,7 @@ def chosen(client: Any, state: rooms.State, tasks: Sequence[str]) -> tuple[str, 
     return tuple(tasks)
 
 
-def require_unneeded(state: rooms.State, ledger: Ledger, tasks: Sequence[str]) -> None:
+def require_unneeded(state: rooms.State, ledger: Reader, tasks: Sequence[str]) -> None:
     """Raise `ConfigError` naming the runs that could not be resumed without these data."""
     for task in tasks:
         if needing := runs_on(state, ledger, task):
@@ -59,7 +59,7 @@ def require_unneeded(state: rooms.State, ledger: Ledger, tasks: Sequence[str]) -
 
 
 def remove_data(
-    client: Any, state: rooms.State, ledger: Ledger, task: str, *, dry_run: bool, say: Say
+    client: Any, state: rooms.State, ledger: Reader, task: str, *, dry_run: bool, say: Say
 ) -> None:
     """Remove a task's public part and sealed volume, and say which runs that is the end of.
 

@@ -15,7 +15,7 @@ from runner import rooms
 from runner.agents import AGENTS
 from runner.agents.descriptions import asking, model_of, name_of
 from runner.errors import ConfigError
-from runner.ledger.store import Ledger
+from runner.journal.reader import Reader
 from runner.money.prices import SNAPSHOT, Prices
 from runner.money.usage import Spent, added, by_experiment
 from runner.policy.load import load_policy
@@ -114,7 +114,7 @@ class _Each:
     basis: tuple[str, ...]
 
 
-def estimate(plan: Plan, prices: Prices, ledger: Ledger | None) -> Estimate:
+def estimate(plan: Plan, prices: Prices, ledger: Reader | None) -> Estimate:
     """Estimate a plan; raise `ConfigError` where task, agent or model are not what can run.
 
     Args:
@@ -137,7 +137,7 @@ def estimate(plan: Plan, prices: Prices, ledger: Ledger | None) -> Estimate:
     )
 
 
-def _each(plan: Plan, policy: Policy, prices: Prices, ledger: Ledger | None) -> _Each:
+def _each(plan: Plan, policy: Policy, prices: Prices, ledger: Reader | None) -> _Each:
     name, model = plan.asker, model_of(plan.agent)
     if name not in AGENTS:
         raise ConfigError(f"there is no agent {name!r}", hint=f"agents: {', '.join(AGENTS)}")
@@ -160,7 +160,7 @@ def _without_a_model(name: str) -> _Each:
 # -- measured ---------------------------------------------------------------------------------
 
 
-def _earlier(task: str, agent: str, model: str, ledger: Ledger | None) -> list[Spent]:
+def _earlier(task: str, agent: str, model: str, ledger: Reader | None) -> list[Spent]:
     """Return what experiments of earlier runs took, of the same task, agent and model."""
     found: list[Spent] = []
     if ledger is None:

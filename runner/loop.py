@@ -13,6 +13,7 @@ from functools import partial
 from runner.attempt import keep_attempt, refuse
 from runner.decision import Decision, Direction
 from runner.errors import RunStoppedError, SpentError
+from runner.journal.entries import Entry
 from runner.proposals.context import history_as_told, make_context
 from runner.proposals.desk import SessionDesk
 from runner.proposals.opening import open_baseline, open_proposal
@@ -131,9 +132,9 @@ def conduct(session: Session, experiment: Experiment) -> Experiment:
     commit = _settle_git(session, experiment)
     wall = time.monotonic() - begun
     tag, number = experiment.run, experiment.number
-    chain = session.ledger.close_experiment(tag, number, commit=commit, wall_seconds=wall)
+    entry = session.ledger.settled(tag, number, commit=commit, wall_seconds=wall)
     ended = session.read(number)
-    _log_decided(session, ended, chain)
+    _log_settled(session, ended, entry)
     _answer_hypothesis(session, ended)
     session.research_log.update(history_as_told(session))
     audit_if_kept(session, ended)
@@ -175,7 +176,7 @@ def _require_baseline(session: Session) -> None:
 
 
 def _record_decision(session: Session, experiment: Experiment, decision: Decision) -> Experiment:
-    session.ledger.record_decision(
+    session.ledger.decided(
         experiment.run,
         experiment.number,
         status=decision.status,
@@ -208,11 +209,11 @@ def _kept_message(session: Session, experiment: Experiment) -> str:
         f"{escaped(experiment.hypothesis)}\n\n{experiment.reason}\n\n"
         f"Metric: {session.metric.name} {before:.6g} -> {score:.6g}\n"
         f"Experiment: {experiment.run}/{experiment.number}\n"
-        f"Ledger-Chain: {session.ledger.head(experiment.run)}\n"
+        f"Journal-Chain: {experiment.decided_chain}\n"
     )
 
 
-def _log_decided(session: Session, experiment: Experiment, chain: str) -> None:
+def _log_settled(session: Session, experiment: Experiment, entry: Entry) -> None:
     session.log.info(
         "experiment.decided",
         experiment=experiment.number,
@@ -223,5 +224,6 @@ def _log_decided(session: Session, experiment: Experiment, chain: str) -> None:
         gain=experiment.gain,
         commit=experiment.commit,
         wall_seconds=experiment.wall_seconds,
-        chain=chain,
+        seq=entry.seq,
+        chain=entry.chain,
     )

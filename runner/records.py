@@ -346,7 +346,10 @@ class Experiment:
     started_at: str = ""
     ended_at: str | None = None
     wall_seconds: float | None = None
+    decided_chain: str | None = None
+    """The journal's chain at its decision, which a kept commit carries."""
     chain: str | None = None
+    """The journal's chain when it was settled."""
     trials: tuple[TrialRecord, ...] = ()
 
 

@@ -88,7 +88,7 @@ class State:
 
     @property
     def ledger(self) -> Path:
-        return self.root / "ledger.sqlite"
+        return self.root / "journal.sqlite"
 
     @property
     def wheelhouse(self) -> Path:

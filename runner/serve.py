@@ -23,7 +23,7 @@ from runner.agents.mcp.exchange import Exchange
 from runner.agents.mcp.host import Host
 from runner.agents.mcp.server import make_server
 from runner.errors import ConfigError, StoppedError
-from runner.ledger.store import open_ledger
+from runner.journal.store import open_journal
 from runner.proposals.context import make_context
 from runner.start import Request
 from runner.supervise import Stop, go_through, opened
@@ -88,7 +88,7 @@ def _going_on(request: Request) -> Request:
     """Go on with a run that is there, so that a client can be started again with the same words."""
     if request.tag is None or request.resume:
         return request
-    with open_ledger(rooms.state().ledger) as ledger:
+    with open_journal(rooms.state().ledger) as ledger:
         run = ledger.run(request.tag)
     if run is not None and run.task != request.task:
         raise ConfigError(f"the run {run.tag} is of {run.task}, not of {request.task}")

@@ -12,7 +12,7 @@ from runner import rooms
 from runner.data import Prepared
 from runner.decision import Metric
 from runner.history import metric_of
-from runner.ledger.store import Ledger
+from runner.journal.store import Journal
 from runner.logs import Log
 from runner.money.spending import Spending
 from runner.policy.schema import Policy
@@ -32,7 +32,7 @@ class Session:
 
     run: Run
     policy: Policy
-    ledger: Ledger
+    ledger: Journal
     workspace: Workspace
     sandbox: Sandbox
     data: Prepared

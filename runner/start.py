@@ -16,7 +16,7 @@ from runner.agents import make_agents
 from runner.agents.descriptions import canonical, is_independent, with_model
 from runner.analysis import answer, require_rows
 from runner.errors import ConfigError
-from runner.ledger.store import Ledger, now, open_ledger
+from runner.journal.store import Journal, now, open_journal
 from runner.locks import device_lock, tag_lock
 from runner.logs import event_log
 from runner.policy.load import LoadedPolicy, load_policy, parse_policy
@@ -78,7 +78,7 @@ def at_work(
         SandboxError: there is no engine or no image.
     """
     with ExitStack() as stack:
-        ledger = stack.enter_context(open_ledger(state.ledger))
+        ledger = stack.enter_context(open_journal(state.ledger))
         tag = _tag(ledger, request)
         stack.enter_context(tag_lock(state.run(tag), tag))
         client = engine.connect()
@@ -100,7 +100,8 @@ def at_work(
         engine.sweep(client, {engine.HOME_LABEL: state.id, engine.RUN_LABEL: tag})
         sandbox.clean_stage(tag)
         _introduce(run, request, say)
-        log.info("run.opened", resumed=request.resume)
+        head = ledger.head(tag)
+        log.info("run.opened", resumed=request.resume, seq=head.seq, chain=head.chain)
         yield AtWork(session=session, agents=agents, sandbox=sandbox)
 
 
@@ -110,7 +111,7 @@ def _introduce(run: Run, request: Request, say: Callable[[str], None]) -> None:
         say(f"budget.train is {request.train_seconds:g}s here: policy {run.policy_digest[:12]}")
 
 
-def _tag(ledger: Ledger, request: Request) -> str:
+def _tag(ledger: Journal, request: Request) -> str:
     tag = request.tag or _fresh_tag(ledger)
     if not TAG.fullmatch(tag):
         raise ConfigError(
@@ -128,7 +129,7 @@ def _tag(ledger: Ledger, request: Request) -> str:
     return tag
 
 
-def _fresh_tag(ledger: Ledger) -> str:
+def _fresh_tag(ledger: Journal) -> str:
     """Return today's name, as in `nov21`, numbered where it is taken."""
     today = date.today().strftime("%b%d").lower()
     taken = {run.tag for run in ledger.runs()}
@@ -140,7 +141,7 @@ def _agents(description: str, request: Request) -> tuple[Agent, ...]:
     return () if request.somebody_else else make_agents(description, request.agents)
 
 
-def _create(state: rooms.State, ledger: Ledger, client: Any, request: Request, tag: str) -> Run:
+def _create(state: rooms.State, ledger: Journal, client: Any, request: Request, tag: str) -> Run:
     """Freeze everything the run stands on, then record it; git first, so that it can be redone."""
     task = rooms.require_task(request.task)
     policy = _policy(request, task)
@@ -212,7 +213,7 @@ def _sandbox(state: rooms.State, client: Any, run: Run) -> DockerSandbox:
 
 def _session(
     state: rooms.State,
-    ledger: Ledger,
+    ledger: Journal,
     run: Run,
     sandbox: DockerSandbox,
     log: Any,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from runner import rooms
 from runner.decision import Decision, MoreTrials, Tie, after_guards, decide
 from runner.history import record
+from runner.journal.entries import Entry
 from runner.policy.lines import count_lines
 from runner.records import (
     Experiment,
@@ -108,8 +109,8 @@ def _trial(
     for stage, output in result.logs.items():
         _write_log(session, experiment, f"{purpose}-{split}-{seed}", stage, output)
     trial = TrialRecord(purpose=purpose, split=split, seed=seed, result=result)
-    session.ledger.add_trial(tag, number, trial)
-    _log_trial(session, experiment, trial)
+    entry = session.ledger.trial_ended(tag, number, trial)
+    _log_trial(session, experiment, trial, entry)
     return trial
 
 
@@ -153,7 +154,7 @@ def audit_if_kept(session: Session, experiment: Experiment) -> None:
             _trial(session, experiment, (split, experiment.seeds[0]), Purpose.AUDIT)
 
 
-def _log_trial(session: Session, experiment: Experiment, trial: TrialRecord) -> None:
+def _log_trial(session: Session, experiment: Experiment, trial: TrialRecord, entry: Entry) -> None:
     result = trial.result
     session.log.info(
         "trial.ended",
@@ -168,4 +169,6 @@ def _log_trial(session: Session, experiment: Experiment, trial: TrialRecord) -> 
         overhead_seconds=round(result.overhead_seconds, 3),
         peak_memory_bytes=result.peak_memory_bytes,
         peak_gpu_memory_bytes=result.peak_gpu_memory_bytes,
+        seq=entry.seq,
+        chain=entry.chain,
     )

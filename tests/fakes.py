@@ -11,7 +11,7 @@ from typing import Any
 
 from runner import data, rooms
 from runner.errors import SpentError
-from runner.ledger.store import now, open_ledger
+from runner.journal.store import now, open_journal
 from runner.logs import event_log
 from runner.policy.load import LoadedPolicy, parse_policy
 from runner.records import (
@@ -182,7 +182,7 @@ def make_session(
     state = rooms.State(tmp_path / "state")
     policy = parse_policy(policy_text)
     prepared = prepare(state, policy.policy.task)
-    with open_ledger(state.ledger) as ledger, event_log(state.events(tag), run=tag) as log:
+    with open_journal(state.ledger) as ledger, event_log(state.events(tag), run=tag) as log:
         if ledger.run(tag) is None:
             when = now()
             made = Workspace.create(

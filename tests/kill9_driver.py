@@ -16,7 +16,7 @@ from typing import Any
 
 from fakes import FakeSandbox, ScriptedAgent, crashed, edit, make_session, scored
 
-from runner.ledger.store import Ledger
+from runner.journal.store import Journal
 from runner.loop import run_loop
 from runner.records import Change, Proposal, TrialRecord, TrialResult, TrialSpec
 from runner.session import Session
@@ -39,17 +39,17 @@ def _trial(_: str, number: int, trial: TrialRecord) -> object:
 
 
 STEPS: dict[tuple[type, str], Callable[..., object]] = {
-    (Ledger, "open_experiment"): lambda experiment, _: experiment.number,
+    (Journal, "propose"): lambda experiment, _: experiment.number,
     (Workspace, "attempt"): lambda number, *_: number,
-    (Ledger, "record_attempt"): _second,
-    (Ledger, "record_fingerprint"): _second,
+    (Journal, "attempt_stored"): _second,
+    (Journal, "reviewed"): _second,
     (Workspace, "write_notes"): lambda _, message, __: message,
     (FakeSandbox, "run"): lambda spec: f"{spec.experiment} {spec.purpose} {spec.seed}",
-    (Ledger, "add_trial"): _trial,
-    (Ledger, "record_decision"): _second,
+    (Journal, "trial_ended"): _trial,
+    (Journal, "decided"): _second,
     (Workspace, "keep"): lambda attempt, *_: attempt,
-    (Ledger, "close_experiment"): _second,
-    (Ledger, "end_hypothesis"): lambda hypothesis, *_, **__: hypothesis,
+    (Journal, "settled"): _second,
+    (Journal, "end_hypothesis"): lambda hypothesis, *_, **__: hypothesis,
 }
 """Each step, and what tells one call of it from another: most often the experiment's number."""
 

@@ -15,7 +15,7 @@ from fakes import TAG, FakeSandbox, ScriptedAgent, edit, make_session, scored
 from runner.cli import cli
 from runner.errors import ConfigError
 from runner.estimate import ENOUGH, Plan, estimate
-from runner.ledger.store import Ledger
+from runner.journal.store import Journal
 from runner.loop import run_loop
 from runner.money.prices import Price, Prices
 from runner.money.usage import by_experiment, by_model, spent
@@ -209,7 +209,7 @@ def test_what_is_paid_elsewhere_is_not_said_to_be_free(tmp_path, monkeypatch, ag
     assert (document["usd"], document["usd_each"]) == (None, None)
 
 
-def by_claude(session: Session, agent: str = f"claude:{MODEL}") -> Ledger:
+def by_claude(session: Session, agent: str = f"claude:{MODEL}") -> Journal:
     session.ledger.create_run(replace(session.run, tag="earlier", agent=agent))
     return session.ledger
 

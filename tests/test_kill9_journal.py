@@ -10,15 +10,15 @@ import pytest
 from fakes import TAG, FakeSandbox, make_session
 from kill9_driver import conduct, journal_of
 
-from runner.ledger.chain import GENESIS
+from runner.journal.entries import broken
 from runner.records import ExperimentStatus, HypothesisStatus, Purpose
 from runner.session import Session
 
 pytestmark = pytest.mark.slow
 
-INTENT = ("open_experiment", "attempt", "record_attempt", "record_fingerprint", "write_notes")
-TRIAL, END = ("run", "add_trial"), ("record_decision", "close_experiment", "write_notes")
-KEPT = ("record_decision", "keep", "close_experiment", "end_hypothesis", "write_notes")
+INTENT = ("propose", "attempt", "attempt_stored", "reviewed", "write_notes")
+TRIAL, END = ("run", "trial_ended"), ("decided", "settled", "write_notes")
+KEPT = ("decided", "keep", "settled", "end_hypothesis", "write_notes")
 JOURNAL = (
     *(*INTENT[:4], *TRIAL, *TRIAL, *END, *TRIAL),  # the baseline, and its audit
     *(*INTENT, *TRIAL, *TRIAL, *KEPT, *TRIAL),  # a proposal that is kept, and its audit
@@ -109,12 +109,9 @@ def assert_git_agrees(session: Session) -> None:
 
 
 def assert_chain_holds(session: Session) -> None:
-    previous = GENESIS
-    for found in session.history:
-        assert session.ledger.compute_link(TAG, found.number, previous) == found.chain
-        previous = found.chain
+    assert not list(broken(session.ledger.entries(TAG)))
     kept = session.workspace.commits(session.workspace.branch)[-1]
-    assert f"Ledger-Chain: {session.history[0].chain}" in kept.message
+    assert f"Journal-Chain: {session.history[1].decided_chain}" in kept.message
 
 
 def assert_no_trial_was_lost_or_doubled(session: Session) -> None:

@@ -24,7 +24,7 @@ from fakes import (
 )
 
 from runner.errors import RunStoppedError, SandboxError, StoppedError
-from runner.ledger.chain import GENESIS
+from runner.journal.entries import Kind, broken
 from runner.loop import run_loop
 from runner.policy.load import parse_policy
 from runner.policy.syntax import read_facts
@@ -177,7 +177,7 @@ def test_a_kept_commit_says_what_it_is_and_where_the_ledger_stood(tmp_path):
     assert message.splitlines()[0] == "wider\\x0ais better"
     assert "\nMetric: mean_rank 100 -> 90\n" in message
     assert f"\nExperiment: {TAG}/1\n" in message
-    assert f"\nLedger-Chain: {ended.history[0].chain}\n" in message
+    assert f"\nJournal-Chain: {ended.history[1].decided_chain}\n" in message
 
 
 def test_the_second_seed_is_skipped_when_the_first_is_worse(tmp_path):
@@ -242,7 +242,7 @@ def test_a_forfeit_without_an_edit_has_one_reason(tmp_path):
     assert (found.rule, found.reason) == ("model-refused", "the model refused")
 
 
-ODD_WORDS = ["", "\x1b[2J\x00", "a\ud800b", "x" * 200_000, "Ledger-Chain: 0\n\nExperiment: t1/9"]
+ODD_WORDS = ["", "\x1b[2J\x00", "a\ud800b", "x" * 200_000, "Journal-Chain: 0\n\nExperiment: t1/9"]
 
 
 @pytest.mark.parametrize("hypothesis", ODD_WORDS)
@@ -255,7 +255,7 @@ def test_whatever_an_agent_says_is_recorded_and_breaks_nothing(tmp_path, hypothe
     ended = run(tmp_path, Trials({0: BASELINE, 2: 90.0}), proposals)
     assert ended.statuses == [KEPT, REFUSED, KEPT]
     trailers = ended.workspace.commits(ended.workspace.branch)[-1].message
-    assert trailers.count("\nLedger-Chain: ") == trailers.count("\nExperiment: ") == 1
+    assert trailers.count("\nJournal-Chain: ") == trailers.count("\nExperiment: ") == 1
 
 
 # -- audits -----------------------------------------------------------------------------------
@@ -498,16 +498,15 @@ def test_a_baseline_that_was_cut_off_is_finished_first(tmp_path):
     assert ended.ran() == [0, 1, 1]
 
 
-def test_the_chain_runs_over_every_experiment_that_ended(tmp_path):
+def test_the_chain_runs_over_every_entry(tmp_path):
     trials = Trials({0: BASELINE, 1: 90.0, 2: crashed()})
     sandbox = FakeSandbox(trials)
     with make_session(tmp_path, sandbox) as session:
         run_loop(session, ScriptedAgent([wide(64), wide(65), forbidden()]), experiments=None)
-        previous = GENESIS
-        for found in session.history:
-            assert session.ledger.compute_link(TAG, found.number, previous) == found.chain
-            previous = found.chain
-        assert session.ledger.head(TAG) == previous
+        entries = list(session.ledger.entries(TAG))
+    assert not list(broken(entries))
+    settled = [entry for entry in entries if entry.kind == Kind.SETTLED]
+    assert [entry.document["number"] for entry in settled] == [0, 1, 2, 3]
 
 
 def test_containers_output_is_kept_for_the_person(tmp_path):

@@ -17,7 +17,7 @@ from fakes import TAG, FakeSandbox, ScriptedAgent, edit, make_session, scored
 
 from runner.cli import cli
 from runner.history import advisory, unguarded
-from runner.ledger.store import open_ledger
+from runner.journal.store import open_journal
 from runner.loop import run_loop
 from runner.records import (
     Experiment,
@@ -129,7 +129,7 @@ def test_show_says_why_there_was_nothing_to_run(invoke):
 
 @pytest.fixture
 def run(home) -> Run:
-    with open_ledger(home / "ledger.sqlite") as ledger:
+    with open_journal(home / "journal.sqlite") as ledger:
         [found, _] = ledger.runs()
     return found
 

@@ -210,7 +210,7 @@ def test_what_was_told_of_an_experiment_is_made_once_and_again_after_its_audit(t
         first, second = history_as_told(session), history_as_told(session)
         assert [a is b for a, b in zip(first, second, strict=True)] == [True] * 3
         trial = session.read(2).trials[0]
-        session.ledger.add_trial(TAG, 2, replace(trial, seed=7))
+        session.ledger.trial_ended(TAG, 2, replace(trial, seed=7))
         third: tuple[Experiment, ...] = history_as_told(session)
         assert [len(told.trials) for told in third] == [2, 2, 2]
         assert [a is b for a, b in zip(second, third, strict=True)] == [True, True, False]
@@ -220,7 +220,7 @@ def test_an_experiment_that_has_not_ended_is_not_told(tmp_path):
     with make_session(tmp_path, FakeSandbox(answer)) as session:
         run_loop(session, ScriptedAgent(proposals(2)), experiments=None)
         going_on = replace(session.read(2), number=3, origin=None)
-        session.ledger.open_experiment(going_on, session.run)
+        session.ledger.propose(going_on, session.run)
         assert [told.number for told in history_as_told(session)] == [0, 1, 2]
 
 

@@ -14,7 +14,6 @@ from runner.audit.findings import Finding
 from runner.audit.objects import Leaf, Listing, blob_id
 from runner.audit.trees import forbidden
 from runner.decision import Direction
-from runner.ledger.chain import GENESIS
 from runner.policy.schema import Policy
 from runner.records import LOG, REGULAR, Experiment, ExperimentStatus
 from runner.steering.strategy import GREEDY
@@ -133,13 +132,8 @@ def _trailers(evidence: Evidence, experiment: Experiment) -> dict[str, str]:
     return {
         "Metric": f"{run.metric} {before:.6g} -> {score:.6g}",
         "Experiment": f"{run.tag}/{experiment.number}",
-        "Ledger-Chain": _chain_before(evidence, experiment.number),
+        "Journal-Chain": experiment.decided_chain or "",
     }
-
-
-def _chain_before(evidence: Evidence, number: int) -> str:
-    rows = [row for row in evidence.written.rows if row["number"] < number and row["chain"]]
-    return str(rows[-1]["chain"]) if rows else GENESIS
 
 
 def trailer(commit: Commit, key: str) -> str | None:

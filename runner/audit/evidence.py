@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,8 +15,9 @@ from runner.audit.objects import GITLINK, Listing, Objects, refs
 from runner.decision import Metric
 from runner.errors import BusyError, ConfigError, DataError, SandboxError
 from runner.history import record
-from runner.ledger.chain import GENESIS
-from runner.ledger.store import Ledger
+from runner.journal import projections
+from runner.journal.entries import Entry, broken
+from runner.journal.reader import Reader
 from runner.locks import tag_lock
 from runner.policy.lines import count_lines
 from runner.policy.load import digest, parse_policy
@@ -35,7 +37,7 @@ class Subject:
     """The run to audit, and where its records are."""
 
     state: State
-    ledger: Ledger
+    ledger: Reader
     run: Run
     leftovers: Leftovers
 
@@ -59,8 +61,12 @@ class Written:
     experiments: Mapping[int, Experiment]
     """Those rows that can be read, by number, in order."""
     unreadable: Mapping[int, str]
-    links: Mapping[int, str]
-    """Closed experiment → its link of the chain, computed again."""
+    entries: Mapping[int, Entry]
+    """Place in the journal → entry."""
+    broken: tuple[Entry, ...]
+    """Those that are not what their links were made of."""
+    differences: tuple[tuple[int | None, str], ...]
+    """Experiment, and where the tables for reading are not what the entries make of them."""
     policy: Policy | None
     """The run's policy, unless its text was changed into something else."""
 
@@ -118,8 +124,8 @@ class Beside:
     """What lies beside ledger and repository; `None` where it could not be looked at."""
 
     data_digest: str | None
-    logged_chains: tuple[tuple[int, str], ...] | None
-    """Experiment and chain, as the event log has them."""
+    logged: tuple[tuple[int, str], ...]
+    """Places in the journal and the chain there, as the event log has them."""
     leftovers: tuple[str, ...] | None
     unchecked: tuple[str, ...]
 
@@ -139,7 +145,7 @@ class Evidence:
 def read_ledger(subject: Subject) -> Written:
     """Read a run's rows, and compute its chain again from them."""
     ledger, run = subject.ledger, subject.run
-    rows, unreadable = ledger.stored(run.tag), {}
+    rows, entries, unreadable = ledger.stored(run.tag), tuple(ledger.entries(run.tag)), {}
     experiments: dict[int, Experiment] = {}
     for row in rows:
         number = row["number"]
@@ -154,19 +160,40 @@ def read_ledger(subject: Subject) -> Written:
         rows=rows,
         experiments=experiments,
         unreadable=unreadable,
-        links=_links(ledger, run.tag, rows),
+        entries={entry.seq: entry for entry in entries},
+        broken=tuple(broken(entries)),
+        differences=tuple(_differences(ledger, run.tag, entries)),
         policy=_policy(run),
     )
 
 
-def _links(ledger: Ledger, tag: str, rows: Sequence[Row]) -> dict[int, str]:
-    """Compute each link over the *stored* one before it, so that one change is one finding."""
-    links, previous = {}, GENESIS
-    for row in rows:
-        if row["chain"] is not None:
-            links[row["number"]] = ledger.compute_link(tag, row["number"], previous)
-            previous = row["chain"]
-    return links
+def _differences(
+    ledger: Reader, tag: str, entries: Sequence[Entry]
+) -> Iterator[tuple[int | None, str]]:
+    """Make the tables again from the entries, and say where they are not the same."""
+    try:
+        again = projections.made_again(entries)
+    except (ValueError, KeyError, TypeError, sqlite3.Error) as error:
+        yield None, f"the entries cannot be made into tables: {type(error).__name__}: {error}"
+        return
+    with closing(again):
+        for table, names in projections.KEYS.items():
+            made, found = (
+                {tuple(row[name] for name in names): row for row in rows}
+                for rows in (projections.rows(again, table, tag), ledger.rows(table, tag))
+            )
+            for key in dict.fromkeys((*made, *found)):
+                if made.get(key) != found.get(key):
+                    row = found.get(key) or made[key]
+                    what = _difference(made.get(key), found.get(key))
+                    where = ", ".join(f"{name} {row[name]}" for name in names)
+                    yield row.get("number", row.get("experiment")), f"{table}, {where}: {what}"
+
+
+def _difference(made: Row | None, found: Row | None) -> str:
+    if made is None or found is None:
+        return "no entry makes this row" if made is None else "the row is gone"
+    return ", ".join(name for name in made if made[name] != found[name])
 
 
 def _policy(run: Run) -> Policy | None:
@@ -264,16 +291,15 @@ def holding(subject: Subject) -> Iterator[str | None]:
 def look_beside(subject: Subject, busy: str | None) -> Beside:
     """Look at data, event log and engine; what cannot be looked at is said, and no violation."""
     state, run = subject.state, subject.run
-    data_digest, logged = _data_digest(state, run), _logged_chains(state.events(run.tag))
+    data_digest, logged = _data_digest(state, run), _logged(state.events(run.tag))
     left, why = _left(subject.leftovers, run.tag) if busy is None else (None, busy)
     missing = {
         f"data of {run.task}: it is not prepared here": data_digest is None,
-        "event log: there is none": logged is None,
         f"leftover containers and volumes: {why}": left is None,
     }
     return Beside(
         data_digest=data_digest,
-        logged_chains=logged,
+        logged=logged,
         leftovers=left,
         unchecked=tuple(reason for reason, is_missing in missing.items() if is_missing),
     )
@@ -288,16 +314,15 @@ def _data_digest(state: State, run: Run) -> str | None:
         return None
 
 
-def _logged_chains(path: Path) -> tuple[tuple[int, str], ...] | None:
+def _logged(path: Path) -> tuple[tuple[int, str], ...]:
     """Read the event log; a line that a killed supervisor left torn tells nothing."""
+    found: list[tuple[int, str]] = []
     if not path.is_file():
-        return None
-    found = []
+        return ()
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         with suppress(ValueError, TypeError, KeyError):
             event = json.loads(line)
-            if event["event"] == "experiment.decided":
-                found.append((int(event["experiment"]), str(event["chain"])))
+            found.append((int(event["seq"]), str(event["chain"])))
     return tuple(found)
 
 

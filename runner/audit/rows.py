@@ -1,13 +1,12 @@
-"""The ledger against itself: numbers, times, the chain, and what each experiment ran under; pure.
+"""The journal against itself: its chain, its tables, and what each experiment ran under; pure.
 
-What this does not protect against: rows that were forged together with their chain. Those show
+What this does not protect against: entries that were forged together with their chain. Those show
 against the commits' trailers and the event log.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
 
 from runner.audit.evidence import Evidence, Row
 from runner.audit.findings import LEDGER, Finding
@@ -44,36 +43,28 @@ def numbering(evidence: Evidence) -> Iterator[Finding]:
 
 
 def closing(evidence: Evidence) -> Iterator[Finding]:
-    """Find rows that are closed in part, and open ones that another follows."""
+    """Find experiments that are settled in part, and open ones that another follows."""
     rows = evidence.written.rows
     for row in rows:
         ended = row["ended_at"] is not None
-        if ended != (row["chain"] is not None) or (ended and row["status"] is None):
-            yield _row("closing", row, "an ended experiment has a status and a link of the chain")
+        if ended and row["status"] is None:
+            yield _row("closing", row, "was settled without a decision")
         if not ended and row is not rows[-1]:
             yield _row("closing", row, "is open, and another one follows")
 
 
-def times(evidence: Evidence) -> Iterator[Finding]:
-    """Find moments that come before those they follow. They are all ISO 8601 in UTC."""
-    rows = evidence.written.rows
-    for row in rows:
-        moments = [row[name] for name in ("started_at", "decided_at", "ended_at") if row[name]]
-        if moments != sorted(moments):
-            yield _row("times", row, f"goes back in time: {', '.join(moments)}")
-    for before, after in pairwise(rows):
-        if before["ended_at"] and after["started_at"] < before["ended_at"]:
-            yield _row("times", after, f"started before experiment {before['number']} ended")
-
-
 def chain(evidence: Evidence) -> Iterator[Finding]:
-    """Find rows that are not what their link of the chain was made of."""
-    for row in evidence.written.rows:
-        if row["chain"] is not None and evidence.written.links[row["number"]] != row["chain"]:
-            message = (
-                "this row, its trials, or what stood before it has changed since it was closed"
-            )
-            yield _row("chain", row, message)
+    """Find entries that are not what their links were made of."""
+    for entry in evidence.written.broken:
+        message = f"entry {entry.seq} ({entry.kind}) or what stood before it has changed"
+        yield Finding(rule="chain", file=LEDGER, message=message)
+
+
+def projection(evidence: Evidence) -> Iterator[Finding]:
+    """Find tables for reading that say other than the entries that they are made from."""
+    for number, difference in evidence.written.differences:
+        message = f"the tables are not what the journal's entries make: {difference}"
+        yield Finding(rule="projection", file=LEDGER, experiment=number, message=message)
 
 
 def ran_under(evidence: Evidence) -> Iterator[Finding]:

@@ -21,7 +21,7 @@ from runner.audit.evidence import (
 from runner.audit.findings import CannotCheckError, Finding, Report
 from runner.audit.objects import damage, git, open_objects
 from runner.errors import ConfigError, LedgerError, WorkspaceError
-from runner.ledger.store import Ledger, open_ledger
+from runner.journal.reader import Reader, open_reader, refuse_unreleased
 from runner.policy.schema import Policy
 from runner.records import Run
 from runner.rooms import State
@@ -32,8 +32,8 @@ CHECKS: tuple[Check, ...] = (
     rows.readable,
     rows.numbering,
     rows.closing,
-    rows.times,
     rows.chain,
+    rows.projection,
     rows.ran_under,
     rows.frozen,
     decisions.forfeits,
@@ -70,10 +70,12 @@ def audit_run(state: State, tag: str | None, leftovers: Leftovers) -> Report:
     Raises:
         CannotCheckError: there is no such run, or its records cannot be read.
     """
-    if not state.ledger.is_file():
-        raise CannotCheckError("there are no runs yet", hint="run: make sandbox-run TASK=eclip")
     try:
-        with open_ledger(state.ledger) as ledger:
+        refuse_unreleased(state.ledger)
+        if not state.ledger.is_file():
+            hint = "run: make sandbox-run TASK=eclip"
+            raise CannotCheckError("there are no runs yet", hint=hint)
+        with open_reader(state.ledger) as ledger:
             run = _find_run(ledger, tag)
             return _audit(Subject(state=state, ledger=ledger, run=run, leftovers=leftovers))
     except (LedgerError, WorkspaceError, ConfigError, OSError) as error:
@@ -81,7 +83,7 @@ def audit_run(state: State, tag: str | None, leftovers: Leftovers) -> Report:
         raise CannotCheckError(f"cannot check: {error}", hint=hint) from error
 
 
-def _find_run(ledger: Ledger, tag: str | None) -> Run:
+def _find_run(ledger: Reader, tag: str | None) -> Run:
     runs = ledger.runs()
     found = [run for run in runs if tag in (None, run.tag)]
     if not found:
@@ -118,7 +120,9 @@ def _read(subject: Subject, busy: str | None) -> Evidence:
         for _ in range(TRIES):
             written = read_ledger(subject)
             stored = read_repository(objects, subject, written)
-            if busy is None or subject.ledger.stored(subject.run.tag) == written.rows:
+            if busy is None or subject.ledger.head(subject.run.tag).seq == max(
+                written.entries, default=0
+            ):
                 beside = look_beside(subject, busy)
                 return Evidence(written=written, stored=stored, beside=beside)
     raise WorkspaceError(f"{subject.run.tag} goes on faster than it can be read")

@@ -1,7 +1,7 @@
 """What lies beside ledger and repository: data, event log, containers and volumes; pure.
 
 What this does not protect against: changed data files under an unchanged manifest; `runner prepare`
-compares those. A line that is missing from the event log is no violation: it is written last.
+compares those.
 """
 
 from __future__ import annotations
@@ -10,6 +10,9 @@ from collections.abc import Iterator
 
 from runner.audit.evidence import Evidence
 from runner.audit.findings import Finding
+from runner.journal.entries import Kind
+
+EVENTS = "events.jsonl"
 
 
 def data(evidence: Evidence) -> Iterator[Finding]:
@@ -21,15 +24,24 @@ def data(evidence: Evidence) -> Iterator[Finding]:
 
 
 def event_log(evidence: Evidence) -> Iterator[Finding]:
-    """Find experiments that the event log knows otherwise than the ledger."""
-    chains = {row["number"]: row["chain"] for row in evidence.written.rows}
-    for number, logged in evidence.beside.logged_chains or ():
-        if number not in chains:
-            message = f"it knows an experiment {number}, the ledger does not"
-            yield Finding(rule="event-log", file="events.jsonl", experiment=number, message=message)
-        elif chains[number] != logged:
-            message = "the chain that was logged is not the ledger's"
-            yield Finding(rule="event-log", file="events.jsonl", experiment=number, message=message)
+    """Find a journal that is not the one that the event log was written beside.
+
+    The log has the chain as each trial ends, as each experiment is settled and at each start. A
+    supervisor that is killed may owe it the last of these, until the next start writes the head.
+    """
+    entries, logged = evidence.written.entries, evidence.beside.logged
+    for seq, chain in logged:
+        if seq not in entries:
+            message = f"it knows an entry {seq}, the journal does not"
+            yield Finding(rule="event-log", file=EVENTS, message=message)
+        elif entries[seq].chain != chain:
+            message = f"the chain that was logged at entry {seq} is not the journal's"
+            yield Finding(rule="event-log", file=EVENTS, message=message)
+    last = max((seq for seq, _ in logged), default=0)
+    owed = [seq for seq, entry in entries.items() if entry.kind == Kind.SETTLED and seq > last]
+    if len(owed) > 1 or (owed and not last):
+        message = f"it ends before entry {owed[0]}, and the journal goes on"
+        yield Finding(rule="event-log", file=EVENTS, message=message)
 
 
 def leftovers(evidence: Evidence) -> Iterator[Finding]:

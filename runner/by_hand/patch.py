@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from runner.errors import ConfigError, WorkspaceError
-from runner.ledger.store import now
+from runner.journal.store import now
 from runner.records import Change, Files
 from runner.workspace import Workspace
 

@@ -20,11 +20,11 @@ def command(tasks: tuple[str, ...], all_data: bool, yes: bool, dry_run: bool) ->
     from contextlib import closing
 
     from runner import clean, data, rooms
-    from runner.ledger.store import open_ledger
+    from runner.journal.store import open_journal
     from runner.sandbox import engine
 
     state = rooms.state()
-    with closing(engine.connect()) as client, open_ledger(state.ledger) as ledger:
+    with closing(engine.connect()) as client, open_journal(state.ledger) as ledger:
         clean.leftovers(client, state, ledger, dry_run=dry_run, say=click.echo)
         chosen = data.stored(client, state) if all_data else clean.chosen(client, state, tasks)
         if not yes and not dry_run:

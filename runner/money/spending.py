@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from runner.errors import ConfigError, SpentError
-from runner.ledger.store import Ledger
+from runner.journal.store import Journal
 from runner.policy.load import parse_policy
 from runner.records import ModelCall, Run, Usage
 
@@ -18,7 +18,7 @@ UNKNOWN = "unknown"
 class Spending:
     """One run's purse, which proposers in several threads share."""
 
-    def __init__(self, ledger: Ledger, tag: str, *, cap: float | None) -> None:
+    def __init__(self, ledger: Journal, tag: str, *, cap: float | None) -> None:
         self._ledger, self._tag, self._cap = ledger, tag, cap
         self._lock = threading.Lock()
         self._reserved = 0.0
@@ -49,7 +49,7 @@ class Spending:
             yield
         finally:
             with self._lock:
-                self._ledger.release(reservation)
+                self._ledger.release(self._tag, reservation)
                 self._reserved -= usd
 
     def settle(self, *, agent: str, experiment: int) -> float:

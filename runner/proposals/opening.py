@@ -6,7 +6,7 @@ import secrets
 from dataclasses import replace
 
 from runner.history import last_tried
-from runner.ledger.store import now
+from runner.journal.store import now
 from runner.policy.schema import Policy
 from runner.proposals.rebasing import Based
 from runner.records import Experiment, Origin, Proposal
@@ -75,7 +75,7 @@ def _open(
         origin=origin,
         started_at=now(),
     )
-    session.ledger.open_experiment(experiment, session.run)
+    session.ledger.propose(experiment, session.run)
     session.log.info("experiment.started", experiment=number, hypothesis=proposal.hypothesis)
     return session.read(number)
 

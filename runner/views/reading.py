@@ -11,7 +11,7 @@ import click
 
 from runner import rooms
 from runner.errors import ConfigError
-from runner.ledger.store import Ledger, open_ledger
+from runner.journal.reader import Reader, open_reader, refuse_unreleased
 from runner.records import Experiment, Run
 
 FILE_WIDTH = 160
@@ -19,27 +19,28 @@ FILE_WIDTH = 160
 
 
 @contextmanager
-def ledger_for_reading() -> Iterator[Ledger]:
+def ledger_for_reading() -> Iterator[Reader]:
     """Yield the ledger; raise `ConfigError` where no run was ever made."""
     path = rooms.state().ledger
+    refuse_unreleased(path)
     if not path.is_file():
         raise ConfigError("there are no runs yet", hint="run: make sandbox-run TASK=eclip")
-    with open_ledger(path) as ledger:
+    with open_reader(path) as ledger:
         yield ledger
 
 
 @contextmanager
-def ledger_if_any() -> Iterator[Ledger | None]:
+def ledger_if_any() -> Iterator[Reader | None]:
     """Yield the ledger, or nothing where no run was ever made."""
     path = rooms.state().ledger
     if not path.is_file():
         yield None
         return
-    with open_ledger(path) as ledger:
+    with open_reader(path) as ledger:
         yield ledger
 
 
-def find_run(ledger: Ledger, tag: str | None) -> Run:
+def find_run(ledger: Reader, tag: str | None) -> Run:
     """Return the run with this tag, or the newest one."""
     runs = ledger.runs()
     found = [run for run in runs if tag in (None, run.tag)]
@@ -51,7 +52,13 @@ def find_run(ledger: Ledger, tag: str | None) -> Run:
     return found[-1]
 
 
-def find_experiment(ledger: Ledger, run: Run, number: int) -> Experiment:
+def run_of(tag: str | None) -> Run:
+    """Return the run with this tag, or the newest one, for a command that then writes."""
+    with ledger_for_reading() as ledger:
+        return find_run(ledger, tag)
+
+
+def find_experiment(ledger: Reader, run: Run, number: int) -> Experiment:
     found = ledger.experiment(run.tag, number)
     if found is None:
         raise ConfigError(

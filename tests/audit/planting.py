@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,8 @@ from runner import rooms
 from runner.audit.findings import Report
 from runner.audit.objects import git
 from runner.audit.run import audit_run
-from runner.ledger.chain import GENESIS
-from runner.ledger.store import open_ledger
+from runner.journal import projections
+from runner.journal.entries import Entry, Head, Kind, following
 from runner.workspace import NOTES_REF, Workspace
 
 BRANCH = f"refs/heads/autoresearch/{TAG}"
@@ -57,19 +58,27 @@ class Copy:
 
     @property
     def policy_text(self) -> str:
-        with open_ledger(self.state.ledger) as ledger:
-            [run] = ledger.runs()
-        return run.policy_text
+        [(text,)] = self.rows("SELECT policy_text FROM runs")
+        return str(text)
 
-    def forge_chain(self) -> None:
-        """Make the chain fit the rows as they are now, and silence the event log."""
-        self.events.unlink()
-        previous = GENESIS
-        with open_ledger(self.state.ledger) as ledger:
-            numbers = [row["number"] for row in ledger.stored(TAG)]
-            for number in numbers:
-                previous = ledger.compute_link(TAG, number, previous)
-                self.set(number, chain=previous)
+    def forge(self, *, events: bool = True) -> None:
+        """Make journal, chain and tables fit the tables as they are now, and the event log too."""
+        with closing(sqlite3.connect(self.state.ledger, isolation_level=None)) as database:
+            database.row_factory = sqlite3.Row
+            chains = forge(database)
+        if events:
+            self.events.write_text("".join(_told(chains, line) for line in _lines(self.events)))
+
+    def edit_entry(self, seq: int, **said: Any) -> None:
+        """Change what one entry says, and nothing else."""
+        [(body,)] = self.rows("SELECT body FROM entries WHERE seq = ?", seq)
+        body = json.dumps(json.loads(body) | said)
+        self.sql("UPDATE entries SET body = ? WHERE seq = ?", body, seq)
+
+    def entries(self, kind: str) -> list[int]:
+        """Return the places of all entries of a kind."""
+        query = "SELECT seq FROM entries WHERE kind = ? ORDER BY seq"
+        return [seq for (seq,) in self.rows(query, kind)]
 
     @property
     def events(self) -> Path:
@@ -130,3 +139,71 @@ class Copy:
     def loose_object(self, revision: str) -> Path:
         name = self.git("rev-parse", revision)
         return self.repository / "objects" / name[:2] / name[2:]
+
+
+def forge(database: sqlite3.Connection) -> dict[int, tuple[int, str]]:
+    """Write the journal anew from the tables; return old place → new place and chain."""
+    stored = [Entry(**row) for row in database.execute("SELECT * FROM entries ORDER BY seq")]
+    again, head, chains = [], Head(), {}
+    for entry in stored:
+        document = _as_the_tables_say(database, entry)
+        if document is not None:
+            kind = Kind(entry.kind)
+            made = following(head, run=TAG, at=entry.at, kind=kind, document=document)
+            head = Head(seq=made.seq, chain=made.chain)
+            again.append(made)
+            chains[entry.seq] = (made.seq, made.chain)
+    for table in ("entries", *reversed(projections.KEYS)):
+        database.execute(f"DELETE FROM {table}")  # noqa: S608
+    for made in again:
+        values = list(asdict(made).values())
+        database.execute("INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?)", values)
+        projections.apply(database, made)
+    return chains
+
+
+def _as_the_tables_say(database: sqlite3.Connection, entry: Entry) -> dict[str, Any] | None:
+    """Return the entry's document with what the tables hold now; `None` where its row is gone."""
+    said = entry.document
+    if entry.kind == Kind.RUN_CREATED:
+        return said | dict(database.execute("SELECT * FROM runs").fetchone())
+    if entry.kind == Kind.TRIAL_ENDED:
+        place = [said[name] for name in ("experiment", "split", "seed")]
+        where = "experiment = ? AND split = ? AND seed = ?"
+        query = f"SELECT * FROM trials WHERE purpose = ? AND {where}"  # noqa: S608
+        row = database.execute(query, [said["purpose"], *place]).fetchone()
+        query = f"SELECT metric, value FROM {projections.SCORES[said['purpose']]} WHERE {where}"  # noqa: S608
+        metrics = dict(database.execute(query, place).fetchall())
+        updated = _updated(said, row)
+        return updated and updated | {"metrics": metrics}
+    if "number" in said:
+        query = "SELECT * FROM experiments WHERE number = ?"
+        return _updated(said, database.execute(query, [said["number"]]).fetchone())
+    return said
+
+
+def _updated(said: dict[str, Any], row: sqlite3.Row | None) -> dict[str, Any] | None:
+    if row is None:
+        return None
+    found = dict(row)
+    return {name: _as_said(value, found.get(name, value)) for name, value in said.items()}
+
+
+def _as_said(before: Any, found: Any) -> Any:
+    """Return a column's value as entries have it: lists and documents are no text."""
+    is_json = isinstance(before, list | dict) and isinstance(found, str)
+    return json.loads(found) if is_json else found
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8").splitlines()
+
+
+def _told(chains: dict[int, tuple[int, str]], line: str) -> str:
+    """Return a line of the event log as it would have been with other entries."""
+    event = json.loads(line)
+    if "seq" in event:
+        if event["seq"] not in chains:
+            return ""
+        event["seq"], event["chain"] = chains[event["seq"]]
+    return f"{json.dumps(event)}\n"

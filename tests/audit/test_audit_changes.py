@@ -179,7 +179,7 @@ def test_a_pipe_in_place_of_a_file_does_not_wait(repository: Repository) -> None
 
 
 def test_ignored_files_are_no_part_of_it(repository: Repository) -> None:
-    repository.write("state/ledger.sqlite")
+    repository.write("state/journal.sqlite")
     assert repository.audit().clean
 
 

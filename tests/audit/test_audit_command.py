@@ -47,7 +47,7 @@ def test_violations_are_1_and_a_line_each(copy: Copy) -> None:
     commit = copy.git("rev-parse", BRANCH)[:12]
     assert result.exit_code == 1
     assert [line.split("  ")[:3] for line in result.output.splitlines()[:3]] == [
-        ["chain", "ledger", "exp 2"],
+        ["projection", "ledger", "exp 2"],
         ["kept-commits", BRANCH, commit],
         ["frozen-file", "run.sh", commit],
     ]
@@ -64,7 +64,7 @@ def test_the_document_says_the_same(copy: Copy) -> None:
     assert document["clean"] is False
     assert document["examined"]["experiments"] == 8
     assert len(document["not_checked"]) == 1
-    assert finding["rule"] == "chain"
+    assert finding["rule"] == "projection"
     assert finding["experiment"] == 2
     assert finding["commit"] is None
 
@@ -91,7 +91,7 @@ def test_a_missing_repository_is_2(copy: Copy) -> None:
 
 
 def test_a_ledger_that_is_none_is_2(copy: Copy) -> None:
-    for path in copy.root.glob("ledger.sqlite*"):
+    for path in copy.root.glob("journal.sqlite*"):
         path.unlink()
     copy.state.ledger.write_bytes(b"this is not a database" * 100)
     fails(audit(copy.root), "file is not a database")

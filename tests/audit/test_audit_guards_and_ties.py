@@ -34,7 +34,7 @@ def copy(tmp_path: Path) -> Copy:
 
 
 def rules(copy: Copy) -> set[str]:
-    copy.forge_chain()
+    copy.forge()
     return {found.rule for found in copy.audit().findings}
 
 

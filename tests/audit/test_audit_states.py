@@ -12,7 +12,7 @@ from planting import BRANCH, Copy
 
 from runner.audit.run import audit_run
 from runner.errors import RunStoppedError, SandboxError
-from runner.ledger.store import Ledger
+from runner.journal.store import Journal
 from runner.locks import tag_lock
 from runner.loop import run_loop
 from runner.policy.review import Examination
@@ -46,7 +46,7 @@ def test_a_frozen_change_that_the_review_let_through_shows(
 
 def test_a_hypothesis_cannot_speak_as_a_trailer(tmp_path: Path) -> None:
     sandbox = FakeSandbox(lambda spec: scored(100.0 - 10 * spec.experiment))
-    forged = "x\n\nExperiment: other/9\nLedger-Chain: 0\r\nMetric: mean_rank 9 -> 0"
+    forged = "x\n\nExperiment: other/9\nJournal-Chain: 0\r\nMetric: mean_rank 9 -> 0"
     with make_session(tmp_path, sandbox) as session:
         agent = ScriptedAgent([edit("WIDTH = 32", "WIDTH = 64", hypothesis=forged)])
         run_loop(session, agent, experiments=None)
@@ -57,18 +57,18 @@ class Killed(BaseException):
     """Stands for a supervisor that dies."""
 
 
-@pytest.mark.parametrize("step", ["record_attempt", "add_trial", "close_experiment"])
+@pytest.mark.parametrize("step", ["attempt_stored", "trial_ended", "settled"])
 def test_a_run_that_was_cut_off_is_clean_and_said_to_be_unfinished(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    original = getattr(Ledger, step)
+    original = getattr(Journal, step)
 
-    def dies(self: Ledger, tag: str, number: int, *args: object, **options: object) -> object:
+    def dies(self: Journal, tag: str, number: int, *args: object, **options: object) -> object:
         if number == 1:
             raise Killed
         return original(self, tag, number, *args, **options)
 
-    monkeypatch.setattr(Ledger, step, dies)
+    monkeypatch.setattr(Journal, step, dies)
     sandbox = FakeSandbox(lambda spec: scored(100.0 - 10 * spec.experiment))
     with make_session(tmp_path, sandbox) as session, pytest.raises(Killed):
         run_loop(session, ScriptedAgent([edit("WIDTH = 32", "WIDTH = 64")]), experiments=None)
@@ -77,14 +77,14 @@ def test_a_run_that_was_cut_off_is_clean_and_said_to_be_unfinished(
     assert report.unchecked == (f"experiment 1: it is unfinished; run: runner run --resume {TAG}",)
 
 
-@pytest.mark.parametrize("step", ["open_experiment", "record_attempt", "add_trial"])
+@pytest.mark.parametrize("step", ["propose", "attempt_stored", "trial_ended"])
 def test_a_run_that_was_cut_off_in_its_baseline_is_clean(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     def dies(*_args: object, **_options: object) -> None:
         raise Killed
 
-    monkeypatch.setattr(Ledger, step, dies)
+    monkeypatch.setattr(Journal, step, dies)
     sandbox = FakeSandbox(lambda _: scored(100.0))
     with make_session(tmp_path, sandbox) as session, pytest.raises(Killed):
         run_loop(session, ScriptedAgent([]), experiments=None)
@@ -123,15 +123,11 @@ def test_the_containers_of_a_run_at_work_are_not_leftovers(copy: Copy) -> None:
     assert re.match(r"leftover containers and volumes: t1 is in use by run t1", said)
 
 
-def test_missing_data_and_events_are_said_and_no_violation(copy: Copy) -> None:
+def test_missing_data_are_said_and_no_violation(copy: Copy) -> None:
     copy.manifest.unlink()
-    copy.events.unlink()
     report = copy.audit()
     assert report.clean
-    assert report.unchecked == (
-        "data of eclip: it is not prepared here",
-        "event log: there is none",
-    )
+    assert report.unchecked == ("data of eclip: it is not prepared here",)
 
 
 def test_a_torn_line_of_the_event_log_is_no_violation(copy: Copy) -> None:
@@ -147,7 +143,7 @@ def test_a_changed_event_log_shows(copy: Copy) -> None:
             event["chain"] = OTHER
     copy.events.write_text("".join(json.dumps(event) + "\n" for event in events))
     [finding] = copy.audit().findings
-    assert (finding.rule, finding.experiment) == ("event-log", 7)
+    assert (finding.rule, finding.file) == ("event-log", "events.jsonl")
 
 
 def test_a_finding_names_rule_file_and_commit_and_shows_no_control_characters(copy: Copy) -> None:

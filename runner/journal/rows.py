@@ -1,4 +1,4 @@
-"""Between the ledger's rows and the pipeline's frozen values; pure."""
+"""Between the journal's documents and rows and the pipeline's frozen values; pure."""
 
 from __future__ import annotations
 
@@ -27,31 +27,23 @@ from runner.records import (
     Violation,
 )
 
-CAME_LATER = ("origin", "peak_gpu_memory_bytes")
-"""Columns that the first version did not have."""
-
-
-def dump(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"), sort_keys=True)
-
 
 def load(text: str) -> Any:
     return json.loads(text)
 
 
-def experiment_row(experiment: Experiment) -> dict[str, Any]:
-    """Return the columns that are known before the first trial."""
+def proposal_document(experiment: Experiment) -> dict[str, Any]:
+    """Return what an entry says of a proposal: all that is known before its review."""
     return {
         "run": experiment.run,
         "number": experiment.number,
         "parent_commit": experiment.parent_commit,
         "hypothesis": experiment.hypothesis,
         "category": experiment.category,
-        "changes": dump([change_document(change) for change in experiment.changes]),
-        "seeds": dump(experiment.seeds),
-        "fingerprint": experiment.fingerprint,
+        "changes": [change_document(change) for change in experiment.changes],
+        "seeds": list(experiment.seeds),
         "started_at": experiment.started_at,
-        "origin": dump(asdict(experiment.origin)) if experiment.origin else None,
+        "origin": asdict(experiment.origin) if experiment.origin else None,
     }
 
 
@@ -59,7 +51,7 @@ def read_experiment(row: Mapping[str, Any], trials: tuple[TrialRecord, ...]) -> 
     same = (
         "run", "number", "parent_commit", "hypothesis", "category", "fingerprint", "rule", "reason",
         "score", "gain", "attempt_commit", "commit", "started_at", "ended_at", "wall_seconds",
-        "chain",
+        "decided_chain", "chain",
     )  # fmt: skip
     return Experiment(
         **{name: row[name] for name in same},
@@ -76,19 +68,11 @@ def _read_origin(document: dict[str, Any]) -> Origin:
     return Origin(**document, forfeit=Violation(**forfeit) if forfeit else None)
 
 
-def linked_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a link covers: a column that came later counts only where it holds something."""
-    return {
-        name: value
-        for name, value in row.items()
-        if name != "chain" and not (name in CAME_LATER and value is None)
-    }
-
-
-def call_row(run: str, call: ModelCall) -> dict[str, Any]:
-    row = asdict(call)
-    tokens: dict[str, Any] = row.pop("usage")
-    return {"run": run, **tokens, **row}
+def call_document(call: ModelCall) -> dict[str, Any]:
+    said = asdict(call)
+    tokens: dict[str, Any] = said.pop("usage")
+    del said["at"]  # the entry says when
+    return tokens | said
 
 
 def read_call(row: Mapping[str, Any]) -> ModelCall:
@@ -113,16 +97,22 @@ def read_change(document: Mapping[str, Any]) -> Change:
     return Change(path=document["path"], mode=document["mode"], content=decoded)
 
 
-def trial_row(result: TrialResult) -> dict[str, Any]:
-    """Return a trial's own columns; its logs are files, and its scores rows of their own."""
+def trial_document(experiment: int, trial: TrialRecord) -> dict[str, Any]:
+    """Return what an entry says of a trial; its logs are files."""
+    result = trial.result
     return {
+        "experiment": experiment,
+        "purpose": str(trial.purpose),
+        "split": trial.split,
+        "seed": trial.seed,
+        "metrics": dict(result.score.metrics) if result.score else {},
         "status": result.status.value,
         "reason": result.reason,
         "stage": result.stage,
         "failed_limit": result.limit,
-        "crash": dump(asdict(result.crash)) if result.crash else None,
-        "curves": dump([asdict(curve) for curve in result.curves]),
-        "self_modified": dump(result.self_modified),
+        "crash": asdict(result.crash) if result.crash else None,
+        "curves": [asdict(curve) for curve in result.curves],
+        "self_modified": list(result.self_modified),
         "wall_seconds": result.wall_seconds,
         "overhead_seconds": result.overhead_seconds,
         "peak_memory_bytes": result.peak_memory_bytes,

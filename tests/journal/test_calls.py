@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from test_store import RUN, intent
 
-from runner.ledger.store import Ledger, open_ledger
+from runner.journal.store import Journal, open_journal
 from runner.records import HypothesisStatus, ModelCall, Origin, Usage, Violation
 
 USAGE = Usage(
@@ -36,12 +36,12 @@ DROPPED = HypothesisStatus.DROPPED
 
 @pytest.fixture
 def path(tmp_path) -> Path:
-    return tmp_path / "ledger.sqlite"
+    return tmp_path / "journal.sqlite"
 
 
 @pytest.fixture
-def ledger(path) -> Iterator[Ledger]:
-    with open_ledger(path) as opened:
+def ledger(path) -> Iterator[Journal]:
+    with open_journal(path) as opened:
         opened.create_run(RUN)
         opened.create_run(replace(RUN, tag="t2"))
         yield opened
@@ -84,11 +84,10 @@ def test_calls_of_many_threads_are_all_there(ledger):
     assert ledger.spent("t1") == 25.0
 
 
-def test_calls_do_not_move_the_chain(ledger):
-    ledger.open_experiment(intent(0), RUN)
-    before = ledger.compute_link("t1", 0, "0" * 64)
-    ledger.add_call("t1", replace(CALL, experiment=0))
-    assert ledger.compute_link("t1", 0, "0" * 64) == before
+def test_every_call_is_an_entry_of_the_chain(ledger):
+    before = ledger.head("t1")
+    ledger.add_call("t1", CALL)
+    assert ledger.head("t1").seq == before.seq + 1
 
 
 # -- hypotheses -------------------------------------------------------------------------------
@@ -130,7 +129,7 @@ def test_of_many_threads_one_alone_ends_a_hypothesis(ledger):
 
 
 def test_another_process_adds_while_the_run_holds_the_ledger(ledger, path):
-    with open_ledger(path) as other:
+    with open_journal(path) as other:
         other.add_hypothesis("t1", "wider")
     assert [found.text for found in ledger.hypotheses("t1")] == ["wider"]
 
@@ -164,5 +163,5 @@ def test_another_process_adds_while_the_run_holds_the_ledger(ledger, path):
     ],
 )
 def test_an_origin_comes_back_as_it_was(ledger, origin):
-    ledger.open_experiment(intent(0, origin=origin), RUN)
+    ledger.propose(intent(0, origin=origin), RUN)
     assert ledger.experiment("t1", 0) == intent(0, origin=origin)

@@ -1,0 +1,293 @@
+"""Tables for reading, made from the journal's entries alone: they can be made again at any time.
+
+Each entry says which rows it adds or changes (`writes`, pure). The writer does that in the
+transaction that appends the entry; `made_again` does it anew in memory, so that an audit can
+compare.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from runner.journal.entries import Entry, Kind
+
+TABLES = """
+    CREATE TABLE runs (
+        tag TEXT PRIMARY KEY,
+        task TEXT NOT NULL,
+        agent TEXT NOT NULL,
+        agent_isolation TEXT NOT NULL,
+        metric TEXT NOT NULL,
+        direction TEXT NOT NULL,
+        round_to REAL NOT NULL,
+        policy_text TEXT NOT NULL,
+        policy_digest TEXT NOT NULL,
+        harness_digest TEXT NOT NULL,
+        template_digest TEXT NOT NULL,
+        image_id TEXT NOT NULL,
+        data_digest TEXT NOT NULL,
+        device TEXT NOT NULL,
+        base_commit TEXT NOT NULL,
+        created_at TEXT NOT NULL
+    ) STRICT;
+
+    CREATE TABLE experiments (
+        run TEXT NOT NULL REFERENCES runs (tag),
+        number INTEGER NOT NULL,
+        parent_commit TEXT NOT NULL,
+        hypothesis TEXT NOT NULL,
+        category TEXT NOT NULL,
+        changes TEXT NOT NULL,          -- JSON list of {path, mode, content in base64 or null}
+        seeds TEXT NOT NULL,            -- JSON list, in the order of the plan
+        origin TEXT,                    -- JSON; the baseline has none
+        fingerprint TEXT,
+        status TEXT,                    -- null until it is decided
+        rule TEXT,
+        reason TEXT NOT NULL DEFAULT '',
+        score REAL,
+        gain REAL,
+        attempt_commit TEXT,
+        "commit" TEXT,
+        started_at TEXT NOT NULL,
+        decided_at TEXT,
+        decided_chain TEXT,             -- the chain at its decision, which a kept commit carries
+        ended_at TEXT,                  -- null until git has moved and it is settled
+        wall_seconds REAL,
+        policy_digest TEXT NOT NULL,    -- what it ran under, for the audit to compare
+        harness_digest TEXT NOT NULL,
+        image_id TEXT NOT NULL,
+        chain TEXT,                     -- the chain when it was settled
+        PRIMARY KEY (run, number)
+    ) STRICT;
+
+    CREATE TABLE trials (
+        run TEXT NOT NULL,
+        experiment INTEGER NOT NULL,
+        purpose TEXT NOT NULL,
+        split TEXT NOT NULL,
+        seed INTEGER NOT NULL,
+        seq INTEGER NOT NULL,           -- of the entry, in which order they ended
+        status TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        stage TEXT,
+        failed_limit TEXT,
+        crash TEXT,                     -- JSON
+        curves TEXT NOT NULL,           -- JSON
+        self_modified TEXT NOT NULL,    -- JSON list of paths
+        wall_seconds REAL NOT NULL,
+        overhead_seconds REAL NOT NULL,
+        peak_memory_bytes INTEGER,
+        peak_gpu_memory_bytes INTEGER,
+        cpu_seconds REAL,
+        ended_at TEXT NOT NULL,
+        PRIMARY KEY (run, experiment, purpose, split, seed),
+        FOREIGN KEY (run, experiment) REFERENCES experiments (run, number)
+    ) STRICT;
+
+    CREATE TABLE scores (
+        run TEXT NOT NULL,
+        experiment INTEGER NOT NULL,
+        split TEXT NOT NULL,
+        seed INTEGER NOT NULL,
+        metric TEXT NOT NULL,
+        value REAL NOT NULL,
+        PRIMARY KEY (run, experiment, split, seed, metric)
+    ) STRICT;
+
+    -- Apart from the scores that decide, so that no query of those can meet one of these.
+    CREATE TABLE audit_scores (
+        run TEXT NOT NULL,
+        experiment INTEGER NOT NULL,
+        split TEXT NOT NULL,
+        seed INTEGER NOT NULL,
+        metric TEXT NOT NULL,
+        value REAL NOT NULL,
+        PRIMARY KEY (run, experiment, split, seed, metric)
+    ) STRICT;
+
+    CREATE TABLE calls (
+        run TEXT NOT NULL REFERENCES runs (tag),
+        seq INTEGER NOT NULL,
+        experiment INTEGER NOT NULL,    -- that it was made for; it may never have been proposed
+        at TEXT NOT NULL,
+        agent TEXT NOT NULL,
+        model TEXT NOT NULL,
+        input_tokens INTEGER NOT NULL,
+        output_tokens INTEGER NOT NULL,
+        cache_write_5m_tokens INTEGER NOT NULL,
+        cache_write_1h_tokens INTEGER NOT NULL,
+        cache_read_tokens INTEGER NOT NULL,
+        web_searches INTEGER NOT NULL,
+        usd REAL NOT NULL,
+        seconds REAL NOT NULL,
+        outcome TEXT NOT NULL,
+        PRIMARY KEY (run, seq)
+    ) STRICT;
+
+    -- Money set aside for calls that are under way; what a killed supervisor leaves is charged.
+    CREATE TABLE reservations (
+        run TEXT NOT NULL REFERENCES runs (tag),
+        seq INTEGER NOT NULL,
+        usd REAL NOT NULL,
+        PRIMARY KEY (run, seq)
+    ) STRICT;
+
+    CREATE TABLE hypotheses (
+        id INTEGER PRIMARY KEY,
+        run TEXT NOT NULL REFERENCES runs (tag),
+        text TEXT NOT NULL,
+        added_at TEXT NOT NULL,
+        status TEXT NOT NULL,
+        experiment INTEGER
+    ) STRICT;
+    CREATE INDEX hypotheses_of_run ON hypotheses (run, id);
+
+    CREATE TABLE notes (
+        run TEXT NOT NULL REFERENCES runs (tag),
+        seq INTEGER NOT NULL,
+        at TEXT NOT NULL,
+        name TEXT NOT NULL,
+        detail TEXT NOT NULL,           -- JSON
+        PRIMARY KEY (run, seq)
+    ) STRICT;
+"""
+RUN_COLUMN = {"runs": "tag"}
+"""Table → the column that names the run, where it is not `run`."""
+KEYS = {
+    "runs": ("tag",),
+    "experiments": ("number",),
+    "trials": ("experiment", "purpose", "split", "seed"),
+    "scores": ("experiment", "split", "seed", "metric"),
+    "audit_scores": ("experiment", "split", "seed", "metric"),
+    "calls": ("seq",),
+    "reservations": ("seq",),
+    "hypotheses": ("id",),
+    "notes": ("seq",),
+}
+"""Table → what tells its rows from others of the same run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Write:
+    """One row to add, or the row under `key` to change; without values it is removed."""
+
+    table: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+    key: Mapping[str, Any] | None = None
+
+
+def writes(entry: Entry) -> Iterator[Write]:  # noqa: C901 - one case for each kind
+    """Say which rows an entry adds or changes.
+
+    Raises:
+        ValueError: no entry is of this kind.
+    """
+    said, here = entry.document, {"run": entry.run, "seq": entry.seq}
+    match entry.kind:
+        case Kind.RUN_CREATED:
+            yield Write(table="runs", values=said)
+        case Kind.PROPOSED:
+            yield Write(table="experiments", values=said)
+        case Kind.ATTEMPT_STORED | Kind.REVIEWED | Kind.DECIDED | Kind.SETTLED:
+            yield _experiment(entry, said)
+        case Kind.TRIAL_ENDED:
+            yield from _trial(entry, said)
+        case Kind.CALL_RESERVED:
+            yield Write(table="reservations", values=here | said)
+        case Kind.CALL_RELEASED:
+            yield Write(table="reservations", key=here | {"seq": said["reservation"]})
+        case Kind.CALL_MADE:
+            yield Write(table="calls", values=here | {"at": entry.at} | said)
+        case Kind.HYPOTHESIS_ADDED:
+            yield Write(table="hypotheses", values={"run": entry.run, "added_at": entry.at} | said)
+        case Kind.HYPOTHESIS_ENDED:
+            key = {"run": entry.run, "id": said.pop("id")}
+            yield Write(table="hypotheses", key=key, values=said)
+        case Kind.NOTED:
+            yield Write(table="notes", values=here | {"at": entry.at} | said)
+        case unknown:
+            raise ValueError(f"no journal entry is of the kind {unknown}")
+
+
+MOMENTS = {
+    Kind.DECIDED: ("decided_at", "decided_chain"),
+    Kind.SETTLED: ("ended_at", "chain"),
+}
+"""Kind of an entry → where an experiment's row keeps when it was made, and the chain at it."""
+
+
+def _experiment(entry: Entry, said: dict[str, Any]) -> Write:
+    key = {"run": entry.run, "number": said.pop("number")}
+    moment = dict(zip(MOMENTS.get(Kind(entry.kind), ()), (entry.at, entry.chain), strict=False))
+    return Write(table="experiments", key=key, values=said | moment)
+
+
+def _trial(entry: Entry, said: dict[str, Any]) -> Iterator[Write]:
+    metrics, table = said.pop("metrics"), SCORES[said["purpose"]]
+    ended = {"run": entry.run, "seq": entry.seq, "ended_at": entry.at}
+    yield Write(table="trials", values=ended | said)
+    place = {"run": entry.run} | {name: said[name] for name in ("experiment", "split", "seed")}
+    for metric, value in metrics.items():
+        yield Write(table=table, values=place | {"metric": metric, "value": value})
+
+
+SCORES = {"decision": "scores", "audit": "audit_scores"}
+"""Purpose of a trial → where its scores are."""
+
+
+def apply(database: sqlite3.Connection, entry: Entry) -> None:
+    """Write what an entry says into the tables."""
+    for write in writes(entry):
+        if write.key is None:
+            names, marks = _quoted(write.values, ", "), ", ".join("?" for _ in write.values)
+            query, values = f"INSERT INTO {write.table} ({names}) VALUES ({marks})", write.values  # noqa: S608
+        elif write.values:
+            where = _quoted(write.key, " = ? AND ")
+            query = (
+                f"UPDATE {write.table} SET {_quoted(write.values, ' = ?, ')} = ? WHERE {where} = ?"  # noqa: S608
+            )
+            values = {**write.values, **{f"key {name}": v for name, v in write.key.items()}}
+        else:
+            query = f"DELETE FROM {write.table} WHERE {_quoted(write.key, ' = ? AND ')} = ?"  # noqa: S608
+            values = write.key
+        database.execute(query, [storable(value) for value in values.values()])
+
+
+def _quoted(names: Iterable[str], between: str) -> str:
+    return between.join(f'"{name}"' for name in names)
+
+
+def storable(value: Any) -> Any:
+    """Return a value as a column holds it: lists and documents as JSON.
+
+    What UTF-8 cannot hold is escaped: text may come from an agent.
+    """
+    if isinstance(value, list | dict):
+        return json.dumps(value, separators=(",", ":"), sort_keys=True)
+    if not isinstance(value, str):
+        return value
+    return value.encode("utf-8", errors="backslashreplace").decode()
+
+
+def made_again(entries: Iterable[Entry]) -> sqlite3.Connection:
+    """Return the tables as these entries make them, in memory.
+
+    Raises:
+        ValueError, KeyError, TypeError, sqlite3.Error: an entry is none that a supervisor writes.
+    """
+    database = sqlite3.connect(":memory:", isolation_level=None)
+    database.row_factory = sqlite3.Row
+    database.executescript(TABLES)
+    for entry in entries:
+        apply(database, entry)
+    return database
+
+
+def rows(database: sqlite3.Connection, table: str, run: str) -> list[dict[str, Any]]:
+    """Return a run's rows of a table, in the order in which they were added."""
+    query = f"SELECT * FROM {table} WHERE {RUN_COLUMN.get(table, 'run')} = ? ORDER BY rowid"  # noqa: S608
+    return [dict(row) for row in database.execute(query, [run])]

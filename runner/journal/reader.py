@@ -1,0 +1,196 @@
+"""The journal's other door: read-only, never migrating, never in the writer's way.
+
+Every view, every `--json` and the loop itself read here, from the projections.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from runner.errors import LedgerError
+from runner.journal import projections, rows
+from runner.journal.entries import Entry, Head
+from runner.records import Experiment, Hypothesis, ModelCall, Run, TrialRecord
+
+VERSION = 100
+"""`PRAGMA user_version` of the first released form; smaller ones were never released."""
+
+
+class Reader:
+    """One connection to the journal, which threads take turns at. Made by `open_reader`."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._db = connection
+        self._turn = threading.RLock()
+        self._ended: dict[str, tuple[Experiment, ...]] = {}
+        """Tag → its first experiments, up to one that has not ended: they are asked for often."""
+
+    # -- runs and experiments -------------------------------------------------------------
+
+    def run(self, tag: str) -> Run | None:
+        found = self._one("SELECT * FROM runs WHERE tag = ?", tag)
+        return Run(**found) if found else None
+
+    def runs(self) -> tuple[Run, ...]:
+        return tuple(Run(**row) for row in self._all("SELECT * FROM runs ORDER BY created_at"))
+
+    def experiments(self, tag: str) -> tuple[Experiment, ...]:
+        with self._turn:  # a trial that another thread adds meanwhile would be missing for good
+            ended = self._ended.get(tag, ())
+            others = self._read(tag, len(ended))
+            self._ended[tag] = (*ended, *_ended_in_order(others, len(ended)))
+        return (*ended, *others)
+
+    def experiment(self, tag: str, number: int) -> Experiment | None:
+        ended = self._ended.get(tag, ())
+        if number < len(ended):
+            return ended[number]
+        with self._turn:
+            return next(iter(self._read(tag, number, number)), None)
+
+    def unfinished(self, tag: str) -> Experiment | None:
+        """Return the experiment that an earlier supervisor left open, if there is one."""
+        query = "SELECT number FROM experiments WHERE run = ? AND ended_at IS NULL"
+        row = self._one(query, tag)
+        return self.experiment(tag, row["number"]) if row else None
+
+    def stored(self, tag: str) -> tuple[dict[str, Any], ...]:
+        """Return the experiments' rows as they are, for whoever does not trust them."""
+        query = "SELECT * FROM experiments WHERE run = ? ORDER BY number"
+        return tuple(self._all(query, tag))
+
+    def rows(self, table: str, tag: str) -> list[dict[str, Any]]:
+        """Return a run's rows of one of the tables, as they are."""
+        with self._turn, our_fault():
+            return projections.rows(self._db, table, tag)
+
+    # -- entries --------------------------------------------------------------------------
+
+    def entries(self, tag: str, *, after: int = 0) -> Iterator[Entry]:
+        """Yield a run's entries in their order, a thousand at a time."""
+        query = "SELECT * FROM entries WHERE run = ? AND seq > ? ORDER BY seq LIMIT 1000"
+        while found := self._all(query, tag, after):
+            yield from (Entry(**row) for row in found)
+            after = found[-1]["seq"]
+
+    def head(self, tag: str) -> Head:
+        """Return where a run's chain ends."""
+        query = "SELECT seq, chain FROM entries WHERE run = ? ORDER BY seq DESC LIMIT 1"
+        row = self._one(query, tag)
+        return Head(**row) if row else Head()
+
+    # -- what stands beside experiments ---------------------------------------------------
+
+    def calls(self, tag: str) -> tuple[ModelCall, ...]:
+        query = "SELECT * FROM calls WHERE run = ? ORDER BY seq"
+        return tuple(rows.read_call(row) for row in self._all(query, tag))
+
+    def spent(self, tag: str) -> float:
+        """Return what a run's model calls cost so far, in US dollars."""
+        row = self._one("SELECT total(usd) AS usd FROM calls WHERE run = ?", tag)
+        return float(row["usd"]) if row else 0.0
+
+    def hypotheses(self, tag: str) -> tuple[Hypothesis, ...]:
+        query = "SELECT * FROM hypotheses WHERE run = ? ORDER BY id"
+        return tuple(rows.read_hypothesis(row) for row in self._all(query, tag))
+
+    def events(self, tag: str) -> tuple[dict[str, Any], ...]:
+        query = "SELECT at, name, detail FROM notes WHERE run = ? ORDER BY seq"
+        return tuple(row | {"detail": rows.load(row["detail"])} for row in self._all(query, tag))
+
+    # -- plumbing -------------------------------------------------------------------------
+
+    def _read(self, tag: str, first: int, last: int = 2**62) -> list[Experiment]:
+        """Read experiments with their trials: four queries, however many they are."""
+        place = (tag, first, last)
+        query = "SELECT * FROM {} WHERE run = ? AND {} BETWEEN ? AND ? ORDER BY {}"
+        scores: dict[Any, dict[str, float]] = defaultdict(dict)
+        for purpose, table in projections.SCORES.items():
+            for row in self._all(query.format(table, "experiment", "rowid"), *place):
+                key = (row["experiment"], purpose, row["split"], row["seed"])
+                scores[key][row["metric"]] = row["value"]
+        trials: dict[int, list[TrialRecord]] = defaultdict(list)
+        for row in self._all(query.format("trials", "experiment", "seq"), *place):
+            key = (row["experiment"], row["purpose"], row["split"], row["seed"])
+            trials[row["experiment"]].append(rows.read_trial(row, scores.get(key, {})))
+        found = self._all(query.format("experiments", "number", "number"), *place)
+        return [rows.read_experiment(row, tuple(trials[row["number"]])) for row in found]
+
+    def _do(self, query: str, *values: Any) -> sqlite3.Cursor:
+        with self._turn, our_fault():
+            return self._db.execute(query, values)
+
+    def _all(self, query: str, *values: Any) -> list[dict[str, Any]]:
+        with self._turn:
+            return [dict(row) for row in self._do(query, *values).fetchall()]
+
+    def _one(self, query: str, *values: Any) -> dict[str, Any] | None:
+        found = self._all(query, *values)
+        return found[0] if found else None
+
+
+def _ended_in_order(experiments: Iterable[Experiment], first: int) -> Iterator[Experiment]:
+    """Yield those that ended, up to one that has not or a number that is missing."""
+    for number, experiment in enumerate(experiments, start=first):
+        if experiment.number != number or not experiment.ended_at:
+            return
+        yield experiment
+
+
+@contextmanager
+def open_reader(path: Path) -> Iterator[Reader]:
+    """Yield a reader of the journal at `path`.
+
+    Raises:
+        LedgerError: it is not there, damaged, or of another version.
+    """
+    refuse_unreleased(path)
+    with our_fault():
+        connection = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None,
+            check_same_thread=False,
+        )  # fmt: skip
+    try:
+        with our_fault():
+            connection.row_factory = sqlite3.Row
+            require_version(connection)
+        yield Reader(connection)
+    finally:
+        connection.close()
+
+
+def require_version(connection: sqlite3.Connection) -> None:
+    """Raise `LedgerError` where the file is not of this version."""
+    found: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    if found > VERSION:
+        raise LedgerError("the journal was written by a newer version", hint="update this checkout")
+    if found != VERSION:
+        raise LedgerError("this file is no journal of this version", hint="move it elsewhere")
+
+
+def refuse_unreleased(path: Path) -> None:
+    """Raise `LedgerError` where runs of a version that was never released lie beside it."""
+    older = path.with_name("ledger.sqlite")
+    if older.exists() and not path.exists():
+        raise LedgerError(
+            f"{older} holds runs of a version that was never released; this one cannot read them",
+            hint=f"keep them elsewhere, and start anew: mv {path.parent} {path.parent}.old",
+        )
+
+
+@contextmanager
+def our_fault() -> Iterator[None]:
+    """Turn what the database refuses into one `LedgerError` with a hint."""
+    try:
+        yield
+    except sqlite3.IntegrityError:
+        raise  # a bug of ours: it keeps its traceback
+    except sqlite3.Error as error:
+        hint = "free the disk or end whoever holds the journal, then: runner run --resume TAG"
+        raise LedgerError(f"the journal: {error}", hint=hint) from error

@@ -1,0 +1,208 @@
+"""The journal's one writer: every fact is appended, and nothing is ever changed.
+
+Write-ahead: a proposal is an entry before its first container starts, each trial is one as it
+ends, the decision is one before git moves, and that git has moved is one after. The tables for
+reading change in the same transaction, so whoever reads sees both or neither.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from runner.journal import projections, rows
+from runner.journal.entries import Entry, Kind, following
+from runner.journal.reader import (
+    VERSION,
+    Reader,
+    our_fault,
+    refuse_unreleased,
+    require_version,
+)
+from runner.records import (
+    Experiment,
+    ExperimentStatus,
+    HypothesisStatus,
+    ModelCall,
+    Run,
+    TrialRecord,
+)
+
+BUSY_SECONDS = 10.0
+ENTRIES = """
+    CREATE TABLE entries (
+        run TEXT NOT NULL,
+        seq INTEGER NOT NULL,
+        at TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        body TEXT NOT NULL,             -- JSON
+        chain TEXT NOT NULL,
+        PRIMARY KEY (run, seq)
+    ) STRICT, WITHOUT ROWID;
+"""
+
+
+def now() -> str:
+    """Return this moment, UTC, ISO 8601 with milliseconds."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+class Journal(Reader):
+    """The writer, which reads too. Made by `open_journal`."""
+
+    # -- facts ----------------------------------------------------------------------------
+
+    def create_run(self, run: Run) -> Entry:
+        return self._append(run.tag, Kind.RUN_CREATED, asdict(run))
+
+    def propose(self, experiment: Experiment, run: Run) -> Entry:
+        """Record the intent: from here on a restart knows of it."""
+        ran_under = {
+            "policy_digest": run.policy_digest,
+            "harness_digest": run.harness_digest,
+            "image_id": run.image_id,
+        }
+        return self._append(run.tag, Kind.PROPOSED, rows.proposal_document(experiment) | ran_under)
+
+    def attempt_stored(self, tag: str, number: int, commit: str) -> Entry:
+        said = {"number": number, "attempt_commit": commit}
+        return self._append(tag, Kind.ATTEMPT_STORED, said, of=number)
+
+    def reviewed(self, tag: str, number: int, fingerprint: str | None) -> Entry:
+        said = {"number": number, "fingerprint": fingerprint}
+        return self._append(tag, Kind.REVIEWED, said, of=number)
+
+    def trial_ended(self, tag: str, number: int, trial: TrialRecord) -> Entry:
+        """Record an ended trial together with its scores."""
+        said = rows.trial_document(number, trial)
+        return self._append(tag, Kind.TRIAL_ENDED, said, of=number)
+
+    def decided(self, tag: str, number: int, *, status: ExperimentStatus, **columns: Any) -> Entry:
+        """Record the answer; git moves next, and a kept commit carries this entry's chain."""
+        said = {"number": number, "status": str(status), **columns}
+        return self._append(tag, Kind.DECIDED, said, of=number)
+
+    def settled(self, tag: str, number: int, *, commit: str | None, wall_seconds: float) -> Entry:
+        """Record that git is where the decision wants it."""
+        said = {"number": number, "commit": commit, "wall_seconds": wall_seconds}
+        return self._append(tag, Kind.SETTLED, said, of=number)
+
+    def add_call(self, tag: str, call: ModelCall) -> Entry:
+        return self._append(tag, Kind.CALL_MADE, rows.call_document(call))
+
+    def reserve(self, tag: str, usd: float) -> int:
+        """Write down that a call may cost so much, before it is made; return the entry's place."""
+        return self._append(tag, Kind.CALL_RESERVED, {"usd": usd}).seq
+
+    def release(self, tag: str, reservation: int) -> Entry:
+        return self._append(tag, Kind.CALL_RELEASED, {"reservation": reservation})
+
+    def charge_reservations(self, tag: str, call: ModelCall) -> float:
+        """Turn what is set aside into calls like this one; return the US dollars."""
+        with self._transaction():
+            found = self._all("SELECT seq, usd FROM reservations WHERE run = ?", tag)
+            for row in found:
+                self.add_call(tag, replace(call, usd=row["usd"]))
+                self.release(tag, row["seq"])
+        return float(sum(row["usd"] for row in found))
+
+    def add_hypothesis(self, tag: str, text: str) -> int:
+        """Queue it behind the open ones and return its id."""
+        with self._transaction():
+            row = self._one("SELECT coalesce(max(id), 0) + 1 AS id FROM hypotheses")
+            said = {"id": row and row["id"], "text": text, "status": HypothesisStatus.OPEN.value}
+            self._append(tag, Kind.HYPOTHESIS_ADDED, said | {"experiment": None})
+        return int(said["id"] or 0)
+
+    def end_hypothesis(
+        self, hypothesis: int, status: HypothesisStatus, *, experiment: int | None = None
+    ) -> bool:
+        """Mark an open hypothesis as answered or dropped; say whether it was open."""
+        query = "SELECT run FROM hypotheses WHERE id = ? AND status = 'open'"
+        with self._transaction():
+            row = self._one(query, hypothesis)
+            if row is None:
+                return False
+            said = {"id": hypothesis, "status": str(status), "experiment": experiment}
+            self._append(row["run"], Kind.HYPOTHESIS_ENDED, said)
+        return True
+
+    def event(self, tag: str, name: str, **detail: Any) -> Entry:
+        """Record something that no table of its own is about."""
+        return self._append(tag, Kind.NOTED, {"name": name, "detail": detail})
+
+    # -- plumbing -------------------------------------------------------------------------
+
+    def _append(
+        self, tag: str, kind: Kind, document: Mapping[str, Any], *, of: int | None = None
+    ) -> Entry:
+        """Append one entry and change the tables as it says; `of` is its experiment."""
+        with self._transaction():
+            entry = following(self.head(tag), run=tag, at=now(), kind=kind, document=document)
+            values = asdict(entry)
+            marks = ", ".join("?" for _ in values)
+            self._db.execute(f"INSERT INTO entries VALUES ({marks})", list(values.values()))  # noqa: S608
+            projections.apply(self._db, entry)
+            if of is not None:
+                self._ended[tag] = self._ended.get(tag, ())[:of]
+        return entry
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """Do all of it or nothing; one inside of another is part of it."""
+        with self._turn, our_fault():
+            if self._db.in_transaction:
+                yield
+                return
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+
+@contextmanager
+def open_journal(path: Path) -> Iterator[Journal]:
+    """Yield the journal at `path`, made where there is none.
+
+    Raises:
+        LedgerError: it is locked, damaged, or of another version.
+    """
+    refuse_unreleased(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with our_fault():
+        connection = sqlite3.connect(
+            path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+    try:
+        with our_fault():
+            connection.row_factory = sqlite3.Row
+            if _is_new(connection):
+                _make(connection, path)
+            require_version(connection)
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA foreign_keys = ON")
+        yield Journal(connection)
+    finally:
+        connection.close()
+
+
+def _is_new(connection: sqlite3.Connection) -> bool:
+    return not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+
+
+def _make(connection: sqlite3.Connection, path: Path) -> None:
+    from filelock import FileLock  # not needed where there is a journal
+
+    with FileLock(f"{path}.making"):
+        connection.execute("PRAGMA journal_mode = WAL")
+        if _is_new(connection):  # whoever held the lock before us may have made it
+            tables = f"{ENTRIES} {projections.TABLES} PRAGMA user_version = {VERSION};"
+            connection.executescript(f"BEGIN IMMEDIATE; {tables} COMMIT;")
