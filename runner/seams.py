@@ -66,6 +66,8 @@ class Context:
     """What the person wrote into `guidance.md`."""
     returned: tuple[Violation, ...] = ()
     """Why an earlier proposal for this place came back, where it did before it was reviewed."""
+    shared_targets: bool = False
+    """Whether a trainer holds answers of other splits, so that less comes back of it."""
 
     @property
     def phase_name(self) -> str | None:

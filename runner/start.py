@@ -19,6 +19,7 @@ from runner.errors import ConfigError
 from runner.ledger.store import Ledger, now, open_ledger
 from runner.locks import device_lock, tag_lock
 from runner.logs import event_log
+from runner.policy.information import information
 from runner.policy.load import LoadedPolicy, load_policy, parse_policy
 from runner.policy.override import with_train_seconds
 from runner.policy.warm_parser import warm_parser
@@ -192,6 +193,14 @@ def _check_template(policy: LoadedPolicy, template: Any) -> None:
         raise ConfigError(
             f"{policy.path} speaks of {', '.join(missing)}, which the template does not have",
             hint=f"add it to workspace-template/{policy.policy.task}/",
+        )
+    held = information({name: template[name].content for name in files.mutable})
+    most = policy.policy.edits.max_information
+    if held > most:
+        raise ConfigError(
+            f"the template holds {held} bytes of information, edits.max_information is {most}:"
+            " every proposal would be refused",
+            hint=f"raise it in {policy.path}, well above what the template holds",
         )
 
 

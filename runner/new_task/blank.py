@@ -22,6 +22,7 @@ def blank(name: str) -> NewTask:
         image="cpu",
         splits="train",
         audit="train",
+        shared="false",
     )
     program = filled(
         "program.md",

@@ -24,11 +24,11 @@ CODE = ("features.py", "main.py", "model.py", "run.sh")
 WINDOWS_LEAK = """\
 # Expanding windows: what a later window trains on, targets included, is what an earlier one
 # is asked about. Each window's containers see that window's past only, so what leaves them is the
-# leak to watch: an agent is told rounded scores and curves, and the last window only audits."""
+# leak to watch: no message of a crash and no curve is told, and the last window only audits."""
 FOLDS_LEAK = """\
 # Cross-validation: what one fold trains on, targets included, is what the others are asked about.
 # Each fold's containers see that fold's training rows only, so what leaves them is the leak to
-# watch: an agent is told rounded scores and curves, and the audit has rows of its own."""
+# watch: no message of a crash and no curve is told, and the audit has rows of its own."""
 UNORDERED = {
     "; they are in time order": "",
     "; analysis.py imports it": "",
@@ -112,6 +112,7 @@ def _policy(name: str, *, ordered: bool) -> str:
         image="tabular",
         splits=", ".join(f"w{n}" if ordered else f"fold{n}" for n in range(5)),
         audit="last" if ordered else "full",
+        shared="true",
     )
 
 

@@ -192,6 +192,7 @@ def _policy(name: str, script: str, metric: str, tree: ast.Module) -> str:
         image="tabular",
         splits="train",
         audit="train",
+        shared="false",
     )
 
 

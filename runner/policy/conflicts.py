@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 Key = tuple[str | int, ...]
 FINDINGS = "findings.md"
 """The note that keeps what analyses find."""
+RELAXED = ("max_added_lines", "max_files", "max_new_information")
+"""Limits of one proposal that a phase may raise.
+
+Not `max_information`: once a phase is over, every program that it had let grow would be refused.
+"""
 Conflict = tuple[Key, str, object]
 """Where, what must hold instead, and the value that was found there."""
 
@@ -70,11 +75,13 @@ def _repeated_names(policy: Policy) -> Iterator[Conflict]:
 
 def _edit_limits(policy: Policy) -> Iterator[Conflict]:
     edits = policy.edits
-    for name in ("max_line_bytes", "max_literal_bytes"):
+    for name, most in (
+        ("max_line_bytes", "max_file_bytes"),
+        ("max_new_information", "max_information"),
+    ):
         value = getattr(edits, name)
-        if value > edits.max_file_bytes:
-            message = f"must be at most edits.max_file_bytes, {edits.max_file_bytes}"
-            yield ("edits", name), message, value
+        if value > getattr(edits, most):
+            yield ("edits", name), f"must be at most edits.{most}, {getattr(edits, most)}", value
 
 
 def _memory(policy: Policy) -> Iterator[Conflict]:
@@ -107,6 +114,16 @@ def _predictors(policy: Policy) -> Iterator[Conflict]:
         yield ("evaluation", "predict"), message, list(evaluation.predict)
 
 
+def _shared_targets(policy: Policy) -> Iterator[Conflict]:
+    evaluation = policy.evaluation
+    if len(evaluation.splits) > 1 and "shared_targets" not in evaluation.model_fields_set:
+        message = (
+            "must be said where there are several splits: true if one split's training targets are"
+            " another split's evaluation targets, else false"
+        )
+        yield ("evaluation", "shared_targets"), message, None
+
+
 def _run_time(policy: Policy) -> Iterator[Conflict]:
     hours = policy.limits.hours
     shortest = policy.budget.startup + policy.budget.train
@@ -131,11 +148,15 @@ def _phases(policy: Policy) -> Iterator[Conflict]:
         if phase.web_search is not None and index < len(phases) - 1:
             message = "must be null: only the last phase may search the web"
             yield ("phases", index, "web_search"), message, dict(phase.web_search)
-        for name in ("max_added_lines", "max_files"):
+        for name in RELAXED:
             value, least = getattr(phase.relax, name), getattr(policy.edits, name)
             if value is not None and value < least:
                 message = f"must be at least edits.{name}, {least}: a phase only relaxes"
                 yield ("phases", index, "relax", name), message, value
+        new, most = phase.relax.max_new_information, policy.edits.max_information
+        if new is not None and new > most:
+            message = f"must be at most edits.max_information, {most}"
+            yield ("phases", index, "relax", "max_new_information"), message, new
 
 
 def _analysis(policy: Policy) -> Iterator[Conflict]:
@@ -153,6 +174,7 @@ CHECKS: tuple[Callable[[Policy], Iterator[Conflict]], ...] = (
     _memory,
     _gpus,
     _predictors,
+    _shared_targets,
     _run_time,
     _plateau,
     _phases,

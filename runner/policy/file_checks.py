@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from runner.policy.case import MAX_CHANGES, Case, is_python, is_text
 from runner.policy.diffs import added_lines
+from runner.policy.information import information as compressed
 from runner.policy.paths import is_too_long, shown, twin, unsafe
 from runner.policy.syntax import declared_encoding
 from runner.policy.words import listed
@@ -120,6 +121,27 @@ def sizes(case: Case) -> Iterator[Violation]:
         yield refused("too-many-lines", None, f"{added} lines would be added", allowed)
     for path, new in small.items():
         yield from _long_lines(path, new, edits.max_line_bytes)
+
+
+def information(case: Case) -> Iterator[Violation]:
+    """Data does not travel in source: whatever carries it is information."""
+    edits = case.policy.edits
+    before = {
+        path: old for path in case.policy.files.mutable if (old := case.before(path)) is not None
+    }
+    if any(len(content) > edits.max_file_bytes for content in case.edited.values()):
+        return  # refused for that
+    what = "names, numbers, comments, layout and the order of lines count"
+    new = compressed(case.different, before) if case.different else 0
+    if new > edits.max_new_information:
+        problem = f"{new} bytes of information are new, compressed, given the files before; {what}"
+        allowed = f"at most {edits.max_new_information}"
+        yield refused("too-much-information", None, problem, allowed)
+    total = compressed({**before, **case.edited})
+    if total > edits.max_information:
+        problem = f"the mutable files would hold {total} bytes of information, compressed; {what}"
+        allowed = f"at most {edits.max_information}"
+        yield refused("too-much-information", None, problem, allowed)
 
 
 def _long_lines(path: str, content: bytes, most: int) -> Iterator[Violation]:

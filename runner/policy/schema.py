@@ -30,7 +30,7 @@ Slug = Annotated[str, _text(SLUG, "a lower-case name such as eclip or mean_rank"
 PlainPath = Annotated[str, _text(PATH, "a relative ASCII path such as train.py or src/model.py")]
 Module = Annotated[str, _text(MODULE, "a module such as torch or concurrent.futures")]
 Word = Annotated[str, Field(min_length=1, max_length=1000)]
-Forbidden = Literal["dynamic-code", "process", "network", "introspection", "seed-only-change"]
+Forbidden = Literal["dynamic-code", "process", "network", "seed-only-change"]
 FORBIDDEN: tuple[str, ...] = get_args(Forbidden)
 StrategyName = Literal["greedy", "topk", "random"]
 DOMAIN = r"^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}$"
@@ -87,8 +87,10 @@ class Edits(Strict):
     """Size of any changed file, notes too."""
     max_line_bytes: Annotated[int, Field(ge=1, le=1_000_000)]
     """Length of any line of a mutable file."""
-    max_literal_bytes: Annotated[int, Field(ge=0, le=1_000_000)]
-    """Strings and numbers of a file as written, and a quarter of its comments."""
+    max_new_information: Annotated[int, Field(ge=1, le=50_000_000)]
+    """Compressed bytes of the changed mutable files, given all of those before the change."""
+    max_information: Annotated[int, Field(ge=1, le=50_000_000)]
+    """Compressed bytes of all mutable files together, as the proposal leaves them."""
     imports: Imports | None = None
     """Null allows every import."""
     forbid: tuple[Forbidden, ...]
@@ -142,6 +144,10 @@ class Evaluation(Strict):
     """Training parts that are scored on the locked part after a keep; null: `splits`."""
     seeds: Annotated[int, Field(ge=1, le=16)]
     """Trials of each split, each with a seed that the supervisor draws."""
+    shared_targets: bool = False
+    """One split's training targets are another split's evaluation targets, so that what comes back
+    from a trainer could tell them: of a crash an agent is told type, file and line, and no curves.
+    Must be said where there are several splits."""
 
     @property
     def audited(self) -> tuple[str, ...]:
@@ -200,6 +206,8 @@ class Relax(Strict):
     """In place of `edits.max_added_lines`; null: the same."""
     max_files: Annotated[int, Field(ge=1, le=50)] | None = None
     """In place of `edits.max_files`; null: the same."""
+    max_new_information: Annotated[int, Field(ge=1, le=50_000_000)] | None = None
+    """In place of `edits.max_new_information`; null: the same. `max_information` holds always."""
     imports: Annotated[tuple[Module, ...], Field(max_length=500)] = ()
     """Allowed besides those of `edits.imports`."""
 

@@ -12,14 +12,17 @@ if TYPE_CHECKING:
 
 FORBIDDEN = {
     "dynamic-code": "eval, exec, pickle, imports by computed names",
-    "process": "other programs, processes and signals; threads and data loader workers are fine",
+    "process": "other programs and processes; threads and data loader workers are fine",
     "network": "sockets, HTTP, hubs",
-    "introspection": "frames, globals, computed attribute names, changing other modules",
     "seed-only-change": "a change of nothing but a seed",
 }
 """What each rule on source code is about."""
 
 
+SHARED = (
+    " One split's training targets are another's answers, so of a crash only type, file and line"
+    " come back, and no curves."
+)
 ALWAYS = (
     "Refused, too: a new, removed or renamed file, a link, another file mode; text that is not"
     " UTF-8, hidden characters, Python that does not parse; a proposal without a hypothesis; a"
@@ -59,7 +62,9 @@ def _edits(policy: Policy) -> str:
     return (
         f"One proposal: at most {edits.max_files} changed file(s), {edits.max_added_lines} added"
         f" lines, {edits.max_file_bytes} bytes in a file, {edits.max_line_bytes} bytes in a line,"
-        f" {edits.max_literal_bytes} bytes of literals in a file (comments count a quarter)."
+        f" {edits.max_new_information} bytes of information that the files did not hold before,"
+        f" {edits.max_information} in all (compressed; names, numbers, comments and layout count"
+        " alike)."
     )
 
 
@@ -98,6 +103,7 @@ def _evaluation(policy: Policy) -> str:
         f"Evaluation: {evaluation.shape}, predictors: {listed(evaluation.predict, empty='none')};"
         f" splits: {listed(evaluation.splits)}; {evaluation.seeds} seed(s) each;"
         f" after a keep, for the person: {listed(evaluation.audited, empty='nothing')}."
+        f"{SHARED if evaluation.shared_targets else ''}"
     )
 
 

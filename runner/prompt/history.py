@@ -150,7 +150,8 @@ def _crash(found: Experiment) -> tuple[Crash | None, str]:
 def crash_line(crash: Crash) -> str:
     """Return exception, file, line and message, in at most 500 bytes of ASCII together."""
     where = f" at {crash.file}:{crash.line}" if crash.file else ""
-    return escaped(f"{crash.exception or 'exit'}{where}: {crash.message}")
+    message = f": {crash.message}" if crash.message else ""
+    return escaped(f"{crash.exception or 'exit'}{where}{message}")
 
 
 # -- curves -----------------------------------------------------------------------------------

@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from runner.decision import GUARD
+from runner.prompt.history import crash_line
+from runner.proposals.crashes import bare
 from runner.records import (
     Experiment,
+    File,
     Files,
     Hypothesis,
     HypothesisStatus,
@@ -64,6 +67,7 @@ def make_context(
         hypotheses=open_hypotheses(session) if hypotheses is None else tuple(hypotheses),
         guidance=_guidance(session),
         returned=returned,
+        shared_targets=session.policy.evaluation.shared_targets,
     )
 
 
@@ -109,12 +113,17 @@ def history_as_told(session: Session) -> tuple[Experiment, ...]:
 def as_told(session: Session, experiment: Experiment) -> Experiment:
     """Return what an agent may know of an experiment: rounded, and without scores per trial.
 
-    Of its trials only curves and crashes are left, which were capped when they were read.
+    Of its trials only curves and crashes are left, which were capped when they were read; and of
+    those only where it crashed, if what a trainer holds are the answers of another split.
     """
     score = None if experiment.score is None else session.metric.rounded(experiment.score)
     gain = None if experiment.gain is None else session.metric.rounded(experiment.gain)
     told = replace(experiment, score=score, gain=gain, seeds=(), chain=None, wall_seconds=None)
     trials = tuple(_trial_as_told(trial) for trial in experiment.trials if _decides(trial))
+    if session.policy.evaluation.shared_targets:
+        files = _files_of(session, experiment)
+        trials = tuple(_without_words(trial, files) for trial in trials)
+        told = replace(told, reason=_reason_without_words(told, trials))
     return replace(told, trials=trials, reason=_reason_as_told(session, told))
 
 
@@ -134,6 +143,31 @@ def _trial_as_told(trial: TrialRecord) -> TrialRecord:
         self_modified=result.self_modified,
     )
     return TrialRecord(purpose=trial.purpose, split="", seed=0, result=told)
+
+
+def _files_of(session: Session, experiment: Experiment) -> Files:
+    """Return the files that an experiment ran."""
+    changed = {
+        change.path: File(content=change.content)
+        for change in experiment.changes
+        if change.content is not None
+    }
+    return {**session.workspace.files(experiment.parent_commit), **changed}
+
+
+def _without_words(trial: TrialRecord, files: Files) -> TrialRecord:
+    """Leave nothing of a trial that its code could have said in words or numbers of its own."""
+    result = trial.result
+    crash = bare(result.crash, files) if result.crash else None
+    return replace(trial, result=replace(result, crash=crash, curves=(), self_modified=()))
+
+
+def _reason_without_words(told: Experiment, trials: Sequence[TrialRecord]) -> str:
+    """Return why it failed; the reason of a crash quotes its message."""
+    crashed = next((trial.result for trial in trials if trial.result.crash), None)
+    if crashed is None or crashed.crash is None:
+        return told.reason
+    return f"{crashed.stage}: {crash_line(crashed.crash)}"
 
 
 def _reason_as_told(session: Session, told: Experiment) -> str:

@@ -53,12 +53,16 @@ def _thin(points: list[tuple[float, float]]) -> Iterable[tuple[float, float]]:
 
 
 def crash(output: bytes) -> Crash:
-    """Read the last traceback; without one, the last words of the output are the message."""
+    """Read the last traceback; without one, the last words of the output are the message.
+
+    Its place is the last one in the workspace, where there is one: that is what can be mended.
+    """
     text = output[-TAIL_BYTES:].decode("utf-8", errors="replace")
     head, mark, last = text.rpartition("Traceback (most recent call last)")
     if not mark:
         return Crash(exception=None, file=None, line=None, message=escaped(_last_line(head + last)))
     frames = _FRAME.findall(last)
+    frames = [frame for frame in frames if frame[0].startswith("/workspace/")] or frames
     error = _ERROR.search(_without_frames(last))
     return Crash(
         exception=escaped(error.group(1)) if error else None,

@@ -67,8 +67,9 @@ def reason_to_end(session: Session, course: Course) -> str | None:
     if course.hours is not None and course.seconds > course.hours * 3600:
         return f"{course.hours:g} hours are over"
     failed = _failed_in_a_row(history[course.known :])
+    shared = session.policy.evaluation.shared_targets
     if len(failed) >= limits.consecutive_failures:
-        return f"{PAUSED}: {_what_failed(failed)}"
+        return f"{PAUSED}: {_what_failed(failed, shared_targets=shared)}"
     return None
 
 
@@ -80,15 +81,14 @@ def _goal_reached(session: Session) -> str | None:
     return f"{session.metric.name} {shown:.10g} reached stop_at {goal:g}"
 
 
-def _what_failed(failed: Sequence[Experiment]) -> str:
+def _what_failed(failed: Sequence[Experiment], *, shared_targets: bool) -> str:
     """Say how the last experiments failed, and what the newest of them said."""
     kinds = Counter(found.rule or str(found.status) for found in reversed(failed))
     shown = ", ".join(f"{count} {escaped(kind)}" for kind, count in kinds.most_common())
-    last = failed[0]
-    return (
-        f"{len(failed)} experiments failed in a row: {shown};"
-        f" experiment {last.number}: {escaped(last.reason)}"
-    )
+    last, words = failed[0], f"{len(failed)} experiments failed in a row: {shown}"
+    if shared_targets and _ran(last):  # an agent over MCP is told why the run ended
+        return words
+    return f"{words}; experiment {last.number}: {escaped(last.reason)}"
 
 
 def _failed_in_a_row(history: Sequence[Experiment]) -> list[Experiment]:
