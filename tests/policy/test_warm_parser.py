@@ -45,7 +45,7 @@ def test_its_facts_are_those_of_a_fresh_parser(warm, source):
 def test_one_process_parses_many_sources(warm):
     pids = set()
     for number in range(5):
-        assert warm.facts(b"x = %d\n" % number).literal_bytes == 1
+        assert warm.facts(b"x = %d\n" % number).lines == 1
         pids.add(warm._process.pid)
     assert len(pids) == 1
 
@@ -53,8 +53,8 @@ def test_one_process_parses_many_sources(warm):
 def test_a_process_that_died_is_replaced(warm):
     warm.facts(b"x = 1\n")
     os.kill(warm._process.pid, signal.SIGKILL)
-    assert warm.facts(b"y = 22\n").literal_bytes == 2
-    assert warm.facts(b"z = 333\n").literal_bytes == 3
+    assert warm.facts(b"y = 2\n" * 2).lines == 2
+    assert warm.facts(b"z = 3\n" * 3).lines == 3
 
 
 def test_a_parser_that_never_answers_is_ended_and_the_source_parsed_anew(
@@ -64,7 +64,7 @@ def test_a_parser_that_never_answers_is_ended_and_the_source_parsed_anew(
     endless.write_text("while True: pass\n")
     monkeypatch.setattr(module, "PARSER", endless)
     monkeypatch.setattr(module, "WALL_SECONDS", 0.3)
-    assert warm.facts(b"a = 4444\n").literal_bytes == 4
+    assert warm.facts(b"a = 4\n" * 4).lines == 4
     assert warm._process is None
 
 
@@ -84,10 +84,10 @@ def test_nothing_stays_behind():
 
 
 def test_several_threads_may_ask(warm):
-    sources = [b"x = " + b"1" * (1 + number) for number in range(20)]
+    sources = [b"x = 1\n" * (1 + number) for number in range(20)]
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(warm.facts, sources))
-    assert [facts.literal_bytes for facts in found] == list(range(1, 21))
+    assert [facts.lines for facts in found] == list(range(1, 21))
 
 
 def test_what_was_parsed_is_remembered(monkeypatch):
