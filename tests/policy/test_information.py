@@ -21,7 +21,7 @@ from runner.records import File, Proposal
 from runner.rooms import PROJECT
 from runner.steering.phases import policy_in
 
-DRAW = random.Random(8)
+DRAW = random.Random(8)  # noqa: S311 - a test of sizes
 SECRET = DRAW.randbytes(6_500)
 SHIPPED = ("cifar10", "eclip", "eclip-ukiyo", "heart", "nanochat", "packing", "shakespeare",
            "tabular")  # fmt: skip
@@ -62,9 +62,8 @@ def test_nor_does_the_order_of_lines():
     before = {"train.py": carriers.lines(carriers.ordered_lines()).encode()}
     source = carriers.shuffled_lines(DRAW).encode()
     assert sorted(source.split(b"\n")) == sorted(before["train.py"].split(b"\n"))
-    assert information({"train.py": source}, before) >= math.lgamma(carriers.ORDERED) / math.log(
-        256
-    )
+    carried = math.lgamma(carriers.ORDERED) / math.log(256)
+    assert information({"train.py": source}, before) >= carried
     assert refusals(lax(POLICIES["shakespeare"]), before, {"train.py": source})
 
 
@@ -118,8 +117,9 @@ def test_small_steps_add_up_to_no_more_than_the_cap_in_all():
 @pytest.mark.parametrize("other", ["cifar10", "eclip-ukiyo", "heart", "nanochat", "tabular"])
 def test_an_honest_rewrite_passes(task, other):
     before, policy = template(task), POLICIES[task]
-    other_files = [*template(other).values()]
-    rewritten = dict(zip(before, other_files, strict=False))
+    most = policy.edits.max_added_lines
+    others = [b"".join(one.splitlines(keepends=True)[:most]) for one in template(other).values()]
+    rewritten = dict(zip(before, others, strict=False))
     assert refusals(policy, before, rewritten) == []
 
 

@@ -120,7 +120,7 @@ def test_each_rule_can_be_switched_off(source_rules, policy_text):
     on = ["import-not-allowed", "dynamic-code", "process", "network"]
     assert source_rules(source) == on
     off = policy_text.replace("imports: {allow:", "imports: null #")
-    off = off.replace("[dynamic-code, process, network, introspection, seed-only-change]", "[]")
+    off = off.replace("[dynamic-code, process, network, seed-only-change]", "[]")
     assert source_rules(source, policy=parse_policy(off).policy) == []
 
 
