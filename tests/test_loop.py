@@ -296,7 +296,8 @@ def test_an_audit_that_was_cut_off_is_made_up_on_resume(tmp_path):
 
 
 def test_an_audit_of_several_splits_goes_on_where_it_was_cut_off(tmp_path):
-    policy = POLICY_TEXT.replace("splits: [train]", "splits: [train, other]")
+    both = "splits: [train, other]\n  shared_targets: false"
+    policy = POLICY_TEXT.replace("splits: [train]", both)
     (tmp_path / "state" / "data" / "eclip" / "other").mkdir(parents=True)
     audits: dict[int, object] = {0: [101.0, SandboxError("gone")]}
     with pytest.raises(SandboxError):

@@ -121,6 +121,27 @@ def problems(text: str) -> list[str]:
             id="a line longer than its file",
         ),
         pytest.param(
+            "max_new_information: 400",
+            "max_new_information: 1_001",
+            "11: edits.max_new_information: must be at most edits.max_information, 1000",
+            "got 1001",
+            id="more news than there may be in all",
+        ),
+        pytest.param(
+            "limits:",
+            "phases: [{name: a, share: 1, relax: {max_new_information: 1_001}}]\nlimits:",
+            "20: phases[0].relax.max_new_information: must be at most edits.max_information, 1000",
+            "got 1001",
+            id="more news in a phase than there may be in all",
+        ),
+        pytest.param(
+            "splits: [train]",
+            "splits: [fold0, fold1]",
+            "18: evaluation.shared_targets: must be said where there are several splits",
+            "another split's evaluation targets, else false, got null",
+            id="several splits, and nothing said of their targets",
+        ),
+        pytest.param(
             "direction: minimize",
             "direction: down",
             "2: metric.direction: must not be 'down'",
@@ -470,6 +491,21 @@ def test_what_is_no_policy_at_all(text, message):
 def test_a_number_that_python_would_not_print_is_named_and_not_printed(number):
     found = [problem for problem in problems(f"task: {number}") if " task: " in problem]
     assert ["cannot be read as a value" in problem for problem in found] == [True]
+
+
+@pytest.mark.parametrize(
+    ("splits", "expected"),
+    [
+        ("splits: [train]", False),
+        ("splits: [train], shared_targets: true", True),
+        ("splits: [fold0, fold1], shared_targets: true", True),
+        ("splits: [fold0, fold1], shared_targets: false", False),
+    ],
+)
+def test_whether_splits_share_targets_is_said_or_there_is_but_one(policy_text, splits, expected):
+    policy = parse_policy(policy_text.replace("splits: [train]", splits)).policy
+    assert policy.evaluation.shared_targets is expected
+    assert ("no curves" in policy.summary()) is expected
 
 
 def test_a_file_that_is_not_utf8_names_the_line(tmp_path):
