@@ -23,6 +23,7 @@ def blank(name: str) -> NewTask:
         splits="train",
         audit="train",
         shared="false",
+        max_information="16_000",
     )
     program = filled(
         "program.md",

@@ -113,6 +113,7 @@ def _policy(name: str, *, ordered: bool) -> str:
         splits=", ".join(f"w{n}" if ordered else f"fold{n}" for n in range(5)),
         audit="last" if ordered else "full",
         shared="true",
+        max_information="16_000",
     )
 
 

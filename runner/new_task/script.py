@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import math
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,8 +18,11 @@ import numpy as np
 
 from runner.errors import ConfigError
 from runner.new_task.layout import NOTES, NewTask, filled, notes, raw_yaml, run_sh, script_file
+from runner.policy.information import information
 
 IMPORTS = ("joblib", "kit", "lightgbm", "math", "numpy", "pandas", "scipy", "sklearn", "xgboost")
+LEAST_ROOM = 16_000
+"""Bytes of information that a program may hold, as in the shipped policies."""
 LEAK = "# One split: its training rows are in no part that is asked about."
 
 
@@ -45,7 +49,7 @@ def from_script(name: str, path: Path, data: Path, *, target: str) -> Wrapped:
     raw = {f"{one}.npy": data / f"{one}.npy" for one in (inputs, target)}
     task = NewTask(
         name=name,
-        policy=_policy(name, path.name, metric, tree),
+        policy=_policy(name, path.name, metric, changed),
         harness={
             "task.py": filled(
                 "script_task.py", script=path.name, inputs=inputs, target=target, metric=metric
@@ -171,7 +175,14 @@ def _inside(value: object, path: Path, data: Path) -> str | None:
     return None
 
 
-def _policy(name: str, script: str, metric: str, tree: ast.Module) -> str:
+def _room(source: str) -> int:
+    """Return what the script may come to hold: as much again as it does, in round numbers."""
+    held = information({"script.py": source.encode()})
+    return max(LEAST_ROOM, math.ceil(2 * held / 1000) * 1000)
+
+
+def _policy(name: str, script: str, metric: str, source: str) -> str:
+    tree = ast.parse(source)
     imported = {alias.name for node in ast.walk(tree) for alias in _aliases(node)}
     allowed = sorted({*IMPORTS, *(each.split(".")[0] for each in imported)} - {""})
     foreign = [each for each in allowed if each not in IMPORTS and each not in _standard()]
@@ -193,6 +204,7 @@ def _policy(name: str, script: str, metric: str, tree: ast.Module) -> str:
         splits="train",
         audit="train",
         shared="false",
+        max_information=f"{_room(source):_}",
     )
 
 
