@@ -1,18 +1,20 @@
 from __future__ import annotations
 
+import random
 import re
 
 import pytest
 from click.testing import CliRunner
 
-from runner import supervise
+from runner import rooms, supervise
 from runner.agents import AGENTS
 from runner.agents.descriptions import MODELS, model_of, with_model
 from runner.cli import cli
 from runner.errors import ConfigError
 from runner.money.prices import load_prices
-from runner.policy.load import parse_policy
-from runner.start import TAG, Request, _agents, _policy
+from runner.policy.load import load_policy, parse_policy
+from runner.records import File
+from runner.start import TAG, Request, _agents, _check_template, _policy
 
 BY_HAND = "runner.by_hand.one_more"
 
@@ -63,6 +65,16 @@ def test_a_model_where_there_is_none_or_another_is_an_error(agent, model):
 @pytest.mark.parametrize("model", MODELS.values())
 def test_the_model_that_is_asked_if_none_is_named_has_a_price(model):
     assert load_prices({}).of(model)
+
+
+def test_a_template_that_would_have_every_proposal_refused_starts_no_run():
+    policy, template = load_policy(rooms.policy_path("eclip")), rooms.template("eclip")
+    _check_template(policy, template)
+    noise = random.Random(1).randbytes(20_000).hex()  # noqa: S311 - a test of sizes
+    large = {**template, "train.py": File(content=f"# {noise}\n".encode())}
+    with pytest.raises(ConfigError, match="max_information is 16000") as refused:
+        _check_template(policy, large)
+    assert refused.value.hint
 
 
 def test_a_new_run_freezes_its_training_time_in_its_policy():
