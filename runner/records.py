@@ -223,7 +223,7 @@ class TrialSpec:
     resources: Resources
     budget: Budget
     min_gain: float = 0.0
-    """What the decision asks for; the scorer of a served model refuses leaks of a fifth of it."""
+    """What the decision asks for; a served model's scorer refuses looking ahead from a fifth of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
