@@ -223,7 +223,8 @@ class TrialSpec:
     resources: Resources
     budget: Budget
     min_gain: float = 0.0
-    """What the decision asks for; the scorer of a served model refuses leaks of a fifth of it."""
+    """What the decision asks for; a served model may differ by a fifth of it where it must not,
+    or by rounding."""
 
 
 @dataclass(frozen=True, kw_only=True)
