@@ -62,6 +62,8 @@ class ContainerSpec:
     env: Mapping[str, str] = field(default_factory=dict)
     takes_input: bool = False
     gpu_ids: Sequence[str] = ()
+    sampled: bool = True
+    """Whether the engine is asked for figures while it runs, which costs a little."""
 
 
 def container_config(spec: ContainerSpec) -> dict[str, Any]:
