@@ -10,6 +10,7 @@ the image's layers, pages by its files; what is remembered is answered faster.
 import os
 import sys
 import time
+from pathlib import Path
 
 KNOWN = 256
 """Bits before the others that alternate, as both know; the reader finds its threshold by them."""
@@ -58,8 +59,8 @@ class Pages:
 
 
 def largest_file(top):
-    found = (os.path.join(where, name) for where, _, names in os.walk(top) for name in names)
-    return max((path for path in found if not os.path.islink(path)), key=os.path.getsize)
+    found = (path for path in Path(top).rglob("*.so*") if not path.is_symlink())
+    return max(found, key=lambda path: path.stat().st_size)
 
 
 def timed(ask, *arguments):

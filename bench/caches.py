@@ -39,7 +39,6 @@ BITS = {"names": 4096, "pages": 2048}
 SECONDS = 60.0
 IMPORT = "import time; t = time.perf_counter(); import torch; print(time.perf_counter() - t)"
 NEIGHBOUR = "import torch, sys, time; print('up', file=sys.stderr); time.sleep(600)"
-READ_ALL = "find /usr /opt -xdev -type f -exec cat {} + > /dev/null"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,12 +147,6 @@ def holder(client: Any, *command: str) -> ContainerSpec:
     )
 
 
-def read_all(client: Any, _: ContainerSpec) -> None:
-    """Bring every page of the image into memory, as an earlier note proposed."""
-    with started(client, holder(client, "sh", "-c", READ_ALL)) as running:
-        wait_for(running, running.has_ended)
-
-
 @contextmanager
 def neighbour(client: Any) -> Iterator[None]:
     """Keep a container alive that holds torch's files mapped, as another trial would."""
@@ -179,11 +172,10 @@ def remedies(client: Any) -> Iterator[dict[str, tuple[caches.Drop | None, bool]]
         both = stack.enter_context(dropping(client, 3))
         yield {
             "open": (None, False),
-            "every file read": (lambda spec: read_all(client, spec), False),
-            "names dropped (2)": (names, False),
-            "both dropped (3), a helper each": (lambda spec: caches.drop_once(client, spec), False),
-            "both dropped (3): flush": (both, False),
-            "the same, beside torch at work": (both, True),
+            "names dropped": (names, False),
+            "both, a helper each time": (lambda spec: caches.drop_once(client, spec), False),
+            "both: resources.flush": (both, False),
+            "the same, beside torch": (both, True),
         }
 
 

@@ -1,4 +1,4 @@
-"""What one container can leave in the kernel for the next, and what `resources.flush` does to it."""
+"""What a container can leave in the kernel for the next, and what `resources.flush` does to it."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def flushed(spec: TrialSpec) -> TrialSpec:
 
 def errors(sandbox: DockerSandbox, spec: TrialSpec, way: str) -> float:
     """Send random bits from one container to the next; return the share that arrived wrong."""
-    bits = f"{random.getrandbits(BITS):0{BITS}b}"  # noqa: S311 - a message, no secret
+    bits = f"{random.getrandbits(BITS):0{BITS}b}"
     program = f"/workspace/{CHANNEL.name}"
     inside(sandbox, spec, "python", program, "send", way, bits)
     _, read = inside(sandbox, spec, "python", program, "read", way, str(BITS)).split()

@@ -32,9 +32,11 @@ def test_the_helper_carries_nothing_of_an_agent_s():
 def test_the_caches_are_dropped_before_a_container_is_made_where_the_policy_says_so(monkeypatch):
     for flush in (True, False):
         events: list[str] = []
-        monkeypatch.setattr(
-            "runner.trial.run.started", lambda _, spec, to=events: to.append("made")
-        )
+
+        def made(_client: object, _spec: object, to: list[str] = events) -> None:
+            to.append("made")
+
+        monkeypatch.setattr("runner.trial.run.started", made)
         sandbox = DockerSandbox(
             client=None,
             home_id="h",
