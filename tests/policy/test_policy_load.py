@@ -418,7 +418,7 @@ def test_an_unknown_key_names_the_closest_and_all_allowed(policy_text):
     assert lines == [
         "p.yaml:15: resources.cpus: is missing (allowed: a number greater than 0, at most 1024)",
         "p.yaml:15: resources.cpu: is not a known key, did you mean cpus?"
-        " (allowed: cpus, memory, pids, shm, artifacts, outputs, log, gpus)",
+        " (allowed: cpus, memory, pids, shm, artifacts, outputs, log, gpus, flush)",
     ]
 
 
