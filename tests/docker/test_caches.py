@@ -21,7 +21,7 @@ from runner.records import Budget, File, Guard, Purpose, Resources, Shape, Trial
 from runner.rooms import PROJECT
 from runner.sandbox import caches, engine, images
 from runner.sandbox.caches import dropper
-from runner.sandbox.options import MIB
+from runner.sandbox.options import COUNTERS, ENGINES_OWN, MIB
 from runner.trial import DockerSandbox
 
 pytestmark = pytest.mark.docker
@@ -123,6 +123,24 @@ def test_reading_leaves_no_time_stamp_that_a_later_container_could_ask_for(sandb
     read = f"import os; [open(path, 'rb').read() for path in {files}]; os.listdir('/data')"
     inside(sandbox, spec, "python", "-c", read)
     assert inside(sandbox, spec, "python", "-c", stamps) == before
+
+
+COUNTS = """
+from pathlib import Path
+found = []
+for top in map(Path, paths):
+    for path in [top, *top.rglob("*")] if top.is_dir() else [top]:
+        if path.is_file() and path.read_bytes():
+            found.append(str(path))
+print(found)
+"""
+
+
+def test_no_count_of_the_whole_kernel_that_agents_could_raise_is_shown_to_them(sandbox, spec):
+    """Huge pages that one container takes are counted in /proc/vmstat, exactly and for good."""
+    assert Path("/proc/vmstat").read_bytes(), "there are such counts"
+    code = f"paths = {[*ENGINES_OWN, *COUNTERS]}{COUNTS}"
+    assert inside(sandbox, spec, "python", "-c", code) == "[]\n"
 
 
 # -- the helper ---------------------------------------------------------------------------------
