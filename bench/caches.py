@@ -4,8 +4,8 @@
 
 One container of a trial sends random bits, a later one reads them. Both are started as guards are,
 so with the options of every agent container. bits is what arrives: n (1 - H(errors)). A remedy is
-applied before each container, and its cost is the time of that alone; the import of torch after it
-is cold, and is compared with the open one of the same round.
+applied before each container, and its cost is the time of that alone; what it makes of the import
+of torch is compared with one without it, just before. On a busy machine all seconds are its own.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from runner.trial import DockerSandbox
 
 PROGRAM = PROJECT / "bench" / "cache_channel.py"
 BITS = {"names": 4096, "pages": 2048}
+PAIRS = 3
 SECONDS = 60.0
 IMPORT = "import time; t = time.perf_counter(); import torch; print(time.perf_counter() - t)"
 NEIGHBOUR = "import torch, sys, time; print('up', file=sys.stderr); time.sleep(600)"
@@ -66,7 +67,8 @@ class Measured:
 
     carried: dict[str, list[Carried]] = field(default_factory=lambda: {way: [] for way in BITS})
     cost_seconds: list[float] = field(default_factory=list)
-    import_ratios: list[float] = field(default_factory=list)
+    imports: list[tuple[float, ...]] = field(default_factory=list)
+    """Seconds without the remedy and, right afterwards, with it."""
 
 
 def specification(image_id: str, folder: Path) -> TrialSpec:
@@ -195,9 +197,12 @@ def measure(client: Any, spec: TrialSpec, folder: Path, remedy: caches.Drop | No
     spec = replace(spec, resources=replace(spec.resources, flush=True))
     for way in BITS:
         found.carried[way].append(carry(sandbox, spec, way))
-    # The first makes up for what the channel threw out, where nothing is dropped after it.
-    _, seconds = (float(inside(sandbox, spec, "python", "-c", IMPORT)) for _ in range(2))
-    found.import_ratios.append(seconds)
+    bare = replace(spec, resources=replace(spec.resources, flush=False))
+    inside(sandbox, bare, "python", "-c", IMPORT)  # makes up for what the channel threw out
+    for _ in range(PAIRS):
+        found.imports.append(
+            tuple(float(inside(sandbox, one, "python", "-c", IMPORT)) for one in (bare, spec))
+        )
     return found
 
 
@@ -208,25 +213,22 @@ def main(rounds: int) -> None:
         spec = specification(images.require_image(client, "cpu"), folder)
         with remedies(client) as each:
             for _ in range(rounds):
-                warm = math.nan
                 for name, (remedy, beside) in each.items():
                     with neighbour(client) if beside else ExitStack():
                         once = measure(client, spec, folder / "stage", remedy)
-                    [seconds] = once.import_ratios
-                    warm = seconds if remedy is None else warm
                     total = results.setdefault(name, Measured())
-                    total.import_ratios.append(seconds / warm)
+                    total.imports += once.imports
                     total.cost_seconds += once.cost_seconds
                     for way in BITS:
                         total.carried[way] += once.carried[way]
-                    print(f"{name}: torch {seconds:.2f} s", file=sys.stderr)
+                    print(f"{name}: {once}", file=sys.stderr)
     show(results, rounds)
 
 
 def show(results: dict[str, Measured], rounds: int) -> None:
     table = Table(
         "remedy", "channel", "n", "errors", "bits", "send s", "read s", "bits/s",
-        "cost s", "most", "torch, times",
+        "cost s", "most", "torch, times", "and s",
     )  # fmt: skip
     middle = statistics.median
     for name, found in results.items():
@@ -247,7 +249,8 @@ def show(results: dict[str, Measured], rounds: int) -> None:
                 f"{arrived / (sending + reading):.0f}",
                 f"{middle(costs):.2f}" if first else "",
                 f"{max(costs):.2f}" if first else "",
-                f"{middle(found.import_ratios):.2f}" if first else "",
+                f"{middle(cold / warm for warm, cold in found.imports):.2f}" if first else "",
+                f"{middle(cold - warm for warm, cold in found.imports):+.2f}" if first else "",
             )
     Console(width=130).print(table)
 
