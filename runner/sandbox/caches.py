@@ -30,7 +30,8 @@ from runner.sandbox.options import ContainerSpec, Mount
 SWITCH = "/proc/sys/vm/drop_caches"
 # 1 is pages, 2 is names and inodes, 3 is both. It ends with its input, so with the supervisor.
 SCRIPT = 'while read -r line; do echo 3 > /switch || exit 1; echo "$line" >&2; done'
-DROP_SECONDS = 30.0
+DROP_SECONDS = 10.0
+"""More is our failure: what it takes is taken from the next container's startup."""
 HINT = (
     "resources.flush needs an engine whose root is the machine's: neither rootless nor with user"
     " namespaces; set it to false for a run that does without"
