@@ -24,7 +24,7 @@ from runner.policy.conflicts import FINDINGS
 from runner.policy.schema import Policy
 from runner.records import Change, File, Files
 from runner.sandbox import staging
-from runner.sandbox.container import Deadline, Running, started
+from runner.sandbox.container import Deadline, Running
 from runner.sandbox.engine import HOME_LABEL, RUN_LABEL
 from runner.sandbox.evidence import escaped
 from runner.sandbox.options import AGENT_USER, ContainerSpec, Mount
@@ -214,5 +214,5 @@ def _container(
             },
             gpu_ids=sandbox.gpu_ids,
         )
-        with started(sandbox.client, spec) as running:
+        with sandbox.started(spec) as running:
             yield running

@@ -176,6 +176,8 @@ class Resources:
     outputs_bytes: int
     output_log_bytes: int
     gpus: int
+    flush: bool = False
+    """Whether the kernel's caches are dropped before each."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,6 +25,7 @@ from runner.policy.override import with_train_seconds
 from runner.policy.warm_parser import warm_parser
 from runner.records import Experiment, Run
 from runner.sandbox import engine, images
+from runner.sandbox.caches import dropper
 from runner.seams import Agent
 from runner.session import Session
 from runner.trial import DockerSandbox
@@ -88,7 +89,9 @@ def at_work(
         for device in _devices(run.device):
             stack.enter_context(device_lock(device, tag, say))
         log = stack.enter_context(event_log(state.events(tag), run=tag))
-        sandbox = _sandbox(state, client, run)
+        sandbox = replace(
+            _sandbox(state, client, run), drop_caches=stack.enter_context(dropper(client))
+        )
         parse = stack.enter_context(warm_parser())
         session = replace(
             _session(state, ledger, run, sandbox, log),

@@ -116,6 +116,8 @@ class Resources(Strict):
     """A container's standard output and error; reaching it ends the trial."""
     gpus: Annotated[int, Field(ge=0, le=16)]
     """Graphics processors."""
+    flush: bool | None = None
+    """Drop the kernel's caches before each container; null: where `evaluation.shared_targets`."""
 
 
 class Budget(Strict):
@@ -293,6 +295,12 @@ class Policy(Strict):
         """How a trial is evaluated."""
         return records.Shape(self.evaluation.shape)
 
+    @property
+    def flushed(self) -> bool:
+        """Whether the kernel's caches are dropped before each container."""
+        chosen = self.resources.flush
+        return self.evaluation.shared_targets if chosen is None else chosen
+
     def resources_record(self) -> records.Resources:
         """What the engine is told."""
         asked = self.resources
@@ -305,6 +313,7 @@ class Policy(Strict):
             outputs_bytes=asked.outputs,
             output_log_bytes=asked.log,
             gpus=asked.gpus,
+            flush=self.flushed,
         )
 
     def guards_records(self) -> tuple[records.Guard, ...]:

@@ -85,6 +85,7 @@ def _resources(policy: Policy) -> str:
         f" memory, {asked.pids} processes, {asked.gpus} GPUs, {show_size(asked.shm)} shared memory,"
         f" {show_size(asked.artifacts)} of artifacts, {show_size(asked.outputs)} of outputs,"
         f" {show_size(asked.log)} of log; no network."
+        f"{' Each starts with cold caches: imports take longer.' if policy.flushed else ''}"
     )
 
 

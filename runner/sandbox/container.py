@@ -164,6 +164,8 @@ class Running:
         self.stream = Stream(socket, spec.resources.output_log_bytes)
         self._api.start(identity)
         self._sampler = Sampler(self._api, identity, pids_limit=spec.resources.pids)
+        if not spec.sampled:
+            self._sampler.stop()
 
     def said(self, line: bytes) -> bool:
         """Whether a complete line with exactly these bytes came on standard error."""

@@ -14,14 +14,16 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from runner.errors import DataError, SandboxError
 from runner.records import Guard, GuardResult, Purpose, Shape, Stage, TrialResult, TrialSpec
 from runner.sandbox import evidence, gpu, staging
+from runner.sandbox.caches import Drop, drop_once
 from runner.sandbox.container import ContainerResult, Deadline, Running, started
 from runner.sandbox.engine import HOME_LABEL, RUN_LABEL, TRIAL_LABEL, our_fault
 from runner.sandbox.options import (
@@ -53,12 +55,24 @@ class DockerSandbox:
     gpu_ids: tuple[str, ...] = ()
     abort: threading.Event = field(default_factory=threading.Event)
     watch: Watch = lambda _: None
+    drop_caches: Drop | None = None
+    """A helper that is at hand; without it one is started for each container that wants it."""
 
     def clean_stage(self, tag: str) -> None:
         """Remove the folders that a killed supervisor of this run left."""
         for root in (self.stage_root, staging.memory_root(self.stage_root)):
             for left in root.glob(f"{trial_prefix(self.home_id, tag)}*"):
                 shutil.rmtree(left)
+
+    def started(self, spec: ContainerSpec) -> AbstractContextManager[Running]:
+        """Start a container of a run, with nothing of earlier ones in the caches if so asked.
+
+        Raises:
+            SandboxError: the engine failed, or does not let the caches be dropped.
+        """
+        if spec.resources.flush:
+            (self.drop_caches or partial(drop_once, self.client))(spec)
+        return started(self.client, spec)
 
     def run(self, spec: TrialSpec) -> TrialResult:
         """Run one trial to its end.
@@ -252,7 +266,7 @@ class _Trial:
                 mounts=[*self._workspace_mounts(folder, staged), *mounts],
                 env=self._agent_env(deadline, seconds),
             )
-            with started(self.sandbox.client, container) as running:
+            with self.sandbox.started(container) as running:
                 yield running
             self.self_modified += staging.changed(staged, self.spec.workspace)
 
@@ -283,7 +297,7 @@ class _Trial:
             mounts=self._scorer_mounts(),
             takes_input=True,
         )
-        with started(self.sandbox.client, container) as running:
+        with self.sandbox.started(container) as running:
             yield running
 
     def _scorer_mounts(self) -> list[Mount]:

@@ -439,7 +439,7 @@ def test_an_unknown_key_names_the_closest_and_all_allowed(policy_text):
     assert lines == [
         "p.yaml:16: resources.cpus: is missing (allowed: a number greater than 0, at most 1024)",
         "p.yaml:16: resources.cpu: is not a known key, did you mean cpus?"
-        " (allowed: cpus, memory, pids, shm, artifacts, outputs, log, gpus)",
+        " (allowed: cpus, memory, pids, shm, artifacts, outputs, log, gpus, flush)",
     ]
 
 
@@ -571,6 +571,29 @@ def test_the_summary_explains_each_rule_on_source_code(policy):
 
 def test_the_summary_names_what_no_policy_allows(policy):
     assert words.ALWAYS in policy.summary()
+
+
+@pytest.mark.parametrize(
+    ("flush", "shared", "flushed"),
+    [("null", "true", True), ("null", "false", False), ("true", "false", True),
+     ("false", "true", False)],
+)  # fmt: skip
+def test_caches_are_dropped_where_splits_share_targets_unless_a_person_says_otherwise(
+    policy_text, flush, shared, flushed
+):
+    text = policy_text.replace("gpus: 0}", f"gpus: 0, flush: {flush}}}")
+    policy = parse_policy(text.replace("seeds: 2}", f"seeds: 2, shared_targets: {shared}}}")).policy
+    assert policy.resources_record().flush is flushed
+    assert ("cold caches" in policy.summary()) is flushed
+
+
+def test_tasks_whose_containers_must_not_meet_say_so_in_their_policies():
+    flushed = {
+        path.stem
+        for path in POLICIES.glob("*.yaml")
+        if parse_policy(path.read_text()).policy.flushed
+    }
+    assert flushed == {"eclip", "eclip-ukiyo", "heart", "nanochat", "shakespeare", "tabular"}
 
 
 def test_the_committed_schema_is_the_one_of_the_code():

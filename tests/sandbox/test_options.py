@@ -9,6 +9,8 @@ import pytest
 from runner.records import Resources
 from runner.sandbox.options import (
     AGENT_USER,
+    COUNTERS,
+    ENGINES_OWN,
     SCORER_USER,
     ContainerSpec,
     Mount,
@@ -60,6 +62,7 @@ WALLS: dict[str, Any] = {
     "SecurityOpt": ["no-new-privileges:true"],
     "Privileged": False,
     "ReadonlyRootfs": True,
+    "MaskedPaths": [*ENGINES_OWN, *COUNTERS],
     "Init": True,
     "IpcMode": "private",
     "ShmSize": 1024 * MIB,
