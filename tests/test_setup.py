@@ -81,6 +81,7 @@ def daemon(host: Host) -> Iterator[Callable[[], int]]:
     os.kill(started(), signal.SIGKILL)
 
 
+@pytest.mark.slow
 def test_root_on_debian_needs_nobody(host: Host, daemon: Callable[[], int]) -> None:
     host.tool("id", ROOT)
     done = host.run()
@@ -91,6 +92,7 @@ def test_root_on_debian_needs_nobody(host: Host, daemon: Callable[[], int]) -> N
     ]
 
 
+@pytest.mark.slow
 def test_an_installed_engine_is_only_started(host: Host, daemon: Callable[[], int]) -> None:
     host.tool("id", ROOT)
     (host.folder / "later").rename(host.folder / "dockerd")
@@ -100,6 +102,7 @@ def test_an_installed_engine_is_only_started(host: Host, daemon: Callable[[], in
     assert "installing" not in done.stdout
 
 
+@pytest.mark.slow
 def test_a_daemon_outlives_the_terminal_and_keeps_a_log(
     host: Host, daemon: Callable[[], int]
 ) -> None:
@@ -223,3 +226,52 @@ def run(arguments: list[str], environment: dict[str, str]) -> subprocess.Complet
         text=True,
         check=False,
     )
+
+
+# -- what setup makes of the script ------------------------------------------------------------
+
+
+def test_an_engine_that_answers_after_its_start_is_used(tmp_path: Path) -> None:
+    (tmp_path / "daemon.py").write_text(ANSWERS)
+    daemon = f"{sys.executable} {tmp_path}/daemon.py {tmp_path}/no.sock"
+    done = reached(tmp_path, f"echo starting\n{daemon} > /dev/null 2>&1 & echo $! > {tmp_path}/pid")
+    os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+    assert done.stdout.splitlines() == ["starting", "it answers"], done.stderr
+
+
+def test_an_engine_that_does_not_start_is_told_with_its_last_words(tmp_path: Path) -> None:
+    done = reached(tmp_path, "echo no iptables >&2; exit 1")
+    assert "SandboxError: the engine did not start:\n  no iptables\n" in done.stderr
+
+
+def reached(folder: Path, script: str) -> subprocess.CompletedProcess[str]:
+    """Set up with another script; in a process, since a client that fails leaves its socket."""
+    (folder / "engine.sh").write_text(script)
+    program = (
+        "import sys, pathlib; from runner import setup\n"
+        "setup.ENGINE, setup.SETTLE_SECONDS = pathlib.Path(sys.argv[1]), 0.0\n"
+        "setup.reachable_engine(print).close(); print('it answers')"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", program, str(folder / "engine.sh")],
+        env=os.environ | {"DOCKER_HOST": f"unix://{folder}/no.sock"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+ANSWERS = """
+import http.server, socketserver, sys
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b'{"ApiVersion": "1.41"}')
+
+    def address_string(self):
+        return ""
+
+
+socketserver.UnixStreamServer(sys.argv[1], Handler).serve_forever()
+"""
