@@ -22,10 +22,10 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote
 
-from runner import git_objects
 from runner.errors import WorkspaceError
 from runner.records import EXECUTABLE, LOG, REGULAR, SYMLINK, Change, File, Files
 
@@ -33,6 +33,8 @@ GIT_MODES = (REGULAR, EXECUTABLE, SYMLINK)
 HARNESS_REF = "refs/frozen/harness"
 NOTES_REF = "refs/notes-files"
 ZERO = "0" * 40
+SCRATCH = b"refs/scratch"
+"""Where a commit is made, and gone from before anybody could see it."""
 GIT_SECONDS = 60
 COMMIT_ID = re.compile(r"[0-9a-f]{40}")
 MOST_KNOWN = 8
@@ -74,8 +76,6 @@ class Workspace:
     def __init__(self, path: Path, tag: str) -> None:
         self.path, self.tag = path, tag
         self.branch = f"refs/heads/autoresearch/{tag}"
-        self._stored: set[str] = set()
-        """Objects that are known to be in the repository."""
         self._known: OrderedDict[str, Files] = OrderedDict()
         """Commit → its files, the latest that was asked for last."""
 
@@ -235,16 +235,25 @@ class Workspace:
 
     def _commit(self, files: Files, parents: Sequence[str], message: str, when: str) -> str:
         """Store these files as a commit that nothing refers to yet."""
-        objects = git_objects.tree(files)
-        objects.append(git_objects.commit(objects[-1].id, parents, message, when))
-        fresh = [each for each in objects if each.id not in self._stored]
+        at, text = datetime.fromisoformat(when), message.encode("utf-8", errors="backslashreplace")
+        stream = [
+            b"commit %b\nmark :1\n" % SCRATCH,
+            b"committer runner <runner@localhost> %d %b\n" % (at.timestamp(), f"{at:%z}".encode()),
+            b"data %d\n%b\n" % (len(text), text),
+            *(b"from %b\n" % parent.encode() for parent in parents),
+            b"deleteall\n",
+        ]
+        for path, file in files.items():
+            name = path.replace("\\", "\\\\").replace('"', '\\"').encode()
+            stream.append(b'M %o inline "%b"\n' % (file.mode, name))
+            stream.append(b"data %d\n%b\n" % (len(file.content), file.content))
+        stream.append(b"get-mark :1\nreset %b\nfrom %b\ndone\n" % (SCRATCH, ZERO.encode()))
+        options = ("--quiet", "--done", "--date-format=raw")
         try:
-            git_objects.store(fresh, self.path)
-        except OSError as error:
+            commit = self._git("fast-import", *options, given=b"".join(stream)).decode().strip()
+        except WorkspaceError as error:
             hint = f"is the disk full? free some of it, then: runner run --resume {self.tag}"
-            raise WorkspaceError(f"{self.path}: {error}", hint=hint) from error
-        self._stored.update(each.id for each in fresh)
-        commit = objects[-1].id
+            raise WorkspaceError(str(error), hint=hint) from error
         self._remember(commit, files)
         return commit
 
@@ -256,7 +265,6 @@ class Workspace:
             size = int(head.split()[2])
             contents.append(answer[:size])
             answer = answer[size + 1 :]
-        self._stored.update(ids)
         return contents
 
     def _must(self, ref: str) -> str:
@@ -361,7 +369,7 @@ def _run(command: list[str], *, given: bytes = b"", env: Mapping[str, str] | Non
     done = _done(command, given=given, env=env)
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip() or done.stdout.decode(errors="replace")
-        raise WorkspaceError(f"git {command[-1]}: {said}", hint="run: runner audit")
+        raise WorkspaceError(f"git: {said}", hint="run: runner audit")
     return done.stdout
 
 
