@@ -22,17 +22,16 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote
 
-from runner import git_objects
 from runner.errors import WorkspaceError
 from runner.records import EXECUTABLE, LOG, REGULAR, SYMLINK, Change, File, Files
 
 GIT_MODES = (REGULAR, EXECUTABLE, SYMLINK)
 HARNESS_REF = "refs/frozen/harness"
 NOTES_REF = "refs/notes-files"
-ZERO = "0" * 40
 GIT_SECONDS = 60
 COMMIT_ID = re.compile(r"[0-9a-f]{40}")
 MOST_KNOWN = 8
@@ -74,8 +73,6 @@ class Workspace:
     def __init__(self, path: Path, tag: str) -> None:
         self.path, self.tag = path, tag
         self.branch = f"refs/heads/autoresearch/{tag}"
-        self._stored: set[str] = set()
-        """Objects that are known to be in the repository."""
         self._known: OrderedDict[str, Files] = OrderedDict()
         """Commit → its files, the latest that was asked for last."""
 
@@ -90,10 +87,9 @@ class Workspace:
         path.parent.mkdir(parents=True, exist_ok=True)
         _run(["git", "init", "--quiet", "--bare", "--template=", str(path)])
         if workspace.resolve(workspace.branch) is None:
-            frozen = workspace._commit(harness, (), "Freeze the harness", when)
-            workspace.move(HARNESS_REF, frozen)
-            first = workspace._commit(template, (), f"Start from the template\n\nRun: {tag}", when)
-            workspace.move(workspace.branch, first, expected=ZERO)
+            workspace._commit(HARNESS_REF, harness, (), "Freeze the harness", when)
+            first = f"Start from the template\n\nRun: {tag}"
+            workspace._commit(workspace.branch, template, (), first, when)
         return workspace
 
     # -- reading --------------------------------------------------------------------------
@@ -186,9 +182,7 @@ class Workspace:
         files = dict(self.files(parent))
         for change in changes:
             _apply(files, change)
-        commit = self._commit(files, (parent,), message, when)
-        self.move(f"refs/attempts/{number}", commit)
-        return commit
+        return self._commit(f"refs/attempts/{number}", files, (parent,), message, when)
 
     def keep(self, attempt: str, parent: str, message: str, when: str) -> str:
         """Move the branch from `parent` to the attempt's tree; return the new commit.
@@ -198,10 +192,10 @@ class Workspace:
         Raises:
             WorkspaceError: the branch is neither at `parent` nor at that commit.
         """
-        commit = self._commit(self.files(attempt), (parent,), message, when)
-        if self.head() != commit:
-            self.move(self.branch, commit, expected=parent)
-        return commit
+        head = self.head()
+        if head != parent and self._git("rev-parse", f"{head}^@").decode().split() != [parent]:
+            raise WorkspaceError(f"{self.branch} is at {head}", hint="run: runner audit")
+        return self._commit(self.branch, self.files(attempt), (parent,), message, when)
 
     def write_notes(self, changes: Sequence[Change], message: str, when: str) -> None:
         """Commit changed note files, or the log, to a ref of their own."""
@@ -213,8 +207,7 @@ class Workspace:
         for change in changes:
             _apply(files, change)
         if files != before:
-            commit = self._commit(files, (parent,) if parent else (), message, when)
-            self.move(NOTES_REF, commit, expected=parent or ZERO)
+            self._commit(NOTES_REF, files, (parent,) if parent else (), message, when)
 
     def patched(self, commit: str, patch: bytes) -> Files:
         """Return a commit's files with a unified patch applied; no ref moves.
@@ -228,23 +221,35 @@ class Workspace:
             self._git("apply", "--cached", "--whitespace=nowarn", "-", given=patch, env=index)
             return self._read(self._git("write-tree", env=index).decode().strip())
 
-    def move(self, ref: str, commit: str, *, expected: str | None = None) -> None:
-        self._git("update-ref", ref, commit, *([expected] if expected else []))
-
     # -- plumbing -------------------------------------------------------------------------
 
-    def _commit(self, files: Files, parents: Sequence[str], message: str, when: str) -> str:
-        """Store these files as a commit that nothing refers to yet."""
-        objects = git_objects.tree(files)
-        objects.append(git_objects.commit(objects[-1].id, parents, message, when))
-        fresh = [each for each in objects if each.id not in self._stored]
+    def _commit(
+        self, ref: str, files: Files, parents: Sequence[str], message: str, when: str
+    ) -> str:
+        """Store these files as a commit and move a ref to it, in this order; return it.
+
+        An attempt and the harness may be written again. Elsewhere git moves a ref forward only.
+        """
+        at, text = datetime.fromisoformat(when), message.encode("utf-8", errors="backslashreplace")
+        stream = [
+            b"commit %b\nmark :1\n" % ref.encode(),
+            b"committer runner <runner@localhost> %d %b\n" % (at.timestamp(), f"{at:%z}".encode()),
+            b"data %d\n%b\n" % (len(text), text),
+            *(b"from %b\n" % parent.encode() for parent in parents),
+            b"deleteall\n",
+        ]
+        for path, file in files.items():
+            name = path.replace("\\", "\\\\").replace('"', '\\"').encode()
+            stream.append(b'M %o inline "%b"\n' % (file.mode, name))
+            stream.append(b"data %d\n%b\n" % (len(file.content), file.content))
+        stream.append(b"get-mark :1\ndone\n")
+        again = ref not in (self.branch, NOTES_REF)
+        options = ("--quiet", "--done", "--date-format=raw", *(("--force",) if again else ()))
         try:
-            git_objects.store(fresh, self.path)
-        except OSError as error:
+            commit = self._git("fast-import", *options, given=b"".join(stream)).decode().strip()
+        except WorkspaceError as error:
             hint = f"is the disk full? free some of it, then: runner run --resume {self.tag}"
-            raise WorkspaceError(f"{self.path}: {error}", hint=hint) from error
-        self._stored.update(each.id for each in fresh)
-        commit = objects[-1].id
+            raise WorkspaceError(str(error), hint=hint) from error
         self._remember(commit, files)
         return commit
 
@@ -256,7 +261,6 @@ class Workspace:
             size = int(head.split()[2])
             contents.append(answer[:size])
             answer = answer[size + 1 :]
-        self._stored.update(ids)
         return contents
 
     def _must(self, ref: str) -> str:
@@ -361,7 +365,7 @@ def _run(command: list[str], *, given: bytes = b"", env: Mapping[str, str] | Non
     done = _done(command, given=given, env=env)
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip() or done.stdout.decode(errors="replace")
-        raise WorkspaceError(f"git {command[-1]}: {said}", hint="run: runner audit")
+        raise WorkspaceError(f"git: {said}", hint="run: runner audit")
     return done.stdout
 
 

@@ -448,6 +448,11 @@ def test_a_duplicate_key_names_both_lines(policy_text):
     assert line == "p.yaml:21: task: is a duplicate key, first on line 1 (allowed: once)"
 
 
+def test_a_duplicate_key_deep_down_is_named_in_full(policy_text):
+    (line,) = problems(policy_text.replace("  max_files: 2\n", "  max_files: 2\n  max_files: 3\n"))
+    assert line.startswith("p.yaml:8: edits.max_files: is a duplicate key, first on line 7")
+
+
 def test_a_merge_key_is_only_an_unknown_key(policy_text):
     (line,) = problems(policy_text + "<<: {task: other}\n")
     assert line.startswith("p.yaml:21: <<: is not a known key")
@@ -481,6 +486,7 @@ def test_all_problems_are_named_at_once_in_order_of_lines(policy_text):
         pytest.param("null", "must be a mapping, got null", id="null"),
         pytest.param("a: " + "x" * MAX_BYTES, "is too large", id="a giant"),
         pytest.param("[" * 60_000, "is nested too deeply", id="a nesting bomb"),
+        pytest.param("{? " * 20_000, "has a key that is not a plain word", id="a bomb of keys"),
     ],
 )
 def test_what_is_no_policy_at_all(text, message):
