@@ -8,10 +8,11 @@ It is a view: whatever becomes of it, the next experiment or the next start writ
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import takewhile
 from pathlib import Path
 
+from runner import commit_messages
 from runner.prompt.history import LATEST, result, takeaways_of
 from runner.prompt.untrusted import cleaned, one_line
 from runner.records import LOG, Change, Experiment, File
@@ -28,8 +29,11 @@ HEAD = b"# Log\n\nWritten by the supervisor from the ledger: an edit of this pag
 class ResearchLog:
     """The page of one run. An entry is rendered once, and again when its takeaway arrives."""
 
-    def __init__(self, page: Path, workspace: Workspace, notes: Sequence[str]) -> None:
-        self._page, self._workspace, self._notes = page, workspace, notes
+    def __init__(
+        self, page: Path, workspace: Workspace, notes: Sequence[str], head: Callable[[], str]
+    ) -> None:
+        """Make it; `head` says where the ledger's chain is, which each version's commit carries."""
+        self._page, self._workspace, self._notes, self._head = page, workspace, notes, head
         self._rendered: dict[int, tuple[Experiment, str, bytes]] = {}
         self._written: Sequence[bytes] = ()
 
@@ -62,7 +66,8 @@ class ResearchLog:
         head = HEAD if len(entries) <= LATEST else HEAD + some
         change = Change(path=LOG, content=_page(head, entries[-LATEST:]))
         when = last.ended_at or last.started_at
-        self._workspace.write_notes([change], f"Log of experiment {last.number}", when)
+        message = commit_messages.log(last.number, self._head())
+        self._workspace.write_notes([change], message, when)
 
     def _entry(self, found: Experiment, takeaway: str) -> bytes:
         known = self._rendered.get(found.number)

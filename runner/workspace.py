@@ -19,7 +19,7 @@ import re
 import subprocess
 import tempfile
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,8 +71,14 @@ class Entry:
 class Workspace:
     """The repository of one run."""
 
-    def __init__(self, path: Path, tag: str) -> None:
-        self.path, self.tag = path, tag
+    def __init__(
+        self, path: Path, tag: str, witness: Callable[..., object] = lambda _event, **_fields: None
+    ) -> None:
+        """Open it; `witness` tells the event log where the notes are going, and that they are there.
+
+        Nothing else remembers where a ref stood that no experiment has closed over yet.
+        """
+        self.path, self.tag, self._witness = path, tag, witness
         self.branch = f"refs/heads/autoresearch/{tag}"
         self._stored: set[str] = set()
         """Objects that are known to be in the repository."""
@@ -214,7 +220,9 @@ class Workspace:
             _apply(files, change)
         if files != before:
             commit = self._commit(files, (parent,) if parent else (), message, when)
+            self._witness("notes.moving", commit=commit)
             self.move(NOTES_REF, commit, expected=parent or ZERO)
+            self._witness("notes.moved", commit=commit)
 
     def patched(self, commit: str, patch: bytes) -> Files:
         """Return a commit's files with a unified patch applied; no ref moves.
