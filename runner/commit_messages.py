@@ -40,6 +40,11 @@ def log(number: int, head: str) -> str:
     return f"Log of experiment {number}\n\n{CHAIN}: {head}\n"
 
 
+def audit(number: int, head: str) -> str:
+    """Return the message of a commit that says no more than that an experiment was audited."""
+    return f"Audit of experiment {number}\n\n{CHAIN}: {head}\n"
+
+
 def trailer(message: str, key: str = CHAIN) -> str | None:
     """Return the last line `key: value`; the hypothesis above it may look like one."""
     lines = [line.partition(": ") for line in message.splitlines()]

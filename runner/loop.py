@@ -7,13 +7,15 @@ experiment that was cut off anywhere is finished by conducting it again.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
 from runner import commit_messages
 from runner.attempt import keep_attempt, refuse
 from runner.decision import Decision
-from runner.errors import RunStoppedError, SpentError
+from runner.errors import LedgerError, RunStoppedError, SpentError
 from runner.proposals.context import history_as_told, make_context
 from runner.proposals.desk import SessionDesk
 from runner.proposals.opening import open_baseline, open_proposal
@@ -23,7 +25,7 @@ from runner.records import Experiment, ExperimentStatus, HypothesisStatus, Viola
 from runner.seams import Agent, Context, Phase
 from runner.session import Session
 from runner.steering.between import between
-from runner.steering.course import Course, course_of, reason_to_end
+from runner.steering.course import Course, course_of, note_work, reason_to_end
 from runner.steering.phases import phase_at
 from runner.trials import audit_if_kept, try_out
 from runner.workspace import NOTES_REF
@@ -42,6 +44,14 @@ def run_loop(session: Session, *agents: Agent, experiments: int | None) -> str:
         RunnerError: a failure of ours; the experiment in progress is conducted again on resume.
     """
     course = course_of(session, experiments)
+    try:
+        return _go_through(session, agents, course)
+    finally:
+        with suppress(LedgerError):  # it may be what failed
+            note_work(session, course)
+
+
+def _go_through(session: Session, agents: Sequence[Agent], course: Course) -> str:
     _finish_what_is_open(session)
     if not session.history:
         conduct(session, open_baseline(session))
@@ -98,6 +108,7 @@ def _next(
 
 def _go_on(session: Session, course: Course, places: Places) -> None:
     """End the run, or do what is due between two experiments, while nobody else has the turn."""
+    note_work(session, course)
     if (reason := reason_to_end(session, course)) is not None:
         places.end(reason)
     else:
@@ -139,8 +150,9 @@ def conduct(session: Session, experiment: Experiment) -> Experiment:
     ended = session.read(number)
     _log_decided(session, ended, chain)
     _answer_hypothesis(session, ended)
-    audit_if_kept(session, ended)
     session.research_log.update(history_as_told(session))
+    audit_if_kept(session, ended)
+    session.research_log.audited(ended)
     session.finished(session.read(number))
     return ended
 
@@ -165,8 +177,11 @@ def _finish_what_is_open(session: Session) -> None:
         session.log.warning("spending.settled", usd=round(usd, 6))
     for experiment in session.ended:
         _answer_hypothesis(session, experiment)
-        audit_if_kept(session, experiment)
     session.research_log.update(history_as_told(session))
+    for experiment in session.ended:
+        audit_if_kept(session, experiment)
+    for newest in session.ended[-1:]:
+        session.research_log.audited(newest)
     if (left := session.ledger.unfinished(session.run.tag)) is not None:
         session.log.info("experiment.resumed", experiment=left.number)
         conduct(session, left)

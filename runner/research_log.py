@@ -36,6 +36,8 @@ class ResearchLog:
         self._page, self._workspace, self._notes, self._head = page, workspace, notes, head
         self._rendered: dict[int, tuple[Experiment, str, bytes]] = {}
         self._written: Sequence[bytes] = ()
+        self._told: str | None = None
+        """The newest head that a commit of the notes carries, once it was looked up."""
 
     def update(self, told: Sequence[Experiment]) -> None:
         """Write the page, from what ended, as an agent may know it; twice is as good as once."""
@@ -45,6 +47,18 @@ class ResearchLog:
         entries = [self._entry(found, takeaways.get(found.number, "")) for found in told]
         self._write(entries)
         self._version(told[-1], entries)
+
+    def audited(self, last: Experiment) -> None:
+        """Leave the chain's head beside the notes where an audit has moved it."""
+        head = self._head()
+        if self._told is None:
+            self._told = commit_messages.trailer(
+                self._workspace.newest_notes(commit_messages.CHAIN)
+            )
+        if self._told != head:
+            message = commit_messages.audit(last.number, head)
+            self._workspace.write_notes([], message, last.ended_at or last.started_at, anew=True)
+            self._told = head
 
     def _write(self, entries: Sequence[bytes]) -> None:
         """Write what changed at the page's end; all of it if it is not as it was left."""
@@ -67,7 +81,8 @@ class ResearchLog:
         change = Change(path=LOG, content=_page(head, entries[-LATEST:]))
         when = last.ended_at or last.started_at
         message = commit_messages.log(last.number, self._head())
-        self._workspace.write_notes([change], message, when)
+        if self._workspace.write_notes([change], message, when):
+            self._told = commit_messages.trailer(message)
 
     def _entry(self, found: Experiment, takeaway: str) -> bytes:
         known = self._rendered.get(found.number)

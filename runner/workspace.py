@@ -74,7 +74,7 @@ class Workspace:
     def __init__(
         self, path: Path, tag: str, witness: Callable[..., object] = lambda _event, **_fields: None
     ) -> None:
-        """Open it; `witness` tells the event log where the notes are going, and that they are there.
+        """Open it; `witness` tells the event log where the notes go, and that they got there.
 
         Nothing else remembers where a ref stood that no experiment has closed over yet.
         """
@@ -209,20 +209,31 @@ class Workspace:
             self.move(self.branch, commit, expected=parent)
         return commit
 
-    def write_notes(self, changes: Sequence[Change], message: str, when: str) -> None:
-        """Commit changed note files, or the log, to a ref of their own."""
-        if not changes:
-            return
+    def newest_notes(self, words: str) -> str:
+        """Return the newest message of the notes that holds these words; empty if there is none."""
+        if self.resolve(NOTES_REF) is None:
+            return ""
+        found = ("--fixed-strings", f"--grep={words}", "-1", "--format=%B", NOTES_REF)
+        return self._git("log", *found).decode("utf-8", errors="backslashreplace")
+
+    def write_notes(
+        self, changes: Sequence[Change], message: str, when: str, *, anew: bool = False
+    ) -> bool:
+        """Commit changed note files, or the log, to a ref of their own; say whether it was done.
+
+        It is not where nothing changed, unless it is wanted `anew` for the message alone.
+        """
         parent = self.resolve(NOTES_REF)
         before = self.files(parent) if parent else {}
         files = dict(before)
         for change in changes:
             _apply(files, change)
-        if files != before:
+        if done := files != before or anew:
             commit = self._commit(files, (parent,) if parent else (), message, when)
             self._witness("notes.moving", commit=commit)
             self.move(NOTES_REF, commit, expected=parent or ZERO)
             self._witness("notes.moved", commit=commit)
+        return done
 
     def patched(self, commit: str, patch: bytes) -> Files:
         """Return a commit's files with a unified patch applied; no ref moves.

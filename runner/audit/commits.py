@@ -96,7 +96,9 @@ def _awaited(evidence: Evidence, commit: Commit) -> bool:
 def _template_alone(evidence: Evidence, commit: Commit) -> bool:
     """Say whether it is the template of a run whose baseline still runs, or failed."""
     run, kept = evidence.written.run, evidence.written.kept
-    return commit.id == run.base_commit and not any(found.number == 0 for found in kept)
+    return commit.id == run.base_commit and not any(
+        found.number == 0 and found.commit for found in kept
+    )
 
 
 def kept_messages(evidence: Evidence) -> Iterator[Finding]:

@@ -17,7 +17,7 @@ def test_an_untouched_run_is_clean(copy: Copy) -> None:
     report = copy.audit()
     assert report.lines == [
         "t1: clean (examined checks: 27, experiments: 8, trials: 14, kept commits: 3, "
-        "notes commits: 10)"
+        "notes commits: 13)"
     ]
 
 
@@ -90,16 +90,18 @@ ROWS = [
         {"chain", "score"},
         id="a trial's score deleted",
     ),
-    pytest.param(forget_a_trial, {"chain", "trials"}, id="a trial deleted"),
+    pytest.param(forget_a_trial, {"chain", "trials", "stray"}, id="a trial deleted"),
     pytest.param(
         swap_scores, {"chain", "score", "gain", "trials"}, id="scores of two experiments swapped"
     ),
     pytest.param(
         delete_row(3),
-        {"numbering", "chain", "attempt-unknown", "event-log"},
+        {"numbering", "chain", "attempt-unknown", "event-log", "stray"},
         id="a row deleted in the middle",
     ),
-    pytest.param(delete_row(7), {"attempt-unknown", "event-log"}, id="the last row deleted"),
+    pytest.param(
+        delete_row(7), {"attempt-unknown", "event-log", "stray"}, id="the last row deleted"
+    ),
     pytest.param(lambda c: c.set(7, chain=None), {"closing", "event-log"}, id="a link deleted"),
     pytest.param(
         lambda c: c.set(2, ended_at=None), {"closing", "chain"}, id="an open row in the middle"
