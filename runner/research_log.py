@@ -14,7 +14,7 @@ from pathlib import Path
 
 from runner import commit_messages
 from runner.prompt.history import LATEST, result, takeaways_of
-from runner.prompt.untrusted import cleaned, one_line
+from runner.prompt.untrusted import cleaned, markdown, one_line
 from runner.records import LOG, Change, Experiment, File
 from runner.workspace import Workspace
 
@@ -98,7 +98,7 @@ class ResearchLog:
         before = self._workspace.files(found.parent_commit)
         for change in found.changes[:CHANGES]:
             if change.path in self._notes:
-                yield f"  - {one_line(change.path, LINE)} (notes)"
+                yield f"  - {_text(change.path, LINE)} (notes)"
             else:
                 yield from _change(change, before.get(change.path))
         if len(found.changes) > CHANGES:
@@ -114,13 +114,18 @@ def _is_same(pair: tuple[bytes, bytes]) -> bool:
 
 
 def _entry(found: Experiment, takeaway: str, changes: Sequence[str]) -> Iterator[str]:
-    category = f" [{one_line(found.category, 40)}]" if found.category else ""
+    category = f" [{_text(found.category, 40)}]" if found.category else ""
     yield f"### Exp {found.number}: {found.status}{category}\n"
-    yield f"- **Hypothesis:** {one_line(found.hypothesis, WORDS)}"
+    yield f"- **Hypothesis:** {_text(found.hypothesis, WORDS)}"
     yield "- **Change:**" if changes else "- **Change:** none"
     yield from changes
-    yield f"- **Result:** {result(found)}"
-    yield f"- **Takeaway:** {one_line(takeaway, WORDS)}".rstrip() + "\n"
+    yield f"- **Result:** {markdown(result(found))}"
+    yield f"- **Takeaway:** {_text(takeaway, WORDS)}".rstrip() + "\n"
+
+
+def _text(text: str, most: int) -> str:
+    """Return an agent's words as one line of a page that is shown as Markdown."""
+    return markdown(one_line(text, most))
 
 
 def _change(change: Change, before: File | None) -> Iterator[str]:
@@ -129,7 +134,7 @@ def _change(change: Change, before: File | None) -> Iterator[str]:
     gone, come = Counter(old) - Counter(new), Counter(new) - Counter(old)
     verb = "" if before else "new, "
     verb = "removed, " if change.content is None else verb
-    yield f"  - {one_line(change.path, LINE)} ({verb}+{come.total()} -{gone.total()})"
+    yield f"  - {_text(change.path, LINE)} ({verb}+{come.total()} -{gone.total()})"
     signed = [*(f"- {line}" for line in gone), *(f"+ {line}" for line in come)]
     yield from (f"        {cleaned(line[: 2 * LINE])[:LINE].rstrip()}" for line in signed[:LINES])
     if len(signed) > LINES:

@@ -1,7 +1,8 @@
-"""Text that a container or an agent wrote, made fit to stand in a prompt.
+"""Text that a container or an agent wrote, made fit to stand in a prompt or to be shown.
 
-It is stripped of everything that a reader cannot see, and stands between two markers that it
-cannot hold itself, so that a reader can always tell where it ends.
+In a prompt it is stripped of everything that a reader cannot see, and stands between two markers
+that it cannot hold itself, so that a reader can always tell where it ends. On a terminal and in
+JSON the same characters are escaped.
 
 What this does not protect against: a model that obeys a sentence although it is marked as data,
 and markers imitated in letters that only look alike.
@@ -9,7 +10,9 @@ and markers imitated in letters that only look alike.
 
 from __future__ import annotations
 
+import json
 import re
+from typing import Any
 
 from runner.policy.file_checks import is_hidden
 
@@ -20,6 +23,7 @@ SEQUENCES = re.compile(
     r"|\x1b[ -/]*[0-~]"
 )
 UNUSUAL = re.compile(r"[^\x20-\x7e\n\t]")
+MARKUP = re.compile(r"[\\<\[`]")
 FORGED = re.compile(rf"[<\uff1c\ufe64](?=[\s/]*{MARKER})", re.IGNORECASE)
 
 
@@ -36,9 +40,35 @@ def cleaned(text: str) -> str:
     return UNUSUAL.sub(lambda found: "" if is_hidden(found[0]) else found[0], visible)
 
 
+def is_visible(letter: str) -> bool:
+    """Say whether a reader sees the character as itself: letters of all scripts, and the space."""
+    return letter.isprintable() and not is_hidden(letter)
+
+
+def visible(text: str) -> str:
+    """Escape what a terminal would obey or hide; lines and tabs stay."""
+    return UNUSUAL.sub(
+        lambda found: found[0] if is_visible(found[0]) else f"\\x{ord(found[0]):02x}", text
+    )
+
+
+def as_json(document: Any) -> str:
+    """Return a document as JSON, in which what a reader would not see stands as `\\u` and digits."""
+    text = json.dumps(document, indent=2, ensure_ascii=False)
+    return UNUSUAL.sub(
+        lambda found: found[0] if is_visible(found[0]) else json.dumps(found[0])[1:-1], text
+    )
+
+
+def markdown(text: str) -> str:
+    """Return a line with no picture, link, code or HTML in it for whoever shows it as Markdown."""
+    return MARKUP.sub(r"\\\g<0>", text)
+
+
 def one_line(text: str, most: int) -> str:
     """Return it as one line of at most `most` characters."""
-    line = " ".join(cleaned(text[: 4 * most]).split())
+    words = " ".join(cleaned(text[: 4 * most]).split())
+    line = "".join(filter(is_visible, words))
     return line if len(line) <= most else f"{line[: most - 1]}…"
 
 

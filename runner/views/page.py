@@ -10,6 +10,7 @@ from rich.table import Table
 from runner import rooms
 from runner.history import metric_of
 from runner.money.usage import Spent
+from runner.prompt.untrusted import visible
 from runner.records import Experiment, Hypothesis, Origin, Run
 from runner.views import lines, tables
 from runner.workspace import Workspace
@@ -125,10 +126,3 @@ def log_text(experiment: Experiment) -> str:
 
 def _read(path: Path) -> str:
     return visible(path.read_text(encoding="utf-8", errors="backslashreplace"))
-
-
-def visible(text: str) -> str:
-    """Escape what a terminal would obey: agent code may have printed it."""
-    return "".join(
-        char if char.isprintable() or char in "\n\t" else f"\\x{ord(char):02x}" for char in text
-    )

@@ -9,11 +9,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from runner.agents.mcp.server import NAME
+from runner.prompt.untrusted import as_json
 
 SHORT_SECONDS = 50.0
 """Within the 60 s that a client gives a call where nobody told it otherwise."""
@@ -70,12 +70,12 @@ def _entry(launch: Launch, seconds: float) -> dict[str, object]:
 
 
 def _json(server: Mapping[str, object]) -> str:
-    return json.dumps({"mcpServers": {NAME: server}}, indent=2, ensure_ascii=False)
+    return as_json({"mcpServers": {NAME: server}})
 
 
 def _toml(text: str) -> str:
     """Return a TOML basic string; JSON's escapes are among TOML's."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return as_json(text)
 
 
 CLIENTS: dict[str, Callable[[Launch], str]] = {"claude": claude, "cursor": cursor, "codex": codex}
