@@ -76,7 +76,7 @@ class Group(click.Group):
 
 
 def _tell(error: RunnerError) -> None:
-    from runner.prompt.untrusted import visible
+    from runner.characters import visible
 
     click.echo(visible(f"error: {error}"), err=True)
     if error.hint:

@@ -23,7 +23,7 @@ def command(tag: str | None, script: Path | None, as_json: bool) -> None:
 
     from runner import rooms
     from runner.analysis import analyze
-    from runner.prompt.untrusted import visible
+    from runner.characters import visible
     from runner.start import Request, at_work
     from runner.views import reading
 

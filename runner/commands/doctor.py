@@ -36,7 +36,7 @@ def _show(findings: Sequence[Finding]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from runner.prompt.untrusted import visible
+    from runner.characters import visible
 
     table = Table(box=None, pad_edge=False)
     remedies = any(finding.remedy for finding in findings)

@@ -22,7 +22,7 @@ def command() -> None:
 @AS_JSON
 def check(files: tuple[Path, ...], as_json: bool) -> None:
     """Say for each of FILES whether it is valid, or every problem with its line and key."""
-    from runner.prompt.untrusted import visible
+    from runner.characters import visible
     from runner.views.reading import print_json
 
     results = [_checked(path) for path in files]

@@ -1,8 +1,7 @@
-"""Text that a container or an agent wrote, made fit to stand in a prompt or to be shown.
+"""Text that a container or an agent wrote, made fit to stand in a prompt.
 
-In a prompt it is stripped of everything that a reader cannot see, and stands between two markers
-that it cannot hold itself, so that a reader can always tell where it ends. On a terminal and in
-JSON the same characters are escaped.
+It is stripped of everything that a reader cannot see, and stands between two markers that it
+cannot hold itself, so that a reader can always tell where it ends.
 
 What this does not protect against: a model that obeys a sentence although it is marked as data,
 and markers imitated in letters that only look alike.
@@ -10,11 +9,9 @@ and markers imitated in letters that only look alike.
 
 from __future__ import annotations
 
-import json
 import re
-from typing import Any
 
-from runner.policy.file_checks import is_hidden
+from runner.characters import UNUSUAL, is_hidden, is_visible
 
 MARKER = "untrusted"
 SEQUENCES = re.compile(
@@ -22,7 +19,6 @@ SEQUENCES = re.compile(
     r"|(?:\x1b[\]P^_X]|[\x9d\x90\x9e\x9f\x98])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)"  # titles, links
     r"|\x1b[ -/]*[0-~]"
 )
-UNUSUAL = re.compile(r"[^\x20-\x7e\n\t]")
 MARKUP = re.compile(r"[\\<\[`]")
 FORGED = re.compile(rf"[<\uff1c\ufe64](?=[\s/]*{MARKER})", re.IGNORECASE)
 
@@ -38,26 +34,6 @@ def cleaned(text: str) -> str:
     """Return it without terminal sequences, control, direction and invisible characters."""
     visible = SEQUENCES.sub("", text.replace("\r\n", "\n"))
     return UNUSUAL.sub(lambda found: "" if is_hidden(found[0]) else found[0], visible)
-
-
-def is_visible(letter: str) -> bool:
-    """Say whether a reader sees the character as itself: letters of all scripts, and the space."""
-    return letter.isprintable() and not is_hidden(letter)
-
-
-def visible(text: str) -> str:
-    """Escape what a terminal would obey or hide; lines and tabs stay."""
-    return UNUSUAL.sub(
-        lambda found: found[0] if is_visible(found[0]) else f"\\x{ord(found[0]):02x}", text
-    )
-
-
-def as_json(document: Any) -> str:
-    """Return a document as JSON, in which what a reader would not see stands as `\\u` and digits."""
-    text = json.dumps(document, indent=2, ensure_ascii=False)
-    return UNUSUAL.sub(
-        lambda found: found[0] if is_visible(found[0]) else json.dumps(found[0])[1:-1], text
-    )
 
 
 def markdown(text: str) -> str:

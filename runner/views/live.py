@@ -12,7 +12,7 @@ from rich.progress import Progress, ProgressColumn, SpinnerColumn, Task, TextCol
 from rich.progress_bar import ProgressBar
 from rich.text import Text
 
-from runner.prompt.untrusted import visible
+from runner.characters import visible
 from runner.records import Experiment, Stage
 from runner.views import lines
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from rich.table import Table
 
 from runner import rooms
+from runner.characters import visible
 from runner.history import metric_of
 from runner.money.usage import Spent
-from runner.prompt.untrusted import visible
 from runner.records import Experiment, Hypothesis, Origin, Run
 from runner.views import lines, tables
 from runner.workspace import Workspace

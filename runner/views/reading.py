@@ -9,9 +9,9 @@ from typing import Any
 import click
 
 from runner import rooms
+from runner.characters import as_json, visible
 from runner.errors import ConfigError
 from runner.ledger.store import Ledger, open_ledger
-from runner.prompt.untrusted import as_json, visible
 from runner.records import Experiment, Run
 
 FILE_WIDTH = 160

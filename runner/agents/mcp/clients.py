@@ -9,11 +9,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from runner.agents.mcp.server import NAME
-from runner.prompt.untrusted import as_json
+from runner.characters import as_json
 
 SHORT_SECONDS = 50.0
 """Within the 60 s that a client gives a call where nobody told it otherwise."""
@@ -75,7 +76,7 @@ def _json(server: Mapping[str, object]) -> str:
 
 def _toml(text: str) -> str:
     """Return a TOML basic string; JSON's escapes are among TOML's."""
-    return as_json(text)
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 CLIENTS: dict[str, Callable[[Launch], str]] = {"claude": claude, "cursor": cursor, "codex": codex}
