@@ -11,7 +11,7 @@ import runner
 from runner import cli as module
 from runner import commands, errors
 from runner.cli import VERBS, cli
-from runner.errors import RunnerError
+from runner.errors import FAULT, RunnerError
 
 
 @pytest.fixture(autouse=True)
