@@ -210,7 +210,7 @@ def _container(
                 "RUNNER_SEED": str(SEED),
                 "RUNNER_SPLIT": FOLDER,
                 "RUNNER_TRAIN_SECONDS": f"{session.policy.budget.train:g}",
-                "RUNNER_DEADLINE": f"{deadline.unix:.3f}",
+                "RUNNER_KILL_SECONDS": f"{deadline.left:.3f}",
             },
             gpu_ids=sandbox.gpu_ids,
         )

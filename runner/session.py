@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 
 from runner import rooms
 from runner.data import Prepared
@@ -62,7 +62,8 @@ class Session:
     @cached_property
     def research_log(self) -> ResearchLog:
         page = self.state.run(self.run.tag) / LOG
-        return ResearchLog(page, self.workspace, self.policy.files.notes)
+        head = partial(self.ledger.head, self.run.tag)
+        return ResearchLog(page, self.workspace, self.policy.files.notes, head)
 
     @cached_property
     def told(self) -> dict[int, tuple[Experiment, Experiment]]:

@@ -234,7 +234,7 @@ def _session(
     Raises:
         ConfigError: its harness or its data is not what it was.
     """
-    workspace = Workspace(state.repository(run.tag), run.tag)
+    workspace = Workspace(state.repository(run.tag), run.tag, log.info)
     harness, prepared = workspace.harness(), data.load(state, run.task)
     if tree_digest(harness) != run.harness_digest:
         raise ConfigError(f"the frozen harness of {run.tag} has changed", hint="run: runner audit")

@@ -108,8 +108,8 @@ def _trial(
     for stage, output in result.logs.items():
         _write_log(session, experiment, f"{purpose}-{split}-{seed}", stage, output)
     trial = TrialRecord(purpose=purpose, split=split, seed=seed, result=result)
-    session.ledger.add_trial(tag, number, trial)
-    _log_trial(session, experiment, trial)
+    link = session.ledger.add_trial(tag, number, trial)
+    _log_trial(session, experiment, trial, link)
     return trial
 
 
@@ -153,7 +153,10 @@ def audit_if_kept(session: Session, experiment: Experiment) -> None:
             _trial(session, experiment, (split, experiment.seeds[0]), Purpose.AUDIT)
 
 
-def _log_trial(session: Session, experiment: Experiment, trial: TrialRecord) -> None:
+def _log_trial(
+    session: Session, experiment: Experiment, trial: TrialRecord, link: str | None
+) -> None:
+    """Log how it ended; an audit trial with its link of the ledger's chain."""
     result = trial.result
     session.log.info(
         "trial.ended",
@@ -168,4 +171,5 @@ def _log_trial(session: Session, experiment: Experiment, trial: TrialRecord) -> 
         overhead_seconds=round(result.overhead_seconds, 3),
         peak_memory_bytes=result.peak_memory_bytes,
         peak_gpu_memory_bytes=result.peak_gpu_memory_bytes,
+        **({} if link is None else {"chain": link}),
     )

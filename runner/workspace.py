@@ -19,7 +19,7 @@ import re
 import subprocess
 import tempfile
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -32,6 +32,8 @@ from runner.records import EXECUTABLE, LOG, REGULAR, SYMLINK, Change, File, File
 GIT_MODES = (REGULAR, EXECUTABLE, SYMLINK)
 HARNESS_REF = "refs/frozen/harness"
 NOTES_REF = "refs/notes-files"
+NEXT_NOTES_REF = "refs/notes-files-next"
+"""Where notes are committed first, so that the event log knows them before their ref moves."""
 GIT_SECONDS = 60
 COMMIT_ID = re.compile(r"[0-9a-f]{40}")
 MOST_KNOWN = 8
@@ -70,8 +72,14 @@ class Entry:
 class Workspace:
     """The repository of one run."""
 
-    def __init__(self, path: Path, tag: str) -> None:
-        self.path, self.tag = path, tag
+    def __init__(
+        self, path: Path, tag: str, witness: Callable[..., object] = lambda _event, **_fields: None
+    ) -> None:
+        """Open it; `witness` tells the event log where the notes go, and that they got there.
+
+        Nothing else remembers where a ref stood that no experiment has closed over yet.
+        """
+        self.path, self.tag, self._witness = path, tag, witness
         self.branch = f"refs/heads/autoresearch/{tag}"
         self._known: OrderedDict[str, Files] = OrderedDict()
         """Commit → its files, the latest that was asked for last."""
@@ -197,17 +205,32 @@ class Workspace:
             raise WorkspaceError(f"{self.branch} is at {head}", hint="run: runner audit")
         return self._commit(self.branch, self.files(attempt), (parent,), message, when)
 
-    def write_notes(self, changes: Sequence[Change], message: str, when: str) -> None:
-        """Commit changed note files, or the log, to a ref of their own."""
-        if not changes:
-            return
+    def newest_notes(self, words: str) -> str:
+        """Return the newest message of the notes that holds these words; empty if there is none."""
+        if self.resolve(NOTES_REF) is None:
+            return ""
+        found = ("--fixed-strings", f"--grep={words}", "-1", "--format=%B", NOTES_REF)
+        return self._git("log", *found).decode("utf-8", errors="backslashreplace")
+
+    def write_notes(
+        self, changes: Sequence[Change], message: str, when: str, *, anew: bool = False
+    ) -> bool:
+        """Commit changed note files, or the log, to a ref of their own; say whether it was done.
+
+        It is not where nothing changed, unless it is wanted `anew` for the message alone.
+        """
         parent = self.resolve(NOTES_REF)
         before = self.files(parent) if parent else {}
         files = dict(before)
         for change in changes:
             _apply(files, change)
-        if files != before:
-            self._commit(NOTES_REF, files, (parent,) if parent else (), message, when)
+        if done := files != before or anew:
+            parents = (parent,) if parent else ()
+            commit = self._commit(NEXT_NOTES_REF, files, parents, message, when)
+            self._witness("notes.moving", commit=commit)
+            self.move(NOTES_REF, commit, expected=parent or ZERO)
+            self._witness("notes.moved", commit=commit)
+        return done
 
     def patched(self, commit: str, patch: bytes) -> Files:
         """Return a commit's files with a unified patch applied; no ref moves.

@@ -191,7 +191,7 @@ def make_session(
             ledger.create_run(run_record(tag, policy, made, prepared, when))
         run = ledger.run(tag)
         assert run is not None
-        workspace = Workspace(state.repository(tag), tag)
+        workspace = Workspace(state.repository(tag), tag, log.info)
         yield Session(
             run=run,
             policy=policy.policy,

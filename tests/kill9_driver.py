@@ -43,7 +43,7 @@ STEPS: dict[tuple[type, str], Callable[..., object]] = {
     (Workspace, "attempt"): lambda number, *_: number,
     (Ledger, "record_attempt"): _second,
     (Ledger, "record_fingerprint"): _second,
-    (Workspace, "write_notes"): lambda _, message, __: message,
+    (Workspace, "write_notes"): lambda _, message, __, **___: message.partition("\n")[0],
     (FakeSandbox, "run"): lambda spec: f"{spec.experiment} {spec.purpose} {spec.seed}",
     (Ledger, "add_trial"): _trial,
     (Ledger, "record_decision"): _second,

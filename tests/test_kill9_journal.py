@@ -10,20 +10,22 @@ import pytest
 from fakes import TAG, FakeSandbox, make_session
 from kill9_driver import conduct, journal_of
 
-from runner.ledger.chain import GENESIS
+from runner.audit.run import audit_run
 from runner.records import ExperimentStatus, HypothesisStatus, Purpose
+from runner.rooms import State
 from runner.session import Session
 
 pytestmark = pytest.mark.slow
 
 INTENT = ("open_experiment", "attempt", "record_attempt", "record_fingerprint", "write_notes")
-TRIAL, END = ("run", "add_trial"), ("record_decision", "close_experiment", "write_notes")
-KEPT = ("record_decision", "keep", "close_experiment", "end_hypothesis", "write_notes")
+TRIAL, END = ("run", "add_trial"), ("record_decision", "close_experiment")
+KEPT = ("record_decision", "keep", "close_experiment", "end_hypothesis")
+LOG = ("write_notes",)
 JOURNAL = (
-    *(*INTENT[:4], *TRIAL, *TRIAL, *END, *TRIAL),  # the baseline, and its audit
-    *(*INTENT, *TRIAL, *TRIAL, *KEPT, *TRIAL),  # a proposal that is kept, and its audit
-    *(*INTENT, *TRIAL, *END),  # one that crashes
-    *(*INTENT, *END),  # one that is refused
+    *(*INTENT[:4], *TRIAL, *TRIAL, *END, *LOG, *TRIAL, *LOG),  # the baseline, and its audit
+    *(*INTENT, *TRIAL, *TRIAL, *KEPT, *LOG, *TRIAL, *LOG),  # a proposal that is kept, its audit
+    *(*INTENT, *TRIAL, *END, *LOG),  # one that crashes
+    *(*INTENT, *END, *LOG),  # one that is refused
 )
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["kill9_driver"])
@@ -56,11 +58,16 @@ def test_an_undisturbed_run_takes_the_steps_at_which_these_tests_kill(tmp_path):
 
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_run_killed_at_every_step_in_turn_ends_like_one_that_was_not(tmp_path, when):
-    """Each supervisor comes one new step further than the one before it, and is killed there."""
+    """Each supervisor comes one new step further than the one before it, and is killed there.
+
+    What it leaves is never taken for forged.
+    """
     lives = 0
     while life(tmp_path, when):
         lives += 1
         assert len(steps(tmp_path)) == lives
+        report = audit_run(State(tmp_path / "state"), TAG, lambda _tag: ())
+        assert report.clean, report.lines
     assert steps(tmp_path) == JOURNAL
     assert_whole(tmp_path)
 
@@ -96,8 +103,8 @@ def assert_git_agrees(session: Session) -> None:
     assert kept == workspace.files(str(history[1].attempt_commit))
     messages = [commit.message.split("\n")[0] for commit in workspace.commits("refs/notes-files")]
     assert messages == [
-        "Log of experiment 0",
-        *("Notes of experiment 1", "Log of experiment 1"),
+        *("Log of experiment 0", "Audit of experiment 0"),
+        *("Notes of experiment 1", "Log of experiment 1", "Audit of experiment 1"),
         *("Notes of experiment 2", "Log of experiment 2"),
         "Log of experiment 3",
     ]
@@ -109,12 +116,11 @@ def assert_git_agrees(session: Session) -> None:
 
 
 def assert_chain_holds(session: Session) -> None:
-    previous = GENESIS
-    for found in session.history:
-        assert session.ledger.compute_link(TAG, found.number, previous) == found.chain
-        previous = found.chain
+    links = session.ledger.links(TAG)
+    assert all(link.stored == link.again for link in links)
     kept = session.workspace.commits(session.workspace.branch)[-1]
-    assert f"Ledger-Chain: {session.history[0].chain}" in kept.message
+    [audit] = [link for link in links if link.experiment == 0 and link.audited]
+    assert f"Ledger-Chain: {audit.stored}" in kept.message
 
 
 def assert_no_trial_was_lost_or_doubled(session: Session) -> None:

@@ -113,7 +113,7 @@ def test_the_end_of_it_is_versioned_after_each_experiment(tmp_path):
         assert f"The last {LATEST} of 24; all are in the run's folder.\n" in shown
         assert whole.endswith(shown[shown.index("### Exp 4:") :])
         messages = [commit.message for commit in session.workspace.commits(NOTES_REF)]
-        logs = [text.strip() for text in messages if text.startswith("Log")]
+        logs = [text.partition("\n")[0] for text in messages if text.startswith("Log")]
         assert logs == [f"Log of experiment {number}" for number in range(24)]
 
 

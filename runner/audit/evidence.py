@@ -14,7 +14,7 @@ from runner.audit.objects import GITLINK, Listing, Objects, refs
 from runner.decision import Metric
 from runner.errors import BusyError, ConfigError, DataError, SandboxError
 from runner.history import record
-from runner.ledger.chain import GENESIS
+from runner.ledger.chain import Link
 from runner.ledger.store import Ledger
 from runner.locks import tag_lock
 from runner.policy.lines import count_lines
@@ -26,6 +26,8 @@ from runner.workspace import HARNESS_REF, NOTES_REF, Commit, tree_digest
 
 ATTEMPTS = "refs/attempts/"
 Row = Mapping[str, Any]
+UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError)
+"""What reading a value comes to that no supervisor writes."""
 Leftovers = Callable[[str], Sequence[str]]
 """Names a tag's containers and volumes; raises `SandboxError` where the engine is away."""
 
@@ -59,8 +61,11 @@ class Written:
     experiments: Mapping[int, Experiment]
     """Those rows that can be read, by number, in order."""
     unreadable: Mapping[int, str]
-    links: Mapping[int, str]
-    """Closed experiment → its link of the chain, computed again."""
+    beginning: str
+    """The chain's first link: what the run's own row comes to."""
+    links: tuple[Link, ...]
+    strays: tuple[str, ...]
+    """Rows that belong to nothing, which no link covers."""
     policy: Policy | None
     """The run's policy, unless its text was changed into something else."""
 
@@ -69,6 +74,16 @@ class Written:
         return tuple(
             found for found in self.experiments.values() if found.status is ExperimentStatus.KEPT
         )
+
+    @cached_property
+    def heads(self) -> frozenset[str]:
+        """Every head that the chain ever had."""
+        return frozenset({self.beginning, *(link.stored for link in self.links if link.stored)})
+
+    def chain_before(self, number: int) -> str:
+        """Return the chain's head when an experiment began."""
+        earlier = [link.stored for link in self.links if link.experiment < number and link.stored]
+        return earlier[-1] if earlier else self.beginning
 
     def record_before(self, number: int, metric: Metric) -> float | None:
         """Return the score that an experiment had to beat."""
@@ -114,12 +129,24 @@ class Stored:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Logged:
+    """What the event log remembers of the ledger's chain and of the notes."""
+
+    heads: tuple[tuple[int | None, str], ...] = ()
+    """Experiment, where there is one, and the head that it led to."""
+    notes_moving: frozenset[str] = frozenset()
+    """Where the notes were about to be."""
+    notes_moved: tuple[str, ...] = ()
+    """Where they have been."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Beside:
     """What lies beside ledger and repository; `None` where it could not be looked at."""
 
     data_digest: str | None
-    logged_chains: tuple[tuple[int, str], ...] | None
-    """Experiment and chain, as the event log has them."""
+    logged: Logged
+    """Empty where there is no event log."""
     leftovers: tuple[str, ...] | None
     unchecked: tuple[str, ...]
 
@@ -145,7 +172,7 @@ def read_ledger(subject: Subject) -> Written:
         number = row["number"]
         try:
             found = ledger.experiment(run.tag, number)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except UNREADABLE as error:
             unreadable[number] = f"{type(error).__name__}: {error}"
         else:
             experiments |= {number: found} if found else {}
@@ -154,19 +181,11 @@ def read_ledger(subject: Subject) -> Written:
         rows=rows,
         experiments=experiments,
         unreadable=unreadable,
-        links=_links(ledger, run.tag, rows),
+        beginning=ledger.first_link(run.tag),
+        links=ledger.links(run.tag),
+        strays=ledger.strays(run.tag),
         policy=_policy(run),
     )
-
-
-def _links(ledger: Ledger, tag: str, rows: Sequence[Row]) -> dict[int, str]:
-    """Compute each link over the *stored* one before it, so that one change is one finding."""
-    links, previous = {}, GENESIS
-    for row in rows:
-        if row["chain"] is not None:
-            links[row["number"]] = ledger.compute_link(tag, row["number"], previous)
-            previous = row["chain"]
-    return links
 
 
 def _policy(run: Run) -> Policy | None:
@@ -264,16 +283,15 @@ def holding(subject: Subject) -> Iterator[str | None]:
 def look_beside(subject: Subject, busy: str | None) -> Beside:
     """Look at data, event log and engine; what cannot be looked at is said, and no violation."""
     state, run = subject.state, subject.run
-    data_digest, logged = _data_digest(state, run), _logged_chains(state.events(run.tag))
+    data_digest = _data_digest(state, run)
     left, why = _left(subject.leftovers, run.tag) if busy is None else (None, busy)
     missing = {
         f"data of {run.task}: it is not prepared here": data_digest is None,
-        "event log: there is none": logged is None,
         f"leftover containers and volumes: {why}": left is None,
     }
     return Beside(
         data_digest=data_digest,
-        logged_chains=logged,
+        logged=_logged(state.events(run.tag)),
         leftovers=left,
         unchecked=tuple(reason for reason, is_missing in missing.items() if is_missing),
     )
@@ -288,17 +306,23 @@ def _data_digest(state: State, run: Run) -> str | None:
         return None
 
 
-def _logged_chains(path: Path) -> tuple[tuple[int, str], ...] | None:
+def _logged(path: Path) -> Logged:
     """Read the event log; a line that a killed supervisor left torn tells nothing."""
+    heads: list[tuple[int | None, str]] = []
+    moving, moved = set[str](), list[str]()
     if not path.is_file():
-        return None
-    found = []
+        return Logged()
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        with suppress(ValueError, TypeError, KeyError):
+        with suppress(*UNREADABLE):
             event = json.loads(line)
-            if event["event"] == "experiment.decided":
-                found.append((int(event["experiment"]), str(event["chain"])))
-    return tuple(found)
+            if "chain" in event:
+                number = event.get("experiment")
+                heads.append((None if number is None else int(number), str(event["chain"])))
+            elif event["event"] == "notes.moving":
+                moving.add(str(event["commit"]))
+            elif event["event"] == "notes.moved":
+                moved.append(str(event["commit"]))
+    return Logged(heads=tuple(heads), notes_moving=frozenset(moving), notes_moved=tuple(moved))
 
 
 def _left(leftovers: Leftovers, tag: str) -> tuple[tuple[str, ...] | None, str]:

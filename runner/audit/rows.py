@@ -1,13 +1,14 @@
-"""The ledger against itself: numbers, times, the chain, and what each experiment ran under; pure.
+"""The ledger against itself: numbers, the chain, and what each experiment ran under; pure.
+
+Moments are not compared: a clock may be set back, and an honest run goes on.
 
 What this does not protect against: rows that were forged together with their chain. Those show
-against the commits' trailers and the event log.
+against the commits' messages and the event log.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
 
 from runner.audit.evidence import Evidence, Row
 from runner.audit.findings import LEDGER, Finding
@@ -54,26 +55,21 @@ def closing(evidence: Evidence) -> Iterator[Finding]:
             yield _row("closing", row, "is open, and another one follows")
 
 
-def times(evidence: Evidence) -> Iterator[Finding]:
-    """Find moments that come before those they follow. They are all ISO 8601 in UTC."""
-    rows = evidence.written.rows
-    for row in rows:
-        moments = [row[name] for name in ("started_at", "decided_at", "ended_at") if row[name]]
-        if moments != sorted(moments):
-            yield _row("times", row, f"goes back in time: {', '.join(moments)}")
-    for before, after in pairwise(rows):
-        if before["ended_at"] and after["started_at"] < before["ended_at"]:
-            yield _row("times", after, f"started before experiment {before['number']} ended")
-
-
 def chain(evidence: Evidence) -> Iterator[Finding]:
     """Find rows that are not what their link of the chain was made of."""
-    for row in evidence.written.rows:
-        if row["chain"] is not None and evidence.written.links[row["number"]] != row["chain"]:
-            message = (
-                "this row, its trials, or what stood before it has changed since it was closed"
-            )
-            yield _row("chain", row, message)
+    for link in evidence.written.links:
+        if link.stored != link.again:
+            what = "this row, its trials," if link.audited is None else "its audit trial"
+            if link is evidence.written.links[0]:
+                what = f"{what} the run's own row,"
+            message = f"{what} or what stood before it has changed since it was written"
+            yield Finding(rule="chain", file=LEDGER, experiment=link.experiment, message=message)
+
+
+def strays(evidence: Evidence) -> Iterator[Finding]:
+    """Find trials without an experiment, and scores without a trial."""
+    for stray in evidence.written.strays:
+        yield Finding(rule="stray", file=LEDGER, message=f"belongs to nothing: {stray}")
 
 
 def ran_under(evidence: Evidence) -> Iterator[Finding]:

@@ -23,6 +23,7 @@ def command(tag: str | None, script: Path | None, as_json: bool) -> None:
 
     from runner import rooms
     from runner.analysis import analyze
+    from runner.characters import visible
     from runner.start import Request, at_work
     from runner.views import reading
 
@@ -31,7 +32,7 @@ def command(tag: str | None, script: Path | None, as_json: bool) -> None:
     with at_work(
         rooms.state(),
         Request(tag=chosen, resume=True),
-        say=lambda line: click.echo(line, err=True),
+        say=lambda line: click.echo(visible(line), err=True),
         finished=lambda _: None,
         stop_asked=lambda: False,
     ) as work:
@@ -40,9 +41,9 @@ def command(tag: str | None, script: Path | None, as_json: bool) -> None:
     if as_json:
         reading.print_json(asdict(found))
     else:
-        click.echo(found.text)
+        reading.say(found.text)
     if found.failure:
-        click.echo(f"error: {found.failure}", err=True)
+        click.echo(visible(f"error: {found.failure}"), err=True)
         raise SystemExit(1)
     if found.noted and not as_json:
         click.echo("appended to findings.md", err=True)

@@ -31,7 +31,7 @@ def command(
         reading.print_json(document | extra)
         return
     if everything:
-        click.echo(page.heading(run, experiment, took, hypotheses))
+        reading.say(page.heading(run, experiment, took, hypotheses))
     if trials or everything:
         reading.print_rich(page.trials(experiment))
     if diff or everything:

@@ -38,7 +38,7 @@ def command(tag: str | None, as_json: bool) -> None:
         }
         reading.print_json(documents.run_document(run, history, calls) | extra)
     else:
-        click.echo(status_lines(run, history, beside))
+        reading.say(status_lines(run, history, beside))
 
 
 def _cap(run: Run) -> float | None:

@@ -27,9 +27,6 @@ from runner.records import (
     Violation,
 )
 
-CAME_LATER = ("origin", "peak_gpu_memory_bytes")
-"""Columns that the first version did not have."""
-
 
 def dump(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), sort_keys=True)
@@ -77,12 +74,8 @@ def _read_origin(document: dict[str, Any]) -> Origin:
 
 
 def linked_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a link covers: a column that came later counts only where it holds something."""
-    return {
-        name: value
-        for name, value in row.items()
-        if name != "chain" and not (name in CAME_LATER and value is None)
-    }
+    """Return what a link covers: everything but itself, and what the database numbers anew."""
+    return {name: value for name, value in row.items() if name not in ("chain", "rowid")}
 
 
 def call_row(run: str, call: ModelCall) -> dict[str, Any]:

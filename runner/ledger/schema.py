@@ -143,4 +143,11 @@ MIGRATIONS = (
         usd REAL NOT NULL
     ) STRICT;
     """,
+    """
+    -- The link of an audit trial; and where the notes stood when an experiment was closed.
+    ALTER TABLE trials ADD COLUMN chain TEXT;
+    ALTER TABLE experiments ADD COLUMN notes_commit TEXT;
+    """,
 )
+OLDEST = 4
+"""The first version whose chain is this one's; what is older was never released."""

@@ -17,7 +17,7 @@ from typing import Any
 
 from runner.errors import LedgerError
 from runner.ledger import chain, rows
-from runner.ledger.schema import MIGRATIONS
+from runner.ledger.schema import MIGRATIONS, OLDEST
 from runner.records import (
     Experiment,
     ExperimentStatus,
@@ -56,7 +56,8 @@ class Ledger:
         return Run(**found) if found else None
 
     def runs(self) -> tuple[Run, ...]:
-        return tuple(Run(**row) for row in self._all("SELECT * FROM runs ORDER BY created_at"))
+        """Return all runs, the newest last, whatever the clock said when they were made."""
+        return tuple(Run(**row) for row in self._all("SELECT * FROM runs ORDER BY rowid"))
 
     # -- one experiment, step by step -----------------------------------------------------
 
@@ -75,16 +76,27 @@ class Ledger:
     def record_fingerprint(self, tag: str, number: int, fingerprint: str | None) -> None:
         self._update(tag, number, fingerprint=fingerprint)
 
-    def add_trial(self, tag: str, number: int, trial: TrialRecord) -> None:
-        """Record an ended trial together with its scores."""
-        table = "scores" if trial.purpose is Purpose.DECISION else "audit_scores"
+    def add_trial(self, tag: str, number: int, trial: TrialRecord) -> str | None:
+        """Record an ended trial together with its scores; return the link of an audit trial.
+
+        An audit trial is one of the newest experiment, which is closed by then.
+        """
+        audit = trial.purpose is Purpose.AUDIT
+        table = "audit_scores" if audit else "scores"
         key = {"run": tag, "experiment": number, "split": trial.split, "seed": trial.seed}
         with self._transaction():
             self._forget(tag, number)
             row = key | {"purpose": trial.purpose.value, "ended_at": now()}
-            self._insert("trials", row | rows.trial_row(trial.result))
+            entry = self._insert("trials", row | rows.trial_row(trial.result)).lastrowid
             for metric, value in (trial.result.score.metrics if trial.result.score else {}).items():
                 self._insert(table, key | {"metric": metric, "value": value})
+            if not audit:
+                return None
+            link = chain.link(
+                self.head(tag), rows.linked_row(self._trials(tag, number, audit=True)[-1])
+            )
+            self._do("UPDATE trials SET chain = ? WHERE rowid = ?", link, entry)
+        return link
 
     def record_decision(
         self, tag: str, number: int, *, status: ExperimentStatus, **columns: Any
@@ -95,14 +107,22 @@ class Ledger:
         return at
 
     def close_experiment(
-        self, tag: str, number: int, *, commit: str | None, wall_seconds: float
+        self,
+        tag: str,
+        number: int,
+        *,
+        commit: str | None,
+        wall_seconds: float,
+        notes_commit: str | None = None,
     ) -> str:
         """Close the row and return the chain's new head."""
+        ended = {"commit": commit, "wall_seconds": wall_seconds, "notes_commit": notes_commit}
         with self._transaction():
-            self._update(tag, number, commit=commit, ended_at=now(), wall_seconds=wall_seconds)
-            head = self.compute_link(tag, number, self._head_before(tag, number))
-            self._update(tag, number, chain=head)
-        return head
+            head = self.head(tag)
+            self._update(tag, number, ended_at=now(), **ended)
+            link = self._closing_link(tag, number, head)
+            self._update(tag, number, chain=link)
+        return link
 
     # -- reading --------------------------------------------------------------------------
 
@@ -139,18 +159,57 @@ class Ledger:
         row = self._one("SELECT * FROM experiments WHERE run = ? AND number = ?", tag, number)
         return row[name] if row else None
 
-    def head(self, tag: str) -> str:
-        """Return the chain's head over the closed experiments."""
-        query = "SELECT chain FROM experiments WHERE run = ? AND chain IS NOT NULL"
-        row = self._one(f"{query} ORDER BY number DESC LIMIT 1", tag)
-        return row["chain"] if row else chain.GENESIS
+    # -- the chain ------------------------------------------------------------------------
 
-    def compute_link(self, tag: str, number: int, previous: str) -> str:
-        """Recompute an experiment's link from its rows, as they are now."""
-        row = self._one("SELECT * FROM experiments WHERE run = ? AND number = ?", tag, number)
+    def first_link(self, tag: str) -> str:
+        """Return the beginning of the chain: the run's own row."""
+        row = self._one("SELECT * FROM runs WHERE tag = ?", tag)
         if row is None:
-            raise LedgerError(f"run {tag} has no experiment {number}")
-        return chain.link(previous, rows.linked_row(row), self._linked_trials(tag, number))
+            raise LedgerError(f"there is no run {tag}")
+        return chain.first(row)
+
+    def head(self, tag: str) -> str:
+        """Return the newest link of the chain."""
+        query = "SELECT number, chain FROM experiments WHERE run = ? AND chain IS NOT NULL"
+        row = self._one(f"{query} ORDER BY number DESC LIMIT 1", tag)
+        if row is None:
+            return self.first_link(tag)
+        query = "SELECT chain FROM trials WHERE run = ? AND experiment = ? AND chain IS NOT NULL"
+        audit = self._one(f"{query} ORDER BY rowid DESC LIMIT 1", tag, row["number"])
+        return str((audit or row)["chain"])
+
+    def links(self, tag: str) -> tuple[chain.Link, ...]:
+        """Return every link, made again from the rows as they are now."""
+        return tuple(self._links(tag))
+
+    def _links(self, tag: str) -> Iterator[chain.Link]:
+        previous = self.first_link(tag)
+        for row in self.stored(tag):
+            number, stored = row["number"], row["chain"]
+            if stored is not None:
+                again = self._closing_link(tag, number, previous)
+                yield chain.Link(experiment=number, audited=None, stored=stored, again=again)
+                previous = stored
+            for trial in self._trials(tag, number, audit=True):
+                stored, split = trial["chain"], trial["split"]
+                again = chain.link(previous, rows.linked_row(trial))
+                yield chain.Link(experiment=number, audited=split, stored=stored, again=again)
+                previous = stored or previous
+
+    def strays(self, tag: str) -> tuple[str, ...]:
+        """Describe trials without an experiment and scores without a trial: no link covers them."""
+        key = "run = ? AND NOT EXISTS (SELECT * FROM {} WHERE run = {}.run AND {})"
+        place = "experiment = {0}.experiment AND split = {0}.split AND seed = {0}.seed"
+        owners = {
+            "trials": ("experiments", "number = trials.experiment"),
+            "scores": ("trials", f"{place.format('scores')} AND purpose <> 'audit'"),
+            "audit_scores": ("trials", f"{place.format('audit_scores')} AND purpose = 'audit'"),
+        }
+        found = []
+        for table, (owner, where) in owners.items():
+            query = f"SELECT * FROM {table} WHERE {key.format(owner, table, where)}"  # noqa: S608
+            found += [f"{table}: {rows.dump(row)}" for row in self._all(query, tag)]
+        return tuple(found)
 
     # -- model calls ----------------------------------------------------------------------
 
@@ -211,38 +270,28 @@ class Ledger:
 
     # -- plumbing -------------------------------------------------------------------------
 
-    def _head_before(self, tag: str, number: int) -> str:
-        query = "SELECT chain FROM experiments WHERE run = ? AND number = ?"
-        row = self._one(query, tag, number - 1)
-        return row["chain"] if row else chain.GENESIS
+    def _closing_link(self, tag: str, number: int, previous: str) -> str:
+        query = "SELECT * FROM experiments WHERE run = ? AND number = ?"
+        row = self._one(query, tag, number)
+        if row is None:
+            raise LedgerError(f"run {tag} has no experiment {number}")
+        trials = self._trials(tag, number, audit=False)
+        return chain.link(previous, rows.linked_row(row), [rows.linked_row(one) for one in trials])
 
-    def _linked_trials(self, tag: str, number: int) -> list[dict[str, Any]]:
-        """The experiment's decision trials, and audit trials of the experiments before it."""
-        query = """
-            SELECT trials.*, (
-                SELECT json_group_array(json_array(metric, value)) FROM (
-                    SELECT metric, value FROM scores AS s
-                    WHERE purpose = 'decision' AND s.run = trials.run
-                      AND s.experiment = trials.experiment
-                      AND s.split = trials.split AND s.seed = trials.seed
-                    UNION ALL
-                    SELECT metric, value FROM audit_scores AS a
-                    WHERE purpose = 'audit' AND a.run = trials.run
-                      AND a.experiment = trials.experiment
-                      AND a.split = trials.split AND a.seed = trials.seed
-                    ORDER BY metric
-                )
-            ) AS metrics
-            FROM trials WHERE run = ?1 AND (
-                (purpose = 'decision' AND experiment = ?2)
-                OR (purpose = 'audit' AND experiment < ?2)
-            ) ORDER BY experiment, purpose, split, seed
+    def _trials(self, tag: str, number: int, *, audit: bool) -> list[dict[str, Any]]:
+        """Return an experiment's audit trials, or its others, as they ended, with their scores.
+
+        In the order of their rows, for a clock may step back.
         """
-        return [rows.linked_row(row) for row in self._all(query, tag, number)]
+        query = f"""SELECT rowid, * FROM trials
+            WHERE run = ? AND experiment = ? AND purpose {"=" if audit else "<>"} 'audit'
+            ORDER BY rowid"""  # noqa: S608
+        found = self._all(query, tag, number)
+        return [row | {"metrics": self._metrics(row)} for row in found]
 
     def _with_trials(self, row: dict[str, Any]) -> Experiment:
         key = (row["run"], row["number"])
-        query = "SELECT * FROM trials WHERE run = ? AND experiment = ? ORDER BY ended_at"
+        query = "SELECT * FROM trials WHERE run = ? AND experiment = ? ORDER BY rowid"
         trials = tuple(
             rows.read_trial(found, self._metrics(found)) for found in self._all(query, *key)
         )
@@ -325,7 +374,7 @@ def open_ledger(path: Path) -> Iterator[Ledger]:
     try:
         with _our_fault():
             connection.row_factory = sqlite3.Row
-            if _version(connection) != len(MIGRATIONS):
+            if _version(connection, path) != len(MIGRATIONS):
                 _migrate(connection, path)
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")
@@ -334,10 +383,16 @@ def open_ledger(path: Path) -> Iterator[Ledger]:
         connection.close()
 
 
-def _version(connection: sqlite3.Connection) -> int:
+def _version(connection: sqlite3.Connection, path: Path) -> int:
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
     if version > len(MIGRATIONS):
         raise LedgerError("the ledger was written by a newer version", hint="update this checkout")
+    if 0 < version < OLDEST:
+        raise LedgerError(
+            f"{path} is a ledger of version {version}, from before the first release: "
+            "less of it is in its chain, so this version cannot vouch for it",
+            hint="move it and `runs` beside it elsewhere; the code that wrote it can read it",
+        )
     return version
 
 
@@ -347,9 +402,9 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
     with FileLock(f"{path}.migrating"):
         connection.execute("PRAGMA journal_mode = WAL")
         # Read again: whoever held the lock before us may have done it.
-        for number in range(_version(connection), len(MIGRATIONS)):
-            step = f"{MIGRATIONS[number]}; PRAGMA user_version = {number + 1};"
-            connection.executescript(f"BEGIN IMMEDIATE; {step} COMMIT;")
+        steps = ";".join(MIGRATIONS[_version(connection, path) :])
+        version = f"PRAGMA user_version = {len(MIGRATIONS)};"
+        connection.executescript(f"BEGIN IMMEDIATE; {steps}; {version} COMMIT;")
 
 
 @contextmanager

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterator
 
+from runner.characters import is_hidden
 from runner.policy.case import MAX_CHANGES, Case, is_python, is_text
 from runner.policy.diffs import added_lines
 from runner.policy.information import information as compressed
@@ -22,11 +22,6 @@ KINDS = {
     0o010000: "a pipe",
     0o140000: "a socket",
 }
-INVISIBLE = frozenset("\u115f\u1160\u2800\u3164\uffa0") | {
-    chr(code) for start, end in ((0xFE00, 0xFE10), (0xE0100, 0xE01F0)) for code in range(start, end)
-}
-"""Letters and marks without a shape; variation selectors can carry bytes."""
-HIDDEN_CATEGORIES = ("Cc", "Cf", "Co", "Cs", "Zl", "Zp")
 
 
 def refused(rule: str, path: str | None, problem: str, allowed: str) -> Violation:
@@ -182,8 +177,3 @@ def hidden(text: str) -> tuple[int, str] | None:
             if letter != "\t" and is_hidden(letter):
                 return number, f"U+{ord(letter):04X}"
     return None
-
-
-def is_hidden(letter: str) -> bool:
-    """Say whether a reader would not see the character; tabs and line feeds count as hidden."""
-    return unicodedata.category(letter) in HIDDEN_CATEGORIES or letter in INVISIBLE

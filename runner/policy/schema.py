@@ -252,7 +252,7 @@ class Limits(Strict):
     experiments: Annotated[int, Field(ge=0)] | None
     """Experiments after the baseline; null is no limit."""
     hours: Annotated[float, Field(gt=0)] | None
-    """Wall time; null is no limit."""
+    """Time at work, that of earlier starts included; null is no limit."""
     consecutive_failures: Annotated[int, Field(ge=1)]
     """Crashed, timed out or invalid experiments in a row, and proposals given up on."""
     usd: Annotated[float, Field(ge=0)] | None = None

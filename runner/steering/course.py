@@ -22,6 +22,9 @@ PAUSED = "paused"
 """How the reason begins for which a person should look before the run goes on."""
 
 
+WORKED = "run.worked"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Course:
     """What ends a run, counted from this start where a pause is to be able to go on."""
@@ -31,12 +34,14 @@ class Course:
     hours: float | None
     known: int
     """Experiments that there were at this start."""
+    earlier: float = 0.0
+    """Seconds that the run had been going before this start."""
     begun: float = field(default_factory=lambda: time.monotonic())
 
     @property
     def seconds(self) -> float:
-        """How long it has been going since this start."""
-        return time.monotonic() - self.begun
+        """How long it has been going in all; clocks are set, so no moments are compared."""
+        return self.earlier + time.monotonic() - self.begun
 
     def done(self, number: int) -> float | None:
         """Return how much of the run lies before experiment `number`; `None` if nobody knows."""
@@ -52,7 +57,22 @@ def course_of(session: Session, experiments: int | None) -> Course:
     """Return the course of a run that is to have so many experiments in all, or fewer."""
     limits = session.policy.limits
     most = min((n for n in (experiments, limits.experiments) if n is not None), default=None)
-    return Course(experiments=most, hours=limits.hours, known=len(session.history))
+    return Course(
+        experiments=most, hours=limits.hours, known=len(session.history), earlier=_worked(session)
+    )
+
+
+def _worked(session: Session) -> float:
+    """Return how long the run had been going, as its last supervisor left it."""
+    events = session.ledger.events(session.run.tag)
+    noted = [event["detail"]["seconds"] for event in events if event["name"] == WORKED]
+    return float(noted[-1]) if noted else 0.0
+
+
+def note_work(session: Session, course: Course) -> None:
+    """Write down how long the run has been going, where that is limited."""
+    if course.hours is not None:
+        session.ledger.event(session.run.tag, WORKED, seconds=course.seconds)
 
 
 def reason_to_end(session: Session, course: Course) -> str | None:

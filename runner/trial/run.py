@@ -345,7 +345,7 @@ class _Trial:
             "RUNNER_SEED": str(self.spec.seed),
             "RUNNER_SPLIT": self.spec.split,
             "RUNNER_TRAIN_SECONDS": f"{seconds:g}",
-            "RUNNER_DEADLINE": f"{deadline.unix:.3f}",
+            "RUNNER_KILL_SECONDS": f"{deadline.left:.3f}",
         }
 
     # -- mounts ---------------------------------------------------------------------------

@@ -42,7 +42,7 @@ def cost_tables(calls: Sequence[ModelCall]) -> tuple[Table, Table]:
         experiments.add_row(str(number), *_cells(found))
     models = _table("model")
     for name, found in by_model(calls).items():
-        models.add_row(name, *_cells(found))
+        models.add_row(lines.plain(name), *_cells(found))
     models.add_section()
     models.add_row("all", *_cells(spent(calls)))
     return experiments, models

@@ -1,6 +1,7 @@
 """results.tsv as the first autoresearch had it; a view, never read back.
 
-A crash has no metric: its field is empty, for 0 would be the best score there is.
+A crash has no metric: its field is empty, for 0 would be the best score there is. A text that a
+spreadsheet would take for a formula has an apostrophe before it; numbers stay numbers.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from runner.views.documents import peak_memory
 
 SHORT_COMMIT = 7
 MAX_DESCRIPTION = 200
+FORMULA = tuple("=+-@\t\r\n＝＋－＠")  # noqa: RUF001 - full-width signs are signs to a spreadsheet
+"""How a cell begins that a spreadsheet computes (OWASP, "CSV Injection")."""
 
 
 def rows(
@@ -44,7 +47,7 @@ def tsv(table: Sequence[dict[str, Any]]) -> str:
     text = io.StringIO()
     names = list(table[0]) if table else ["commit", "memory_gb", "status", "description"]
     writer = csv.DictWriter(text, names, delimiter="\t", lineterminator="\n")
-    writer.writeheader()
+    writer.writerow({name: _field(name) for name in names})
     writer.writerows({name: _field(value) for name, value in row.items()} for row in table)
     return text.getvalue()
 
@@ -52,4 +55,6 @@ def tsv(table: Sequence[dict[str, Any]]) -> str:
 def _field(value: Any) -> str:
     if value is None:
         return ""
-    return f"{value:.6f}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:.6f}"
+    return f"'{value}" if str(value).startswith(FORMULA) else str(value)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from runner.decision import Direction, Metric
 from runner.money.usage import Spent
+from runner.prompt.untrusted import one_line
 from runner.records import Experiment, ExperimentStatus
 
 LABELS = {
@@ -68,8 +69,7 @@ def said(experiment: Experiment) -> str:
 
 def plain(text: str, most: int = MAX_HYPOTHESIS) -> str:
     """Make text one printable line of bounded length; it may come from an agent."""
-    line = "".join(char if char.isprintable() else " " for char in text).strip()
-    return line if len(line) <= most else f"{line[: most - 1]}…"
+    return one_line(text, most)
 
 
 def memory(size: int | None) -> str:

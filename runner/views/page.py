@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.table import Table
 
 from runner import rooms
+from runner.characters import visible
 from runner.history import metric_of
 from runner.money.usage import Spent
 from runner.records import Experiment, Hypothesis, Origin, Run
@@ -125,10 +126,3 @@ def log_text(experiment: Experiment) -> str:
 
 def _read(path: Path) -> str:
     return visible(path.read_text(encoding="utf-8", errors="backslashreplace"))
-
-
-def visible(text: str) -> str:
-    """Escape what a terminal would obey: agent code may have printed it."""
-    return "".join(
-        char if char.isprintable() or char in "\n\t" else f"\\x{ord(char):02x}" for char in text
-    )

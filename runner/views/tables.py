@@ -32,7 +32,7 @@ def runs_table(
         top = best(history)
         agent = f"{run.agent} (advisory)" if advisory(run, history) else run.agent
         table.add_row(
-            *(run.tag, run.task, agent, run.created_at[:19], str(len(history))),
+            *(run.tag, run.task, lines.plain(agent), run.created_at[:19], str(len(history))),
             lines.number(metric, history[0].score if history else None),
             lines.number(metric, top.score if top else None),
             *((f"{usd[run.tag]:.2f}" if run.tag in usd else "",) if usd else ()),
@@ -92,4 +92,4 @@ def _outcome(result: TrialResult) -> str:
     modified = (
         f"; modified itself: {', '.join(result.self_modified)}" if result.self_modified else ""
     )
-    return (told or lines.plain(result.reason, 160)) + modified
+    return lines.plain((told or lines.plain(result.reason, 160)) + modified, 1000)

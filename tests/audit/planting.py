@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
@@ -15,11 +16,12 @@ from runner import rooms
 from runner.audit.findings import Report
 from runner.audit.objects import git
 from runner.audit.run import audit_run
-from runner.ledger.chain import GENESIS
 from runner.ledger.store import open_ledger
 from runner.workspace import NOTES_REF, Workspace
 
 BRANCH = f"refs/heads/autoresearch/{TAG}"
+WITNESSES = {"attempt-message", "kept-message", "notes", "event-log"}
+"""The rules by which git and the event log speak against a chain that was forged."""
 Entries = dict[str, tuple[str, str]]
 """Path → mode as git prints it, and content (for a submodule, a commit)."""
 
@@ -61,15 +63,30 @@ class Copy:
             [run] = ledger.runs()
         return run.policy_text
 
-    def forge_chain(self) -> None:
-        """Make the chain fit the rows as they are now, and silence the event log."""
-        self.events.unlink()
-        previous = GENESIS
+    def relink(self) -> None:
+        """Make the chain fit the rows as they are now; repository and event log stay."""
         with open_ledger(self.state.ledger) as ledger:
-            numbers = [row["number"] for row in ledger.stored(TAG)]
-            for number in numbers:
-                previous = ledger.compute_link(TAG, number, previous)
-                self.set(number, chain=previous)
+            while broken := [one for one in ledger.links(TAG) if one.stored != one.again]:
+                found = broken[0]
+                if found.audited is None:
+                    self.set(found.experiment, chain=found.again)
+                else:
+                    where = "purpose = 'audit' AND experiment = ? AND split = ?"
+                    query = f"UPDATE trials SET chain = ? WHERE {where}"  # noqa: S608
+                    self.sql(query, found.again, found.experiment, found.audited)
+
+    def forge_log(self) -> None:
+        """Make the event log fit the ledger's chain as it is now; the repository stays."""
+        with open_ledger(self.state.ledger) as ledger:
+            heads = {(one.experiment, one.audited): one.stored for one in ledger.links(TAG)}
+            first = ledger.first_link(TAG)
+        events = [json.loads(line) for line in self.events.read_text().splitlines()]
+        for event in events:
+            if "chain" in event:
+                key = (event.get("experiment"), event.get("split"))
+                event["chain"] = first if key == (None, None) else heads.get(key)
+        events = [event for event in events if event.get("chain", "") is not None]
+        self.events.write_text("".join(json.dumps(event) + "\n" for event in events))
 
     @property
     def events(self) -> Path:

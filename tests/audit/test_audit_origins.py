@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 from fakes import FakeSandbox, ScriptedAgent, edit, make_session, scored
-from planting import Copy
+from planting import WITNESSES, Copy
 
 from runner.loop import run_loop
-from runner.proposals import opening
 from runner.records import ModelCall, Proposal, Usage, Violation
 
 CUT_OFF = Violation(rule="answer-cut-off", message="the answer was cut off")
@@ -100,32 +99,11 @@ def test_a_forfeit_that_was_not_refused_for_what_it_was_is_found(
     copy: Copy, plant: Callable[[Copy], None], expected: set[str]
 ) -> None:
     plant(copy)
-    copy.forge_chain()
-    assert rules(copy) == expected
+    copy.relink()
+    copy.forge_log()
+    assert rules(copy) - WITNESSES == expected
 
 
 def test_what_calls_cost_is_no_part_of_the_proof(copy: Copy) -> None:
     copy.sql("UPDATE calls SET usd = 0")
     assert copy.audit().clean
-
-
-def test_a_run_of_an_older_version_is_clean_after_its_migration(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(opening, "Origin", lambda **_: None)
-    sandbox = FakeSandbox(lambda spec: scored(SCORES[spec.experiment]))
-    with make_session(tmp_path, sandbox) as session:
-        run_loop(session, ScriptedAgent((PROPOSALS[0],)), experiments=None)
-    copy = Copy(tmp_path / "state")
-    for statement in (
-        "ALTER TABLE experiments DROP COLUMN origin",
-        "ALTER TABLE trials DROP COLUMN peak_gpu_memory_bytes",
-        "DROP TABLE calls",
-        "DROP TABLE hypotheses",
-        "DROP TABLE reservations",
-        "PRAGMA user_version = 1",
-    ):
-        copy.sql(statement)
-    assert [row[1] for row in copy.rows("PRAGMA table_info(experiments)")][-1] == "chain"
-    assert copy.audit().clean
-    assert copy.rows("SELECT origin FROM experiments") == [(None,), (None,)]

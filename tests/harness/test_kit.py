@@ -13,7 +13,7 @@ import pytest
 
 import harness.verbs
 from harness.kit import artifacts, curves, data, inputs, outputs, seed, split
-from harness.kit.deadline import GRACE_SECONDS, Deadline
+from harness.kit.deadline import GRACE_SECONDS, Deadline, age
 
 KIT = Path(harness.verbs.__file__).parent / "kit"
 
@@ -26,7 +26,7 @@ def trial(monkeypatch):
         monkeypatch.setenv("RUNNER_SEED", "17")
         monkeypatch.setenv("RUNNER_SPLIT", "train")
         monkeypatch.setenv("RUNNER_TRAIN_SECONDS", str(train_seconds))
-        monkeypatch.setenv("RUNNER_DEADLINE", str(time.time() + killed_in))
+        monkeypatch.setenv("RUNNER_KILL_SECONDS", str(age() + killed_in))
 
     set_trial()
     return set_trial

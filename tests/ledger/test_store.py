@@ -13,7 +13,6 @@ from fakes import crashed, scored
 
 from runner.errors import LedgerError
 from runner.ledger import schema, store
-from runner.ledger.chain import GENESIS
 from runner.ledger.store import Ledger, open_ledger
 from runner.records import (
     SYMLINK,
@@ -176,10 +175,10 @@ def test_a_trial_and_its_scores_are_written_together_or_not_at_all(ledger, monke
     ledger.open_experiment(intent(0), RUN)
     insert = Ledger._insert
 
-    def cut_off(self: Ledger, table: str, values: dict[str, object]) -> None:
+    def cut_off(self: Ledger, table: str, values: dict[str, object]) -> sqlite3.Cursor:
         if table == "scores":
             raise KeyboardInterrupt
-        insert(self, table, values)
+        return insert(self, table, values)
 
     monkeypatch.setattr(Ledger, "_insert", cut_off)
     with pytest.raises(KeyboardInterrupt):
@@ -216,7 +215,7 @@ def test_runs_do_not_see_each_other_s_experiments(ledger):
     ledger.create_run(other)
     complete(ledger, 0)
     ledger.open_experiment(replace(intent(0), run="t2"), other)
-    assert ledger.head("t2") == GENESIS
+    assert ledger.head("t2") == ledger.first_link("t2") != ledger.first_link("t1")
     assert len(ledger.experiments("t1")) == len(ledger.experiments("t2")) == 1
 
 
@@ -224,12 +223,9 @@ def test_runs_do_not_see_each_other_s_experiments(ledger):
 
 
 def chain_holds(ledger: Ledger) -> bool:
-    previous = GENESIS
-    for experiment in ledger.experiments("t1"):
-        if experiment.chain != ledger.compute_link("t1", experiment.number, previous):
-            return False
-        previous = experiment.chain
-    return previous == ledger.head("t1")
+    links = ledger.links("t1")
+    fits = all(link.stored == link.again for link in links)
+    return fits and not ledger.strays("t1") and links[-1].stored == ledger.head("t1")
 
 
 @pytest.fixture(scope="session")
@@ -301,12 +297,20 @@ def test_a_changed_row_breaks_the_chain(three, path, statement):
     assert broken_before_reading_or_in_the_chain(three)
 
 
-def test_the_audit_of_the_last_experiment_is_bound_by_the_next(three, path):
+def test_the_audit_of_the_last_experiment_is_a_link_of_its_own(three, path):
     tamper(path, "UPDATE audit_scores SET value = 0 WHERE experiment = 2")
-    complete_honestly = chain_holds(three)
-    complete(three, 3)
-    tamper(path, "UPDATE audit_scores SET value = 1 WHERE experiment = 2")
-    assert (complete_honestly, chain_holds(three)) == (True, False)
+    assert not chain_holds(three)
+
+
+def test_a_score_is_bound_to_its_last_digit(three, path):
+    tamper(path, "UPDATE scores SET value = 38.000000000000007 WHERE experiment = 2")
+    assert not chain_holds(three)
+
+
+@pytest.mark.parametrize("column", [name for name in columns("runs") if name != "tag"])
+def test_a_changed_column_of_the_run_breaks_the_chain(three, path, column):
+    change(path, "runs", column, where="tag = 't1'")
+    assert broken_before_reading_or_in_the_chain(three)
 
 
 def broken_before_reading_or_in_the_chain(ledger: Ledger) -> bool:
