@@ -32,6 +32,7 @@ from runner.records import EXECUTABLE, LOG, REGULAR, SYMLINK, Change, File, File
 GIT_MODES = (REGULAR, EXECUTABLE, SYMLINK)
 HARNESS_REF = "refs/frozen/harness"
 NOTES_REF = "refs/notes-files"
+ZERO = "0" * 40
 NEXT_NOTES_REF = "refs/notes-files-next"
 """Where notes are committed first, so that the event log knows them before their ref moves."""
 GIT_SECONDS = 60
@@ -228,7 +229,7 @@ class Workspace:
             parents = (parent,) if parent else ()
             commit = self._commit(NEXT_NOTES_REF, files, parents, message, when)
             self._witness("notes.moving", commit=commit)
-            self.move(NOTES_REF, commit, expected=parent or ZERO)
+            self._move(NOTES_REF, commit, expected=parent or ZERO)
             self._witness("notes.moved", commit=commit)
         return done
 
@@ -245,6 +246,9 @@ class Workspace:
             return self._read(self._git("write-tree", env=index).decode().strip())
 
     # -- plumbing -------------------------------------------------------------------------
+
+    def _move(self, ref: str, commit: str, *, expected: str) -> None:
+        self._git("update-ref", ref, commit, expected)
 
     def _commit(
         self, ref: str, files: Files, parents: Sequence[str], message: str, when: str
