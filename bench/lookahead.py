@@ -43,7 +43,7 @@ from harness.scoring.served import MOST_ROWS, Served, true_log_probabilities  # 
 Answer = Callable[[torch.Tensor], torch.Tensor]
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
-HONEST_WINDOWS, DRAWS = 96, 300
+HONEST_WINDOWS, DRAWS = 96, 100
 MIN_GAIN = 0.05
 NAT = 1 / math.log(2)
 """In bits."""
