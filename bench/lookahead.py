@@ -43,7 +43,7 @@ from harness.scoring.served import MOST_ROWS, Served, true_log_probabilities  # 
 Answer = Callable[[torch.Tensor], torch.Tensor]
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
-HONEST_WINDOWS, DRAWS = 96, 300
+HONEST_WINDOWS, DRAWS = 64, 100
 MIN_GAIN = 0.05
 NAT = 1 / math.log(2)
 """In bits."""
@@ -256,18 +256,21 @@ def main(text: Path, steps: int) -> None:
         "unseen with 95 % confidence, bits/byte",
         "task", "probes a trial", "trials", "between the cuts", "within the tolerance", "together",
     )  # fmt: skip
-    for one in trained(text, steps):
-        print(f"{one.name} trained", file=sys.stderr)
+    models = list(trained(text, steps))
+    for one in models:
         for precision, shape, finding in honest(one):
             truth.add_row(
                 one.name, precision, shape,
                 f"{finding.at_the_cut:.1e}", f"{finding.largest_nats:.1e}",
             )  # fmt: skip
+    console = Console(width=120)
+    console.print(truth)
+    for one in models:
         if one.name == "recurrent":
             continue
         windows, targets = one.served.windows[:, :-1], one.served.windows[:, 1:]
         surprise = -asked(one.model, windows, targets, MOST_ROWS) * NAT
-        print(f"{one.name}: {surprise.mean() / one.unit:.3f} bits per byte", file=sys.stderr)
+        console.print(f"{one.name}: {surprise.mean() / one.unit:.3f} bits per byte")
         for name, gains in cheats(surprise, random):
             refused, rms = drawn(one, gains, random)
             gain = gains.mean() / one.unit
@@ -276,8 +279,8 @@ def main(text: Path, steps: int) -> None:
         for trials in (1, 2):
             hidden = (f"{value:.3f}" for value in unseen(surprise, probes, trials, one.unit))
             bound.add_row(one.name, str(probes), str(trials), *hidden)
-    for found in (truth, lies, bound):
-        Console(width=120).print(found)
+    console.print(lies)
+    console.print(bound)
 
 
 if __name__ == "__main__":

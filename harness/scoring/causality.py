@@ -38,7 +38,7 @@ Tokens = NDArray[np.int32]
 Floats = NDArray[np.float64]
 Lengths = NDArray[np.int64]
 
-LEAST_PROBES = 512
+LEAST_PROBES = 384
 """Where there are fewer windows, each is cut more than once."""
 SHARE_OF_MIN_GAIN = 1 / 5
 ROUNDING_BITS = 0.01
