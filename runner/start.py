@@ -21,7 +21,6 @@ from runner.locks import device_lock, tag_lock
 from runner.logs import event_log
 from runner.policy.load import LoadedPolicy, load_policy, parse_policy
 from runner.policy.override import with_train_seconds
-from runner.policy.warm_parser import warm_parser
 from runner.records import Experiment, Run
 from runner.sandbox import engine, images
 from runner.seams import Agent
@@ -88,14 +87,12 @@ def at_work(
             stack.enter_context(device_lock(device, tag, say))
         log = stack.enter_context(event_log(state.events(tag), run=tag))
         sandbox = _sandbox(state, client, run)
-        parse = stack.enter_context(warm_parser())
         session = replace(
             _session(state, ledger, run, sandbox, log),
             say=say,
             finished=finished,
             stop_asked=stop_asked,
             waiting=waiting,
-            parse=parse,
         )
         engine.sweep(client, {engine.HOME_LABEL: state.id, engine.RUN_LABEL: tag})
         sandbox.clean_stage(tag)
