@@ -65,7 +65,7 @@ def _examined(
 ) -> Examination:
     """Review a proposal on these files against what was tried before, as its phase allows."""
     policy = policy_in(session.policy, phase)
-    return examine(proposal, policy, files=files, earlier=known, parse=session.parse)
+    return examine(proposal, policy, files=files, earlier=known)
 
 
 def _earlier(session: Session, number: int | None = None) -> tuple[Earlier, ...]:

@@ -16,7 +16,6 @@ from runner.ledger.store import Ledger
 from runner.logs import Log
 from runner.money.spending import Spending
 from runner.policy.schema import Policy
-from runner.policy.syntax import Facts
 from runner.records import LOG, Experiment, Files, Run
 from runner.research_log import ResearchLog
 from runner.seams import Sandbox
@@ -44,8 +43,6 @@ class Session:
     stop_asked: Callable[[], bool] = lambda: False
     waiting: Callable[[str, float], None] = lambda _what, _seconds: None
     """Told why nothing happens, and for how many seconds."""
-    parse: Callable[[bytes], Facts] | None = None
-    """A parser that is at hand; without it one is started for each source."""
     analyst: Callable[[bytes | None], str] = lambda _: "there is no analysis here"
     """Runs a script, or the workspace's own, on training rows, and says what it found."""
     say: Callable[[str], None] = lambda _: None

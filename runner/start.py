@@ -22,7 +22,6 @@ from runner.logs import event_log
 from runner.policy.information import information
 from runner.policy.load import LoadedPolicy, load_policy, parse_policy
 from runner.policy.override import with_train_seconds
-from runner.policy.warm_parser import warm_parser
 from runner.records import Experiment, Run
 from runner.sandbox import engine, images
 from runner.sandbox.caches import dropper
@@ -92,14 +91,12 @@ def at_work(
         sandbox = replace(
             _sandbox(state, client, run), drop_caches=stack.enter_context(dropper(client))
         )
-        parse = stack.enter_context(warm_parser())
         session = replace(
             _session(state, ledger, run, sandbox, log),
             say=say,
             finished=finished,
             stop_asked=stop_asked,
             waiting=waiting,
-            parse=parse,
         )
         engine.sweep(client, {engine.HOME_LABEL: state.id, engine.RUN_LABEL: tag})
         sandbox.clean_stage(tag)
