@@ -28,11 +28,10 @@ from runner.sandbox.container import ContainerResult, Deadline, Ended, Running, 
 from runner.sandbox.engine import HOME_LABEL, labelled, our_fault, remove_container, sweep
 from runner.sandbox.options import MIB, SCORER_USER, ContainerSpec, Mount
 
-PREPARE_SECONDS = 3600.0
-VERIFY_SECONDS = 600.0
+SECONDS = {"prepare": 3600.0, "verify": 600.0}
+"""What the container of each verb may take."""
 DATA_LABEL = "runner.data"
 MANIFEST = "manifest.json"
-VERBS = ("prepare", "verify")
 RESOURCES = Resources(
     cpus=2,
     memory_bytes=4096 * MIB,
@@ -137,7 +136,7 @@ class Preparation:
             return []
         public = Mount(source=str(self.state.data(self.task)), target="/public")
         with self._container("verify", [], public, raw) as running:
-            said = json.loads(finished(running, VERIFY_SECONDS).stdout)
+            said = json.loads(finished(running, SECONDS["verify"]).stdout)
         return [str(line) for line in said["damaged"]]
 
     # -- building -------------------------------------------------------------------------
@@ -148,7 +147,7 @@ class Preparation:
             self._public_volume() as public,
             self._container("prepare", [self.task, *arguments], public, raw) as running,
         ):
-            finished(running, PREPARE_SECONDS)
+            finished(running, SECONDS["prepare"])
             with our_fault("reading the prepared public part"):
                 unpack(running.archive("/public"), self.state.data(self.task))
 
@@ -172,6 +171,7 @@ class Preparation:
                 ],
                 resources=RESOURCES,
                 labels=_labels(self.state, self.task),
+                seconds=SECONDS[verb],
             )
             with started(self.client, spec) as running:
                 yield running
@@ -201,7 +201,7 @@ def _alone(client: Any, state: rooms.State, task: str) -> Iterator[None]:
     """Wait for whoever prepares the same data, and remove what a killed one left."""
     state.all_data.mkdir(parents=True, exist_ok=True)
     with FileLock(state.all_data / f"{task}.lock"):
-        for verb in VERBS:
+        for verb in SECONDS:
             remove_container(client, _name(state, verb, task))
             shutil.rmtree(state.stage / _name(state, verb, task), ignore_errors=True)
         yield

@@ -70,6 +70,11 @@ class Deadline:
     def after(cls, seconds: float) -> Deadline:
         return cls(monotonic=time.monotonic() + seconds, unix=time.time() + seconds)
 
+    @property
+    def left(self) -> float:
+        """Seconds from now."""
+        return max(0.0, self.monotonic - time.monotonic())
+
 
 class Stream:
     """Reads a container's output until it ends or reaches the cap; writes its input."""

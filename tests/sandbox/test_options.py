@@ -42,6 +42,7 @@ SPEC = ContainerSpec(
     ],
     resources=RESOURCES,
     labels={"runner.run": "t1", "runner.trial": "x"},
+    seconds=60,
     env={"RUNNER_SEED": "7"},
 )
 
