@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from runner.records import Resources
+from runner.sandbox import syscalls
 from runner.sandbox.options import (
     AGENT_USER,
     SCORER_USER,
@@ -15,6 +16,7 @@ from runner.sandbox.options import (
     container_config,
     differences,
     environment,
+    first_process,
     tmpfs_volume,
 )
 
@@ -58,10 +60,10 @@ def test_what_is_asked_of_the_engine_holds_every_wall():
 WALLS: dict[str, Any] = {
     "NetworkMode": "none",
     "CapDrop": ["ALL"],
-    "SecurityOpt": ["no-new-privileges:true"],
+    "SecurityOpt": ["no-new-privileges:true", f"seccomp={syscalls.profile()}"],
     "Privileged": False,
     "ReadonlyRootfs": True,
-    "Init": True,
+    "Init": False,
     "IpcMode": "private",
     "ShmSize": 1024 * MIB,
     "PidsLimit": 512,
@@ -88,7 +90,7 @@ def test_nothing_that_opens_a_container_is_ever_asked_for():
 def test_the_process_is_the_one_that_was_asked_for():
     config = container_config(SPEC)
     assert config["Image"] == SPEC.image_id
-    assert config["Entrypoint"] == ["/workspace/run.sh", "train"]
+    assert config["Entrypoint"] == [*first_process(65), "/workspace/run.sh", "train"]
     assert config["Cmd"] == []
     assert config["User"] == "10001:10001"
     assert config["NetworkDisabled"] is True
@@ -231,6 +233,9 @@ TAMPERINGS: list[tuple[str, Any]] = [
     ("HostConfig.CapDrop", None),
     ("HostConfig.SecurityOpt", ["no-new-privileges:true", "seccomp=unconfined"]),
     ("HostConfig.SecurityOpt", None),
+    ("HostConfig.SecurityOpt", ["no-new-privileges:true"]),
+    ("HostConfig.SecurityOpt", ["no-new-privileges:true", "seccomp=builtin"]),
+    ("HostConfig.SecurityOpt", ["no-new-privileges:true", f"seccomp={syscalls.profile()} "]),
     ("HostConfig.Binds", ["/:/host"]),
     ("HostConfig.Devices", [{"PathOnHost": "/dev/sda"}]),
     ("HostConfig.DeviceCgroupRules", ["c 1:1 rwm"]),
@@ -254,6 +259,7 @@ TAMPERINGS: list[tuple[str, Any]] = [
     ("HostConfig.ReadonlyPaths", []),
     ("HostConfig.ReadonlyRootfs", False),
     ("HostConfig.Init", None),
+    ("HostConfig.Init", True),
     ("HostConfig.AutoRemove", True),
     ("HostConfig.RestartPolicy.Name", "always"),
     ("HostConfig.Memory", 0),
@@ -274,6 +280,8 @@ TAMPERINGS: list[tuple[str, Any]] = [
     ("Config.User", ""),
     ("Config.User", "0:0"),
     ("Config.Entrypoint", ["/bin/sh"]),
+    ("Config.Entrypoint", ["/workspace/run.sh", "train"]),
+    ("Config.Entrypoint", [*first_process(3600), "/workspace/run.sh", "train"]),
     ("Config.Cmd", ["more"]),
     ("Config.WorkingDir", "/workspace"),
     ("Config.Env", []),
