@@ -9,6 +9,7 @@ import click
 
 from runner import __version__
 from runner.errors import RunnerError
+from runner.outlets import keep_usable
 
 VERBS = {
     "analyze": "Look at training rows: run a run's analysis.py on them.",
@@ -52,6 +53,7 @@ class Group(click.Group):
             formatter.write_dl(sorted(VERBS.items()))
 
     def invoke(self, ctx: click.Context) -> Any:
+        keep_usable()
         try:
             return super().invoke(ctx)
         except RunnerError as error:

@@ -1,0 +1,81 @@
+"""A terminal that is closed, or a signal, under each command that starts containers."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from homes import Home
+from single import wait_until
+from terminals import AtTerminal, at_terminal
+
+from runner.errors import StoppedError
+from runner.rooms import PROJECT, State
+from runner.sandbox import engine
+
+pytestmark = pytest.mark.docker
+
+QUICK = PROJECT / "tests" / "scripts" / "quick-policy.yaml"
+SOON_SECONDS = 10.0
+ENDS: dict[str, Callable[[AtTerminal], None]] = {
+    "closed": lambda found: found.close(),
+    "SIGTERM": lambda found: found.process.send_signal(signal.SIGTERM),
+}
+
+
+@pytest.fixture(scope="module")
+def scored(home: Home) -> str:
+    """A run with a baseline, which an analysis needs."""
+    home.ok("baseline", "eclip", "--tag", "scored", "--policy", str(QUICK))
+    return "scored"
+
+
+@pytest.fixture(params=["run", "prepare", "task check", "analyze", "step"])
+def command(request, home: Home, scored: str, tmp_path: Path) -> tuple[list[str], str]:
+    """A command, and what its container's name ends with."""
+    if request.param == "run":
+        tag = f"closed-{tmp_path.name[-8:].lower()}".replace("_", "-").rstrip("-")
+        return ["run", "eclip", "--tag", tag, "--policy", str(QUICK)], "-train"
+    if request.param == "prepare":
+        return ["prepare", "eclip", "--force"], "-prepare-eclip"
+    if request.param == "task check":
+        return ["task", "check", "eclip"], "-train"
+    if request.param == "analyze":
+        endless = tmp_path / "endless.py"
+        endless.write_text("while True: pass\n")
+        return ["analyze", scored, "--file", str(endless)], "-analysis"
+    return ["step", scored], "-train"
+
+
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+def test_its_containers_are_gone_soon_after(home: Home, command, end):
+    arguments, container = command
+    # A copy of the data, where one is prepared anew: other tests go on with theirs.
+    with closing(engine.connect()) as client:
+        words = [sys.executable, "-m", "runner", *arguments]
+        with at_terminal(words, cwd=PROJECT, env=home.environment) as found:
+            wait_until(lambda: running(client, home, container), seconds=60)
+            end(found)
+            begun = time.monotonic()
+            assert found.process.wait(60) == StoppedError.exit_code
+            assert time.monotonic() - begun < SOON_SECONDS
+        assert engine.leftovers(client, labels(home)) == sealed(home)
+    assert list((home.path / "stage").iterdir()) == []
+
+
+def labels(home: Home) -> dict[str, str]:
+    return {engine.HOME_LABEL: State(home.path).id}
+
+
+def sealed(home: Home) -> list[str]:
+    return [f"volume runner-{State(home.path).id}-sealed-eclip"]
+
+
+def running(client, home: Home, container: str) -> bool:
+    found = client.api.containers(filters=engine.labelled(labels(home)))
+    return any(each["Names"][0].endswith(container) for each in found)
