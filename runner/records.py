@@ -176,6 +176,8 @@ class Resources:
     outputs_bytes: int
     output_log_bytes: int
     gpus: int
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Of agents' containers only."""
 
 
 @dataclass(frozen=True, kw_only=True)

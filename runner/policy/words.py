@@ -79,8 +79,13 @@ def _resources(policy: Policy) -> str:
         f"Each container (image {policy.image}): {asked.cpus:g} cores, {show_size(asked.memory)}"
         f" memory, {asked.pids} processes, {asked.gpus} GPUs, {show_size(asked.shm)} shared memory,"
         f" {show_size(asked.artifacts)} of artifacts, {show_size(asked.outputs)} of outputs,"
-        f" {show_size(asked.log)} of log; no network."
+        f" {show_size(asked.log)} of log; no network.{_environment(policy)}"
     )
+
+
+def _environment(policy: Policy) -> str:
+    chosen = policy.resources.environment
+    return f" Environment: {', '.join(chosen)}." if chosen else ""
 
 
 def _time(policy: Policy) -> str:

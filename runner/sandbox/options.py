@@ -30,6 +30,12 @@ INIT_SOURCE = Path(__file__).with_name("init.py")
 GRACE_SECONDS = 5.0
 """After the supervisor should have ended a container, its own first process does."""
 
+THREADS_ENV = {
+    # A thread that spins while it waits takes the processor from the one that it waits for, when
+    # anything else runs on the machine. A policy's resources.environment may say otherwise.
+    "OMP_WAIT_POLICY": "PASSIVE",
+}
+
 CACHE_ENV = {
     # Compilers of kernels dlopen what they write, and /tmp is noexec.
     "XDG_CACHE_HOME": "/cache",
@@ -148,13 +154,13 @@ def environment(spec: ContainerSpec) -> dict[str, str]:
         "LANG": "C.UTF-8",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONUNBUFFERED": "1",
-        "OMP_NUM_THREADS": threads,
-        "MKL_NUM_THREADS": threads,
         **CACHE_ENV,
     }
     if spec.gpu_ids:
         fixed["NVIDIA_DRIVER_CAPABILITIES"] = "compute,utility"
-    return fixed | dict(spec.env)
+    counts = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
+    chosen = spec.resources.environment if spec.user == AGENT_USER else {}
+    return {**THREADS_ENV, **counts, **chosen, **fixed, **spec.env}
 
 
 def ulimits(resources: Resources) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from runner.policy.conflicts import OURS, OURS_FROM
 from runner.records import Resources
 from runner.sandbox import syscalls
 from runner.sandbox.options import (
@@ -181,6 +182,27 @@ def test_nothing_of_the_host_s_environment_goes_in(monkeypatch):
 def test_libraries_are_told_how_many_threads_there_are(cpus, threads):
     inside = environment(replace(SPEC, resources=replace(RESOURCES, cpus=cpus)))
     assert (inside["OMP_NUM_THREADS"], inside["MKL_NUM_THREADS"]) == (threads, threads)
+
+
+def test_threads_of_openmp_wait_without_spinning_unless_the_policy_says_otherwise():
+    assert environment(SPEC)["OMP_WAIT_POLICY"] == "PASSIVE"
+    assert environment(replace(SPEC, user=SCORER_USER))["OMP_WAIT_POLICY"] == "PASSIVE"
+    chosen = replace(RESOURCES, environment={"OMP_WAIT_POLICY": "ACTIVE", "MY_FLAG": "1"})
+    inside = environment(replace(SPEC, resources=chosen))
+    assert (inside["OMP_WAIT_POLICY"], inside["MY_FLAG"]) == ("ACTIVE", "1")
+    scorer = environment(replace(SPEC, resources=chosen, user=SCORER_USER))
+    assert scorer["OMP_WAIT_POLICY"] == "PASSIVE"
+    assert "MY_FLAG" not in scorer
+
+
+@pytest.mark.parametrize("user", [AGENT_USER, SCORER_USER])
+def test_a_policy_may_set_nothing_but_threads_of_what_is_set_here(user):
+    ours = environment(replace(SPEC, user=user, gpu_ids=("0",)))
+    threads = {"OMP_WAIT_POLICY", "OMP_NUM_THREADS", "MKL_NUM_THREADS"}
+    assert {name for name in ours if name not in OURS and not name.startswith(OURS_FROM)} == threads
+    tried = replace(RESOURCES, environment=dict.fromkeys(ours, "x"))
+    inside = environment(replace(SPEC, user=AGENT_USER, resources=tried, gpu_ids=("0",)))
+    assert {name for name, value in inside.items() if value == "x"} == threads
 
 
 def test_without_gpus_none_is_asked_for_nor_spoken_of():
