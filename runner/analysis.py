@@ -205,6 +205,7 @@ def _container(
             ],
             resources=session.policy.resources_record(),
             labels={HOME_LABEL: sandbox.home_id, RUN_LABEL: session.run.tag},
+            seconds=deadline.left,
             env={
                 "PYTHONPATH": "/kit:/workspace",  # a script that asks may use what it asks about
                 "RUNNER_SEED": str(SEED),

@@ -12,6 +12,7 @@ import click
 
 from runner import __version__
 from runner.errors import CLOSED, FAULT, INTERRUPTED, RunnerError
+from runner.outlets import keep_usable
 
 VERBS = {
     "analyze": "Look at training rows: run a run's analysis.py on them.",
@@ -56,6 +57,7 @@ class Group(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a verb. 1 means something to several, so nothing unexpected ends with it."""
+        keep_usable()
         try:
             return super().invoke(ctx)
         except RunnerError as error:

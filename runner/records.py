@@ -178,6 +178,8 @@ class Resources:
     gpus: int
     flush: bool = False
     """Whether the kernel's caches are dropped before each."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Of agents' containers only."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,7 +26,8 @@ from runner.errors import ConfigError, StoppedError
 from runner.ledger.store import open_ledger
 from runner.proposals.context import make_context
 from runner.start import Request
-from runner.supervise import Stop, go_through, opened
+from runner.stopping import Stop, heard
+from runner.supervise import go_through, opened
 from runner.views.live import Live
 
 
@@ -42,7 +43,7 @@ def serve(request: Request, *, experiments: int | None, answer_within: float) ->
 
 async def _until_gone(server: MCPServer, host: Host, stop: Stop) -> None:
     async with anyio.create_task_group() as tasks:
-        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        with anyio.open_signal_receiver(*heard()) as signals:
             tasks.start_soon(_on_signal, signals, host, stop)
             try:
                 await server.run_stdio_async()

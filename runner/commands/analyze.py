@@ -25,19 +25,25 @@ def command(tag: str | None, script: Path | None, as_json: bool) -> None:
     from runner.analysis import analyze
     from runner.characters import visible
     from runner.start import Request, at_work
+    from runner.stopping import Stop
     from runner.views import reading
 
     with reading.ledger_for_reading() as ledger:
         chosen = reading.find_run(ledger, tag).tag
-    with at_work(
-        rooms.state(),
-        Request(tag=chosen, resume=True),
-        say=lambda line: click.echo(visible(line), err=True),
-        finished=lambda _: None,
-        stop_asked=lambda: False,
-    ) as work:
+    stop = Stop(lambda line: click.echo(visible(line), err=True))
+    with (
+        stop.listening(),
+        at_work(
+            rooms.state(),
+            Request(tag=chosen, resume=True),
+            say=lambda line: click.echo(visible(line), err=True),
+            finished=lambda _: None,
+            stop_asked=lambda: False,
+        ) as work,
+    ):
         content = script.read_bytes() if script else None
-        found = analyze(work.session, work.sandbox, script=content)
+        with stop.stopping(work.sandbox):
+            found = analyze(work.session, work.sandbox, script=content)
     if as_json:
         reading.print_json(asdict(found))
     else:

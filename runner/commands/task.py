@@ -39,11 +39,13 @@ def _played(name: str, *, with_cheats: bool) -> bool:
     from runner import data, raw, rooms
     from runner.policy.load import load_policy
     from runner.sandbox import engine, images
+    from runner.stopping import Stop
     from runner.task_check import playing
     from runner.trial import DockerSandbox
 
     policy, state = load_policy(rooms.policy_path(name)).policy, rooms.state()
-    with closing(engine.connect()) as client:
+    stop = Stop(click.echo)
+    with stop.listening(), closing(engine.connect()) as client:
         image_id = images.require_image(client, policy.image)
         prepared = data.Preparation(
             client=client,
@@ -52,18 +54,20 @@ def _played(name: str, *, with_cheats: bool) -> bool:
             image_id=image_id,
             say=click.echo,
             raw=raw.raw_data(name, state.downloads(name), chosen=None),
+            stop=stop,
         ).prepare()
         gpus = tuple(str(number) for number in range(policy.resources.gpus))
         sandbox = DockerSandbox(
             client=client, home_id=state.id, stage_root=state.stage, gpu_ids=gpus
         )
         spec = playing.specification(name, policy, prepared, image_id)
-        played, honest = playing.play_template(sandbox, spec, policy)
-        fine = _show(played)
-        if honest is None or not with_cheats:
-            return fine
-        for cheat in playing.cheats(policy.shape):
-            fine &= _show(playing.play_cheat(sandbox, spec, policy, cheat, honest))
+        with stop.stopping(sandbox):
+            played, honest = playing.play_template(sandbox, spec, policy)
+            fine = _show(played)
+            if honest is None or not with_cheats:
+                return fine
+            for cheat in playing.cheats(policy.shape):
+                fine &= _show(playing.play_cheat(sandbox, spec, policy, cheat, honest))
     return fine
 
 

@@ -21,6 +21,14 @@ RELAXED = ("max_added_lines", "max_files", "max_new_information")
 
 Not `max_information`: once a phase is over, every program that it had let grow would be refused.
 """
+OURS = (
+    *("PATH", "HOME", "USER", "LOGNAME", "LANG", "HOSTNAME", "XDG_CACHE_HOME", "TRITON_CACHE_DIR"),
+    *("TORCHINDUCTOR_CACHE_DIR", "TORCHINDUCTOR_CPP_CACHE_PRECOMPILE_HEADERS", "CUDA_CACHE_PATH"),
+    *("TORCH_EXTENSIONS_DIR", "MPLCONFIGDIR", "BASH_ENV", "ENV", "IFS", "GCONV_PATH", "LOCPATH"),
+)
+"""Environment variables that the supervisor sets, or that choose which code runs."""
+OURS_FROM = ("RUNNER_", "PYTHON", "LD_", "LC_", "GLIBC_", "NVIDIA_")
+"""Beginnings of more of them."""
 Conflict = tuple[Key, str, object]
 """Where, what must hold instead, and the value that was found there."""
 
@@ -63,6 +71,9 @@ def _repeated_names(policy: Policy) -> Iterator[Conflict]:
         ("edits", "forbid"): policy.edits.forbid,
         ("evaluation", "predict"): policy.evaluation.predict,
         ("evaluation", "splits"): policy.evaluation.splits,
+        ("resources", "environment"): tuple(
+            variable.partition("=")[0] for variable in policy.resources.environment
+        ),
         ("guards",): tuple(guard.name for guard in policy.guards),
         ("phases",): tuple(phase.name for phase in policy.phases),
         ("evaluation", "audit_splits"): policy.evaluation.audit_splits or (),
@@ -93,6 +104,14 @@ def _memory(policy: Policy) -> Iterator[Conflict]:
                 f"must be less than resources.memory, {show_size(asked.memory)}, which holds it"
             )
             yield ("resources", name), message, show_size(value)
+
+
+def _environment(policy: Policy) -> Iterator[Conflict]:
+    for index, variable in enumerate(policy.resources.environment):
+        name = variable.partition("=")[0]
+        if name in OURS or name.startswith(OURS_FROM):
+            message = f"must not set {name}: the supervisor does, or it chooses which code runs"
+            yield ("resources", "environment", index), message, variable
 
 
 def _gpus(policy: Policy) -> Iterator[Conflict]:
@@ -172,6 +191,7 @@ CHECKS: tuple[Callable[[Policy], Iterator[Conflict]], ...] = (
     _repeated_names,
     _edit_limits,
     _memory,
+    _environment,
     _gpus,
     _predictors,
     _shared_targets,

@@ -30,6 +30,10 @@ Slug = Annotated[str, _text(SLUG, "a lower-case name such as eclip or mean_rank"
 PlainPath = Annotated[str, _text(PATH, "a relative ASCII path such as train.py or src/model.py")]
 Module = Annotated[str, _text(MODULE, "a module such as torch or concurrent.futures")]
 Word = Annotated[str, Field(min_length=1, max_length=1000)]
+VARIABLE = r"^[A-Z][A-Z0-9_]*=[ -~]*$"
+Variable = Annotated[
+    str, _text(VARIABLE, "NAME=value in plain ASCII, such as OMP_WAIT_POLICY=ACTIVE", longest=200)
+]
 Forbidden = Literal["dynamic-code", "process", "network", "seed-only-change"]
 FORBIDDEN: tuple[str, ...] = get_args(Forbidden)
 StrategyName = Literal["greedy", "topk", "random"]
@@ -118,6 +122,8 @@ class Resources(Strict):
     """Graphics processors."""
     flush: bool | None = None
     """Drop the kernel's caches before each container; null: where `evaluation.shared_targets`."""
+    environment: Annotated[tuple[Variable, ...], Field(max_length=32)] = ()
+    """Environment variables of what the agent wrote; the scorer does not have them."""
 
 
 class Budget(Strict):
@@ -314,6 +320,7 @@ class Policy(Strict):
             output_log_bytes=asked.log,
             gpus=asked.gpus,
             flush=self.flushed,
+            environment=dict(each.split("=", 1) for each in asked.environment),
         )
 
     def guards_records(self) -> tuple[records.Guard, ...]:

@@ -86,7 +86,13 @@ def _resources(policy: Policy) -> str:
         f" {show_size(asked.artifacts)} of artifacts, {show_size(asked.outputs)} of outputs,"
         f" {show_size(asked.log)} of log; no network."
         f"{' Each starts with cold caches: imports take longer.' if policy.flushed else ''}"
+        f"{_environment(policy)}"
     )
+
+
+def _environment(policy: Policy) -> str:
+    chosen = policy.resources.environment
+    return f" Environment: {', '.join(chosen)}." if chosen else ""
 
 
 def _time(policy: Policy) -> str:

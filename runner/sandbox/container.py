@@ -71,7 +71,7 @@ class Deadline:
     @property
     def left(self) -> float:
         """Seconds from now."""
-        return self.monotonic - time.monotonic()
+        return max(0.0, self.monotonic - time.monotonic())
 
 
 class Stream:

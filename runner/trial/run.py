@@ -41,6 +41,8 @@ RUN = "/workspace/run.sh"
 READY = b"ready\n"
 GO = b"go\n"
 SCORER_START_SECONDS = 60.0
+BETWEEN_SECONDS = 30.0
+"""What making and removing one more container may take on a busy machine."""
 
 Watch = Callable[[Stage], None]
 
@@ -213,7 +215,9 @@ class _Trial:
             self._volume(f"wire-{name}", "/wire"),
         ]
         deadline = Deadline.after(self._serving_seconds)
-        with self._agent(stage, [RUN, "serve"], mounts, deadline, budget.score) as running:
+        slack = served.SCORER_GRACE_SECONDS + served.HANG_UP_SECONDS
+        agent = self._agent(stage, [RUN, "serve"], mounts, deadline, budget.score, slack=slack)
+        with agent as running:
             until = Deadline.after(budget.startup)
             absent = served.await_connected(scorer, running, name, until, abort)
             if absent is None and not scorer.has_ended():
@@ -249,6 +253,8 @@ class _Trial:
         mounts: list[Mount],
         deadline: Deadline,
         seconds: float,
+        *,
+        slack: float = 0.0,
     ) -> Iterator[Running]:
         """Yield agent code running on a fresh copy of what was reviewed; it is gone afterwards."""
         place = stage.replace(" ", "-")
@@ -265,6 +271,7 @@ class _Trial:
                 command=command,
                 mounts=[*self._workspace_mounts(folder, staged), *mounts],
                 env=self._agent_env(deadline, seconds),
+                seconds=deadline.left + slack,
             )
             with self.sandbox.started(container) as running:
                 yield running
@@ -296,9 +303,25 @@ class _Trial:
             command=score_command(self.spec),
             mounts=self._scorer_mounts(),
             takes_input=True,
+            seconds=self._scorer_seconds,
         )
         with self.sandbox.started(container) as running:
             yield running
+
+    @property
+    def _scorer_seconds(self) -> float:
+        """The longest that a scorer may live: from before the training to after the last answer.
+
+        Where the supervisor is gone it ends at once, as its input does, until it has its go.
+        """
+        budget = self.spec.budget
+        if self.spec.shape is Shape.SERVED:
+            longest = self._serving_seconds + served.SCORER_GRACE_SECONDS + served.HANG_UP_SECONDS
+            predictors = [longest for _ in served.PREDICTORS]
+        else:
+            predictors = [budget.startup + budget.predict for _ in self.spec.predictors]
+        stages = [budget.startup + budget.train, *predictors, SCORER_START_SECONDS + budget.score]
+        return sum(stages) + BETWEEN_SECONDS * len(stages)
 
     def _scorer_mounts(self) -> list[Mount]:
         harness = staging.write_tree(self.folder / "harness", self.spec.harness)

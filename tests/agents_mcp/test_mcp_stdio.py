@@ -146,7 +146,7 @@ OPENING = (
 # -- a client that is gone --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("number", [None, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [None, signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_client_that_is_gone_ends_the_trial_and_the_run_is_gone_on_with(tmp_path, number):
     """Told by the end of our input, as clients do, or by a signal while it is open."""
     with started(tmp_path, "slow", "--answer-within", "1") as process:

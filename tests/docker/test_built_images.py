@@ -63,6 +63,7 @@ def shell(client: docker.DockerClient, cpu: str) -> Shell:
             mounts=(),
             resources=RESOURCES,
             labels={},
+            seconds=300,
         )
         config = container_config(spec)
         # A trial's output is read as a stream; here the engine may keep it.

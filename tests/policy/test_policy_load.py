@@ -11,6 +11,7 @@ import yaml
 from runner.errors import ConfigError
 from runner.policy import Policy, load_policy, parse_policy, words
 from runner.policy.allowed import schema_text
+from runner.policy.conflicts import OURS, OURS_FROM
 from runner.policy.load import MAX_BYTES
 from runner.policy.schema import FORBIDDEN
 from runner.records import Shape
@@ -439,7 +440,8 @@ def test_an_unknown_key_names_the_closest_and_all_allowed(policy_text):
     assert lines == [
         "p.yaml:16: resources.cpus: is missing (allowed: a number greater than 0, at most 1024)",
         "p.yaml:16: resources.cpu: is not a known key, did you mean cpus?"
-        " (allowed: cpus, memory, pids, shm, artifacts, outputs, log, gpus, flush)",
+        " (allowed: cpus, memory, pids, shm, artifacts, outputs, log, gpus, flush,"
+        " environment)",
     ]
 
 
@@ -532,6 +534,38 @@ def test_the_digest_is_that_of_the_bytes(tmp_path, policy_text):
     loaded = load_policy(path)
     assert loaded.digest == hashlib.sha256(path.read_bytes()).hexdigest()
     assert parse_policy(loaded.text).digest == loaded.digest
+
+
+def with_environment(policy_text: str, said: str) -> str:
+    return policy_text.replace("gpus: 0}", f"gpus: 0, environment: {said}}}")
+
+
+def test_an_environment_is_empty_unless_it_is_said(policy, policy_text):
+    assert policy.resources_record().environment == {}
+    text = with_environment(policy_text, "[OMP_WAIT_POLICY=ACTIVE, MY_FLAG=]")
+    chosen = parse_policy(text).policy
+    assert chosen.resources_record().environment == {"OMP_WAIT_POLICY": "ACTIVE", "MY_FLAG": ""}
+    assert "Environment: OMP_WAIT_POLICY=ACTIVE, MY_FLAG=." in chosen.summary()
+    assert "Environment" not in policy.summary()
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ("[omp=A]", "allowed: NAME=value"),
+        ("[OMP-X=A]", "allowed: NAME=value"),
+        ("[=A]", "allowed: NAME=value"),
+        ("[OMP]", "allowed: NAME=value"),
+        ('["OMP=a\\nb"]', "allowed: NAME=value"),
+        ("[OMP=1, OMP=2]", "OMP"),
+        *((f"[{name}=x]", f"must not set {name}") for name in OURS),
+        *((f"[{start}X=x]", f"must not set {start}X") for start in OURS_FROM),
+    ],
+)
+def test_an_environment_chooses_no_code_and_nothing_of_ours(policy_text, said, why):
+    with pytest.raises(ConfigError, match=r"resources\.environment") as refused:
+        parse_policy(with_environment(policy_text, said))
+    assert why in str(refused.value)
 
 
 def test_sizes_and_durations_become_bytes_and_seconds(policy):
