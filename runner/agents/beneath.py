@@ -110,7 +110,8 @@ def names(root: Path, path: str = "") -> list[str]:
     inside = f"{path}/" if path else ""
     try:
         with _parent(root, f"{inside}.") as (folder, _):
-            return [f"{inside}{name}" for name in sorted(os.listdir(folder))]
+            found = os.listdir(folder)  # noqa: PTH208 - a descriptor
+            return [f"{inside}{name}" for name in sorted(found)]
     except (FileNotFoundError, NotADirectoryError):
         return []
 
@@ -123,14 +124,14 @@ def empty(trash: Path, *, seconds: float) -> bool:
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         try:
-            left = os.listdir(trash)
+            left = [path.name for path in trash.iterdir()]
         except OSError:
             return False
         if not left:
             return True
         for name in left:
             with suppress(OSError), _parent(trash, f"{name}/.") as (folder, _):
-                for inner in os.listdir(folder):
+                for inner in os.listdir(folder):  # noqa: PTH208 - a descriptor
                     _take_away(folder, inner, trash)
             with suppress(OSError), _parent(trash, name) as (folder, _):
                 _unlink_or_remove(folder, name)

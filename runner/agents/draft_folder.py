@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
@@ -45,7 +46,7 @@ MOST_REPORTS = 50
 PATIENCE_SECONDS = 3.0
 """How long what an agent's own processes hinder is tried again."""
 CLEARING_SECONDS = 1.0
-"""How long folders that were taken out of the draft may take to be removed; at the end once more."""
+"""How long what was taken out of the draft may take to be removed; at the end once more."""
 TICK_SECONDS = 0.01
 OURS = (
     errno.ENOSPC,
@@ -113,7 +114,8 @@ class DraftFolder:
         with self._lock:
             for path, file in _about(about).items():
                 self._files[path] = file
-            self._patiently(lambda: [self._restore(f"{ABOUT}/{name}") for name in about])
+            for name in about:
+                self._patiently(partial(self._restore, f"{ABOUT}/{name}"))
 
     def compare(self, *, end: bool = False) -> None:
         """Undo and report what the watch has missed.

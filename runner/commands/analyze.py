@@ -30,7 +30,7 @@ def command(tag: str | None, script: Path | None, as_json: bool) -> None:
         chosen = reading.find_run(ledger, tag).tag
     with at_work(
         rooms.state(),
-        Request(tag=chosen, resume=True),
+        Request(tag=chosen, resume=True, somebody_else=True),  # its agent is not asked
         say=lambda line: click.echo(line, err=True),
         finished=lambda _: None,
         stop_asked=lambda: False,

@@ -93,6 +93,9 @@ HOISTED = frozenset(
 """Modules that are also reached as an attribute of others: `random._os`, `torch.os`."""
 SETTINGS = ("torch.backends", "torch._dynamo.config", "torch._inductor.config")
 """Modules whose attributes are their settings, so that assigning to them is their use."""
+MOST_PARTS = 2 + max(name.count(".") for each in FORBIDDEN.values() for name in each.modules)
+"""Of a dotted name that is compared with a module's: one more than the longest has."""
+REMEMBERED_CHARACTERS = 200
 DICT_WRITES = ("update", "setdefault", "pop", "popitem", "clear", "__setitem__", "__delitem__")
 
 
@@ -108,9 +111,17 @@ def forbidden_names(facts: SourceFacts, rule: str) -> Iterator[Reference]:
             yield Reference(name=written, line=reference.line)
 
 
-@lru_cache(maxsize=4096)
 def is_forbidden(name: str, rule: str) -> bool:
-    """Whether a rule refuses a name in the parser's notation."""
+    """Whether a rule refuses a name in the parser's notation, however long it is."""
+    return _is_forbidden(name, rule) if len(name) <= REMEMBERED_CHARACTERS else _found(name, rule)
+
+
+@lru_cache(maxsize=4096)
+def _is_forbidden(name: str, rule: str) -> bool:
+    return _found(name, rule)
+
+
+def _found(name: str, rule: str) -> bool:
     table = FORBIDDEN[rule]
     match = NAME.fullmatch(name)
     base, use = (match["base"], match["use"]) if match else (name, "")
@@ -139,7 +150,7 @@ def _imported_forms(parts: list[str]) -> Iterator[str]:
     yield ".".join(parts)
     for index, part in enumerate(parts[1:], start=1):
         if part.lstrip("_") in HOISTED:
-            yield ".".join([part.lstrip("_"), *parts[index + 1 :]])
+            yield ".".join([part.lstrip("_"), *parts[index + 1 : index + MOST_PARTS]])
 
 
 @cache

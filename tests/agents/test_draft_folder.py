@@ -284,7 +284,7 @@ def ordinary_user():
 def temporary_folder(monkeypatch):
     """One that any user can write to, and that is empty again at the end."""
     with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
-        os.chmod(folder, 0o1777)
+        Path(folder).chmod(0o1777)
         monkeypatch.setattr(tempfile, "tempdir", folder)
         yield Path(folder)
         assert list(Path(folder).iterdir()) == []
@@ -327,7 +327,7 @@ import os, random, shutil, sys, time
 from contextlib import suppress
 
 root, seconds = sys.argv[1], float(sys.argv[2])
-paths = ["train.py", "run.sh", "model", "model/layers.py", "model/frozen.py", "junk", ".autoresearch"]
+paths = ["train.py", "run.sh", "model", "model/layers.py", "model/frozen.py", "junk"]
 
 def fill(path):
     os.makedirs(path, exist_ok=True)
@@ -401,15 +401,22 @@ def test_bustle_in_the_draft_fails_a_proposal_at_most(temporary_folder, monkeypa
 
 def test_a_draft_that_was_taken_away_fails_the_proposal(monkeypatch):
     monkeypatch.setattr("runner.agents.draft_folder.PATIENCE_SECONDS", 0.05)
-    with pytest.raises(UnsettledError), drafting() as (draft, _):
-        draft.path.rename(draft.private / "elsewhere")
-        draft.path.symlink_to("/etc")
-    assert not draft.private.exists()
+    places = []
+
+    def take_it_away():
+        with drafting() as (draft, _):
+            places.append(draft.private)
+            draft.path.rename(draft.private / "elsewhere")
+            draft.path.symlink_to("/etc")
+
+    with pytest.raises(UnsettledError):
+        take_it_away()
+    assert not places[0].exists()
 
 
 def test_a_full_disk_is_not_the_agent_s_failure(monkeypatch):
     def full(*_, **__):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    with pytest.raises(WorkspaceError, match="No space left"), drafting() as (draft, _):
+    with pytest.raises(WorkspaceError, match="No space left"), drafting():
         monkeypatch.setattr("runner.agents.beneath.names", full)
