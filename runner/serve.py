@@ -24,7 +24,7 @@ from runner.agents.mcp.host import Host
 from runner.agents.mcp.server import make_server
 from runner.errors import ConfigError, StoppedError
 from runner.ledger.store import open_ledger
-from runner.proposals.context import make_context
+from runner.proposals.context import make_context, open_hypotheses
 from runner.start import Request
 from runner.supervise import Stop, go_through, opened
 from runner.views.live import Live
@@ -79,7 +79,12 @@ def _conduct(
     """Go through the run in the thread that calls; see `Conduct`."""
     with opened(_going_on(replace(request, tag=tag)), live, stop) as work:
         session = work.session
-        host.opened(session.run.tag, partial(session.ledger.add_hypothesis, session.run.tag))
+        host.opened(
+            session.run.tag,
+            partial(session.ledger.add_hypothesis, session.run.tag),
+            open_hypotheses=partial(open_hypotheses, session),
+            ended=max((one.number for one in session.ended), default=0),
+        )
         reason = go_through(work, (Mcp(exchange),), live, experiments)
         exchange.end(reason, make_context(session, len(session.history)))
 

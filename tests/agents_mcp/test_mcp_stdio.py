@@ -100,6 +100,19 @@ def test_an_experiment_goes_over_standard_input_and_output(tmp_path):
     assert history(tmp_path)[1].origin.isolation == "none"
 
 
+def test_a_server_that_is_started_again_goes_on_with_whatever_is_asked_first(tmp_path):
+    async def first(client):
+        await call(client, "get_task")
+        await propose(client, **WIDER)
+
+    async def again(client):
+        assert "#1 kept" in await call(client, "history")
+        assert "Best so far: experiment 1" in await call(client, "best")
+
+    ask(server(tmp_path), first)
+    ask(server(tmp_path), again)
+
+
 def test_standard_output_holds_nothing_but_the_protocol(tmp_path):
     with started(tmp_path) as process:
         said = [say(process, number, message) for number, message in enumerate(OPENING, 1)]
