@@ -22,6 +22,7 @@ from runner.agents.mcp import NAME, Mcp
 from runner.agents.mcp.exchange import Exchange
 from runner.agents.mcp.host import Host
 from runner.agents.mcp.server import make_server
+from runner.agents.mcp.wire import serve_stdio
 from runner.errors import ConfigError, StoppedError
 from runner.ledger.store import open_ledger
 from runner.proposals.context import make_context, open_hypotheses
@@ -45,7 +46,7 @@ async def _until_gone(server: MCPServer, host: Host, stop: Stop) -> None:
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
             tasks.start_soon(_on_signal, signals, host, stop)
             try:
-                await server.run_stdio_async()
+                await serve_stdio(server)
             finally:
                 with anyio.CancelScope(shield=True):
                     await _end(host, stop)

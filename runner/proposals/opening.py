@@ -98,9 +98,14 @@ def _bounded(policy: Policy, proposal: Proposal) -> Proposal:
     )
     return replace(
         proposal,
-        hypothesis=proposal.hypothesis[:MOST_WORDS],
-        category=proposal.category[:MOST_WORDS],
-        expectation=proposal.expectation[:MOST_WORDS],
-        takeaway=proposal.takeaway[:MOST_WORDS],
+        hypothesis=_words(proposal.hypothesis),
+        category=_words(proposal.category),
+        expectation=_words(proposal.expectation),
+        takeaway=_words(proposal.takeaway),
         changes=changes,
     )
+
+
+def _words(text: str) -> str:
+    """Cut words, and escape what JSON or a command line can bring and no text can hold."""
+    return text[:MOST_WORDS].encode("utf-8", errors="backslashreplace").decode()

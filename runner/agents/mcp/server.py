@@ -282,4 +282,5 @@ def _told() -> Iterator[None]:
     try:
         yield
     except RunnerError as error:
-        raise ToolError(error.in_a_line) from error
+        said = error.in_a_line.encode("utf-8", errors="backslashreplace").decode()
+        raise ToolError(said) from error  # it may quote what no answer can hold
