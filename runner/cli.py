@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 from typing import Any
 
 import click
 
 from runner import __version__
-from runner.errors import RunnerError
+from runner.errors import RunnerError, SandboxError
 
+MACHINE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
+"""What a person has to mend; every other error that nobody expected is a bug of ours."""
 VERBS = {
     "analyze": "Look at training rows: run a run's analysis.py on them.",
     "audit": "Prove from the records that nothing forbidden changed.",
@@ -59,6 +62,11 @@ class Group(click.Group):
             if error.hint:
                 click.echo(f" hint: {error.hint}", err=True)
             ctx.exit(error.exit_code)
+        except OSError as error:
+            if error.errno not in MACHINE:
+                raise
+            click.echo(f"error: this machine refuses: {error}", err=True)
+            ctx.exit(SandboxError.exit_code)
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})

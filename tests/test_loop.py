@@ -621,7 +621,7 @@ def test_a_flood_of_refused_bytes_is_cut_and_still_refused(tmp_path):
     assert len(refused.hypothesis) == 10_000
 
 
-@pytest.mark.parametrize("odd", ["\ud800", "\0", "\udcff", "\U0010ffff", "\x1b[2J", "\u2028"])
+@pytest.mark.parametrize("odd", ["\ud800", "\0", "\U0010ffff", "\x1b[2J", "\u2028"])
 def test_no_character_of_an_agent_s_words_or_files_can_end_a_run(tmp_path, odd):
     """JSON can write a lone surrogate, and neither the ledger nor git can hold one."""
     changes = (

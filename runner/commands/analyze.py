@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+MOST_BYTES = 4 * 1024 * 1024
 SCRIPT = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -21,11 +22,12 @@ def command(tag: str | None, script: Path | None, as_json: bool) -> None:
     """
     from dataclasses import asdict
 
-    from runner import rooms
+    from runner import given, rooms
     from runner.analysis import analyze
     from runner.start import Request, at_work
     from runner.views import reading
 
+    content = given.read(script, most=MOST_BYTES) if script else None
     with reading.ledger_for_reading() as ledger:
         chosen = reading.find_run(ledger, tag).tag
     with at_work(
@@ -35,7 +37,6 @@ def command(tag: str | None, script: Path | None, as_json: bool) -> None:
         finished=lambda _: None,
         stop_asked=lambda: False,
     ) as work:
-        content = script.read_bytes() if script else None
         found = analyze(work.session, work.sandbox, script=content)
     if as_json:
         reading.print_json(asdict(found))
