@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from types import FrameType
 
 from runner import rooms
@@ -87,6 +88,8 @@ def supervise(
     Raises:
         RunnerError: before or during the run; what ended is in the ledger.
     """
+    if request.resume and experiments == 0:  # what is unfinished is conducted, nothing proposed
+        request = replace(request, somebody_else=True)
     with Live() as live:
         stop = Stop(live.say)
         with opened(request, live, stop) as work, stop.listening():
