@@ -116,8 +116,8 @@ def names(root: Path, path: str = "") -> list[str]:
         return []
 
 
-def empty(trash: Path, *, seconds: float) -> bool:
-    """Remove what is in the trash and say whether all is gone; somebody may still write there.
+def empty(trash: Path, *, seconds: float) -> None:
+    """Remove what is in the trash, as far as that goes: somebody may still write there.
 
     Folders move up before they are removed, so that none is deeper than another.
     """
@@ -126,16 +126,15 @@ def empty(trash: Path, *, seconds: float) -> bool:
         try:
             left = [path.name for path in trash.iterdir()]
         except OSError:
-            return False
+            return
         if not left:
-            return True
+            return
         for name in left:
             with suppress(OSError), _parent(trash, f"{name}/.") as (folder, _):
                 for inner in os.listdir(folder):  # noqa: PTH208 - a descriptor
                     _take_away(folder, inner, trash)
             with suppress(OSError), _parent(trash, name) as (folder, _):
                 _unlink_or_remove(folder, name)
-    return False
 
 
 def _unlink_or_remove(folder: int, name: str) -> None:
