@@ -46,7 +46,9 @@ MOST_REPORTS = 50
 PATIENCE_SECONDS = 3.0
 """How long what an agent's own processes hinder is tried again."""
 CLEARING_SECONDS = 1.0
-"""How long what was taken out of the draft may take to be removed; at the end once more."""
+"""How long what was taken out of the draft may take to be removed, as it goes."""
+LAST_CLEARING_SECONDS = 10.0
+"""The same at the end; what is left then stays in the temporary folder."""
 TICK_SECONDS = 0.01
 OURS = (
     errno.ENOSPC,
@@ -285,7 +287,7 @@ def _gone_afterwards() -> Iterator[Path]:
     try:
         yield root
     finally:
-        beneath.empty(root, seconds=PATIENCE_SECONDS)
+        beneath.empty(root, seconds=LAST_CLEARING_SECONDS)
         with suppress(OSError):
             root.rmdir()
 

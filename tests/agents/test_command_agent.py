@@ -248,6 +248,7 @@ here.symlink_to("/etc")
 def test_what_a_program_leaves_at_work_in_the_draft_cannot_end_the_run(tmp_path, monkeypatch):
     """It fills folders and swaps them for links, beyond the end of the program that began it."""
     monkeypatch.setattr("runner.agents.draft_folder.PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr("runner.agents.draft_folder.LAST_CLEARING_SECONDS", 1.0)
     body = """
 bustle = '''
 import os, time
