@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -11,9 +12,11 @@ from typing import Any
 import click
 
 from runner import __version__
-from runner.errors import CLOSED, FAULT, INTERRUPTED, RunnerError
+from runner.errors import CLOSED, FAULT, INTERRUPTED, RunnerError, SandboxError
 from runner.outlets import keep_usable
 
+MACHINE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
+"""What a person has to mend; every other error that nobody expected is a bug of ours."""
 VERBS = {
     "analyze": "Look at training rows: run a run's analysis.py on them.",
     "audit": "Prove from the records that nothing forbidden changed.",
@@ -72,6 +75,12 @@ class Group(click.Group):
             # Python would complain of the same once more, when it flushes at its end.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             ctx.exit(CLOSED)
+        except OSError as error:
+            if error.errno not in MACHINE:
+                traceback.print_exc()
+                ctx.exit(FAULT)
+            _tell(SandboxError(f"this machine refuses: {error}"))
+            ctx.exit(SandboxError.exit_code)
         except Exception:
             traceback.print_exc()
             ctx.exit(FAULT)

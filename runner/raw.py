@@ -24,6 +24,7 @@ from typing import IO, Annotated, Any
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from runner import given
 from runner.download import digest, fetch
 from runner.errors import ConfigError, DataError
 from runner.policy.schema import PATH
@@ -133,6 +134,8 @@ def raw_data(
         chosen = Path(named).expanduser()
         if not chosen.exists():
             raise ConfigError(f"{CHOICE} is {named}, which is not there", hint=f"unset {CHOICE}")
+    if chosen is not None and not chosen.is_dir():
+        given.require_plain(chosen)
     return RawData(task=task, wanted=wanted, downloads=downloads, chosen=chosen)
 
 

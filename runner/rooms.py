@@ -127,5 +127,12 @@ class State:
 
 
 def state(environment: Mapping[str, str] = os.environ) -> State:
+    """Return where everything lies; raise `ConfigError` where that can be no folder."""
     chosen = environment.get("RUNNER_HOME")
-    return State(Path(chosen).expanduser().resolve() if chosen else PROJECT / "state")
+    if not chosen:
+        return State(PROJECT / "state")
+    root = Path(os.path.realpath(Path(chosen).expanduser()))
+    there = next(path for path in (root, *root.parents) if os.path.lexists(path))
+    if not there.is_dir():
+        raise ConfigError(f"RUNNER_HOME is {chosen}: {there} is no folder")
+    return State(root)

@@ -22,9 +22,10 @@ from runner.agents.mcp import NAME, Mcp
 from runner.agents.mcp.exchange import Exchange
 from runner.agents.mcp.host import Host
 from runner.agents.mcp.server import make_server
+from runner.agents.mcp.wire import serve_stdio
 from runner.errors import ConfigError, StoppedError
 from runner.ledger.store import open_ledger
-from runner.proposals.context import make_context
+from runner.proposals.context import make_context, open_hypotheses
 from runner.start import Request
 from runner.stopping import Stop, heard
 from runner.supervise import go_through, opened
@@ -46,7 +47,7 @@ async def _until_gone(server: MCPServer, host: Host, stop: Stop) -> None:
         with anyio.open_signal_receiver(*heard()) as signals:
             tasks.start_soon(_on_signal, signals, host, stop)
             try:
-                await server.run_stdio_async()
+                await serve_stdio(server)
             finally:
                 with anyio.CancelScope(shield=True):
                     await _end(host, stop)
@@ -80,7 +81,12 @@ def _conduct(
     """Go through the run in the thread that calls; see `Conduct`."""
     with opened(_going_on(replace(request, tag=tag)), live, stop) as work:
         session = work.session
-        host.opened(session.run.tag, partial(session.ledger.add_hypothesis, session.run.tag))
+        host.opened(
+            session.run.tag,
+            partial(session.ledger.add_hypothesis, session.run.tag),
+            open_hypotheses=partial(open_hypotheses, session),
+            ended=max((one.number for one in session.ended), default=0),
+        )
         reason = go_through(work, (Mcp(exchange),), live, experiments)
         exchange.end(reason, make_context(session, len(session.history)))
 

@@ -17,7 +17,7 @@ from runner.agents.descriptions import canonical, is_independent, with_model
 from runner.analysis import answer, require_rows
 from runner.errors import ConfigError
 from runner.ledger.store import Ledger, now, open_ledger
-from runner.locks import device_lock, tag_lock
+from runner.locks import device_lock, device_of, gpus_of, tag_lock
 from runner.logs import event_log
 from runner.policy.information import information
 from runner.policy.load import LoadedPolicy, load_policy, parse_policy
@@ -85,8 +85,7 @@ def at_work(
         client = engine.connect()
         run = ledger.run(tag) or _create(state, ledger, client, request, tag)
         agents = _agents(run.agent, request)
-        for device in _devices(run.device):
-            stack.enter_context(device_lock(device, tag, say))
+        stack.enter_context(device_lock(run.device, tag, say))
         log = stack.enter_context(event_log(state.events(tag), run=tag))
         sandbox = replace(
             _sandbox(state, client, run), drop_caches=stack.enter_context(dropper(client))
@@ -98,8 +97,7 @@ def at_work(
             stop_asked=stop_asked,
             waiting=waiting,
         )
-        engine.sweep(client, {engine.HOME_LABEL: state.id, engine.RUN_LABEL: tag})
-        sandbox.clean_stage(tag)
+        sandbox.sweep(tag)
         _introduce(run, request, say)
         log.info("run.opened", resumed=request.resume)
         yield AtWork(session=session, agents=agents, sandbox=sandbox)
@@ -168,7 +166,7 @@ def _create(state: rooms.State, ledger: Ledger, client: Any, request: Request, t
         template_digest=tree_digest(workspace.files(workspace.head())),
         image_id=images.require_image(client, policy.policy.image),
         data_digest=prepared.digest,
-        device=_device(policy.policy.resources.gpus),
+        device=device_of(policy.policy.resources.gpus),
         base_commit=workspace.head(),
         created_at=created_at,
     )
@@ -204,19 +202,10 @@ def _check_template(policy: LoadedPolicy, template: Any) -> None:
         )
 
 
-def _device(gpus: int) -> str:
-    """Name what a run occupies: `cpu`, or `gpu-0-1` for the first two GPUs."""
-    return "-".join(["gpu", *map(str, range(gpus))]) if gpus else "cpu"
-
-
-def _devices(device: str) -> list[str]:
-    """Name the locks of a run's device, in an order in which no two runs can block each other."""
-    return [f"gpu-{gpu}" for gpu in sorted(device.split("-")[1:], key=int)] or [device]
-
-
 def _sandbox(state: rooms.State, client: Any, run: Run) -> DockerSandbox:
-    gpu_ids = tuple(run.device.split("-")[1:])
-    return DockerSandbox(client=client, home_id=state.id, stage_root=state.stage, gpu_ids=gpu_ids)
+    return DockerSandbox(
+        client=client, home_id=state.id, stage_root=state.stage, gpu_ids=gpus_of(run.device)
+    )
 
 
 def _session(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 
 from runner import rooms
 from runner.errors import LedgerError, ModelError, RunnerError, RunStoppedError, SandboxError
@@ -34,6 +35,8 @@ def supervise(
     Raises:
         RunnerError: before or during the run; what ended is in the ledger.
     """
+    if request.resume and experiments == 0:  # what is unfinished is conducted, nothing proposed
+        request = replace(request, somebody_else=True)
     with Live() as live:
         stop = Stop(live.say, patient=True)
         with stop.listening(), opened(request, live, stop) as work:

@@ -144,10 +144,12 @@ class Workspace:
 
     def _read(self, commit: str) -> Files:
         entries = self.entries(commit)
-        contents = self._blobs([entry.blob for entry in entries])
+        blobs = [entry.blob for entry in entries if entry.kind == "blob"]
+        contents = dict(zip(blobs, self._blobs(blobs), strict=True))
+        # A submodule is a commit that is not here: its name stands for it.
         return {
-            entry.path: File(content=content, mode=entry.mode)
-            for entry, content in zip(entries, contents, strict=True)
+            entry.path: File(content=contents.get(entry.blob, entry.blob.encode()), mode=entry.mode)
+            for entry in entries
         }
 
     def entries(self, commit: str) -> tuple[Entry, ...]:

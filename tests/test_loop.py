@@ -626,3 +626,21 @@ def test_a_flood_of_refused_bytes_is_cut_and_still_refused(tmp_path):
     assert refused.status is REFUSED
     assert sum(len(change.content or b"") for change in refused.changes) < 1_000_000
     assert len(refused.hypothesis) == 10_000
+
+
+@pytest.mark.parametrize("odd", ["\ud800", "\0", "\U0010ffff", "\x1b[2J", "\u2028"])
+def test_no_character_of_an_agent_s_words_or_files_can_end_a_run(tmp_path, odd):
+    """JSON can write a lone surrogate, and neither the ledger nor git can hold one."""
+    changes = (
+        Change(path=f"a{odd}b", content=b"x"),
+        Change(path="train.py", content=odd.encode(errors="surrogatepass")),
+    )
+    words = dict.fromkeys(("hypothesis", "category", "expectation", "takeaway"), f"a{odd}b")
+    agent = ScriptedAgent([Proposal(**words, changes=changes), edit("32", "64")])
+    with make_session(tmp_path, FakeSandbox(lambda _: scored(100.0))) as session:
+        run_loop(session, agent, experiments=2)
+        _, first, second = session.history
+        assert first.status is ExperimentStatus.REFUSED
+        assert first.hypothesis.startswith("a")
+        assert second.status is not ExperimentStatus.REFUSED
+        make_context(session, 3)

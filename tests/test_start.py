@@ -5,6 +5,8 @@ import re
 
 import pytest
 from click.testing import CliRunner
+from fakes import TAG as TAG_OF_A_RUN
+from fakes import make_session
 
 from runner import rooms, supervise
 from runner.agents import AGENTS
@@ -139,3 +141,30 @@ def test_a_client_and_a_person_propose_in_any_run(arguments, opener, monkeypatch
     monkeypatch.setattr(f"{BY_HAND}._one_more", lambda _: ("t1", 1))
     assert CliRunner().invoke(cli, arguments, input="x").exit_code == 0
     assert asked[0].somebody_else
+
+
+def asked_for(monkeypatch, place: str, *arguments: str) -> Request:
+    """Return what a command asks of whoever opens runs."""
+    asked = []
+
+    def open_none(_, request, **__):
+        asked.append(request)
+        raise ConfigError("no further")
+
+    monkeypatch.setattr(place, open_none)
+    assert CliRunner().invoke(cli, arguments).exit_code == 2
+    return asked[0]
+
+
+def test_who_looks_at_rows_needs_no_key_of_the_run_s_agent(tmp_path, monkeypatch):
+    monkeypatch.setenv("RUNNER_HOME", str(tmp_path / "state"))
+    with make_session(tmp_path, None):
+        pass
+    assert asked_for(monkeypatch, "runner.start.at_work", "analyze", TAG_OF_A_RUN).somebody_else
+
+
+@pytest.mark.parametrize(("experiments", "alone"), [("0", True), ("1", False)])
+def test_a_run_in_which_nothing_is_proposed_needs_no_agent(monkeypatch, experiments, alone):
+    arguments = ("run", "--resume", "t1", "--experiments", experiments)
+    request = asked_for(monkeypatch, "runner.supervise.at_work", *arguments)
+    assert request.somebody_else is alone

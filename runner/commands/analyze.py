@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+MOST_BYTES = 4 * 1024 * 1024
 SCRIPT = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -21,13 +22,14 @@ def command(tag: str | None, script: Path | None, as_json: bool) -> None:
     """
     from dataclasses import asdict
 
-    from runner import rooms
+    from runner import given, rooms
     from runner.analysis import analyze
     from runner.characters import visible
     from runner.start import Request, at_work
     from runner.stopping import Stop
     from runner.views import reading
 
+    content = given.read(script, most=MOST_BYTES) if script else None
     with reading.ledger_for_reading() as ledger:
         chosen = reading.find_run(ledger, tag).tag
     stop = Stop(lambda line: click.echo(visible(line), err=True))
@@ -35,15 +37,14 @@ def command(tag: str | None, script: Path | None, as_json: bool) -> None:
         stop.listening(),
         at_work(
             rooms.state(),
-            Request(tag=chosen, resume=True),
+            Request(tag=chosen, resume=True, somebody_else=True),  # its agent is not asked
             say=lambda line: click.echo(visible(line), err=True),
             finished=lambda _: None,
             stop_asked=lambda: False,
         ) as work,
+        stop.stopping(work.sandbox),
     ):
-        content = script.read_bytes() if script else None
-        with stop.stopping(work.sandbox):
-            found = analyze(work.session, work.sandbox, script=content)
+        found = analyze(work.session, work.sandbox, script=content)
     if as_json:
         reading.print_json(asdict(found))
     else:

@@ -26,7 +26,8 @@ def add(words: tuple[str, ...], tag: str | None, as_json: bool) -> None:
     """Queue TEXT behind the open hypotheses of the run; the first one is tested next."""
     from runner.views import reading
 
-    text = " ".join(words).strip()
+    said = " ".join(words).strip()
+    text = said.encode("utf-8", errors="backslashreplace").decode()  # a command line is bytes
     if not text or len(text) > MOST_CHARACTERS:
         raise ConfigError(f"a hypothesis has 1 to {MOST_CHARACTERS} characters, got {len(text)}")
     with reading.ledger_for_reading() as ledger:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner import rooms
+from runner import given, rooms
 from runner.errors import ConfigError
 from runner.new_task.layout import NOTES, NewTask, filled, raw_yaml, script_file
 from runner.records import File
@@ -71,11 +71,8 @@ def from_csv(name: str, path: Path, columns: Columns) -> NewTask:
 
 
 def _header(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            line = file.readline(1_000_000)
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from error
+    with given.opened(path) as file:
+        line = file.readline(1_000_000)
     if not line.strip():
         raise ConfigError(f"{path}: the first line is empty: it must name the columns")
     return line.decode("utf-8-sig", errors="replace").strip()

@@ -16,10 +16,12 @@ from pathlib import Path
 
 import numpy as np
 
+from runner import given
 from runner.errors import ConfigError
 from runner.new_task.layout import NOTES, NewTask, filled, notes, raw_yaml, run_sh, script_file
 from runner.policy.information import information
 
+MOST_BYTES = 1024 * 1024
 IMPORTS = ("joblib", "kit", "lightgbm", "math", "numpy", "pandas", "scipy", "sklearn", "xgboost")
 LEAST_ROOM = 16_000
 """Bytes of information that a program may hold, as in the shipped policies."""
@@ -74,10 +76,7 @@ def from_script(name: str, path: Path, data: Path, *, target: str) -> Wrapped:
 def _read(path: Path) -> str:
     if path.suffix != ".py" or path.name in ("main.py", "kit.py"):
         raise ConfigError(f"{path} must be a .py file, and not be called main.py or kit.py")
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read as UTF-8 text: {error}") from error
+    return given.read_text(path, most=MOST_BYTES)
 
 
 def _parse(source: str, path: Path) -> ast.Module:
@@ -85,6 +84,8 @@ def _parse(source: str, path: Path) -> ast.Module:
         return ast.parse(source)
     except SyntaxError as error:
         raise ConfigError(f"{path}:{error.lineno}: {error.msg}") from error
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise ConfigError(f"{path} is no Python: {error or 'it is nested too deeply'}") from error
 
 
 def _inputs(data: Path, target: str) -> str:
@@ -100,7 +101,11 @@ def _inputs(data: Path, target: str) -> str:
 
 
 def _metric(path: Path) -> str:
-    array = np.load(path, mmap_mode="r", allow_pickle=False)
+    given.require_plain(path)
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise ConfigError(f"{path} is no plain array: {error}") from error
     return "accuracy" if array.dtype.kind in "biu" else "rmse"
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from runner import given
 from runner.errors import ConfigError
 from runner.policy.allowed import allowed_at, keys_at
 from runner.policy.positions import Document, Key, Problem, RefusedError, dotted, read
@@ -46,11 +47,8 @@ class LoadedPolicy:
 def load_policy(path: Path) -> LoadedPolicy:
     """Read a policy's file; raise `PolicyError` naming file, line and key of every problem."""
     name = str(path)
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise ConfigError(f"{name}: cannot be read: {error.strerror}") from error
+    with given.opened(path) as file:
+        content = file.read(MAX_BYTES + 1)
     return parse_policy(_decode(content, name), name, path=path)
 
 

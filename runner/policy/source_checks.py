@@ -15,6 +15,8 @@ from runner.policy.syntax import Reference, SourceFacts, Unparsable
 from runner.records import Violation
 
 SHOWN_NAMES = 5
+SHOWN_CHARACTERS = 120
+"""Of a name; a rule has looked at all of it."""
 
 
 def parsed(case: Case) -> Iterator[tuple[str, SourceFacts]]:
@@ -73,9 +75,16 @@ def uses(case: Case) -> Iterator[Violation]:
 
 
 def _places(found: Sequence[Reference]) -> str:
-    names = [f"{each.name} (line {each.line})" for each in found[:SHOWN_NAMES]]
+    names = [f"{_shown(each.name)} (line {each.line})" for each in found[:SHOWN_NAMES]]
     more = len(found) - len(names)
     return ", ".join(names) + (f" and {more} more" if more else "")
+
+
+def _shown(name: str) -> str:
+    """Return a name with its end, which is what a rule is mostly about, and not all between."""
+    left_out = len(name) - SHOWN_CHARACTERS
+    half = SHOWN_CHARACTERS // 2
+    return name if left_out <= 0 else f"{name[:half]}[{left_out} more]{name[-half:]}"
 
 
 def seeds(case: Case) -> Iterator[Violation]:

@@ -95,7 +95,8 @@ def _guidance(session: Session) -> str:
     path = session.state.guidance(session.run.tag)
     if not path.is_file():
         return ""
-    return path.read_text(encoding="utf-8", errors="replace")[:MOST_GUIDANCE]
+    with path.open(encoding="utf-8", errors="replace") as file:
+        return file.read(MOST_GUIDANCE)
 
 
 def history_as_told(session: Session) -> tuple[Experiment, ...]:

@@ -10,7 +10,6 @@ What this does not protect against: an agent container that breaks out of the ke
 from __future__ import annotations
 
 import math
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -22,7 +21,7 @@ from typing import Any
 
 from runner.errors import DataError, SandboxError
 from runner.records import Guard, GuardResult, Purpose, Shape, Stage, TrialResult, TrialSpec
-from runner.sandbox import evidence, gpu, staging
+from runner.sandbox import engine, evidence, gpu, staging
 from runner.sandbox.caches import Drop, drop_once
 from runner.sandbox.container import ContainerResult, Deadline, Running, started
 from runner.sandbox.engine import HOME_LABEL, RUN_LABEL, TRIAL_LABEL, our_fault
@@ -60,11 +59,15 @@ class DockerSandbox:
     drop_caches: Drop | None = None
     """A helper that is at hand; without it one is started for each container that wants it."""
 
+    def sweep(self, tag: str) -> None:
+        """Remove what a killed supervisor of this run left: containers, volumes, folders."""
+        engine.sweep(self.client, {HOME_LABEL: self.home_id, RUN_LABEL: tag})
+        self.clean_stage(tag)
+
     def clean_stage(self, tag: str) -> None:
         """Remove the folders that a killed supervisor of this run left."""
         for root in (self.stage_root, staging.memory_root(self.stage_root)):
-            for left in root.glob(f"{trial_prefix(self.home_id, tag)}*"):
-                shutil.rmtree(left)
+            staging.sweep(root, trial_prefix(self.home_id, tag))
 
     def started(self, spec: ContainerSpec) -> AbstractContextManager[Running]:
         """Start a container of a run, with nothing of earlier ones in the caches if so asked.

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 from policy_samples import TRAIN, WORKSPACE, changed
 
@@ -41,6 +43,39 @@ def test_listed_modules_may_be_imported(source_rules, source):
 )
 def test_other_modules_may_not(source_rules, source):
     assert source_rules(source) == ["import-not-allowed"]
+
+
+@pytest.mark.parametrize("length", [119, 120, 121, 1_000, 30_000])
+@pytest.mark.parametrize(
+    ("rule", "source"),
+    [
+        ("process", "import {long} as y, subprocess\nsubprocess.{long}(y)"),
+        ("dynamic-code", "f(x.{long}, {long}_({long}__=eval('1')))"),
+        ("import-not-allowed", "import math.{long}, {long}"),
+        ("import-not-allowed", "from {long} import x"),
+    ],
+)
+def test_a_rule_sees_a_name_to_its_end_however_long_it_is(source_rules, rule, source, length):
+    """The message shows both ends of it."""
+    assert rule in source_rules(f"{source.format(long='a' * length)}\n")
+
+
+def test_a_long_name_is_shown_by_its_ends(messages):
+    source = f"import subprocess\nsubprocess.{'a' * 1_000}.end\n"
+    found = messages(changed("model.py", source.encode()))["process"]
+    assert ".end (line 2)" in found
+    assert len(found) < 400
+
+
+@pytest.mark.slow
+def test_names_that_grow_without_end_are_answered_in_time(source_rules):
+    """Each line makes a chain of attributes a little longer."""
+    chain = "import math\na0 = math.x\n" + "".join(
+        f"a{n} = a{n - 1}{'.os' * 20}\n" for n in range(1, 1_000)
+    )
+    begun = time.monotonic()
+    source_rules(chain)
+    assert time.monotonic() - begun < 15
 
 
 def test_the_message_names_module_line_and_list(messages):

@@ -17,7 +17,9 @@ from typing import Any
 MAX_DEPTH = 150
 MAX_NODES = 300_000
 MAX_FACTS = 20_000
-MAX_NAME = 120
+MAX_FACT_CHARACTERS = 4_000_000
+"""Of all names together: a rule looks at each name whole, and is answered in bounded space."""
+MAX_REASON = 120
 
 Names = frozenset[str]
 Aliases = dict[str, Names]
@@ -50,10 +52,15 @@ def facts(source: str) -> dict[str, Any]:
 
 def capped(found: Any) -> list[tuple[str, int]]:
     """Each fact once, in order; too many is a refusal, for a dropped one could be the one."""
-    unique = sorted({(name[:MAX_NAME], line) for name, line in found}, key=lambda fact: fact[::-1])
-    if len(unique) > MAX_FACTS:
-        raise ValueError("it holds too many names")
-    return unique
+    unique: set[tuple[str, int]] = set()
+    characters = 0
+    for fact in found:
+        if fact not in unique:
+            unique.add(fact)
+            characters += len(fact[0])
+        if len(unique) > MAX_FACTS or characters > MAX_FACT_CHARACTERS:
+            raise ValueError("it holds too many names")
+    return sorted(unique, key=lambda fact: fact[::-1])
 
 
 def shallow(tree: ast.AST) -> Iterator[ast.AST]:
@@ -216,10 +223,10 @@ def refusal(error: Exception) -> dict[str, Any]:
     if "int_max_str_digits" in str(error):
         return {"error": "it holds an integer of too many digits", "line": None}
     if isinstance(error, SyntaxError):
-        return {"error": str(error.msg)[:MAX_NAME], "line": error.lineno}
+        return {"error": str(error.msg)[:MAX_REASON], "line": error.lineno}
     if isinstance(error, MemoryError):
         return {"error": "it is nested too deeply or too large for the parser", "line": None}
-    return {"error": str(error)[:MAX_NAME], "line": None}
+    return {"error": str(error)[:MAX_REASON], "line": None}
 
 
 def answer(content: bytes) -> dict[str, Any]:
