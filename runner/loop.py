@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import partial
 
 from runner.attempt import keep_attempt, refuse
-from runner.decision import Decision, Direction
+from runner.decision import Decision, apart, same_sign, written
 from runner.errors import RunStoppedError, SpentError
 from runner.proposals.context import history_as_told, make_context
 from runner.proposals.desk import SessionDesk
@@ -202,11 +202,12 @@ def _settle_git(session: Session, experiment: Experiment) -> str | None:
 
 
 def _kept_message(session: Session, experiment: Experiment) -> str:
-    score, gain = experiment.score or 0.0, experiment.gain or 0.0
-    before = score + gain if session.metric.direction is Direction.MINIMIZE else score - gain
+    metric, score, gain = session.metric, experiment.score or 0.0, experiment.gain or 0.0
+    best = metric.before(score, gain)
+    before, after = apart(metric, best, score, lambda shown: same_sign(float(shown), gain))
     return (
         f"{escaped(experiment.hypothesis)}\n\n{experiment.reason}\n\n"
-        f"Metric: {session.metric.name} {before:.6g} -> {score:.6g}\n"
+        f"Metric: {metric.name} {written(before)} -> {written(after)}\n"
         f"Experiment: {experiment.run}/{experiment.number}\n"
         f"Ledger-Chain: {session.ledger.head(experiment.run)}\n"
     )

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from runner.decision import GUARD
+from runner.decision import GUARD, told, verdict_in
 from runner.records import (
     Experiment,
+    ExperimentStatus,
     Files,
     Hypothesis,
     HypothesisStatus,
@@ -96,26 +97,50 @@ def _guidance(session: Session) -> str:
 
 def history_as_told(session: Session) -> tuple[Experiment, ...]:
     """Return all that ended so far, as an agent may know them; each is made only once."""
-    told = session.told
+    known = session.told
+    best: float | None = None
     for experiment in session.history:
         if experiment.ended_at is None:
             continue
-        known = told.get(experiment.number)
-        if known is None or known[0] is not experiment:  # an audit trial came, or it went on
-            told[experiment.number] = (experiment, as_told(session, experiment))
-    return tuple(told[number][1] for number in sorted(told))
+        before = known.get(experiment.number)
+        if before is None or before[0] is not experiment:  # an audit trial came, or it went on
+            known[experiment.number] = (experiment, as_told(session, experiment, best))
+        if experiment.status is ExperimentStatus.KEPT and experiment.score is not None:
+            scores = [experiment.score] if best is None else [best, experiment.score]
+            best = session.metric.better(scores)
+    return tuple(known[number][1] for number in sorted(known))
 
 
-def as_told(session: Session, experiment: Experiment) -> Experiment:
+def as_told(session: Session, experiment: Experiment, best: float | None) -> Experiment:
     """Return what an agent may know of an experiment: rounded, and without scores per trial.
 
     Of its trials only curves and crashes are left, which were capped when they were read.
+
+    Args:
+        session: the run.
+        experiment: one that has ended.
+        best: the score that it was compared with; `None` for the baseline.
     """
-    score = None if experiment.score is None else session.metric.rounded(experiment.score)
-    gain = None if experiment.gain is None else session.metric.rounded(experiment.gain)
-    told = replace(experiment, score=score, gain=gain, seeds=(), chain=None, wall_seconds=None)
     trials = tuple(_trial_as_told(trial) for trial in experiment.trials if _decides(trial))
-    return replace(told, trials=trials, reason=_reason_as_told(session, told))
+    some = replace(experiment, seeds=(), chain=None, wall_seconds=None, trials=trials)
+    if experiment.score is None:
+        return some
+    score = session.metric.rounded(experiment.score)
+    if best is None:
+        reason = f"{session.run.metric} {score:.10g}"
+        return replace(some, score=score, gain=None, reason=reason)
+    rule = session.policy.decision
+    gain, reason = told(
+        session.metric,
+        verdict_in(experiment.reason),
+        best,
+        experiment.score,
+        min_gain=rule.min_gain,
+        tie_within=rule.simplicity.tie_within if rule.simplicity else None,
+    )
+    if experiment.rule and experiment.rule.startswith(GUARD):
+        reason = f"{experiment.rule} failed, else {reason}"
+    return replace(some, score=score, gain=gain, reason=reason)
 
 
 def _decides(trial: TrialRecord) -> bool:
@@ -134,13 +159,3 @@ def _trial_as_told(trial: TrialRecord) -> TrialRecord:
         self_modified=result.self_modified,
     )
     return TrialRecord(purpose=trial.purpose, split="", seed=0, result=told)
-
-
-def _reason_as_told(session: Session, told: Experiment) -> str:
-    """Return why: a scored experiment's own reason holds unrounded numbers."""
-    if told.score is None:
-        return told.reason
-    needed = session.policy.decision.min_gain
-    gain = "" if told.gain is None else f", gain {told.gain:+g}, needed {needed:g}"
-    guard = f"; {told.rule} failed" if told.rule and told.rule.startswith(GUARD) else ""
-    return f"{session.run.metric} {told.score:g}{gain}{guard}"

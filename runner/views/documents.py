@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from runner.decision import verdict_in
 from runner.history import advisory, best, mean_audit
 from runner.money.usage import Spent, by_experiment, spent
 from runner.records import Experiment, ModelCall, Purpose, Run, TrialRecord
@@ -40,6 +41,7 @@ def experiment_document(
         "run": experiment.run,
         "number": experiment.number,
         "status": experiment.status,
+        "verdict": verdict_in(experiment.reason),
         "rule": experiment.rule,
         "reason": experiment.reason,
         "hypothesis": experiment.hypothesis,

@@ -17,6 +17,8 @@ from runner.views.documents import peak_memory
 
 SHORT_COMMIT = 7
 MAX_DESCRIPTION = 200
+DECIMALS = 6
+"""At least; more where two different scores would look the same."""
 
 
 def rows(
@@ -45,11 +47,13 @@ def tsv(table: Sequence[dict[str, Any]]) -> str:
     names = list(table[0]) if table else ["commit", "memory_gb", "status", "description"]
     writer = csv.DictWriter(text, names, delimiter="\t", lineterminator="\n")
     writer.writeheader()
-    writer.writerows({name: _field(value) for name, value in row.items()} for row in table)
+    numbers = {name: [row[name] for row in table if isinstance(row[name], float)] for name in names}
+    places = {name: lines.decimals_apart(numbers[name], DECIMALS) for name in names}
+    writer.writerows({name: _field(row[name], places[name]) for name in names} for row in table)
     return text.getvalue()
 
 
-def _field(value: Any) -> str:
+def _field(value: Any, places: int) -> str:
     if value is None:
         return ""
-    return f"{value:.6f}" if isinstance(value, float) else str(value)
+    return f"{value:.{places}f}" if isinstance(value, float) else str(value)

@@ -36,15 +36,13 @@ def heading(
         ("experiment", f"{experiment.number} of run {run.tag} ({run.task})"),
         (
             "status",
-            lines.label(experiment) + (f" by rule {experiment.rule}" if experiment.rule else ""),
+            lines.label(experiment)
+            + lines.seeds(experiment)
+            + (f" by rule {experiment.rule}" if experiment.rule else ""),
         ),
         ("tried", lines.plain(experiment.hypothesis, 400) or "(no hypothesis)"),
         ("reason", lines.plain(experiment.reason, 1000)),
-        (
-            run.metric,
-            f"{lines.number(metric_of(run), experiment.score)} "
-            f"{lines.delta(metric_of(run), experiment.gain)}",
-        ),
+        (run.metric, " ".join(lines.change(metric_of(run), experiment))),
         ("commit", experiment.commit or "none: not on the branch"),
         ("attempt", f"{experiment.attempt_commit} (refs/attempts/{experiment.number})"),
         ("parent", experiment.parent_commit),

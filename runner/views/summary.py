@@ -143,13 +143,10 @@ def _scores(metric: Metric, history: tuple[Experiment, ...]) -> list[tuple[str, 
     if top is None or top.score is None:
         return [("best", "none: there is no baseline")]
     baseline = history[0]
-    rows = [
-        (
-            "best",
-            f"{metric.name} {lines.number(metric, top.score)} (experiment {top.number}), "
-            f"baseline {lines.number(metric, baseline.score)}",
-        )
-    ]
+    base = top.score if baseline.score is None else baseline.score
+    before, after = lines.levels(metric, base, top.score)
+    said = f"{metric.name} {after} (experiment {top.number}), baseline {before}"
+    rows = [("best", said)]
     return [*rows, ("audit", audit_sentence(metric, baseline, top))]
 
 

@@ -33,11 +33,16 @@ def runs_table(
         agent = f"{run.agent} (advisory)" if advisory(run, history) else run.agent
         table.add_row(
             *(run.tag, run.task, agent, run.created_at[:19], str(len(history))),
-            lines.number(metric, history[0].score if history else None),
-            lines.number(metric, top.score if top else None),
+            *_ends(metric, history[0].score if history else None, top.score if top else None),
             *((f"{usd[run.tag]:.2f}" if run.tag in usd else "",) if usd else ()),
         )
     return table
+
+
+def _ends(metric: Metric, baseline: float | None, best: float | None) -> tuple[str, ...]:
+    if baseline is None or best is None:
+        return lines.number(metric, baseline), lines.number(metric, best)
+    return lines.levels(metric, baseline, best)
 
 
 def experiments_table(
@@ -52,9 +57,8 @@ def experiments_table(
         colour = COLOURS.get(experiment.status, "red") if experiment.status else "dim"
         table.add_row(
             str(experiment.number),
-            lines.number(metric, experiment.score),
-            lines.delta(metric, experiment.gain),
-            Text(lines.label(experiment), style=colour),
+            *lines.change(metric, experiment),
+            Text(lines.label(experiment) + lines.seeds(experiment), style=colour),
             lines.memory(peak_memory(experiment)),
             f"{experiment.wall_seconds:.0f}" if experiment.wall_seconds else "",
             *(_usd(took.get(experiment.number)) if took else ()),
