@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from runner import rooms
+from runner.agreement import Gain, compared
 from runner.decision import Metric
 from runner.history import best, mean_audit, metric_of, unguarded
 from runner.money.usage import Spent
@@ -157,18 +158,21 @@ def audit_sentence(metric: Metric, baseline: Experiment, top: Experiment) -> str
         return "none: the locked part was not scored"
     if before is None or after is None or baseline.score is None or top.score is None:
         return "not complete: the locked part was not scored for both"
-    scores = f"{metric.name} {lines.number(metric, after)}, baseline {lines.number(metric, before)}"
+    base, best_score = lines.levels(metric, before, after)
+    scores = f"{metric.name} {best_score}, baseline {base}"
     if top.number == baseline.number:
         return f"{scores}: nothing was kept yet"
-    gain, audit_gain = metric.gain(baseline.score, top.score), metric.gain(before, after)
-    shown = f"gain {audit_gain:+.4g} against {gain:+.4g} on the holdout"
-    verdict = "the two agree" if agree(gain, audit_gain) else "THEY DISAGREE: doubt this result"
-    return f"{scores}: {shown}, {verdict}"
+    found = compared(metric, baseline, top)
+    if found is None:
+        return f"{scores}: not complete"
+    audited, claimed = shown(found.audited), shown(found.claimed)
+    return f"{scores}: gain {audited} against {claimed} on the holdout, {found.agreement}"
 
 
-def agree(gain: float, audit_gain: float) -> bool:
-    """Whether the locked part shows at least half of the gain that was claimed."""
-    return audit_gain >= gain / 2
+def shown(gain: Gain) -> str:
+    """Write a gain with its interval, if it has one."""
+    margin = "" if not gain.margin else f" ± {gain.margin:.2g}"
+    return f"{gain.value:+.6g}{margin}"
 
 
 def tally(history: tuple[Experiment, ...]) -> str:
