@@ -112,6 +112,7 @@ def _context(
         phase=_phase(session, course, place.number),
         hypotheses=place.hypotheses,
         returned=returned,
+        experiments=course.experiments,
     )
 
 
@@ -135,7 +136,7 @@ def conduct(session: Session, experiment: Experiment) -> Experiment:
     ended = session.read(number)
     _log_decided(session, ended, chain)
     _answer_hypothesis(session, ended)
-    session.research_log.update(history_as_told(session))
+    _write_page(session)
     audit_if_kept(session, ended)
     session.finished(session.read(number))
     return ended
@@ -160,9 +161,14 @@ def _finish_what_is_open(session: Session) -> None:
         conduct(session, left)
     for experiment in session.history:
         _answer_hypothesis(session, experiment)
-    session.research_log.update(history_as_told(session))
+    _write_page(session)
     for experiment in session.history:
         audit_if_kept(session, experiment)
+
+
+def _write_page(session: Session) -> None:
+    analyses = session.ledger.analyses(session.run.tag)
+    session.research_log.update(history_as_told(session), analyses)
 
 
 def _require_baseline(session: Session) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from runner import data, rooms
 from runner.agents import make_agents
 from runner.agents.descriptions import canonical, is_independent, with_model
-from runner.analysis import answer, require_rows
+from runner.analysis import analyze, require_rows
 from runner.errors import ConfigError
 from runner.ledger.store import Ledger, now, open_ledger
 from runner.locks import device_lock, tag_lock
@@ -243,4 +243,4 @@ def _session(
         log=log,
         independent=is_independent(run.agent),
     )
-    return replace(session, analyst=partial(answer, session, sandbox))
+    return replace(session, analyst=partial(analyze, session, sandbox))

@@ -22,7 +22,7 @@ def command(tag: str | None, script: Path | None, as_json: bool) -> None:
     from dataclasses import asdict
 
     from runner import rooms
-    from runner.analysis import analyze
+    from runner.records import AskedBy
     from runner.start import Request, at_work
     from runner.views import reading
 
@@ -36,7 +36,8 @@ def command(tag: str | None, script: Path | None, as_json: bool) -> None:
         stop_asked=lambda: False,
     ) as work:
         content = script.read_bytes() if script else None
-        found = analyze(work.session, work.sandbox, script=content)
+        after = len(work.session.history)
+        found = work.session.analyse(content, experiment=after, asked_by=AskedBy.PERSON)
     if as_json:
         reading.print_json(asdict(found))
     else:

@@ -21,12 +21,13 @@ def command(tag: str | None, as_json: bool) -> None:
         runs = [reading.find_run(ledger, tag)] if tag else ledger.runs()
         rows = [(run, metric_of(run), ledger.experiments(run.tag)) for run in runs]
         calls = {run.tag: ledger.calls(run.tag) for run in runs}
+        analyses = ledger.analyses(tag) if tag else ()
     if as_json and tag:
         [(run, _, history)] = rows
         took = by_experiment(calls[run.tag])
         reading.print_json(
             [
-                documents.experiment_document(found, run.metric, took.get(found.number))
+                documents.experiment_document(found, run.metric, took.get(found.number), analyses)
                 for found in history
             ]
         )

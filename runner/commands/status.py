@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 def command(tag: str | None, as_json: bool) -> None:
     """Show where a run stands; the newest one without TAG."""
+    from dataclasses import asdict
+
     from runner import rooms
     from runner.money.usage import spent
     from runner.views import documents, reading
@@ -28,6 +30,7 @@ def command(tag: str | None, as_json: bool) -> None:
             hypotheses=ledger.hypotheses(run.tag),
             guidance=rooms.state().guidance(run.tag),
             took=spent(calls) if calls else None,
+            analyses=ledger.analyses(run.tag),
             cap=_cap(run) if calls or as_json else None,
         )
     if as_json:
@@ -35,6 +38,7 @@ def command(tag: str | None, as_json: bool) -> None:
             "limit_usd": beside.cap,
             "open_hypotheses": beside.open_hypotheses,
             "guidance": str(beside.guidance),
+            "analyses": [asdict(each) for each in beside.analyses],
         }
         reading.print_json(documents.run_document(run, history, calls) | extra)
     else:

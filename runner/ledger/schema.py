@@ -143,4 +143,19 @@ MIGRATIONS = (
         usd REAL NOT NULL
     ) STRICT;
     """,
+    """
+    -- Beside the experiments: what was looked at between them. No part of the chain.
+    CREATE TABLE analyses (
+        id INTEGER PRIMARY KEY,
+        run TEXT NOT NULL REFERENCES runs (tag),
+        experiment INTEGER NOT NULL,    -- that it came before; it may never have been opened
+        asked_by TEXT NOT NULL,
+        script_digest TEXT,
+        at TEXT NOT NULL,
+        seconds REAL,                   -- null until it has ended
+        exit_code INTEGER,
+        failure TEXT
+    ) STRICT;
+    CREATE INDEX analyses_of_run ON analyses (run, experiment);
+    """,
 )

@@ -33,6 +33,7 @@ def make_context(
     phase: Phase | None = None,
     hypotheses: Sequence[Hypothesis] | None = None,
     returned: tuple[Violation, ...] = (),
+    experiments: int | None = None,
 ) -> Context:
     """Choose where experiment `number` starts, and say what its agent may know.
 
@@ -42,8 +43,10 @@ def make_context(
         phase: the part of the run that it falls into.
         hypotheses: those of a person's that it may test; `None` for all open ones.
         returned: why an earlier proposal for this place came back.
+        experiments: how many this start is to reach; the policy may say fewer.
     """
     ended = session.ended
+    set_by = [most for most in (experiments, session.policy.limits.experiments) if most is not None]
     choice = _choice(session, ended, number)
     commit = parent_commit(choice.parent)
     return Context(
@@ -52,7 +55,8 @@ def make_context(
         files=_files(session, commit),
         mutable=session.policy.files.mutable,
         notes=session.policy.files.notes,
-        rules=policy_in(session.policy, phase.name if phase else None).summary(),
+        rules=policy_in(session.policy, phase.name if phase else None).summary(experiments),
+        experiments=min(set_by, default=None),
         metric=session.run.metric,
         direction=session.run.direction,
         history=() if session.independent else history_as_told(session),

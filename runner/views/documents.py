@@ -10,7 +10,7 @@ from runner.agreement import compared
 from runner.decision import Metric, verdict_in
 from runner.history import advisory, best, mean_audit, metric_of
 from runner.money.usage import Spent, by_experiment, spent
-from runner.records import Experiment, ModelCall, Purpose, Run, TrialRecord
+from runner.records import Analysis, Experiment, ModelCall, Purpose, Run, TrialRecord
 
 
 def run_document(
@@ -52,7 +52,10 @@ def spent_document(found: Spent) -> dict[str, Any]:
 
 
 def experiment_document(
-    experiment: Experiment, metric: str, took: Spent | None = None
+    experiment: Experiment,
+    metric: str,
+    took: Spent | None = None,
+    analyses: Sequence[Analysis] = (),
 ) -> dict[str, Any]:
     """Return an experiment; what it does not have is null, never 0."""
     return {
@@ -78,6 +81,7 @@ def experiment_document(
         "origin": asdict(experiment.origin) if experiment.origin else None,
         "spent": spent_document(took) if took else None,
         "trials": [trial_document(trial) for trial in experiment.trials],
+        "analyses": [asdict(each) for each in analyses if each.experiment == experiment.number],
     }
 
 

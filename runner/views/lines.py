@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from runner.decision import GUARD, Metric, Seeds, Verdict, verdict_in
 from runner.money.usage import Spent
-from runner.records import Experiment, ExperimentStatus, Purpose
+from runner.records import Analysis, Experiment, ExperimentStatus, Purpose
 
 LABELS = {
     ExperimentStatus.KEPT: "KEPT",
@@ -97,6 +97,11 @@ def said(experiment: Experiment) -> str:
         return hypothesis
     why = f"{experiment.rule}: {experiment.reason}" if experiment.rule else experiment.reason
     return f"{hypothesis} [{plain(why, 160)}]"
+
+
+def analyses(ran: Sequence[Analysis]) -> str:
+    """Say how many analyses there were before an experiment, and how long they ran."""
+    return f"{len(ran)} before it, {duration(sum(each.seconds or 0.0 for each in ran))}"
 
 
 def plain(text: str, most: int = MAX_HYPOTHESIS) -> str:

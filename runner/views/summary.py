@@ -16,7 +16,7 @@ from runner.agreement import Gain, compared
 from runner.decision import Metric
 from runner.history import best, mean_audit, metric_of, unguarded
 from runner.money.usage import Spent
-from runner.records import Experiment, ExperimentStatus, Hypothesis, HypothesisStatus, Run
+from runner.records import Analysis, Experiment, ExperimentStatus, Hypothesis, HypothesisStatus, Run
 from runner.views import lines
 
 MORE = 8
@@ -99,6 +99,7 @@ class Beside:
     took: Spent | None = None
     """What its calls to models cost, where there were any."""
     cap: float | None = None
+    analyses: Sequence[Analysis] = ()
 
     @property
     def open_hypotheses(self) -> int:
@@ -112,6 +113,7 @@ def status_lines(run: Run, history: tuple[Experiment, ...], beside: Beside) -> s
         *_scores(metric_of(run), history),
         ("experiments", tally(history)),
         *([("spent", lines.spending(beside.took, beside.cap))] if beside.took else []),
+        *([("analyses", _analyses(beside.analyses))] if beside.analyses else []),
         ("trust", trust(run.agent_isolation, unguarded(history))),
         ("hypotheses", f"{beside.open_hypotheses} open"),
         ("guidance", _guidance(beside.guidance)),
@@ -120,6 +122,11 @@ def status_lines(run: Run, history: tuple[Experiment, ...], beside: Beside) -> s
         rows.append(("unfinished", f"experiment {history[-1].number} ends on resume"))
     rows += _last(beside.events)
     return lines.aligned(rows)
+
+
+def _analyses(ran: Sequence[Analysis]) -> str:
+    seconds = lines.duration(sum(each.seconds or 0.0 for each in ran))
+    return f"{len(ran)} of training rows, {seconds} in all"
 
 
 def _guidance(path: Path) -> str:

@@ -107,7 +107,8 @@ class Tools:
     ) -> str:
         """Run one experiment with these changes and return what came of it.
 
-        What breaks a rule comes back at once, to be mended. Making the same call again is safe.
+        What breaks a rule comes back at once, to be mended, at most three times; then it counts as
+        refused. The reply says how many returns are left. Making the same call again is safe.
         """
         words = handover.Words(
             hypothesis=hypothesis,
@@ -129,7 +130,8 @@ class Tools:
     ) -> str:
         """Run a script on training rows, in a container, and return what it prints.
 
-        It is no experiment.
+        It is no experiment. get_task says for how many seconds, and how often before each
+        experiment; the answer says how many are left. 16,000 characters of its output come back.
         """
         work = Analysis(script=None if script is None else script.encode())
         with _told():
