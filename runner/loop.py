@@ -41,6 +41,7 @@ def run_loop(session: Session, *agents: Agent, experiments: int | None) -> str:
         RunnerError: a failure of ours; the experiment in progress is conducted again on resume.
     """
     course = course_of(session, experiments)
+    session.progress.until(course.experiments)
     _finish_what_is_open(session)
     if not session.history:
         conduct(session, open_baseline(session))
@@ -75,7 +76,8 @@ def _next(
         context = _context(session, course, place, returned)
         desk = SessionDesk(session, context, ended=lambda: places.ended)
         try:
-            proposal = agent.propose(context, desk)
+            with session.progress.doing(desk.name, "the agent thinks about", **desk.about):
+                proposal = agent.propose(context, desk)
         except SpentError as spent:
             return f"{spent}; {spent.hint}" if spent.hint else str(spent)
         if proposal is None:

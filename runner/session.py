@@ -19,6 +19,7 @@ from runner.logs import Log
 from runner.money.spending import Spending
 from runner.policy.schema import Policy
 from runner.policy.syntax import Facts
+from runner.progress import DEVICE, Tracker
 from runner.records import LOG, Analysis, AskedBy, Experiment, Files, Findings, Run
 from runner.research_log import ResearchLog
 from runner.seams import Sandbox
@@ -53,6 +54,8 @@ class Session:
     """Runs a script, or the workspace's own, on training rows; absent where nothing can."""
     say: Callable[[str], None] = lambda _: None
     """Told what a person should hear at once."""
+    progress: Tracker = field(default_factory=Tracker)
+    """Says what is under way to whoever looks from elsewhere."""
     independent: bool = False
     """Whether each proposal is drawn from the template, by an agent that is told no history."""
     turn: AbstractContextManager[object] = field(default_factory=threading.RLock)
@@ -102,7 +105,7 @@ class Session:
             raise ConfigError("there is no analysis here")
         with self.turn:
             own = self.workspace.with_notes(self.workspace.head()).get(ANALYSIS_SCRIPT)
-            content = script if script is not None else own and own.content
+            content = own.content if own and script is None else script
             begun = Analysis(
                 experiment=experiment,
                 asked_by=asked_by,
@@ -110,7 +113,10 @@ class Session:
                 at=now(),
             )
             entry = self.ledger.begin_analysis(self.run.tag, begun)
-            found = self.analyst(script)
+            seconds = self.policy.budget.startup + self.policy.analysis.seconds
+            about = {"experiment": experiment, "most_seconds": seconds}
+            with self.progress.doing(DEVICE, "an analysis before", **about):
+                found = self.analyst(script)
             self.ledger.end_analysis(
                 entry,
                 seconds=found.wall_seconds,

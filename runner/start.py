@@ -22,6 +22,7 @@ from runner.logs import event_log
 from runner.policy.load import LoadedPolicy, load_policy, parse_policy
 from runner.policy.override import with_train_seconds
 from runner.policy.warm_parser import warm_parser
+from runner.progress import DEVICE, Tracker
 from runner.records import Experiment, Run
 from runner.sandbox import engine, images
 from runner.seams import Agent
@@ -81,11 +82,13 @@ def at_work(
         ledger = stack.enter_context(open_ledger(state.ledger))
         tag = _tag(ledger, request)
         stack.enter_context(tag_lock(state.run(tag), tag))
+        progress = stack.enter_context(Tracker.at(state.progress(tag)))
+        progress.now(DEVICE, "starting")
         client = engine.connect()
         run = ledger.run(tag) or _create(state, ledger, client, request, tag)
         agents = _agents(run.agent, request)
         for device in _devices(run.device):
-            stack.enter_context(device_lock(device, tag, say))
+            stack.enter_context(device_lock(device, tag, _shown(say, progress)))
         log = stack.enter_context(event_log(state.events(tag), run=tag))
         sandbox = _sandbox(state, client, run)
         parse = stack.enter_context(warm_parser())
@@ -96,12 +99,23 @@ def at_work(
             stop_asked=stop_asked,
             waiting=waiting,
             parse=parse,
+            progress=progress,
         )
         engine.sweep(client, {engine.HOME_LABEL: state.id, engine.RUN_LABEL: tag})
         sandbox.clean_stage(tag)
         _introduce(run, request, say)
         log.info("run.opened", resumed=request.resume)
         yield AtWork(session=session, agents=agents, sandbox=sandbox)
+
+
+def _shown(say: Callable[[str], None], progress: Tracker) -> Callable[[str], None]:
+    """Say for whom this run waits to those who look from elsewhere, too."""
+
+    def shown(text: str) -> None:
+        progress.now(DEVICE, text)
+        say(text)
+
+    return shown
 
 
 def _introduce(run: Run, request: Request, say: Callable[[str], None]) -> None:

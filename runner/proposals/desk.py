@@ -9,6 +9,7 @@ from dataclasses import replace
 from runner.attempt import review
 from runner.errors import ConfigError
 from runner.history import last_tried
+from runner.prompt.untrusted import one_line
 from runner.records import AskedBy, ModelCall, Proposal, Violation
 from runner.sandbox.evidence import escaped
 from runner.seams import MOST_RETURNS, Context
@@ -23,6 +24,15 @@ class SessionDesk:
     ) -> None:
         self._session, self._context, self._ended = session, context, ended
         self.returned = 0
+
+    @property
+    def name(self) -> str:
+        """Tell this proposal from others under way."""
+        return f"proposal {self._context.number}"
+
+    @property
+    def about(self) -> dict[str, int]:
+        return {"experiment": self._context.number}
 
     def send_back(self, proposal: Proposal) -> tuple[Violation, ...]:
         """See `Desk.send_back`."""
@@ -100,6 +110,8 @@ class SessionDesk:
         """See `Desk.waiting`."""
         self._session.log.warning("model.waiting", what=what, seconds=round(seconds, 1))
         self._session.waiting(what, seconds)
+        told = f"the agent waits for its model ({one_line(what, 120)}) before"
+        self._session.progress.now(self.name, told, most_seconds=seconds, **self.about)
 
     def stop_asked(self) -> bool:
         """See `Desk.stop_asked`."""

@@ -58,10 +58,10 @@ def _decimals(metric: Metric) -> int:
     return max(1, math.ceil(-math.log10(metric.round_to)))
 
 
-def label(experiment: Experiment) -> str:
+def label(experiment: Experiment, *, running: bool = False) -> str:
     """Name the outcome; where a score was compared, with the words that rounding cannot change."""
     if not experiment.status:
-        return "UNFINISHED"
+        return "RUNNING" if running else "UNFINISHED"
     verdict = verdict_in(experiment.reason)
     guarded = (experiment.rule or "").startswith(GUARD)
     if verdict in (None, Verdict.BASELINE, Verdict.KEPT) or guarded:
@@ -93,9 +93,9 @@ def experiment_line(metric: Metric, experiment: Experiment) -> str:
 def said(experiment: Experiment) -> str:
     """Return the hypothesis, and for what has no score the reason as well."""
     hypothesis = plain(experiment.hypothesis) or "(no hypothesis)"
-    if experiment.score is not None:
-        return hypothesis
     why = f"{experiment.rule}: {experiment.reason}" if experiment.rule else experiment.reason
+    if experiment.score is not None or not why:
+        return hypothesis
     return f"{hypothesis} [{plain(why, 160)}]"
 
 

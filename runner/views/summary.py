@@ -16,8 +16,9 @@ from runner.agreement import Gain, compared
 from runner.decision import Metric
 from runner.history import best, mean_audit, metric_of, unguarded
 from runner.money.usage import Spent
+from runner.progress import Progress
 from runner.records import Analysis, Experiment, ExperimentStatus, Hypothesis, HypothesisStatus, Run
-from runner.views import lines
+from runner.views import lines, running
 
 MORE = 8
 COUNTED = (
@@ -100,6 +101,8 @@ class Beside:
     """What its calls to models cost, where there were any."""
     cap: float | None = None
     analyses: Sequence[Analysis] = ()
+    progress: Progress | None = None
+    """What its supervisor does, or did when it was killed; absent where it ended."""
 
     @property
     def open_hypotheses(self) -> int:
@@ -118,9 +121,13 @@ def status_lines(run: Run, history: tuple[Experiment, ...], beside: Beside) -> s
         ("hypotheses", f"{beside.open_hypotheses} open"),
         ("guidance", _guidance(beside.guidance)),
     ]
-    if history and history[-1].ended_at is None:
+    progress = beside.progress
+    if progress is not None:
+        rows += running.rows(progress, run.tag, program())
+    if history and history[-1].ended_at is None and not (progress and progress.alive):
         rows.append(("unfinished", f"experiment {history[-1].number} ends on resume"))
-    rows += _last(beside.events)
+    if not (progress and progress.alive):
+        rows += _last(beside.events)
     return lines.aligned(rows)
 
 

@@ -172,7 +172,7 @@ def test_no_experiment_is_lost_to_a_curve_s_name(fresh, capsys):
     found = read(said.out)
     mine = {name: points for name, points in found.items() if name not in evidence_names()}
     assert sorted(points for [points] in mine.values()) == [(n, n) for n in range(len(ODD_NAMES))]
-    assert mine["loss"] == ((ODD_NAMES.index("loss "), ODD_NAMES.index("loss ")),)
+    assert mine["loss"] == ((ODD_NAMES.index("Loss"), ODD_NAMES.index("Loss")),)
     assert mine["val_loss"]
     assert "'val/loss' is logged as val_loss" in said.err
     assert found["kit_renamed"][-1][1] == 8

@@ -83,8 +83,8 @@ class Toolbox:
         violations = self._desk.send_back(self.last)
         if not violations:
             return self.last
-        told = f"Your proposal came back. {mend(violations, 'propose again', self._desk.returns_left())}"
-        return Said(text=told, failed=True)
+        told = mend(violations, "propose again", self._desk.returns_left())
+        return Said(text=f"Your proposal came back. {told}", failed=True)
 
     def _analyze(self, script: str | None) -> Said:
         given = script.encode(errors="surrogatepass") if script else None

@@ -81,7 +81,8 @@ class Tools:
             context = exchange.context
             if context is None:
                 return self._no_context(exchange)
-            return _paragraphs(telling.task(context, self._host.tag), *_standing(exchange))
+            standing = _standing(exchange, self._host.doing)
+            return _paragraphs(telling.task(context, self._host.tag), *standing)
 
     async def read_file(
         self, path: Annotated[str, Field(description="As get_task lists it.")]
@@ -145,7 +146,8 @@ class Tools:
             if running is not None:
                 with suppress(RunStoppedError):  # said below
                     await self._wait(running.done, call, f"{running.doing} is running")
-            return _paragraphs(telling.history(self._context()), *_standing(exchange))
+            standing = _standing(exchange, self._host.doing)
+            return _paragraphs(telling.history(self._context()), *standing)
 
     async def best(self) -> str:
         """Tell the best experiment so far."""
@@ -166,7 +168,8 @@ class Tools:
         answer = await self._wait(ticket.done, call, f"{ticket.doing} is running")
         if answer is None:
             return (
-                f"STILL RUNNING: {ticket.doing}. Call history to wait for it; this same call "
+                f"STILL RUNNING: {ticket.doing}{self._host.doing}. Call history to wait for it; "
+                "this same call "
                 "made again waits for it too, and starts nothing new."
             )
         ticket.told = True
@@ -200,13 +203,14 @@ class Tools:
     def _no_context(self, exchange: Exchange) -> str:
         if exchange.ended is not None:
             raise ToolError(f"the run is over: {exchange.ended}")
-        return "STILL RUNNING: the baseline, or the wait for a device. Call get_task again."
+        where = self._host.doing
+        return f"STILL RUNNING: the baseline, or the wait for a device{where}. Call get_task again."
 
 
-def _standing(exchange: Exchange) -> Iterator[str]:
+def _standing(exchange: Exchange, doing: str) -> Iterator[str]:
     """Yield what keeps the client from proposing, if anything does."""
     if (running := exchange.at_work) is not None:
-        yield f"STILL RUNNING: {running.doing}. Call history to wait for it."
+        yield f"STILL RUNNING: {running.doing}{doing}. Call history to wait for it."
     if exchange.ended is not None:
         yield f"The run is over: {exchange.ended}"
 
