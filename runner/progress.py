@@ -131,9 +131,13 @@ class Tracker:
         try:
             yield
         finally:
-            with self._lock:
-                self._activities.pop(who, None)
-                self._write()
+            self.over(who)
+
+    def over(self, who: str) -> None:
+        """Say that somebody is at nothing any more."""
+        with self._lock:
+            self._activities.pop(who, None)
+            self._write()
 
     def now(self, who: str, what: str, **more: Any) -> None:
         """Say that somebody is at something from now on."""

@@ -89,6 +89,7 @@ def at_work(
         agents = _agents(run.agent, request)
         for device in _devices(run.device):
             stack.enter_context(device_lock(device, tag, _shown(say, progress)))
+        progress.over(DEVICE)
         log = stack.enter_context(event_log(state.events(tag), run=tag))
         sandbox = _sandbox(state, client, run)
         parse = stack.enter_context(warm_parser())

@@ -30,7 +30,8 @@ class Staged(FakeSandbox):
         if spec.experiment == 1 and any(
             each.experiment == 1 and each.seed != spec.seed for each in self.specs
         ):
-            print("waiting", flush=True)
+            sys.stdout.write("waiting\n")
+            sys.stdout.flush()
             time.sleep(600)
         return super().run(spec)
 
