@@ -55,7 +55,7 @@ def look(tmp_path) -> Look:
 @pytest.mark.slow
 def test_a_run_at_work_is_seen_to_run_and_where_it_is(supervisor, look):
     status = look("status", TAG)
-    assert f"RUNNING  process {supervisor.pid}, to 2 experiments" in status
+    assert f"RUNNING  process {supervisor.pid}, until experiment 2" in status
     assert "a trial of experiment 1, train (trial 2 of 2, seed 2 of 2): " in status
     assert "of at most 20 s; the trial " in status
     assert ", usually 0 s" in status

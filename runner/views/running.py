@@ -16,7 +16,9 @@ def rows(progress: Progress, tag: str, program: str) -> list[tuple[str, str]]:
         doing = f" at {_what(at)}" if at else ""
         resume = f"{program} run --resume {tag} goes on, and runs what was cut off again"
         return [("NOT RUNNING", f"process {process.pid} was killed{doing}; {resume}")]
-    limit = "no limit" if progress.experiments is None else f"to {progress.experiments} experiments"
+    limit = (
+        "no limit" if progress.experiments is None else f"until experiment {progress.experiments}"
+    )
     told = [("RUNNING", f"process {process.pid}, {limit}")]
     order = sorted(progress.activities.items(), key=lambda each: each[0] != DEVICE)
     return told + [("now", activity(each)) for _, each in order]
