@@ -6,7 +6,8 @@ of the ledger.
 
 from __future__ import annotations
 
-from runner.decision import Direction
+from runner.decision import apart, same_sign, written
+from runner.history import metric_of
 from runner.records import Experiment, Run
 from runner.sandbox.evidence import escaped
 
@@ -20,11 +21,12 @@ def attempt(experiment: Experiment, head: str) -> str:
 
 def kept(run: Run, experiment: Experiment, head: str) -> str:
     """Return the message of a commit on the run's branch."""
-    score, gain = experiment.score or 0.0, experiment.gain or 0.0
-    before = score + gain if run.direction == Direction.MINIMIZE else score - gain
+    metric, score, gain = metric_of(run), experiment.score or 0.0, experiment.gain or 0.0
+    best = metric.before(score, gain)
+    before, after = apart(metric, best, score, lambda shown: same_sign(float(shown), gain))
     return (
         f"{escaped(experiment.hypothesis)}\n\n{experiment.reason}\n\n"
-        f"Metric: {run.metric} {before:.6g} -> {score:.6g}\n"
+        f"Metric: {run.metric} {written(before)} -> {written(after)}\n"
         f"Experiment: {experiment.run}/{experiment.number}\n"
         f"{CHAIN}: {head}\n"
     )

@@ -52,6 +52,7 @@ def run_loop(session: Session, *agents: Agent, experiments: int | None) -> str:
 
 
 def _go_through(session: Session, agents: Sequence[Agent], course: Course) -> str:
+    session.progress.until(course.experiments)
     _finish_what_is_open(session)
     if not session.history:
         conduct(session, open_baseline(session))
@@ -86,7 +87,8 @@ def _next(
         context = _context(session, course, place, returned)
         desk = SessionDesk(session, context, ended=lambda: places.ended)
         try:
-            proposal = agent.propose(context, desk)
+            with session.progress.doing(desk.name, "the agent thinks about", **desk.about):
+                proposal = agent.propose(context, desk)
         except SpentError as spent:
             return f"{spent}; {spent.hint}" if spent.hint else str(spent)
         if proposal is None:
@@ -124,6 +126,7 @@ def _context(
         phase=_phase(session, course, place.number),
         hypotheses=place.hypotheses,
         returned=returned,
+        experiments=course.experiments,
     )
 
 
@@ -150,7 +153,7 @@ def conduct(session: Session, experiment: Experiment) -> Experiment:
     ended = session.read(number)
     _log_decided(session, ended, chain)
     _answer_hypothesis(session, ended)
-    session.research_log.update(history_as_told(session))
+    _write_page(session)
     audit_if_kept(session, ended)
     session.research_log.audited(ended)
     session.finished(session.read(number))
@@ -177,7 +180,7 @@ def _finish_what_is_open(session: Session) -> None:
         session.log.warning("spending.settled", usd=round(usd, 6))
     for experiment in session.ended:
         _answer_hypothesis(session, experiment)
-    session.research_log.update(history_as_told(session))
+    _write_page(session)
     for experiment in session.ended:
         audit_if_kept(session, experiment)
     for newest in session.ended[-1:]:
@@ -185,6 +188,11 @@ def _finish_what_is_open(session: Session) -> None:
     if (left := session.ledger.unfinished(session.run.tag)) is not None:
         session.log.info("experiment.resumed", experiment=left.number)
         conduct(session, left)
+
+
+def _write_page(session: Session) -> None:
+    analyses = session.ledger.analyses(session.run.tag)
+    session.research_log.update(history_as_told(session), analyses)
 
 
 def _require_baseline(session: Session) -> None:

@@ -139,6 +139,44 @@ class ModelCall:
     at: str = ""
 
 
+class AskedBy(StrEnum):
+    """Who wanted an analysis."""
+
+    AGENT = "agent"
+    PERSON = "person"
+    POLICY = "policy"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """What an analysis printed, safe to show to a person and an agent."""
+
+    text: str
+    failure: str | None
+    """Why it ended early; `None` if it ended well."""
+    wall_seconds: float
+    noted: bool
+    """Whether it was appended to `findings.md`."""
+    exit_code: int | None = None
+    """Absent where it was killed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Analysis:
+    """One run of an analysis, as the ledger has it."""
+
+    experiment: int
+    """That it came before, or for the policy after."""
+    asked_by: AskedBy
+    script_digest: str | None
+    """sha256 of the script; absent where there was none."""
+    at: str
+    seconds: float | None = None
+    """Absent where it did not end: it counts for nothing."""
+    exit_code: int | None = None
+    failure: str | None = None
+
+
 class ExperimentStatus(StrEnum):
     """How an experiment ended. One that has not ended has none."""
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from runner import commit_messages
 from runner.prompt.history import LATEST, result, takeaways_of
 from runner.prompt.untrusted import cleaned, markdown, one_line
-from runner.records import LOG, Change, Experiment, File
+from runner.records import LOG, Analysis, AskedBy, Change, Experiment, File
 from runner.workspace import Workspace
 
 WORDS = 1000
@@ -34,17 +34,22 @@ class ResearchLog:
     ) -> None:
         """Make it; `head` says where the ledger's chain is, which each version's commit carries."""
         self._page, self._workspace, self._notes, self._head = page, workspace, notes, head
-        self._rendered: dict[int, tuple[Experiment, str, bytes]] = {}
+        self._rendered: dict[int, tuple[Experiment, str, str, bytes]] = {}
         self._written: Sequence[bytes] = ()
         self._told: str | None = None
         """The newest head that a commit of the notes carries, once it was looked up."""
 
-    def update(self, told: Sequence[Experiment]) -> None:
+    def update(self, told: Sequence[Experiment], analyses: Sequence[Analysis] = ()) -> None:
         """Write the page, from what ended, as an agent may know it; twice is as good as once."""
+        asked = [each for each in analyses if each.asked_by is not AskedBy.POLICY]
+        before = {each.experiment: _analyses(asked, each.experiment) for each in asked}
         if not told:
             return
         takeaways = takeaways_of(told)
-        entries = [self._entry(found, takeaways.get(found.number, "")) for found in told]
+        entries = [
+            self._entry(found, takeaways.get(found.number, ""), before.get(found.number, ""))
+            for found in told
+        ]
         self._write(entries)
         self._version(told[-1], entries)
 
@@ -84,13 +89,13 @@ class ResearchLog:
         if self._workspace.write_notes([change], message, when):
             self._told = commit_messages.trailer(message)
 
-    def _entry(self, found: Experiment, takeaway: str) -> bytes:
+    def _entry(self, found: Experiment, takeaway: str, analyses: str) -> bytes:
         known = self._rendered.get(found.number)
-        if known and known[0] is found and known[1] == takeaway:
-            return known[2]
-        text = "\n".join(_entry(found, takeaway, list(self._changes(found))))
+        if known and known[0] is found and known[1:3] == (takeaway, analyses):
+            return known[3]
+        text = "\n".join(_entry(found, takeaway, list(self._changes(found)), analyses))
         entry = text.encode("utf-8", errors="backslashreplace")
-        self._rendered[found.number] = (found, takeaway, entry)
+        self._rendered[found.number] = (found, takeaway, analyses, entry)
         return entry
 
     def _changes(self, found: Experiment) -> Iterator[str]:
@@ -113,12 +118,21 @@ def _is_same(pair: tuple[bytes, bytes]) -> bool:
     return pair[0] is pair[1]
 
 
-def _entry(found: Experiment, takeaway: str, changes: Sequence[str]) -> Iterator[str]:
+def _analyses(ran: Sequence[Analysis], experiment: int) -> str:
+    seconds = [each.seconds or 0.0 for each in ran if each.experiment == experiment]
+    return f"{len(seconds)} before it, {sum(seconds):.0f} s in all"
+
+
+def _entry(
+    found: Experiment, takeaway: str, changes: Sequence[str], analyses: str
+) -> Iterator[str]:
     category = f" [{_text(found.category, 40)}]" if found.category else ""
     yield f"### Exp {found.number}: {found.status}{category}\n"
     yield f"- **Hypothesis:** {_text(found.hypothesis, WORDS)}"
     yield "- **Change:**" if changes else "- **Change:** none"
     yield from changes
+    if analyses:
+        yield f"- **Analyses:** {analyses}"
     yield f"- **Result:** {markdown(result(found))}"
     yield f"- **Takeaway:** {_text(takeaway, WORDS)}".rstrip() + "\n"
 

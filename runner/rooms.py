@@ -117,6 +117,10 @@ class State:
     def events(self, tag: str) -> Path:
         return self.run(tag) / "events.jsonl"
 
+    def progress(self, tag: str) -> Path:
+        """Name the file that says what a run does right now."""
+        return self.run(tag) / "progress.json"
+
     def guidance(self, tag: str) -> Path:
         """Name the file in which a person tells a run's agents what to look at."""
         return self.run(tag) / "guidance.md"

@@ -17,7 +17,7 @@ from functools import partial
 import anyio
 from mcp.server.mcpserver import MCPServer
 
-from runner import rooms
+from runner import progress, rooms
 from runner.agents.mcp import NAME, Mcp
 from runner.agents.mcp.exchange import Exchange
 from runner.agents.mcp.host import Host
@@ -29,6 +29,7 @@ from runner.proposals.context import make_context, open_hypotheses
 from runner.start import Request
 from runner.stopping import Stop, heard
 from runner.supervise import go_through, opened
+from runner.views import running
 from runner.views.live import Live
 
 
@@ -37,9 +38,13 @@ def serve(request: Request, *, experiments: int | None, answer_within: float) ->
     with Live(stderr=True) as live:
         stop = Stop(live.say)
         conduct = partial(_conduct, replace(request, agent=NAME), experiments, live, stop)
-        host = Host(conduct, tag=request.tag)
+        host = Host(conduct, tag=request.tag, doing=_doing)
         anyio.run(_until_gone, make_server(host, answer_within=answer_within), host, stop)
     return 0
+
+
+def _doing(tag: str) -> str:
+    return running.told(progress.read(rooms.state().progress(tag)))
 
 
 async def _until_gone(server: MCPServer, host: Host, stop: Stop) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from runner import data, rooms
 from runner.agents import make_agents
 from runner.agents.descriptions import canonical, is_independent, with_model
-from runner.analysis import answer, require_rows
+from runner.analysis import analyze, require_rows
 from runner.errors import ConfigError
 from runner.ledger.store import Ledger, now, open_ledger
 from runner.locks import device_lock, device_of, gpus_of, tag_lock
@@ -22,6 +22,7 @@ from runner.logs import event_log
 from runner.policy.information import information
 from runner.policy.load import LoadedPolicy, load_policy, parse_policy
 from runner.policy.override import with_train_seconds
+from runner.progress import DEVICE, Tracker
 from runner.records import Experiment, Run
 from runner.sandbox import engine, images
 from runner.sandbox.caches import dropper
@@ -82,10 +83,13 @@ def at_work(
         ledger = stack.enter_context(open_ledger(state.ledger))
         tag = _tag(ledger, request)
         stack.enter_context(tag_lock(state.run(tag), tag))
+        progress = stack.enter_context(Tracker.at(state.progress(tag)))
+        progress.now(DEVICE, "starting")
         client = engine.connect()
         run = ledger.run(tag) or _create(state, ledger, client, request, tag)
         agents = _agents(run.agent, request)
-        stack.enter_context(device_lock(run.device, tag, say))
+        stack.enter_context(device_lock(run.device, tag, _shown(say, progress)))
+        progress.over(DEVICE)
         log = stack.enter_context(event_log(state.events(tag), run=tag))
         sandbox = replace(
             _sandbox(state, client, run), drop_caches=stack.enter_context(dropper(client))
@@ -96,11 +100,22 @@ def at_work(
             finished=finished,
             stop_asked=stop_asked,
             waiting=waiting,
+            progress=progress,
         )
         sandbox.sweep(tag)
         _introduce(run, request, say)
         log.info("run.opened", resumed=request.resume)
         yield AtWork(session=session, agents=agents, sandbox=sandbox)
+
+
+def _shown(say: Callable[[str], None], progress: Tracker) -> Callable[[str], None]:
+    """Say for whom this run waits to those who look from elsewhere, too."""
+
+    def shown(text: str) -> None:
+        progress.now(DEVICE, text)
+        say(text)
+
+    return shown
 
 
 def _introduce(run: Run, request: Request, say: Callable[[str], None]) -> None:
@@ -241,4 +256,4 @@ def _session(
         log=log,
         independent=is_independent(run.agent),
     )
-    return replace(session, analyst=partial(answer, session, sandbox))
+    return replace(session, analyst=partial(analyze, session, sandbox))

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 
 from runner import rooms
 from runner.errors import LedgerError, ModelError, RunnerError, RunStoppedError, SandboxError
 from runner.loop import run_loop
 from runner.money.usage import spent
+from runner.records import Stage
 from runner.seams import Agent
 from runner.session import Session
 from runner.start import AtWork, Request, at_work
@@ -60,10 +62,15 @@ def opened(request: Request, live: Live, stop: Stop) -> Iterator[AtWork]:
         stop_asked=lambda: stop.asked,
         waiting=live.waiting,
     ) as work:
-        work.sandbox.watch = live.stage
+        work.sandbox.watch = partial(_watched, work.session, live)
         live.describe = lambda ended: lines.experiment_line(work.session.metric, ended)
         with stop.stopping(work.sandbox):
             yield work
+
+
+def _watched(session: Session, live: Live, stage: Stage) -> None:
+    session.progress.stage(stage.name.rpartition(": ")[2], stage.seconds)
+    live.stage(stage)
 
 
 def go_through(work: AtWork, agents: Sequence[Agent], live: Live, experiments: int | None) -> str:

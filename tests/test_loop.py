@@ -183,7 +183,7 @@ def test_a_kept_commit_says_what_it_is_and_where_the_ledger_stood(tmp_path):
 def test_the_second_seed_is_skipped_when_the_first_is_worse(tmp_path):
     ended = run(tmp_path, Trials({0: BASELINE, 1: 120.0, 2: 90.0}), [wide(64), wide(65)])
     assert ended.ran() == [0, 0, 1, 2, 2]
-    assert "in the first of 2 trials" in ended.history[1].reason
+    assert "on 1 of 2 seeds, the second skipped" in ended.history[1].reason
 
 
 def test_a_failed_trial_needs_no_second(tmp_path):
@@ -335,7 +335,7 @@ def told(tmp_path) -> list[Context]:
 
 def test_scores_are_told_in_the_policy_s_steps(told):
     assert [found.score for found in told[-1].history] == [100.5, 90.0, None]
-    assert [found.gain for found in told[-1].history] == [None, 10.0, None]
+    assert [found.gain for found in told[-1].history] == [None, 10.5, None]
 
 
 def test_no_trial_no_seed_and_no_audit_is_told(told):
@@ -601,11 +601,11 @@ def test_a_failed_guard_reverts_and_the_rest_do_not_run(tmp_path):
         _, failed, kept = session.history
         told = make_context(session, 3).history[1].reason
     assert (failed.status, failed.rule) == (REVERTED, "guard:first")
-    assert failed.reason.startswith("guard first failed (exit 1); else mean_rank 90")
+    assert failed.reason.startswith("guard first failed (exit 1); else kept: mean_rank 90")
     assert kept.status is KEPT
     assert kept.gain == 5.0
     assert [name for number, name in sandbox.guarded if number == 1] == ["first"]
-    assert told.endswith("guard:first failed")
+    assert told.startswith("guard:first failed, else kept: mean_rank 90")
 
 
 def test_a_template_that_fails_its_own_guard_stops_the_run(tmp_path):

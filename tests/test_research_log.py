@@ -89,7 +89,7 @@ def test_the_page_says_hypothesis_change_result_and_takeaway_of_each(tmp_path):
         "        - WIDTH = 32\n"
         "        + WIDTH = 64\n"
         "  - scratchpad.md (notes)\n"
-        "- **Result:** kept: mean_rank 90, gain +10, needed 1\n"
+        "- **Result:** kept: mean_rank 90, best before 100.5: gain +10.5, needed 1\n"
         "- **Takeaway:** wide helps\n\n"
         "### Exp 2: crashed\n\n"
         "- **Hypothesis:** a faster rate\n"

@@ -210,7 +210,8 @@ def test_every_status_has_a_label_and_a_count(status):
     ],
 )
 def test_a_gain_reads_as_the_metric_s_own_change(metric, gain, shown):
-    assert lines.delta(metric, gain) == shown
+    found = ended(ExperimentStatus.REVERTED, score=50.0, gain=gain)
+    assert lines.change(metric, found)[1] == shown
 
 
 @pytest.mark.parametrize(

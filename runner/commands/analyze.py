@@ -23,8 +23,8 @@ def command(tag: str | None, script: Path | None, as_json: bool) -> None:
     from dataclasses import asdict
 
     from runner import given, rooms
-    from runner.analysis import analyze
     from runner.characters import visible
+    from runner.records import AskedBy
     from runner.start import Request, at_work
     from runner.stopping import Stop
     from runner.views import reading
@@ -44,7 +44,8 @@ def command(tag: str | None, script: Path | None, as_json: bool) -> None:
         ) as work,
         stop.stopping(work.sandbox),
     ):
-        found = analyze(work.session, work.sandbox, script=content)
+        after = len(work.session.history)
+        found = work.session.analyse(content, experiment=after, asked_by=AskedBy.PERSON)
     if as_json:
         reading.print_json(asdict(found))
     else:

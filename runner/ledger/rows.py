@@ -9,6 +9,8 @@ from dataclasses import asdict
 from typing import Any
 
 from runner.records import (
+    Analysis,
+    AskedBy,
     Change,
     Crash,
     Curve,
@@ -88,6 +90,11 @@ def read_call(row: Mapping[str, Any]) -> ModelCall:
     usage = Usage(**{name: row[name] for name in Usage.__dataclass_fields__})
     same = ("experiment", "agent", "model", "usd", "seconds", "outcome", "at")
     return ModelCall(**{name: row[name] for name in same}, usage=usage)
+
+
+def read_analysis(row: Mapping[str, Any]) -> Analysis:
+    same = ("experiment", "script_digest", "at", "seconds", "exit_code", "failure")
+    return Analysis(**{name: row[name] for name in same}, asked_by=AskedBy(row["asked_by"]))
 
 
 def read_hypothesis(row: Mapping[str, Any]) -> Hypothesis:

@@ -147,6 +147,20 @@ MIGRATIONS = (
     -- The link of an audit trial; and where the notes stood when an experiment was closed.
     ALTER TABLE trials ADD COLUMN chain TEXT;
     ALTER TABLE experiments ADD COLUMN notes_commit TEXT;
+
+    -- Beside the experiments: what was looked at between them. No part of the chain.
+    CREATE TABLE analyses (
+        id INTEGER PRIMARY KEY,
+        run TEXT NOT NULL REFERENCES runs (tag),
+        experiment INTEGER NOT NULL,    -- that it came before; it may never have been opened
+        asked_by TEXT NOT NULL,
+        script_digest TEXT,
+        at TEXT NOT NULL,
+        seconds REAL,                   -- null until it has ended
+        exit_code INTEGER,
+        failure TEXT
+    ) STRICT;
+    CREATE INDEX analyses_of_run ON analyses (run, experiment);
     """,
 )
 OLDEST = 4

@@ -19,6 +19,7 @@ from runner.errors import LedgerError
 from runner.ledger import chain, rows
 from runner.ledger.schema import MIGRATIONS, OLDEST
 from runner.records import (
+    Analysis,
     Experiment,
     ExperimentStatus,
     Hypothesis,
@@ -258,6 +259,22 @@ class Ledger:
         """Mark an open hypothesis as answered or dropped; say whether it was open."""
         query = "UPDATE hypotheses SET status = ?, experiment = ? WHERE id = ? AND status = 'open'"
         return self._do(query, status.value, experiment, hypothesis).rowcount == 1
+
+    # -- analyses -------------------------------------------------------------------------
+
+    def begin_analysis(self, tag: str, analysis: Analysis) -> int:
+        """Write down that one begins; return the entry's id."""
+        return int(self._insert("analyses", {"run": tag, **asdict(analysis)}).lastrowid or 0)
+
+    def end_analysis(
+        self, entry: int, *, seconds: float, exit_code: int | None, failure: str | None
+    ) -> None:
+        query = "UPDATE analyses SET seconds = ?, exit_code = ?, failure = ? WHERE id = ?"
+        self._do(query, seconds, exit_code, failure, entry)
+
+    def analyses(self, tag: str) -> tuple[Analysis, ...]:
+        query = "SELECT * FROM analyses WHERE run = ? ORDER BY id"
+        return tuple(rows.read_analysis(row) for row in self._all(query, tag))
 
     # -- events ---------------------------------------------------------------------------
 

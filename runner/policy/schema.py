@@ -250,6 +250,10 @@ class Analysis(Strict):
     """`analysis.py` runs after every so many experiments; null: never by itself."""
     on_request: bool = True
     """Whether an agent may ask for one."""
+    most: Annotated[int, Field(ge=0, le=100)] = 5
+    """How many an agent may ask for before one experiment; they are recorded."""
+    seconds: Annotated[float, *duration()] = 15.0
+    """When one is killed, after `budget.startup`: it is there to look, not to solve."""
 
 
 class Limits(Strict):
@@ -334,9 +338,9 @@ class Policy(Strict):
         """What the deadlines are made of, in seconds."""
         return records.Budget(**dict(self.budget))
 
-    def summary(self) -> str:
-        """The policy in words, for a person or an agent."""
-        return words.summary(self)
+    def summary(self, experiments: int | None = None) -> str:
+        """The policy in words, for a person or an agent; a start may set fewer experiments."""
+        return words.summary(self, experiments)
 
 
 def _detail(key: tuple[str | int, ...], message: str, value: object) -> InitErrorDetails:

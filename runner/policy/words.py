@@ -31,11 +31,12 @@ ALWAYS = (
 )
 
 
-def summary(policy: Policy) -> str:
-    """One short paragraph per part of the policy."""
+def summary(policy: Policy, experiments: int | None = None) -> str:
+    """One short paragraph per part of the policy; a start may set fewer experiments."""
     edits = (_goal, _files, _edits, _source)
-    runs = (_resources, _time, _evaluation, _decision, _strategy, _phases, _analysis, _limits)
-    said = (*(part(policy) for part in edits), ALWAYS, *(part(policy) for part in runs))
+    runs = (_resources, _time, _evaluation, _decision, _strategy, _phases, _analysis)
+    before, after = (part(policy) for part in edits), (part(policy) for part in runs)
+    said = (*before, ALWAYS, *after, _limits(policy, experiments))
     return "\n".join(text for text in said if text)
 
 
@@ -155,13 +156,17 @@ def _phases(policy: Policy) -> str:
 def _analysis(policy: Policy) -> str:
     analysis = policy.analysis
     every = "" if analysis.every is None else f" after every {analysis.every} experiments"
-    asked = " when an agent asks" if analysis.on_request else ""
-    return f"Analysis of training rows:{' and'.join(filter(None, (every, asked))) or ' none'}."
+    most = f", at most {analysis.most} times before an experiment"
+    asked = f" when an agent asks{most}" if analysis.on_request else ""
+    when = " and".join(filter(None, (every, asked)))
+    killed = f"; each is killed after {show_duration(analysis.seconds)}, plus startup"
+    return f"Analysis of training rows:{when}{killed}." if when else "No analysis of training rows."
 
 
-def _limits(policy: Policy) -> str:
+def _limits(policy: Policy, most: int | None) -> str:
     limits = policy.limits
-    experiments = "no limit" if limits.experiments is None else str(limits.experiments)
+    set_by = [number for number in (limits.experiments, most) if number is not None]
+    experiments = str(min(set_by)) if set_by else "no limit"
     hours = "no limit" if limits.hours is None else f"{limits.hours:g}"
     usd = "no limit" if limits.usd is None else f"{limits.usd:g}"
     goal = "" if policy.stop_at is None else f"; {policy.metric.name} as good as {policy.stop_at:g}"

@@ -135,6 +135,8 @@ def result(found: Experiment) -> str:
     crash, limit = _crash(found)
     if crash:
         return f"{found.status}{limit}: {crash_line(crash)}"
+    if found.reason.startswith(f"{found.status}: "):
+        return one_line(found.reason, REASON)
     rule = f" by the rule {one_line(found.rule, 60)}" if found.rule else ""
     return f"{found.status}{rule}: {one_line(found.reason, REASON)}"
 

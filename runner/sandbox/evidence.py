@@ -14,6 +14,8 @@ from collections.abc import Iterable
 from runner.records import Crash, Curve
 
 MOST_CURVES = 16
+KIT_CURVES = (b"kit_renamed", b"kit_dropped")
+"""In which the kit counts what it changed; they come on top."""
 MOST_POINTS = 100
 DIGITS = 4
 MESSAGE_BYTES = 500
@@ -29,7 +31,8 @@ def curves(stdout: bytes) -> tuple[Curve, ...]:
     found: dict[str, list[tuple[float, float]]] = {}
     for name, step, value in _CURVE.findall(stdout):
         point = _point(step, value)
-        if point and (name.decode() in found or len(found) < MOST_CURVES):
+        known = name.decode() in found or name in KIT_CURVES
+        if point and (known or len(found) < MOST_CURVES):
             found.setdefault(name.decode(), []).append(point)
     return tuple(Curve(name=name, points=tuple(_thin(points))) for name, points in found.items())
 

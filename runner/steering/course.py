@@ -97,8 +97,9 @@ def _goal_reached(session: Session) -> str | None:
     goal, best = session.policy.stop_at, record(session.history, session.metric)
     if goal is None or best is None or session.metric.gain(goal, best) < 0:
         return None
-    shown = session.metric.rounded(best)  # an agent over MCP is told why the run ended
-    return f"{session.metric.name} {shown:.10g} reached stop_at {goal:g}"
+    metric, shown = session.metric, session.metric.rounded(best)  # an agent over MCP is told it
+    told = f" {shown:.10g}" if metric.gain(goal, shown) >= 0 else ""  # rounded, it may fall short
+    return f"{metric.name}{told} reached stop_at {goal:.10g}"
 
 
 def _what_failed(failed: Sequence[Experiment], *, shared_targets: bool) -> str:

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 from clients_side import WIDER, Gate, better, call, failing, propose, served
-from fakes import TAG, crashed, make_session, scored
+from fakes import TAG, crashed, found, make_session, scored
 
 from runner.agents import make_agent
 from runner.agents.mcp.host import MOST_HYPOTHESES
@@ -336,13 +336,14 @@ def test_an_analysis_runs_between_experiments_and_costs_none(tmp_path):
 
     def analyst(script):
         asked.append(script)
-        return f"found {len(asked)}"
+        return found(f"found {len(asked)}")
 
     async def scenario(client):
         await call(client, "get_task")
         for number, script in enumerate((*["print(1)"] * 2, None), 1):
-            found = await call(client, "analyze", script=script)
-            assert found == f'<untrusted from="the analysis">\nfound {number}\n</untrusted>'
+            told = await call(client, "analyze", script=script)
+            assert told.startswith(f'<untrusted from="the analysis">\nfound {number}\n')
+            assert f"{5 - number} more" in told
 
     with served(tmp_path, analyst=analyst) as run:
         run.ask(scenario)

@@ -75,13 +75,13 @@ class Tools:
         proposal = handover.proposal(words, self._draft.changes(), model=self._model)
         violations = self._desk.send_back(proposal)
         if violations:
-            return self._refused(violations)
+            return self._refused(violations, self._desk.returns_left())
         self.accepted = proposal
         return Said(text="accepted, end now")
 
-    def _refused(self, violations: tuple[Violation, ...]) -> Said:
+    def _refused(self, violations: tuple[Violation, ...], left: int | None = None) -> Said:
         undone = told(self._draft.told())
-        text = mend(violations, f"call {RUN} again")
+        text = mend(violations, f"call {RUN} again", left)
         return Said(text=f"{text}\n{undone}", failed=True)
 
     def _analyze(self, arguments: Mapping[str, Any]) -> Said:

@@ -36,6 +36,8 @@ class SentBack:
     """A proposal that the client may mend."""
 
     violations: tuple[Violation, ...]
+    left: int | None = None
+    """How often it may still come back; absent where this return counts for none."""
 
 
 Work = Proposal | Analysis
@@ -87,7 +89,7 @@ class Exchange:
             if isinstance(ticket.work, Analysis):
                 ticket.done.set_result(desk.analyze(ticket.work.script))
             elif violations := desk.send_back(ticket.work):
-                ticket.done.set_result(SentBack(violations=violations))
+                ticket.done.set_result(SentBack(violations=violations, left=desk.returns_left()))
             else:
                 self._shut()
                 return ticket.work

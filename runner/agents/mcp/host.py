@@ -37,8 +37,14 @@ class Conduct(Protocol):
 class Host:
     """At most one run at a time; one that is over can be gone on with by `start`."""
 
-    def __init__(self, conduct: Conduct, *, tag: str | None = None) -> None:
-        self._conduct, self._tag = conduct, tag
+    def __init__(
+        self,
+        conduct: Conduct,
+        *,
+        tag: str | None = None,
+        doing: Callable[[str], str] = lambda _: "",
+    ) -> None:
+        self._conduct, self._tag, self._doing = conduct, tag, doing
         self._exchange: Exchange | None = None
         self._thread: threading.Thread | None = None
         self._add_hypothesis: Callable[[str], int] | None = None
@@ -49,6 +55,11 @@ class Host:
     @property
     def tag(self) -> str:
         return self._tag or ""
+
+    @property
+    def doing(self) -> str:
+        """Say what the run does right now, as an agent may know it; nothing if unknown."""
+        return self._doing(self._tag) if self._tag else ""
 
     @property
     def exchange(self) -> Exchange:

@@ -86,7 +86,7 @@ class Tools:
             new = [each for each in self._host.open_hypotheses() if each.id not in told]
             more = [telling.waiting(new)] if new else []
             task = telling.task(context, self._host.tag)
-            return _paragraphs(task, *more, *_standing(exchange))
+            return _paragraphs(task, *more, *_standing(exchange, self._host.doing))
 
     async def read_file(
         self, call: Call, path: Annotated[str, Field(description="As get_task lists it.")]
@@ -116,7 +116,8 @@ class Tools:
     ) -> str:
         """Run one experiment with these changes and return what came of it.
 
-        What breaks a rule comes back at once, to be mended. Making the same call again is safe.
+        What breaks a rule comes back at once, to be mended, at most three times; then it counts as
+        refused. The reply says how many returns are left. Making the same call again is safe.
         """
         words = handover.Words(
             hypothesis=hypothesis,
@@ -146,7 +147,8 @@ class Tools:
     ) -> str:
         """Run a script on training rows, in a container, and return what it prints.
 
-        It is no experiment.
+        It is no experiment. get_task says for how many seconds, and how often before each
+        experiment; the answer says how many are left. 16,000 characters of its output come back.
         """
         content = None if script is None else script.encode(errors="surrogatepass")
         work = Analysis(script=content)
@@ -198,7 +200,8 @@ class Tools:
         answer = await self._wait(ticket.done, call, f"{ticket.doing} is running")
         if answer is None:
             return (
-                f"STILL RUNNING: {ticket.doing}. Call history to wait for it; this same call "
+                f"STILL RUNNING: {ticket.doing}{self._host.doing}. Call history to wait for it; "
+                "this same call "
                 "made again waits for it too, and starts nothing new."
             )
         ticket.told = True
@@ -218,7 +221,7 @@ class Tools:
 
     def _standing(self, exchange: Exchange) -> Iterator[str]:
         yield from self._waiting(exchange)
-        yield from _standing(exchange)
+        yield from _standing(exchange, self._host.doing)
 
     def _waiting(self, exchange: Exchange) -> Iterator[str]:
         """Yield what a person wants tested, added meanwhile or before."""
@@ -250,7 +253,7 @@ class Tools:
             raise ToolError(f"the run is over: {exchange.ended}")
         return (
             "STILL RUNNING: the baseline, the experiment that was in progress, or the wait for a"
-            " device. Make this call again."
+            f" device{self._host.doing}. Make this call again."
         )
 
 
@@ -264,10 +267,10 @@ def _require_heard(unheard: Experiment | None, said: Submission) -> None:
         )
 
 
-def _standing(exchange: Exchange) -> Iterator[str]:
+def _standing(exchange: Exchange, doing: str) -> Iterator[str]:
     """Yield what keeps the client from proposing, if anything does."""
     if (running := exchange.at_work) is not None:
-        yield f"STILL RUNNING: {running.doing}. Call history to wait for it."
+        yield f"STILL RUNNING: {running.doing}{doing}. Call history to wait for it."
     if exchange.ended is not None:
         yield f"The run is over: {exchange.ended}"
 

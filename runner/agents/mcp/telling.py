@@ -68,7 +68,8 @@ def experiment(told: Experiment) -> str:
 
 def sent_back(answer: SentBack) -> str:
     """Say what to mend."""
-    return f"SENT BACK, nothing ran. {mend(answer.violations, 'call propose_experiment again')}"
+    told = mend(answer.violations, "call propose_experiment again", answer.left)
+    return f"SENT BACK, nothing ran. {told}"
 
 
 def waiting(hypotheses: Sequence[Hypothesis]) -> str:
