@@ -69,6 +69,7 @@ def late(client, image_id: str, code: str) -> float:
         mounts=[],
         resources=replace(RESOURCES, pids=512),
         labels={"runner.bench": "deadline"},
+        seconds=SECONDS,
     )
     deadline = Deadline.after(SECONDS)
     with started(client, spec) as running:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from runner import rooms
@@ -22,16 +21,16 @@ from runner.errors import ConfigError
 from runner.journal.store import now
 from runner.policy.conflicts import FINDINGS
 from runner.policy.schema import Policy
-from runner.records import Change, File, Files
+from runner.records import Change, File, Files, Findings
 from runner.sandbox import staging
-from runner.sandbox.container import Deadline, Running, started
+from runner.sandbox.container import Deadline, Ended, Running
 from runner.sandbox.engine import HOME_LABEL, RUN_LABEL
 from runner.sandbox.evidence import escaped
 from runner.sandbox.options import AGENT_USER, ContainerSpec, Mount
-from runner.session import Session
+from runner.session import ANALYSIS_SCRIPT, Session
 from runner.trial import DockerSandbox, failure, trial_prefix
 
-SCRIPT = "analysis.py"
+SCRIPT = ANALYSIS_SCRIPT
 FOLDER = "analysis"
 """Below the public part: what every split trains on, where that is not a split by itself."""
 MOST_CHARACTERS = 16_000
@@ -40,19 +39,7 @@ SEED = 0
 ENTRY = "\n## "
 
 
-@dataclass(frozen=True, kw_only=True)
-class Findings:
-    """What an analysis printed, safe to show to a person and an agent."""
-
-    text: str
-    failure: str | None
-    """Why it ended early; `None` if it ended well."""
-    wall_seconds: float
-    noted: bool
-    """Whether it was appended to `findings.md`."""
-
-
-def analyze(session: Session, sandbox: DockerSandbox, *, script: bytes | None = None) -> Findings:
+def analyze(session: Session, sandbox: DockerSandbox, script: bytes | None = None) -> Findings:
     """Run `analysis.py` of the best workspace so far, or `script` in its place.
 
     Raises:
@@ -65,7 +52,7 @@ def analyze(session: Session, sandbox: DockerSandbox, *, script: bytes | None = 
     if SCRIPT not in files:
         raise ConfigError(f"{session.run.task} has no {SCRIPT}", hint="give one with --file")
     budget = session.policy.budget
-    total = budget.startup + budget.train
+    total = budget.startup + session.policy.analysis.seconds
     deadline = Deadline.after(total)
     with _container(session, sandbox, files, rows, deadline) as running:
         result = running.finish(deadline, sandbox.abort)
@@ -77,25 +64,12 @@ def analyze(session: Session, sandbox: DockerSandbox, *, script: bytes | None = 
         failure=failed.reason if failed else None,
         wall_seconds=round(result.ran_seconds, 3),
         noted=noted,
+        exit_code=result.exit_code if result.ended is Ended.EXITED else None,
     )
     session.log.info(
         "analysis.ended", failure=found.failure, wall_seconds=found.wall_seconds, noted=noted
     )
     return found
-
-
-def answer(session: Session, sandbox: DockerSandbox, script: bytes | None) -> str:
-    """Return what an analysis found, as an agent may read it; a failure is an answer.
-
-    Raises:
-        SandboxError: the engine failed.
-        StoppedError: the person asked to stop now.
-    """
-    try:
-        found = analyze(session, sandbox, script=script)
-    except ConfigError as error:
-        return f"there was no analysis: {error}"
-    return f"{found.text}\n({found.failure})" if found.failure else found.text
 
 
 def require_rows(policy: Policy, public: Path, template: Files) -> None:
@@ -205,14 +179,15 @@ def _container(
             ],
             resources=session.policy.resources_record(),
             labels={HOME_LABEL: sandbox.home_id, RUN_LABEL: session.run.tag},
+            seconds=deadline.left,
             env={
                 "PYTHONPATH": "/kit:/workspace",  # a script that asks may use what it asks about
                 "RUNNER_SEED": str(SEED),
                 "RUNNER_SPLIT": FOLDER,
-                "RUNNER_TRAIN_SECONDS": f"{session.policy.budget.train:g}",
-                "RUNNER_DEADLINE": f"{deadline.unix:.3f}",
+                "RUNNER_TRAIN_SECONDS": f"{session.policy.analysis.seconds:g}",
+                "RUNNER_KILL_SECONDS": f"{deadline.left:.3f}",
             },
             gpu_ids=sandbox.gpu_ids,
         )
-        with started(sandbox.client, spec) as running:
+        with sandbox.started(spec) as running:
             yield running

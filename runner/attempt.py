@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from runner import commit_messages
 from runner.decision import Decision, Metric
 from runner.policy.review import Earlier, Examination, examine, fingerprint
 from runner.records import Change, Experiment, ExperimentStatus, Files, Proposal, Violation
@@ -16,7 +17,7 @@ from runner.steering.phases import policy_in
 def keep_attempt(session: Session, experiment: Experiment) -> Experiment:
     """Keep the diff in git, whatever becomes of it."""
     changes = [change for change in experiment.changes if not _is_note(session, change)]
-    message = f"attempt {experiment.number}: {escaped(experiment.hypothesis)}"
+    message = commit_messages.attempt(experiment)
     commit = session.workspace.attempt(
         experiment.number, experiment.parent_commit, changes, message, experiment.started_at
     )
@@ -64,7 +65,7 @@ def _examined(
 ) -> Examination:
     """Review a proposal on these files against what was tried before, as its phase allows."""
     policy = policy_in(session.policy, phase)
-    return examine(proposal, policy, files=files, earlier=known, parse=session.parse)
+    return examine(proposal, policy, files=files, earlier=known)
 
 
 def _earlier(session: Session, number: int | None = None) -> tuple[Earlier, ...]:
@@ -112,5 +113,5 @@ def _write_notes(session: Session, experiment: Experiment, broken: set[str | Non
         for change in experiment.changes
         if _is_note(session, change) and change.path not in broken
     ]
-    message = f"Notes of experiment {experiment.number}"
+    message = commit_messages.notes(experiment.number)
     session.workspace.write_notes(notes, message, experiment.started_at)

@@ -11,20 +11,22 @@ from runner.errors import BusyError, ConfigError, DataError
 from runner.journal.reader import Reader
 from runner.locks import tag_lock
 from runner.sandbox import engine
+from runner.trial import DockerSandbox
 
 Say = Callable[[str], None]
 
 
 def leftovers(client: Any, state: rooms.State, ledger: Reader, *, dry_run: bool, say: Say) -> None:
-    """Remove containers and volumes of every run that nobody works on."""
-    for run in ledger.runs():
-        labels = {engine.HOME_LABEL: state.id, engine.RUN_LABEL: run.tag}
+    """Remove containers, volumes and folders of every run and check that nobody works on."""
+    sandbox = DockerSandbox(client=client, home_id=state.id, stage_root=state.stage)
+    for tag in sorted({run.tag for run in ledger.runs()} | engine.tags(client, state.id)):
+        labels = {engine.HOME_LABEL: state.id, engine.RUN_LABEL: tag}
         try:
-            with tag_lock(state.run(run.tag), run.tag):
+            with tag_lock(state.run(tag), tag):
                 for name in engine.leftovers(client, labels):
-                    say(f"{run.tag}: {name}")
+                    say(f"{tag}: {name}")
                 if not dry_run:
-                    engine.sweep(client, labels)
+                    sandbox.sweep(tag)
         except BusyError as busy:
             say(f"{busy}: left alone")
 

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
+import os
+import sys
+import traceback
 from typing import Any
 
 import click
 
 from runner import __version__
-from runner.errors import RunnerError
+from runner.errors import CLOSED, FAULT, INTERRUPTED, RunnerError, SandboxError
+from runner.outlets import keep_usable
 
+MACHINE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
+"""What a person has to mend; every other error that nobody expected is a bug of ours."""
 VERBS = {
     "analyze": "Look at training rows: run a run's analysis.py on them.",
     "audit": "Prove from the records that nothing forbidden changed.",
@@ -52,13 +59,39 @@ class Group(click.Group):
             formatter.write_dl(sorted(VERBS.items()))
 
     def invoke(self, ctx: click.Context) -> Any:
+        """Run a verb. 1 means something to several, so nothing unexpected ends with it."""
+        keep_usable()
         try:
             return super().invoke(ctx)
         except RunnerError as error:
-            click.echo(f"error: {error}", err=True)
-            if error.hint:
-                click.echo(f" hint: {error.hint}", err=True)
+            _tell(error)
             ctx.exit(error.exit_code)
+        except (click.ClickException, click.exceptions.Exit):
+            raise
+        except (click.Abort, KeyboardInterrupt):
+            click.echo("stopped", err=True)
+            ctx.exit(INTERRUPTED)
+        except BrokenPipeError:
+            # Python would complain of the same once more, when it flushes at its end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(CLOSED)
+        except OSError as error:
+            if error.errno not in MACHINE:
+                traceback.print_exc()
+                ctx.exit(FAULT)
+            _tell(SandboxError(f"this machine refuses: {error}"))
+            ctx.exit(SandboxError.exit_code)
+        except Exception:
+            traceback.print_exc()
+            ctx.exit(FAULT)
+
+
+def _tell(error: RunnerError) -> None:
+    from runner.characters import visible
+
+    click.echo(visible(f"error: {error}"), err=True)
+    if error.hint:
+        click.echo(visible(f" hint: {error.hint}"), err=True)
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})

@@ -13,7 +13,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +27,12 @@ from runner.sandbox import staging
 from runner.sandbox.container import ContainerResult, Deadline, Ended, Running, started
 from runner.sandbox.engine import HOME_LABEL, labelled, our_fault, remove_container, sweep
 from runner.sandbox.options import MIB, SCORER_USER, ContainerSpec, Mount
+from runner.stopping import Stop
 
-PREPARE_SECONDS = 3600.0
-VERIFY_SECONDS = 600.0
+SECONDS = {"prepare": 3600.0, "verify": 600.0}
+"""What the container of each verb may take."""
 DATA_LABEL = "runner.data"
 MANIFEST = "manifest.json"
-VERBS = ("prepare", "verify")
 RESOURCES = Resources(
     cpus=2,
     memory_bytes=4096 * MIB,
@@ -108,6 +108,8 @@ class Preparation:
     say: Callable[[str], None]
     raw: RawData | None = None
     """Absent for a task whose data are generated."""
+    stop: Stop = field(default_factory=lambda: Stop(lambda _: None))
+    abort: threading.Event = field(default_factory=threading.Event)
 
     def prepare(self, *, seed: int | None = None, force: bool = False) -> Prepared:
         """Prepare the data unless it is there and whole; name what is damaged, and rebuild."""
@@ -137,7 +139,7 @@ class Preparation:
             return []
         public = Mount(source=str(self.state.data(self.task)), target="/public")
         with self._container("verify", [], public, raw) as running:
-            said = json.loads(finished(running, VERIFY_SECONDS).stdout)
+            said = json.loads(finished(running, SECONDS["verify"], self.abort).stdout)
         return [str(line) for line in said["damaged"]]
 
     # -- building -------------------------------------------------------------------------
@@ -148,7 +150,7 @@ class Preparation:
             self._public_volume() as public,
             self._container("prepare", [self.task, *arguments], public, raw) as running,
         ):
-            finished(running, PREPARE_SECONDS)
+            finished(running, SECONDS["prepare"], self.abort)
             with our_fault("reading the prepared public part"):
                 unpack(running.archive("/public"), self.state.data(self.task))
 
@@ -172,8 +174,9 @@ class Preparation:
                 ],
                 resources=RESOURCES,
                 labels=_labels(self.state, self.task),
+                seconds=SECONDS[verb],
             )
-            with started(self.client, spec) as running:
+            with self.stop.stopping(self), started(self.client, spec) as running:
                 yield running
 
     def _sealed_mount(self, *, writable: bool) -> Mount:
@@ -201,7 +204,7 @@ def _alone(client: Any, state: rooms.State, task: str) -> Iterator[None]:
     """Wait for whoever prepares the same data, and remove what a killed one left."""
     state.all_data.mkdir(parents=True, exist_ok=True)
     with FileLock(state.all_data / f"{task}.lock"):
-        for verb in VERBS:
+        for verb in SECONDS:
             remove_container(client, _name(state, verb, task))
             shutil.rmtree(state.stage / _name(state, verb, task), ignore_errors=True)
         yield
@@ -219,9 +222,9 @@ def _raw_arguments(raw: Path | None) -> list[str]:
     return ["--raw", "/raw"] if raw else []
 
 
-def finished(running: Running, seconds: float) -> ContainerResult:
+def finished(running: Running, seconds: float, abort: threading.Event) -> ContainerResult:
     """Wait for our own code to end well; raise `SandboxError` with its last words otherwise."""
-    result = running.finish(Deadline.after(seconds), threading.Event())
+    result = running.finish(Deadline.after(seconds), abort)
     if result.ended is not Ended.EXITED or result.exit_code != 0:
         said = result.output[-2000:].decode("utf-8", errors="backslashreplace").strip()
         raise SandboxError(f"preparing failed ({result.ended}, exit {result.exit_code}): {said}")

@@ -2,13 +2,17 @@
 
 The rule `strict`: the mean over all seeds must beat the best by `min_gain`. Where the policy says
 so, a tie with the best is kept too if it makes the program shorter.
+
+Numbers are compared as they are written in decimals, so that 0.7 is 0.2 better than 0.5, and the
+word for the outcome comes from that comparison, never from rounded numbers.
 """
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from enum import StrEnum
 
 from runner.errors import ConfigError
@@ -30,11 +34,30 @@ class Metric:
 
     def gain(self, best: float, score: float) -> float:
         """Return the improvement of `score` over `best`; positive is better."""
+        return float(self.difference(exact(best), exact(score)))
+
+    def difference(self, best: Decimal, score: Decimal) -> Decimal:
+        """Return the same of decimals, without any rounding."""
         return best - score if self.direction is Direction.MINIMIZE else score - best
+
+    def before(self, score: float, gain: float) -> float:
+        """Return the best that a score was this much better than."""
+        moved = exact(gain) if self.direction is Direction.MINIMIZE else -exact(gain)
+        return float(exact(score) + moved)
+
+    def better(self, scores: Sequence[float]) -> float | None:
+        """Return the best of them; absent where there are none."""
+        best = min if self.direction is Direction.MINIMIZE else max
+        return best(scores, default=None)
 
     def rounded(self, score: float) -> float:
         """Return the score as an agent may see it."""
-        return round(round(score / self.round_to) * self.round_to, 10)
+        return round(round(score / self.round_to) * self.round_to, 10) + 0.0  # no -0.0
+
+
+def exact(value: float) -> Decimal:
+    """Return a number as it is written, not as it is stored."""
+    return Decimal(repr(float(value)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,9 +71,54 @@ class Tie:
     """Of the mutable files' syntax trees, written out in one way."""
 
     @property
+    def shorter(self) -> bool:
+        return self.lines < self.lines_before
+
+    @property
     def allowance(self) -> float:
         """How much worse than the best may be kept."""
-        return self.within if self.lines < self.lines_before else 0.0
+        return self.within if self.shorter else 0.0
+
+
+class Verdict(StrEnum):
+    """How a score compares with the best, in the words that a reason begins with."""
+
+    BASELINE = "the baseline"
+    KEPT = "kept"
+    TIE = "a tie, kept for fewer lines"
+    JUST_SHORT = "just short"
+    NO_BETTER = "no better"
+    WORSE = "worse"
+    CLEARLY_WORSE = "clearly worse"
+
+    def claim(self, needed: str, within: str) -> str:
+        """Say what is true of the gain, where its number cannot be said."""
+        return {
+            Verdict.BASELINE: "nothing was before it",
+            Verdict.KEPT: f"a gain of at least the {needed} that is needed",
+            Verdict.TIE: f"within {within} of the best",
+            Verdict.JUST_SHORT: f"a gain of less than the {needed} that is needed",
+            Verdict.NO_BETTER: "no gain at all",
+            Verdict.WORSE: f"a loss of at most {needed}",
+            Verdict.CLEARLY_WORSE: f"a loss of more than {needed}",
+        }[self]
+
+
+def judged(gain: Decimal, needed: Decimal, tie_within: Decimal | None = None) -> Verdict:
+    """Return how a score compares, by its gain; a tie counts only where `tie_within` is given."""
+    if gain > 0 and gain >= needed:
+        return Verdict.KEPT
+    if tie_within is not None and abs(gain) <= tie_within:
+        return Verdict.TIE
+    if gain >= 0:
+        return Verdict.JUST_SHORT if gain else Verdict.NO_BETTER
+    return Verdict.WORSE if -gain <= needed else Verdict.CLEARLY_WORSE
+
+
+def verdict_in(reason: str) -> Verdict | None:
+    """Return the verdict that a reason begins with; older ledgers have reasons without one."""
+    said = reason.rpartition(OTHERWISE)[2] if reason.startswith("guard ") else reason
+    return next((one for one in Verdict if said.startswith(f"{one}: ")), None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +140,8 @@ class Decision:
     gain: float | None = None
 
 
+OTHERWISE = "; else "
+"""Between a failed guard and what would have been decided without it."""
 GUARD = "guard:"
 """What the rule of a reverted experiment begins with, if a guard was the reason."""
 FAILED = {
@@ -111,13 +181,15 @@ def decide(
     scores = [_value(metric, result) for result in results]
     if not scores:
         return MoreTrials(index=0)
-    hopeless = -tie.allowance if tie else 0.0
     first = statistics.fmean(scores[:splits])
-    if len(scores) == splits < planned and best is not None and metric.gain(best, first) < hopeless:
-        return _worse_at_once(metric, best, first, splits, planned)
+    seeds = Seeds(ran=len(scores) // splits, planned=planned // splits, splits=splits)
+    if len(scores) == splits < planned and best is not None:
+        hopeless = -exact(tie.allowance if tie else 0.0)
+        if metric.difference(exact(best), exact(first)) < hopeless:
+            return _compare(metric, best, first, seeds, min_gain, tie)
     if len(scores) < planned:
         return MoreTrials(index=len(scores))
-    return _compare(metric, best, scores, min_gain, tie)
+    return _compare(metric, best, statistics.fmean(scores), seeds, min_gain, tie)
 
 
 def _value(metric: Metric, result: TrialResult) -> float:
@@ -137,43 +209,123 @@ def after_guards(decision: Decision, failed: str, why: str) -> Decision:
         decision,
         status=ExperimentStatus.REVERTED,
         rule=f"{GUARD}{failed}",
-        reason=f"guard {failed} failed ({why}); else {decision.reason}",
+        reason=f"guard {failed} failed ({why}){OTHERWISE}{decision.reason}",
     )
 
 
-def _worse_at_once(
-    metric: Metric, best: float, score: float, splits: int, planned: int
-) -> Decision:
-    first = "the first" if splits == 1 else f"the first {splits}"
-    return Decision(
-        status=ExperimentStatus.REVERTED,
-        reason=f"{metric.name} {score:.6g} is worse than the best {best:.6g} "
-        f"in {first} of {planned} trials",
-        score=score,
-        gain=metric.gain(best, score),
-    )
+@dataclass(frozen=True, kw_only=True)
+class Seeds:
+    """On how many seeds a score rests."""
+
+    ran: int
+    planned: int
+    splits: int = 1
+
+    def __str__(self) -> str:
+        """Say it to a person; to an agent it would be one more hint about the holdout."""
+        skipped = self.planned - self.ran
+        told = f"{self.ran} of {self.planned} seeds" if self.planned > 1 else "1 seed"
+        told += f", {self.splits} splits each" if self.splits > 1 else ""
+        which = f"the other {skipped}" if skipped > 1 else "the last"
+        which = "the second" if (self.ran, self.planned) == (1, 2) else which
+        return f"{told}, {which} skipped" if skipped else told
 
 
 def _compare(
     metric: Metric,
     best: float | None,
-    scores: Sequence[float],
+    score: float,
+    seeds: Seeds,
     min_gain: float,
     tie: Tie | None,
 ) -> Decision:
-    score = statistics.fmean(scores)
-    over = f"{metric.name} {score:.6g}, the mean of {len(scores)}"
     if best is None:
-        return Decision(status=ExperimentStatus.KEPT, reason=f"{over}: the baseline", score=score)
-    gain = metric.gain(best, score)
-    kept = gain > 0 and gain >= min_gain
-    reason = f"{over}: gain {gain:+.6g} over the best {best:.6g}, needed {min_gain:.6g}"
-    if not kept and tie is not None and abs(gain) <= tie.within:
-        kept = tie.lines < tie.lines_before
-        reason += f"; a tie within {tie.within:.6g}: {tie.lines} lines, before {tie.lines_before}"
+        reason = f"{Verdict.BASELINE}: {metric.name} {written(rounded(score, 6))} on {seeds}"
+        return Decision(status=ExperimentStatus.KEPT, reason=reason, score=score)
+    needed = exact(min_gain)
+    within = exact(tie.within) if tie and tie.shorter else None
+    verdict = judged(metric.difference(exact(best), exact(score)), needed, within)
+    near = exact(tie.within) if tie else Decimal(-1)
+    ties = abs(metric.difference(exact(best), exact(score))) <= near
+
+    def agrees(gain: Decimal) -> bool:
+        return (judged(gain, needed, within), abs(gain) <= near) == (verdict, ties)
+
+    before, after = apart(metric, best, score, agrees)
+    reason = (
+        f"{verdict}: {metric.name} {written(after)} on {seeds}:"
+        f" gain {written(metric.difference(before, after), '+')} over the best {written(before)},"
+        f" needed {written(needed)}"
+    )
+    if tie is not None and verdict is not Verdict.KEPT and ties:
+        lengths = f"{tie.lines} lines, before {tie.lines_before}"
+        reason += f"; a tie within {written(near)}: {lengths}"
+    kept = verdict in (Verdict.KEPT, Verdict.TIE)
     return Decision(
         status=ExperimentStatus.KEPT if kept else ExperimentStatus.REVERTED,
         reason=reason,
         score=score,
-        gain=gain,
+        gain=metric.gain(best, score),
     )
+
+
+# -- numbers that say what is true ------------------------------------------------------------
+
+FEWEST_DIGITS, ALL_DIGITS = 6, 17
+"""Significant ones; a float has at most 17."""
+
+
+def apart(
+    metric: Metric, best: float, score: float, agrees: Callable[[Decimal], bool]
+) -> tuple[Decimal, Decimal]:
+    """Return both in the fewest digits whose difference, a gain, `agrees` with the exact one."""
+    for digits in range(FEWEST_DIGITS, ALL_DIGITS):
+        before, after = rounded(best, digits), rounded(score, digits)
+        if agrees(metric.difference(before, after)):
+            return before, after
+    return exact(best), exact(score)
+
+
+def told(
+    metric: Metric,
+    verdict: Verdict | None,
+    best: float,
+    score: float,
+    *,
+    min_gain: float,
+    tie_within: float | None = None,
+) -> tuple[float, str]:
+    """Return gain and reason as an agent may know them: two rounded levels, and their difference.
+
+    Where rounding makes the difference say something else than the verdict, words stand for it.
+    """
+    before, after = exact(metric.rounded(best)), exact(metric.rounded(score))
+    gain, needed = metric.difference(before, after), exact(min_gain)
+    within = None if tie_within is None else exact(tie_within)
+    levels = f"{metric.name} {written(after)}, best before {written(before)}"
+    if verdict is None:
+        said = f"{levels}, in steps of {written(exact(metric.round_to))}"
+    elif judged(gain, needed, within if verdict is Verdict.TIE else None) is verdict:
+        said = f"{verdict}: {levels}: gain {written(gain, '+')}, needed {written(needed)}"
+    else:
+        claim = verdict.claim(written(needed), written(within or Decimal()))
+        step = written(exact(metric.round_to))
+        said = f"{verdict}: {levels}, both in steps of {step}; before rounding {claim}"
+    return float(gain), said
+
+
+def same_sign(one: float, other: float) -> bool:
+    """Say whether both are a gain, both a loss, or both nothing."""
+    return (one > 0, one < 0) == (other > 0, other < 0)
+
+
+def rounded(value: float, digits: int) -> Decimal:
+    """Return a number in so many significant digits."""
+    return Decimal(f"{exact(value):.{digits}g}")
+
+
+def written(value: Decimal, sign: str = "") -> str:
+    """Write a number in full where it has a usual size; `sign` is `+` to show a plus too."""
+    plain = value.normalize() + 0  # no -0
+    form = "f" if plain == 0 or -8 < plain.adjusted() < ALL_DIGITS else "e"
+    return f"{plain:{sign}{form}}"

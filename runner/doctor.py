@@ -108,6 +108,7 @@ def check_engine(engine: Engine) -> list[Finding]:
         check_version(info),
         check_limits(info),
         check_confinement(info),
+        check_flush(info),
         check_memory(int(info.get("MemTotal", 0))),
         check_cpus(int(info.get("NCPU", 0))),
         # The engine of a virtual machine keeps its files where we cannot look.
@@ -174,17 +175,34 @@ def check_limits(info: Mapping[str, Any]) -> Finding:
 
 
 def check_confinement(info: Mapping[str, Any]) -> Finding:
-    options = [str(option) for option in info.get("SecurityOptions") or []]
-    names = [part.removeprefix("name=") for option in options for part in option.split(",")[:1]]
+    names = _security(info)
     found = ", ".join(names) or "none"
     if "seccomp" in names:
-        return Finding(requirement="seccomp", found=found)
+        return Finding(requirement="seccomp", found=f"{found}; trials bring a profile of their own")
     return Finding(
         requirement="seccomp",
         found=found,
         verdict=Verdict.FAIL,
         remedy="use a kernel and an engine with seccomp",
     )
+
+
+def check_flush(info: Mapping[str, Any]) -> Finding:
+    """Only the machine's own root may tell the kernel to drop its caches."""
+    requirement = "dropping the kernel's caches"
+    if others := {"rootless", "userns"} & set(_security(info)):
+        return Finding(
+            requirement=requirement,
+            found=f"not allowed: {', '.join(sorted(others))}",
+            verdict=Verdict.WARN,
+            remedy="use an engine whose root is the machine's, or set resources.flush to false",
+        )
+    return Finding(requirement=requirement, found="the engine's root is the machine's")
+
+
+def _security(info: Mapping[str, Any]) -> list[str]:
+    options = [str(option) for option in info.get("SecurityOptions") or []]
+    return [part.removeprefix("name=") for option in options for part in option.split(",")[:1]]
 
 
 def check_memory(total: int) -> Finding:

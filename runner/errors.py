@@ -1,5 +1,11 @@
 """Expected failures: each has a message, a hint for the person, and an exit code of its own."""
 
+FAULT = 70
+"""The exit code of a fault in the runner itself (`EX_SOFTWARE`): no verb's own answer."""
+INTERRUPTED = 130
+CLOSED = 141
+"""Of a verb whose reader went away, as a shell has it after SIGPIPE."""
+
 
 class RunnerError(Exception):
     """An expected failure: shown as message and hint, never as a traceback."""

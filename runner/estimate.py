@@ -1,7 +1,7 @@
-"""What a run will cost, before it starts: from what was measured, or else from stated assumptions.
+"""What a run will cost, before it starts: from what was measured, and unknown where nothing was.
 
-Everything is a range. What this does not foresee: a proposal that goes back to its agent again and
-again, and a cache that the vendor drops early.
+What this does not foresee: a proposal that goes back to its agent again and again, and a cache
+that the vendor drops early.
 """
 
 from __future__ import annotations
@@ -17,17 +17,14 @@ from runner.agents.descriptions import asking, model_of, name_of
 from runner.errors import ConfigError
 from runner.journal.reader import Reader
 from runner.money.prices import SNAPSHOT, Prices
-from runner.money.usage import Spent, added, by_experiment
+from runner.money.usage import Spent, by_experiment
 from runner.policy.load import load_policy
 from runner.policy.schema import Policy
-from runner.records import Files, Usage
 
 ENOUGH = 5
-"""Measured experiments below which a range is widened to half and double of their mean."""
+"""Measured experiments below which a range is from the least to the most of them."""
 ELSEWHERE = ("command", "mcp")
 """Agents that may ask models of which the supervisor hears nothing."""
-OWN_TOKENS = {"claude": 4_000, "claude-code": 20_000}
-"""An agent's own instructions and tools."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,30 +34,6 @@ class Range:
 
     def times(self, count: float) -> Range:
         return Range(low=self.low * count, high=self.high * count)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Guess:
-    """One end of what is assumed of an experiment where nothing was measured."""
-
-    answers: int
-    """Of the model, one for each turn of its tools and the last one."""
-    written: int
-    """Tokens that it writes in all of them, thinking included."""
-    history: int
-    """Tokens that tell it of earlier experiments."""
-    bytes_per_token: float
-    tokens_per_second: float
-    cached: bool
-    """Whether the stable part of the prompt stays in the cache over the run."""
-
-
-FEW = Guess(
-    answers=3, written=2_000, history=500, bytes_per_token=4, tokens_per_second=80, cached=True
-)
-MANY = Guess(
-    answers=12, written=16_000, history=8_000, bytes_per_token=3, tokens_per_second=25, cached=False
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,11 +59,13 @@ class Estimate:
 
     plan: Plan
     usd: Range | None
-    """`None` where calls to models are paid elsewhere."""
+    """`None` where it is not known."""
     usd_each: Range | None
     seconds: Range
     measured: int
-    """Experiments of earlier runs that the money was measured on; 0 is an assumption."""
+    """Experiments of earlier runs that money and thinking were measured on."""
+    paid_elsewhere: bool
+    """Whether the agent may ask models of which the supervisor hears nothing."""
     basis: tuple[str, ...]
     cap: float | None
 
@@ -109,8 +84,8 @@ class _Each:
     """What one experiment takes of a model."""
 
     usd: Range | None
-    seconds: Range
-    measured: int
+    seconds: Range = Range(low=0, high=0)
+    measured: int = 0
     basis: tuple[str, ...]
 
 
@@ -123,7 +98,7 @@ def estimate(plan: Plan, prices: Prices, ledger: Reader | None) -> Estimate:
         ledger: earlier runs, if there are any.
     """
     policy = load_policy(rooms.policy_path(rooms.require_task(plan.task))).policy
-    each = _each(plan, policy, prices, ledger)
+    each = _each(plan, prices, ledger)
     trials = _trial_seconds(policy, plan.experiments)
     thinking = each.seconds.times(plan.experiments / plan.agents)
     return Estimate(
@@ -132,29 +107,26 @@ def estimate(plan: Plan, prices: Prices, ledger: Reader | None) -> Estimate:
         usd_each=each.usd,
         seconds=Range(low=max(trials.low, thinking.low), high=trials.high + thinking.high),
         measured=each.measured,
+        paid_elsewhere=plan.asker in ELSEWHERE,
         basis=(*each.basis, *_of_the_time(policy, plan)),
         cap=policy.limits.usd,
     )
 
 
-def _each(plan: Plan, policy: Policy, prices: Prices, ledger: Reader | None) -> _Each:
+def _each(plan: Plan, prices: Prices, ledger: Reader | None) -> _Each:
     name, model = plan.asker, model_of(plan.agent)
     if name not in AGENTS:
         raise ConfigError(f"there is no agent {name!r}", hint=f"agents: {', '.join(AGENTS)}")
-    if model is None:
-        return _without_a_model(name)
-    prices.of(model)
-    earlier = _earlier(plan.task, name, model, ledger)
-    return _measured(earlier, model, prices) if earlier else _assumed(plan, policy, model, prices)
-
-
-def _without_a_model(name: str) -> _Each:
-    nothing = Range(low=0, high=0)
     if name in ELSEWHERE:
         basis = f"what the agent {name} pays for models, and how long it thinks, is not known here"
-        return _Each(usd=None, seconds=nothing, measured=0, basis=(basis,))
-    basis = f"the agent {name} asks no model"
-    return _Each(usd=nothing, seconds=nothing, measured=0, basis=(basis,))
+        return _Each(usd=None, basis=(basis,))
+    if model is None:
+        return _Each(usd=Range(low=0, high=0), basis=(f"the agent {name} asks no model",))
+    prices.of(model)
+    if earlier := _earlier(plan.task, name, model, ledger):
+        return _measured(earlier, model, prices)
+    basis = f"no experiment of {plan.task} by {name} with {model} was measured yet; a few will tell"
+    return _Each(usd=None, basis=(basis,))
 
 
 # -- measured ---------------------------------------------------------------------------------
@@ -190,68 +162,12 @@ def _measured(earlier: Sequence[Spent], model: str, prices: Prices) -> _Each:
 
 
 def _spread(values: Sequence[float]) -> Range:
-    """Return where the middle eight tenths lie and the mean with them, or half and double."""
-    mean = statistics.fmean(values)
+    """Return where the middle eight tenths lie and the mean with them; of a few, all of them."""
     if len(values) < ENOUGH:
-        return Range(low=mean / 2, high=mean * 2)
+        return Range(low=min(values), high=max(values))
+    mean = statistics.fmean(values)
     tenths = statistics.quantiles(values, n=10, method="inclusive")
     return Range(low=min(tenths[0], mean), high=max(tenths[-1], mean))
-
-
-# -- assumed ----------------------------------------------------------------------------------
-
-
-def _assumed(plan: Plan, policy: Policy, model: str, prices: Prices) -> _Each:
-    few, many = (_usage(plan, policy, guess) for guess in (FEW, MANY))
-    return _Each(
-        usd=Range(low=prices.cost(model, few), high=prices.cost(model, many)),
-        seconds=Range(
-            low=FEW.written / FEW.tokens_per_second, high=MANY.written / MANY.tokens_per_second
-        ),
-        measured=0,
-        basis=_assumptions(plan),
-    )
-
-
-def _usage(plan: Plan, policy: Policy, guess: Guess) -> Usage:
-    """Return the tokens of one experiment: each answer reads all that came before it."""
-    template, files = rooms.template(plan.task), policy.files
-    own = OWN_TOKENS[plan.asker]
-    told = _size(template, ("program.md",)) + len(policy.summary().encode())
-    stable = own + round(told / guess.bytes_per_token)
-    edited = _size(template, (*files.mutable, *files.notes))
-    changing = guess.history + round(edited / guess.bytes_per_token)
-    later = guess.answers - 1
-    first = Usage(
-        cache_write_1h_tokens=0 if guess.cached else stable,
-        cache_read_tokens=stable if guess.cached else 0,
-        cache_write_5m_tokens=changing,
-    )
-    rest = Usage(
-        output_tokens=guess.written,
-        cache_write_5m_tokens=guess.written,
-        cache_read_tokens=later * (stable + changing + guess.written // 2),
-    )
-    return added((first, rest))
-
-
-def _size(template: Files, names: Sequence[str]) -> int:
-    return sum(len(template[name].content) for name in names if name in template)
-
-
-def _assumptions(plan: Plan) -> tuple[str, ...]:
-    own = OWN_TOKENS[plan.asker]
-    return (
-        "assumed: no earlier run of this task with this agent and model was measured",
-        f"an experiment takes {FEW.answers} to {MANY.answers} answers of the model, in which it"
-        f" writes {FEW.written:,} to {MANY.written:,} tokens",
-        f"it reads the agent's own {own:,} tokens, program, policy, files, and {FEW.history:,} to"
-        f" {MANY.history:,} tokens of history, at {MANY.bytes_per_token:g} to"
-        f" {FEW.bytes_per_token:g} bytes a token",
-        "at best the cache keeps the stable part over the run, at worst each experiment writes it"
-        " anew; within an experiment it holds",
-        f"the model writes {MANY.tokens_per_second:g} to {FEW.tokens_per_second:g} tokens a second",
-    )
 
 
 # -- time -------------------------------------------------------------------------------------

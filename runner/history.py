@@ -34,7 +34,7 @@ def record(history: Sequence[Experiment], metric: Metric) -> float | None:
         for found in history
         if found.status is ExperimentStatus.KEPT and found.score is not None
     ]
-    return max(kept, key=lambda score: metric.gain(0.0, score), default=None)
+    return metric.better(kept)
 
 
 def unguarded(history: Sequence[Experiment]) -> tuple[int, ...]:

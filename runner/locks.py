@@ -1,22 +1,37 @@
 """Who works on what: one supervisor per tag, one run per device, told apart by name.
 
-The lock is the operating system's, so it is gone with its holder, however that one died.
+The lock is the operating system's, so it is gone with its holder, however that one died. The locks
+of devices lie where nobody but their user can remove or hold them (`private`), so two users of one
+machine do not wait for each other.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from runner.errors import BusyError
+from runner.private import runtime_folder
 
 WAIT_SECONDS = 1.0
+CPU, GPU = "cpu", "gpu"
+LOCK_MODE = 0o660
+"""For others a lock cannot even be opened, and so not be held."""
+
+
+def device_of(gpus: int) -> str:
+    """Name what a run occupies: `cpu`, or `gpu-0-1` for the first two GPUs."""
+    return "-".join([GPU, *map(str, range(gpus))]) if gpus else CPU
+
+
+def gpus_of(device: str) -> tuple[str, ...]:
+    """Return the numbers of the GPUs that a device is made of, in their order."""
+    return tuple(sorted(device.split("-")[1:], key=int))
 
 
 @contextmanager
@@ -24,22 +39,37 @@ def tag_lock(folder: Path, tag: str) -> Iterator[None]:
     """Hold a tag, or raise `BusyError` saying who does."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "lock"
-    lock = FileLock(path, mode=0o666)
+    lock = FileLock(path, mode=LOCK_MODE)
     try:
         lock.acquire(timeout=0)
     except Timeout:
         raise BusyError(
             f"{tag} is in use by {holder(path)}", hint="choose another TAG, or end that one first"
         ) from None
+    except OSError as error:
+        hint = "the state folder belongs to another user; RUNNER_HOME names one of your own"
+        raise BusyError(f"{path}: {error.strerror}", hint=hint) from error
     with _held(lock, path, tag):
         yield
 
 
 @contextmanager
 def device_lock(device: str, tag: str, say: Callable[[str], None]) -> Iterator[None]:
-    """Hold a device of this machine, waiting for whoever has it and saying for whom."""
-    path = _devices() / f"{device}.lock"
-    lock = FileLock(path, mode=0o666)
+    """Hold a device of this machine, waiting for whoever has it and saying for whom.
+
+    One of several GPUs is several locks, so that sets that overlap wait for each other, and they
+    are taken in the order of their numbers, so that no two runs can block each other.
+    """
+    folder = runtime_folder()
+    with ExitStack() as stack:
+        for each in [f"{GPU}-{gpu}" for gpu in gpus_of(device)] or [device]:
+            stack.enter_context(_one_device(folder / f"{each}.lock", each, tag, say))
+        yield
+
+
+@contextmanager
+def _one_device(path: Path, device: str, tag: str, say: Callable[[str], None]) -> Iterator[None]:
+    lock = FileLock(path, mode=LOCK_MODE)
     told = None
     while not lock.is_locked:
         try:
@@ -57,7 +87,7 @@ def holder(path: Path) -> str:
     try:
         said = json.loads(_name_tag(path).read_text())
         return f"run {said['tag']} (process {said['pid']})"
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return "somebody who did not leave a name"
 
 
@@ -74,12 +104,3 @@ def _held(lock: FileLock, path: Path, tag: str) -> Iterator[None]:
 
 def _name_tag(path: Path) -> Path:
     return path.with_suffix(".holder")
-
-
-def _devices() -> Path:
-    """A folder that every user of the machine shares; a device is not one user's own."""
-    folder = Path(tempfile.gettempdir()) / "autoresearch-runner-devices"
-    folder.mkdir(exist_ok=True)
-    with suppress(PermissionError):
-        folder.chmod(0o777)
-    return folder

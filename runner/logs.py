@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,11 +14,18 @@ Log = Any
 """structlog's loggers are dynamic: each method takes an event name and fields."""
 
 
+def _durable(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_DSYNC, 0o666)
+
+
 @contextmanager
 def event_log(path: Path, **bound: Any) -> Iterator[Log]:
-    """Yield a logger that appends one JSON object per event to `path`."""
+    """Yield a logger that appends one JSON object per event to `path`, in ASCII.
+
+    A line is on the disk before what comes after it: the audit goes by that order.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as file:
+    with open(path, "a", encoding="utf-8", opener=_durable) as file:
         yield structlog.wrap_logger(
             structlog.WriteLogger(file),
             processors=[

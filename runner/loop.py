@@ -7,12 +7,15 @@ experiment that was cut off anywhere is finished by conducting it again.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
+from runner import commit_messages
 from runner.attempt import keep_attempt, refuse
-from runner.decision import Decision, Direction
-from runner.errors import RunStoppedError, SpentError
+from runner.decision import Decision
+from runner.errors import LedgerError, RunStoppedError, SpentError
 from runner.journal.entries import Entry
 from runner.proposals.context import history_as_told, make_context
 from runner.proposals.desk import SessionDesk
@@ -20,13 +23,13 @@ from runner.proposals.opening import open_baseline, open_proposal
 from runner.proposals.proposers import Place, Places, side_by_side
 from runner.proposals.rebasing import Based, on_the_best
 from runner.records import Experiment, ExperimentStatus, HypothesisStatus, Violation
-from runner.sandbox.evidence import escaped
 from runner.seams import Agent, Context, Phase
 from runner.session import Session
 from runner.steering.between import between
-from runner.steering.course import Course, course_of, reason_to_end
+from runner.steering.course import Course, course_of, note_work, reason_to_end
 from runner.steering.phases import phase_at
 from runner.trials import audit_if_kept, try_out
+from runner.workspace import NOTES_REF
 
 
 def run_loop(session: Session, *agents: Agent, experiments: int | None) -> str:
@@ -42,6 +45,15 @@ def run_loop(session: Session, *agents: Agent, experiments: int | None) -> str:
         RunnerError: a failure of ours; the experiment in progress is conducted again on resume.
     """
     course = course_of(session, experiments)
+    try:
+        return _go_through(session, agents, course)
+    finally:
+        with suppress(LedgerError):  # it may be what failed
+            note_work(session, course)
+
+
+def _go_through(session: Session, agents: Sequence[Agent], course: Course) -> str:
+    session.progress.until(course.experiments)
     _finish_what_is_open(session)
     if not session.history:
         conduct(session, open_baseline(session))
@@ -76,7 +88,8 @@ def _next(
         context = _context(session, course, place, returned)
         desk = SessionDesk(session, context, ended=lambda: places.ended)
         try:
-            proposal = agent.propose(context, desk)
+            with session.progress.doing(desk.name, "the agent thinks about", **desk.about):
+                proposal = agent.propose(context, desk)
         except SpentError as spent:
             return f"{spent}; {spent.hint}" if spent.hint else str(spent)
         if proposal is None:
@@ -98,6 +111,7 @@ def _next(
 
 def _go_on(session: Session, course: Course, places: Places) -> None:
     """End the run, or do what is due between two experiments, while nobody else has the turn."""
+    note_work(session, course)
     if (reason := reason_to_end(session, course)) is not None:
         places.end(reason)
     else:
@@ -113,6 +127,7 @@ def _context(
         phase=_phase(session, course, place.number),
         hypotheses=place.hypotheses,
         returned=returned,
+        experiments=course.experiments,
     )
 
 
@@ -132,12 +147,16 @@ def conduct(session: Session, experiment: Experiment) -> Experiment:
     commit = _settle_git(session, experiment)
     wall = time.monotonic() - begun
     tag, number = experiment.run, experiment.number
-    entry = session.ledger.settled(tag, number, commit=commit, wall_seconds=wall)
+    notes = session.workspace.resolve(NOTES_REF)
+    entry = session.ledger.settled(
+        tag, number, commit=commit, wall_seconds=wall, notes_commit=notes
+    )
     ended = session.read(number)
     _log_settled(session, ended, entry)
     _answer_hypothesis(session, ended)
-    session.research_log.update(history_as_told(session))
+    _write_page(session)
     audit_if_kept(session, ended)
+    session.research_log.audited(ended)
     session.finished(session.read(number))
     return ended
 
@@ -152,18 +171,30 @@ def _answer_hypothesis(session: Session, experiment: Experiment) -> None:
 
 
 def _finish_what_is_open(session: Session) -> None:
-    """Conduct what an earlier supervisor left unfinished, and do what it still owes."""
+    """Do what an earlier supervisor still owes, and conduct what it left unfinished.
+
+    The event log gets the chain's head first: the last line may be what it could not write.
+    """
+    head = session.ledger.head(session.run.tag)
+    session.log.info("loop.begun", seq=head.seq, chain=head.chain)
     usd = session.spending.settle(agent=session.run.agent, experiment=len(session.history))
     if usd:
         session.log.warning("spending.settled", usd=round(usd, 6))
+    for experiment in session.ended:
+        _answer_hypothesis(session, experiment)
+    _write_page(session)
+    for experiment in session.ended:
+        audit_if_kept(session, experiment)
+    for newest in session.ended[-1:]:
+        session.research_log.audited(newest)
     if (left := session.ledger.unfinished(session.run.tag)) is not None:
         session.log.info("experiment.resumed", experiment=left.number)
         conduct(session, left)
-    for experiment in session.history:
-        _answer_hypothesis(session, experiment)
-    session.research_log.update(history_as_told(session))
-    for experiment in session.history:
-        audit_if_kept(session, experiment)
+
+
+def _write_page(session: Session) -> None:
+    analyses = session.ledger.analyses(session.run.tag)
+    session.research_log.update(history_as_told(session), analyses)
 
 
 def _require_baseline(session: Session) -> None:
@@ -197,19 +228,8 @@ def _settle_git(session: Session, experiment: Experiment) -> str | None:
     return session.workspace.keep(
         experiment.attempt_commit,
         session.branch_before(experiment.number),
-        _kept_message(session, experiment),
+        commit_messages.kept(session.run, experiment),
         experiment.started_at,
-    )
-
-
-def _kept_message(session: Session, experiment: Experiment) -> str:
-    score, gain = experiment.score or 0.0, experiment.gain or 0.0
-    before = score + gain if session.metric.direction is Direction.MINIMIZE else score - gain
-    return (
-        f"{escaped(experiment.hypothesis)}\n\n{experiment.reason}\n\n"
-        f"Metric: {session.metric.name} {before:.6g} -> {score:.6g}\n"
-        f"Experiment: {experiment.run}/{experiment.number}\n"
-        f"Journal-Chain: {experiment.decided_chain}\n"
     )
 
 

@@ -8,7 +8,6 @@ What this does not protect against: files that a person says to be right (`sha25
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -25,7 +24,8 @@ from typing import IO, Annotated, Any
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from runner.download import fetch
+from runner import given
+from runner.download import digest, fetch
 from runner.errors import ConfigError, DataError
 from runner.policy.schema import PATH
 from runner.rooms import PROJECT, task_harness
@@ -134,6 +134,8 @@ def raw_data(
         chosen = Path(named).expanduser()
         if not chosen.exists():
             raise ConfigError(f"{CHOICE} is {named}, which is not there", hint=f"unset {CHOICE}")
+    if chosen is not None and not chosen.is_dir():
+        given.require_plain(chosen)
     return RawData(task=task, wanted=wanted, downloads=downloads, chosen=chosen)
 
 
@@ -234,7 +236,10 @@ class RawData:
         if self.chosen is None or self.chosen.is_dir():
             path = (self.chosen or Path()) / name
             return path if path.is_file() else None
-        wanted = [one for file in self.wanted.files for one in (file.name, *_names(file))]
+        files = self.wanted.files
+        wanted = [
+            one for file in files for one in (file.name, *(each.name for each in file.unpack))
+        ]
         fits = name == self.chosen.name or len(wanted) == 1
         return self.chosen if fits else None
 
@@ -245,22 +250,15 @@ class RawData:
         )
 
 
-def _names(file: RawFile) -> list[str]:
-    return [member.name for member in file.unpack]
-
-
 def _copy(source: Path, target: Path, sha256: str | None) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    with source.open("rb") as stream:
-        _write(stream, target)
+    shutil.copyfile(source, target)
     if sha256:
         _check(target, sha256, named=source)
 
 
 def _check(path: Path, sha256: str, *, named: Path | None = None) -> None:
-    with path.open("rb") as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
-    if found != sha256:
+    if (found := digest(path)) != sha256:
         raise DataError(
             f"{named or path} is not the official file: sha256 {found}, not {sha256}",
             hint="it may be cut off, converted, or another version",
@@ -273,8 +271,8 @@ def _unpack(archive: Path, members: tuple[Member, ...], folder: Path) -> None:
         target = folder / member.name
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with _opened(archive, member.path) as stream:
-                _write(stream, target)
+            with _opened(archive, member.path) as stream, target.open("wb") as file:
+                shutil.copyfileobj(stream, file)
         except (KeyError, EOFError, OSError, tarfile.TarError, zipfile.BadZipFile) as error:
             raise DataError(f"{archive} has no readable {member.path}: {error}") from error
         if member.sha256:
@@ -293,8 +291,3 @@ def _opened(archive: Path, member: str) -> Iterator[IO[bytes]]:
             raise KeyError(f"{member} is not a plain file")
         with found:
             yield found
-
-
-def _write(stream: IO[bytes], target: Path) -> None:
-    with target.open("wb") as file:
-        shutil.copyfileobj(stream, file, 1024 * 1024)

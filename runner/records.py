@@ -139,6 +139,44 @@ class ModelCall:
     at: str = ""
 
 
+class AskedBy(StrEnum):
+    """Who wanted an analysis."""
+
+    AGENT = "agent"
+    PERSON = "person"
+    POLICY = "policy"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """What an analysis printed, safe to show to a person and an agent."""
+
+    text: str
+    failure: str | None
+    """Why it ended early; `None` if it ended well."""
+    wall_seconds: float
+    noted: bool
+    """Whether it was appended to `findings.md`."""
+    exit_code: int | None = None
+    """Absent where it was killed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Analysis:
+    """One run of an analysis, as the ledger has it."""
+
+    experiment: int
+    """That it came before, or for the policy after."""
+    asked_by: AskedBy
+    script_digest: str | None
+    """sha256 of the script; absent where there was none."""
+    at: str
+    seconds: float | None = None
+    """Absent where it did not end: it counts for nothing."""
+    exit_code: int | None = None
+    failure: str | None = None
+
+
 class ExperimentStatus(StrEnum):
     """How an experiment ended. One that has not ended has none."""
 
@@ -176,6 +214,10 @@ class Resources:
     outputs_bytes: int
     output_log_bytes: int
     gpus: int
+    flush: bool = False
+    """Whether the kernel's caches are dropped before each."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Of agents' containers only."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,7 +265,8 @@ class TrialSpec:
     resources: Resources
     budget: Budget
     min_gain: float = 0.0
-    """What the decision asks for; the scorer of a served model refuses leaks of a fifth of it."""
+    """What the decision asks for; a served model may differ by a fifth of it where it must not,
+    or by rounding."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -346,6 +389,8 @@ class Experiment:
     started_at: str = ""
     ended_at: str | None = None
     wall_seconds: float | None = None
+    proposed_chain: str | None = None
+    """The journal's chain at its proposal, which the attempt's commit carries."""
     decided_chain: str | None = None
     """The journal's chain at its decision, which a kept commit carries."""
     chain: str | None = None

@@ -8,13 +8,14 @@ It is a view: whatever becomes of it, the next experiment or the next start writ
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import takewhile
 from pathlib import Path
 
+from runner import commit_messages
 from runner.prompt.history import LATEST, result, takeaways_of
-from runner.prompt.untrusted import cleaned, one_line
-from runner.records import LOG, Change, Experiment, File
+from runner.prompt.untrusted import cleaned, markdown, one_line
+from runner.records import LOG, Analysis, AskedBy, Change, Experiment, File
 from runner.workspace import Workspace
 
 WORDS = 1000
@@ -28,19 +29,41 @@ HEAD = b"# Log\n\nWritten by the supervisor from the ledger: an edit of this pag
 class ResearchLog:
     """The page of one run. An entry is rendered once, and again when its takeaway arrives."""
 
-    def __init__(self, page: Path, workspace: Workspace, notes: Sequence[str]) -> None:
-        self._page, self._workspace, self._notes = page, workspace, notes
-        self._rendered: dict[int, tuple[Experiment, str, bytes]] = {}
+    def __init__(
+        self, page: Path, workspace: Workspace, notes: Sequence[str], head: Callable[[], str]
+    ) -> None:
+        """Make it; `head` says where the ledger's chain is, which each version's commit carries."""
+        self._page, self._workspace, self._notes, self._head = page, workspace, notes, head
+        self._rendered: dict[int, tuple[Experiment, str, str, bytes]] = {}
         self._written: Sequence[bytes] = ()
+        self._told: str | None = None
+        """The newest head that a commit of the notes carries, once it was looked up."""
 
-    def update(self, told: Sequence[Experiment]) -> None:
+    def update(self, told: Sequence[Experiment], analyses: Sequence[Analysis] = ()) -> None:
         """Write the page, from what ended, as an agent may know it; twice is as good as once."""
+        asked = [each for each in analyses if each.asked_by is not AskedBy.POLICY]
+        before = {each.experiment: _analyses(asked, each.experiment) for each in asked}
         if not told:
             return
         takeaways = takeaways_of(told)
-        entries = [self._entry(found, takeaways.get(found.number, "")) for found in told]
+        entries = [
+            self._entry(found, takeaways.get(found.number, ""), before.get(found.number, ""))
+            for found in told
+        ]
         self._write(entries)
         self._version(told[-1], entries)
+
+    def audited(self, last: Experiment) -> None:
+        """Leave the chain's head beside the notes where an audit has moved it."""
+        head = self._head()
+        if self._told is None:
+            self._told = commit_messages.trailer(
+                self._workspace.newest_notes(commit_messages.CHAIN)
+            )
+        if self._told != head:
+            message = commit_messages.audit(last.number, head)
+            self._workspace.write_notes([], message, last.ended_at or last.started_at, anew=True)
+            self._told = head
 
     def _write(self, entries: Sequence[bytes]) -> None:
         """Write what changed at the page's end; all of it if it is not as it was left."""
@@ -62,15 +85,17 @@ class ResearchLog:
         head = HEAD if len(entries) <= LATEST else HEAD + some
         change = Change(path=LOG, content=_page(head, entries[-LATEST:]))
         when = last.ended_at or last.started_at
-        self._workspace.write_notes([change], f"Log of experiment {last.number}", when)
+        message = commit_messages.log(last.number, self._head())
+        if self._workspace.write_notes([change], message, when):
+            self._told = commit_messages.trailer(message)
 
-    def _entry(self, found: Experiment, takeaway: str) -> bytes:
+    def _entry(self, found: Experiment, takeaway: str, analyses: str) -> bytes:
         known = self._rendered.get(found.number)
-        if known and known[0] is found and known[1] == takeaway:
-            return known[2]
-        text = "\n".join(_entry(found, takeaway, list(self._changes(found))))
+        if known and known[0] is found and known[1:3] == (takeaway, analyses):
+            return known[3]
+        text = "\n".join(_entry(found, takeaway, list(self._changes(found)), analyses))
         entry = text.encode("utf-8", errors="backslashreplace")
-        self._rendered[found.number] = (found, takeaway, entry)
+        self._rendered[found.number] = (found, takeaway, analyses, entry)
         return entry
 
     def _changes(self, found: Experiment) -> Iterator[str]:
@@ -78,7 +103,7 @@ class ResearchLog:
         before = self._workspace.files(found.parent_commit)
         for change in found.changes[:CHANGES]:
             if change.path in self._notes:
-                yield f"  - {one_line(change.path, LINE)} (notes)"
+                yield f"  - {_text(change.path, LINE)} (notes)"
             else:
                 yield from _change(change, before.get(change.path))
         if len(found.changes) > CHANGES:
@@ -93,14 +118,28 @@ def _is_same(pair: tuple[bytes, bytes]) -> bool:
     return pair[0] is pair[1]
 
 
-def _entry(found: Experiment, takeaway: str, changes: Sequence[str]) -> Iterator[str]:
-    category = f" [{one_line(found.category, 40)}]" if found.category else ""
+def _analyses(ran: Sequence[Analysis], experiment: int) -> str:
+    seconds = [each.seconds or 0.0 for each in ran if each.experiment == experiment]
+    return f"{len(seconds)} before it, {sum(seconds):.0f} s in all"
+
+
+def _entry(
+    found: Experiment, takeaway: str, changes: Sequence[str], analyses: str
+) -> Iterator[str]:
+    category = f" [{_text(found.category, 40)}]" if found.category else ""
     yield f"### Exp {found.number}: {found.status}{category}\n"
-    yield f"- **Hypothesis:** {one_line(found.hypothesis, WORDS)}"
+    yield f"- **Hypothesis:** {_text(found.hypothesis, WORDS)}"
     yield "- **Change:**" if changes else "- **Change:** none"
     yield from changes
-    yield f"- **Result:** {result(found)}"
-    yield f"- **Takeaway:** {one_line(takeaway, WORDS)}".rstrip() + "\n"
+    if analyses:
+        yield f"- **Analyses:** {analyses}"
+    yield f"- **Result:** {markdown(result(found))}"
+    yield f"- **Takeaway:** {_text(takeaway, WORDS)}".rstrip() + "\n"
+
+
+def _text(text: str, most: int) -> str:
+    """Return an agent's words as one line of a page that is shown as Markdown."""
+    return markdown(one_line(text, most))
 
 
 def _change(change: Change, before: File | None) -> Iterator[str]:
@@ -109,7 +148,7 @@ def _change(change: Change, before: File | None) -> Iterator[str]:
     gone, come = Counter(old) - Counter(new), Counter(new) - Counter(old)
     verb = "" if before else "new, "
     verb = "removed, " if change.content is None else verb
-    yield f"  - {one_line(change.path, LINE)} ({verb}+{come.total()} -{gone.total()})"
+    yield f"  - {_text(change.path, LINE)} ({verb}+{come.total()} -{gone.total()})"
     signed = [*(f"- {line}" for line in gone), *(f"+ {line}" for line in come)]
     yield from (f"        {cleaned(line[: 2 * LINE])[:LINE].rstrip()}" for line in signed[:LINES])
     if len(signed) > LINES:

@@ -117,6 +117,10 @@ class State:
     def events(self, tag: str) -> Path:
         return self.run(tag) / "events.jsonl"
 
+    def progress(self, tag: str) -> Path:
+        """Name the file that says what a run does right now."""
+        return self.run(tag) / "progress.json"
+
     def guidance(self, tag: str) -> Path:
         """Name the file in which a person tells a run's agents what to look at."""
         return self.run(tag) / "guidance.md"
@@ -127,5 +131,12 @@ class State:
 
 
 def state(environment: Mapping[str, str] = os.environ) -> State:
+    """Return where everything lies; raise `ConfigError` where that can be no folder."""
     chosen = environment.get("RUNNER_HOME")
-    return State(Path(chosen).expanduser().resolve() if chosen else PROJECT / "state")
+    if not chosen:
+        return State(PROJECT / "state")
+    root = Path(os.path.realpath(Path(chosen).expanduser()))
+    there = next(path for path in (root, *root.parents) if os.path.lexists(path))
+    if not there.is_dir():
+        raise ConfigError(f"RUNNER_HOME is {chosen}: {there} is no folder")
+    return State(root)

@@ -20,6 +20,9 @@ from runner.records import (
     Violation,
 )
 
+MOST_RETURNS = 3
+"""How often a proposal goes back to its agent before it counts as it is."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Phase:
@@ -51,6 +54,8 @@ class Context:
     """Files of the workspace that hold notes."""
     rules: str = ""
     """The policy in words."""
+    experiments: int | None = None
+    """After how many the run ends, by the policy or by this start; `None` is no limit."""
     parent: int = 0
     """The experiment whose files these are."""
     parent_commit: str = ""
@@ -66,6 +71,8 @@ class Context:
     """What the person wrote into `guidance.md`."""
     returned: tuple[Violation, ...] = ()
     """Why an earlier proposal for this place came back, where it did before it was reviewed."""
+    shared_targets: bool = False
+    """Whether a trainer holds answers of other splits, so that less comes back of it."""
 
     @property
     def phase_name(self) -> str | None:
@@ -80,6 +87,10 @@ class Desk(Protocol):
 
         After three returns it goes ahead as it is, and counts as refused if it must.
         """
+        ...
+
+    def returns_left(self) -> int:
+        """Return how often a proposal may still come back; at 0 the next one counts as it is."""
         ...
 
     def review(self, proposal: Proposal) -> tuple[Violation, ...]:

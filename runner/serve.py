@@ -17,16 +17,19 @@ from functools import partial
 import anyio
 from mcp.server.mcpserver import MCPServer
 
-from runner import rooms
+from runner import progress, rooms
 from runner.agents.mcp import NAME, Mcp
 from runner.agents.mcp.exchange import Exchange
 from runner.agents.mcp.host import Host
 from runner.agents.mcp.server import make_server
+from runner.agents.mcp.wire import serve_stdio
 from runner.errors import ConfigError, StoppedError
 from runner.journal.store import open_journal
-from runner.proposals.context import make_context
+from runner.proposals.context import make_context, open_hypotheses
 from runner.start import Request
-from runner.supervise import Stop, go_through, opened
+from runner.stopping import Stop, heard
+from runner.supervise import go_through, opened
+from runner.views import running
 from runner.views.live import Live
 
 
@@ -35,17 +38,21 @@ def serve(request: Request, *, experiments: int | None, answer_within: float) ->
     with Live(stderr=True) as live:
         stop = Stop(live.say)
         conduct = partial(_conduct, replace(request, agent=NAME), experiments, live, stop)
-        host = Host(conduct, tag=request.tag)
+        host = Host(conduct, tag=request.tag, doing=_doing)
         anyio.run(_until_gone, make_server(host, answer_within=answer_within), host, stop)
     return 0
 
 
+def _doing(tag: str) -> str:
+    return running.told(progress.read(rooms.state().progress(tag)))
+
+
 async def _until_gone(server: MCPServer, host: Host, stop: Stop) -> None:
     async with anyio.create_task_group() as tasks:
-        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        with anyio.open_signal_receiver(*heard()) as signals:
             tasks.start_soon(_on_signal, signals, host, stop)
             try:
-                await server.run_stdio_async()
+                await serve_stdio(server)
             finally:
                 with anyio.CancelScope(shield=True):
                     await _end(host, stop)
@@ -79,7 +86,12 @@ def _conduct(
     """Go through the run in the thread that calls; see `Conduct`."""
     with opened(_going_on(replace(request, tag=tag)), live, stop) as work:
         session = work.session
-        host.opened(session.run.tag, partial(session.ledger.add_hypothesis, session.run.tag))
+        host.opened(
+            session.run.tag,
+            partial(session.ledger.add_hypothesis, session.run.tag),
+            open_hypotheses=partial(open_hypotheses, session),
+            ended=max((one.number for one in session.ended), default=0),
+        )
         reason = go_through(work, (Mcp(exchange),), live, experiments)
         exchange.end(reason, make_context(session, len(session.history)))
 

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 
 from runner import rooms
 from runner.data import Prepared
 from runner.decision import Metric
+from runner.errors import ConfigError
 from runner.history import metric_of
-from runner.journal.store import Journal
+from runner.journal.store import Journal, now
 from runner.logs import Log
 from runner.money.spending import Spending
 from runner.policy.schema import Policy
-from runner.policy.syntax import Facts
-from runner.records import LOG, Experiment, Files, Run
+from runner.progress import DEVICE, Tracker
+from runner.records import LOG, Analysis, AskedBy, Experiment, Files, Findings, Run
 from runner.research_log import ResearchLog
 from runner.seams import Sandbox
 from runner.workspace import Workspace
 
 ANALYSED = "analysis.ended"
 """The ledger's event."""
+ANALYSIS_SCRIPT = "analysis.py"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,12 +47,12 @@ class Session:
     stop_asked: Callable[[], bool] = lambda: False
     waiting: Callable[[str, float], None] = lambda _what, _seconds: None
     """Told why nothing happens, and for how many seconds."""
-    parse: Callable[[bytes], Facts] | None = None
-    """A parser that is at hand; without it one is started for each source."""
-    analyst: Callable[[bytes | None], str] = lambda _: "there is no analysis here"
-    """Runs a script, or the workspace's own, on training rows, and says what it found."""
+    analyst: Callable[[bytes | None], Findings] | None = None
+    """Runs a script, or the workspace's own, on training rows; absent where nothing can."""
     say: Callable[[str], None] = lambda _: None
     """Told what a person should hear at once."""
+    progress: Tracker = field(default_factory=Tracker)
+    """Says what is under way to whoever looks from elsewhere."""
     independent: bool = False
     """Whether each proposal is drawn from the template, by an agent that is told no history."""
     turn: AbstractContextManager[object] = field(default_factory=threading.RLock)
@@ -62,7 +65,8 @@ class Session:
     @cached_property
     def research_log(self) -> ResearchLog:
         page = self.state.run(self.run.tag) / LOG
-        return ResearchLog(page, self.workspace, self.policy.files.notes)
+        head = partial(self.ledger.result_chain, self.run.tag)
+        return ResearchLog(page, self.workspace, self.policy.files.notes, head)
 
     @cached_property
     def told(self) -> dict[int, tuple[Experiment, Experiment]]:
@@ -87,15 +91,49 @@ class Session:
         kept = [found for found in self.history if found.number < number and found.commit]
         return kept[-1].commit or "" if kept else self.run.base_commit
 
-    def analyse(self, script: bytes | None, *, experiment: int, asked: bool) -> str:
-        """Run an analysis, one at a time, record that there was one, and say what it found.
+    def analyse(self, script: bytes | None, *, experiment: int, asked_by: AskedBy) -> Findings:
+        """Run an analysis, one at a time, record it, and return what it found.
 
-        It is one after this experiment, or one that the agent asked for while it thought of it.
+        It is one after this experiment, or one that was asked for before it.
+
+        Raises:
+            ConfigError: there is no script, or there are no rows to look at.
         """
+        if self.analyst is None:
+            raise ConfigError("there is no analysis here")
         with self.turn:
-            found = self.analyst(script)
+            own = self.workspace.with_notes(self.workspace.head()).get(ANALYSIS_SCRIPT)
+            content = own.content if own and script is None else script
+            begun = Analysis(
+                experiment=experiment,
+                asked_by=asked_by,
+                script_digest=None if content is None else hashlib.sha256(content).hexdigest(),
+                at=now(),
+            )
+            entry = self.ledger.analysis_begun(self.run.tag, begun)
+            seconds = self.policy.budget.startup + self.policy.analysis.seconds
+            about = {"experiment": experiment, "most_seconds": seconds}
+            with self.progress.doing(DEVICE, "an analysis before", **about):
+                found = self.analyst(script)
+            self.ledger.analysis_ended(
+                self.run.tag,
+                entry.seq,
+                seconds=found.wall_seconds,
+                exit_code=found.exit_code,
+                failure=found.failure,
+            )
+            asked = asked_by is not AskedBy.POLICY
             self.ledger.event(self.run.tag, ANALYSED, experiment=experiment, asked=asked)
         return found
+
+    def analyses_asked(self, experiment: int) -> int:
+        """Return how many the agent had before this experiment, in earlier sessions too."""
+        return sum(
+            each.experiment == experiment
+            and each.asked_by is AskedBy.AGENT
+            and each.seconds is not None
+            for each in self.ledger.analyses(self.run.tag)
+        )
 
     def plan(self, experiment: Experiment) -> list[tuple[str, int]]:
         splits = self.policy.evaluation.splits

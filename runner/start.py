@@ -14,16 +14,18 @@ from typing import Any
 from runner import data, rooms
 from runner.agents import make_agents
 from runner.agents.descriptions import canonical, is_independent, with_model
-from runner.analysis import answer, require_rows
+from runner.analysis import analyze, require_rows
 from runner.errors import ConfigError
 from runner.journal.store import Journal, now, open_journal
-from runner.locks import device_lock, tag_lock
+from runner.locks import device_lock, device_of, gpus_of, tag_lock
 from runner.logs import event_log
+from runner.policy.information import information
 from runner.policy.load import LoadedPolicy, load_policy, parse_policy
 from runner.policy.override import with_train_seconds
-from runner.policy.warm_parser import warm_parser
+from runner.progress import DEVICE, Tracker
 from runner.records import Experiment, Run
 from runner.sandbox import engine, images
+from runner.sandbox.caches import dropper
 from runner.seams import Agent
 from runner.session import Session
 from runner.trial import DockerSandbox
@@ -81,28 +83,39 @@ def at_work(
         ledger = stack.enter_context(open_journal(state.ledger))
         tag = _tag(ledger, request)
         stack.enter_context(tag_lock(state.run(tag), tag))
+        progress = stack.enter_context(Tracker.at(state.progress(tag)))
+        progress.now(DEVICE, "starting")
         client = engine.connect()
         run = ledger.run(tag) or _create(state, ledger, client, request, tag)
         agents = _agents(run.agent, request)
-        for device in _devices(run.device):
-            stack.enter_context(device_lock(device, tag, say))
+        stack.enter_context(device_lock(run.device, tag, _shown(say, progress)))
+        progress.over(DEVICE)
         log = stack.enter_context(event_log(state.events(tag), run=tag))
-        sandbox = _sandbox(state, client, run)
-        parse = stack.enter_context(warm_parser())
+        sandbox = replace(
+            _sandbox(state, client, run), drop_caches=stack.enter_context(dropper(client))
+        )
         session = replace(
             _session(state, ledger, run, sandbox, log),
             say=say,
             finished=finished,
             stop_asked=stop_asked,
             waiting=waiting,
-            parse=parse,
+            progress=progress,
         )
-        engine.sweep(client, {engine.HOME_LABEL: state.id, engine.RUN_LABEL: tag})
-        sandbox.clean_stage(tag)
+        sandbox.sweep(tag)
         _introduce(run, request, say)
-        head = ledger.head(tag)
-        log.info("run.opened", resumed=request.resume, seq=head.seq, chain=head.chain)
+        log.info("run.opened", resumed=request.resume)
         yield AtWork(session=session, agents=agents, sandbox=sandbox)
+
+
+def _shown(say: Callable[[str], None], progress: Tracker) -> Callable[[str], None]:
+    """Say for whom this run waits to those who look from elsewhere, too."""
+
+    def shown(text: str) -> None:
+        progress.now(DEVICE, text)
+        say(text)
+
+    return shown
 
 
 def _introduce(run: Run, request: Request, say: Callable[[str], None]) -> None:
@@ -168,7 +181,7 @@ def _create(state: rooms.State, ledger: Journal, client: Any, request: Request, 
         template_digest=tree_digest(workspace.files(workspace.head())),
         image_id=images.require_image(client, policy.policy.image),
         data_digest=prepared.digest,
-        device=_device(policy.policy.resources.gpus),
+        device=device_of(policy.policy.resources.gpus),
         base_commit=workspace.head(),
         created_at=created_at,
     )
@@ -194,21 +207,20 @@ def _check_template(policy: LoadedPolicy, template: Any) -> None:
             f"{policy.path} speaks of {', '.join(missing)}, which the template does not have",
             hint=f"add it to workspace-template/{policy.policy.task}/",
         )
-
-
-def _device(gpus: int) -> str:
-    """Name what a run occupies: `cpu`, or `gpu-0-1` for the first two GPUs."""
-    return "-".join(["gpu", *map(str, range(gpus))]) if gpus else "cpu"
-
-
-def _devices(device: str) -> list[str]:
-    """Name the locks of a run's device, in an order in which no two runs can block each other."""
-    return [f"gpu-{gpu}" for gpu in sorted(device.split("-")[1:], key=int)] or [device]
+    held = information({name: template[name].content for name in files.mutable})
+    most = policy.policy.edits.max_information
+    if held > most:
+        raise ConfigError(
+            f"the template holds {held} bytes of information, edits.max_information is {most}:"
+            " every proposal would be refused",
+            hint=f"raise it in {policy.path}, well above what the template holds",
+        )
 
 
 def _sandbox(state: rooms.State, client: Any, run: Run) -> DockerSandbox:
-    gpu_ids = tuple(run.device.split("-")[1:])
-    return DockerSandbox(client=client, home_id=state.id, stage_root=state.stage, gpu_ids=gpu_ids)
+    return DockerSandbox(
+        client=client, home_id=state.id, stage_root=state.stage, gpu_ids=gpus_of(run.device)
+    )
 
 
 def _session(
@@ -223,7 +235,7 @@ def _session(
     Raises:
         ConfigError: its harness or its data is not what it was.
     """
-    workspace = Workspace(state.repository(run.tag), run.tag)
+    workspace = Workspace(state.repository(run.tag), run.tag, log.info)
     harness, prepared = workspace.harness(), data.load(state, run.task)
     if tree_digest(harness) != run.harness_digest:
         raise ConfigError(f"the frozen harness of {run.tag} has changed", hint="run: runner audit")
@@ -244,4 +256,4 @@ def _session(
         log=log,
         independent=is_independent(run.agent),
     )
-    return replace(session, analyst=partial(answer, session, sandbox))
+    return replace(session, analyst=partial(analyze, session, sandbox))

@@ -2,73 +2,23 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from types import FrameType
+from dataclasses import replace
+from functools import partial
 
 from runner import rooms
 from runner.errors import LedgerError, ModelError, RunnerError, RunStoppedError, SandboxError
 from runner.loop import run_loop
 from runner.money.usage import spent
+from runner.records import Stage
 from runner.seams import Agent
 from runner.session import Session
 from runner.start import AtWork, Request, at_work
 from runner.steering.course import PAUSED
-from runner.trial import DockerSandbox
+from runner.stopping import Stop
 from runner.views import lines, summary
 from runner.views.live import Live
-
-
-class Stop:
-    """Ctrl-C once asks the run to end after this experiment; twice ends the trial as well."""
-
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self.asked = False
-        self._say = say
-        self._sandbox: DockerSandbox | None = None
-
-    @property
-    def at_work(self) -> bool:
-        """Whether there is a run to stop."""
-        return self._sandbox is not None
-
-    @contextmanager
-    def stopping(self, sandbox: DockerSandbox) -> Iterator[None]:
-        """Stop this sandbox while it is at work, at once if that was asked before."""
-        self._sandbox = sandbox
-        if self.asked:
-            sandbox.abort.set()
-        try:
-            yield
-        finally:
-            self._sandbox = None
-
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        before = {number: signal.signal(number, self._on_signal) for number in SIGNALS}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    def now(self) -> None:
-        """End the trial in progress."""
-        self.asked = True
-        if self._sandbox:
-            self._sandbox.abort.set()
-
-    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
-        if self.asked or number == signal.SIGTERM:
-            self._say("stopping now; the experiment in progress runs again on resume")
-            self.now()
-        else:
-            self._say("finishing this experiment; Ctrl-C again to stop now")
-        self.asked = True
-
-
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def supervise(
@@ -87,9 +37,11 @@ def supervise(
     Raises:
         RunnerError: before or during the run; what ended is in the ledger.
     """
+    if request.resume and experiments == 0:  # what is unfinished is conducted, nothing proposed
+        request = replace(request, somebody_else=True)
     with Live() as live:
-        stop = Stop(live.say)
-        with opened(request, live, stop) as work, stop.listening():
+        stop = Stop(live.say, patient=True)
+        with stop.listening(), opened(request, live, stop) as work:
             agents = (researcher(live),) if researcher else work.agents
             return exit_code(go_through(work, agents, live, experiments))
 
@@ -110,10 +62,15 @@ def opened(request: Request, live: Live, stop: Stop) -> Iterator[AtWork]:
         stop_asked=lambda: stop.asked,
         waiting=live.waiting,
     ) as work:
-        work.sandbox.watch = live.stage
+        work.sandbox.watch = partial(_watched, work.session, live)
         live.describe = lambda ended: lines.experiment_line(work.session.metric, ended)
         with stop.stopping(work.sandbox):
             yield work
+
+
+def _watched(session: Session, live: Live, stage: Stage) -> None:
+    session.progress.stage(stage.name.rpartition(": ")[2], stage.seconds)
+    live.stage(stage)
 
 
 def go_through(work: AtWork, agents: Sequence[Agent], live: Live, experiments: int | None) -> str:

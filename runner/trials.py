@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import statistics
+from typing import Any
+
 from runner import rooms
 from runner.decision import Decision, MoreTrials, Tie, after_guards, decide
 from runner.history import record
 from runner.journal.entries import Entry
 from runner.policy.lines import count_lines
+from runner.progress import DEVICE
 from runner.records import (
     Experiment,
     ExperimentStatus,
@@ -104,7 +108,8 @@ def _trial(
 ) -> TrialRecord:
     """Run one trial, keep its output for the person, and record it."""
     spec = _specification(session, experiment, place, purpose)
-    result = session.sandbox.run(spec)
+    with session.progress.doing(DEVICE, **_progress(session, experiment, place, purpose)):
+        result = session.sandbox.run(spec)
     tag, number, (split, seed) = experiment.run, experiment.number, place
     for stage, output in result.logs.items():
         _write_log(session, experiment, f"{purpose}-{split}-{seed}", stage, output)
@@ -112,6 +117,30 @@ def _trial(
     entry = session.ledger.trial_ended(tag, number, trial)
     _log_trial(session, experiment, trial, entry)
     return trial
+
+
+def _progress(
+    session: Session, experiment: Experiment, place: tuple[str, int], purpose: Purpose
+) -> dict[str, Any]:
+    """Return where in its plan a trial is, and how long trials like it took."""
+    audit = purpose is Purpose.AUDIT
+    splits = session.policy.evaluation.audited
+    plan = [(split, place[1]) for split in splits] if audit else session.plan(experiment)
+    took = [
+        trial.result.wall_seconds
+        for other in session.history[-20:]
+        for trial in other.trials
+        if trial.purpose is purpose and trial.result.score
+    ]
+    return {
+        "what": "the audit of" if audit else "a trial of",
+        "experiment": experiment.number,
+        "trial": plan.index(place) + 1,
+        "trials": len(plan),
+        "seed": None if audit else experiment.seeds.index(place[1]) + 1,
+        "seeds": None if audit else len(experiment.seeds),
+        "usual_seconds": statistics.median(took) if took else None,
+    }
 
 
 def _specification(

@@ -19,13 +19,13 @@ import re
 import subprocess
 import tempfile
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote
 
-from runner import git_objects
 from runner.errors import WorkspaceError
 from runner.records import EXECUTABLE, LOG, REGULAR, SYMLINK, Change, File, Files
 
@@ -33,6 +33,8 @@ GIT_MODES = (REGULAR, EXECUTABLE, SYMLINK)
 HARNESS_REF = "refs/frozen/harness"
 NOTES_REF = "refs/notes-files"
 ZERO = "0" * 40
+NEXT_NOTES_REF = "refs/notes-files-next"
+"""Where notes are committed first, so that the event log knows them before their ref moves."""
 GIT_SECONDS = 60
 COMMIT_ID = re.compile(r"[0-9a-f]{40}")
 MOST_KNOWN = 8
@@ -71,11 +73,15 @@ class Entry:
 class Workspace:
     """The repository of one run."""
 
-    def __init__(self, path: Path, tag: str) -> None:
-        self.path, self.tag = path, tag
+    def __init__(
+        self, path: Path, tag: str, witness: Callable[..., object] = lambda _event, **_fields: None
+    ) -> None:
+        """Open it; `witness` tells the event log where the notes go, and that they got there.
+
+        Nothing else remembers where a ref stood that no experiment has closed over yet.
+        """
+        self.path, self.tag, self._witness = path, tag, witness
         self.branch = f"refs/heads/autoresearch/{tag}"
-        self._stored: set[str] = set()
-        """Objects that are known to be in the repository."""
         self._known: OrderedDict[str, Files] = OrderedDict()
         """Commit → its files, the latest that was asked for last."""
 
@@ -90,10 +96,9 @@ class Workspace:
         path.parent.mkdir(parents=True, exist_ok=True)
         _run(["git", "init", "--quiet", "--bare", "--template=", str(path)])
         if workspace.resolve(workspace.branch) is None:
-            frozen = workspace._commit(harness, (), "Freeze the harness", when)
-            workspace.move(HARNESS_REF, frozen)
-            first = workspace._commit(template, (), f"Start from the template\n\nRun: {tag}", when)
-            workspace.move(workspace.branch, first, expected=ZERO)
+            workspace._commit(HARNESS_REF, harness, (), "Freeze the harness", when)
+            first = f"Start from the template\n\nRun: {tag}"
+            workspace._commit(workspace.branch, template, (), first, when)
         return workspace
 
     # -- reading --------------------------------------------------------------------------
@@ -139,10 +144,12 @@ class Workspace:
 
     def _read(self, commit: str) -> Files:
         entries = self.entries(commit)
-        contents = self._blobs([entry.blob for entry in entries])
+        blobs = [entry.blob for entry in entries if entry.kind == "blob"]
+        contents = dict(zip(blobs, self._blobs(blobs), strict=True))
+        # A submodule is a commit that is not here: its name stands for it.
         return {
-            entry.path: File(content=content, mode=entry.mode)
-            for entry, content in zip(entries, contents, strict=True)
+            entry.path: File(content=contents.get(entry.blob, entry.blob.encode()), mode=entry.mode)
+            for entry in entries
         }
 
     def entries(self, commit: str) -> tuple[Entry, ...]:
@@ -186,9 +193,7 @@ class Workspace:
         files = dict(self.files(parent))
         for change in changes:
             _apply(files, change)
-        commit = self._commit(files, (parent,), message, when)
-        self.move(f"refs/attempts/{number}", commit)
-        return commit
+        return self._commit(f"refs/attempts/{number}", files, (parent,), message, when)
 
     def keep(self, attempt: str, parent: str, message: str, when: str) -> str:
         """Move the branch from `parent` to the attempt's tree; return the new commit.
@@ -198,23 +203,37 @@ class Workspace:
         Raises:
             WorkspaceError: the branch is neither at `parent` nor at that commit.
         """
-        commit = self._commit(self.files(attempt), (parent,), message, when)
-        if self.head() != commit:
-            self.move(self.branch, commit, expected=parent)
-        return commit
+        head = self.head()
+        if head != parent and self._git("rev-parse", f"{head}^@").decode().split() != [parent]:
+            raise WorkspaceError(f"{self.branch} is at {head}", hint="run: runner audit")
+        return self._commit(self.branch, self.files(attempt), (parent,), message, when)
 
-    def write_notes(self, changes: Sequence[Change], message: str, when: str) -> None:
-        """Commit changed note files, or the log, to a ref of their own."""
-        if not changes:
-            return
+    def newest_notes(self, words: str) -> str:
+        """Return the newest message of the notes that holds these words; empty if there is none."""
+        if self.resolve(NOTES_REF) is None:
+            return ""
+        found = ("--fixed-strings", f"--grep={words}", "-1", "--format=%B", NOTES_REF)
+        return self._git("log", *found).decode("utf-8", errors="backslashreplace")
+
+    def write_notes(
+        self, changes: Sequence[Change], message: str, when: str, *, anew: bool = False
+    ) -> bool:
+        """Commit changed note files, or the log, to a ref of their own; say whether it was done.
+
+        It is not where nothing changed, unless it is wanted `anew` for the message alone.
+        """
         parent = self.resolve(NOTES_REF)
         before = self.files(parent) if parent else {}
         files = dict(before)
         for change in changes:
             _apply(files, change)
-        if files != before:
-            commit = self._commit(files, (parent,) if parent else (), message, when)
-            self.move(NOTES_REF, commit, expected=parent or ZERO)
+        if done := files != before or anew:
+            parents = (parent,) if parent else ()
+            commit = self._commit(NEXT_NOTES_REF, files, parents, message, when)
+            self._witness("notes.moving", commit=commit)
+            self._move(NOTES_REF, commit, expected=parent or ZERO)
+            self._witness("notes.moved", commit=commit)
+        return done
 
     def patched(self, commit: str, patch: bytes) -> Files:
         """Return a commit's files with a unified patch applied; no ref moves.
@@ -228,23 +247,38 @@ class Workspace:
             self._git("apply", "--cached", "--whitespace=nowarn", "-", given=patch, env=index)
             return self._read(self._git("write-tree", env=index).decode().strip())
 
-    def move(self, ref: str, commit: str, *, expected: str | None = None) -> None:
-        self._git("update-ref", ref, commit, *([expected] if expected else []))
-
     # -- plumbing -------------------------------------------------------------------------
 
-    def _commit(self, files: Files, parents: Sequence[str], message: str, when: str) -> str:
-        """Store these files as a commit that nothing refers to yet."""
-        objects = git_objects.tree(files)
-        objects.append(git_objects.commit(objects[-1].id, parents, message, when))
-        fresh = [each for each in objects if each.id not in self._stored]
+    def _move(self, ref: str, commit: str, *, expected: str) -> None:
+        self._git("update-ref", ref, commit, expected)
+
+    def _commit(
+        self, ref: str, files: Files, parents: Sequence[str], message: str, when: str
+    ) -> str:
+        """Store these files as a commit and move a ref to it, in this order; return it.
+
+        An attempt and the harness may be written again. Elsewhere git moves a ref forward only.
+        """
+        at, text = datetime.fromisoformat(when), message.encode("utf-8", errors="backslashreplace")
+        stream = [
+            b"commit %b\nmark :1\n" % ref.encode(),
+            b"committer runner <runner@localhost> %d %b\n" % (at.timestamp(), f"{at:%z}".encode()),
+            b"data %d\n%b\n" % (len(text), text),
+            *(b"from %b\n" % parent.encode() for parent in parents),
+            b"deleteall\n",
+        ]
+        for path, file in files.items():
+            name = path.replace("\\", "\\\\").replace('"', '\\"').encode()
+            stream.append(b'M %o inline "%b"\n' % (file.mode, name))
+            stream.append(b"data %d\n%b\n" % (len(file.content), file.content))
+        stream.append(b"get-mark :1\ndone\n")
+        again = ref not in (self.branch, NOTES_REF)
+        options = ("--quiet", "--done", "--date-format=raw", *(("--force",) if again else ()))
         try:
-            git_objects.store(fresh, self.path)
-        except OSError as error:
+            commit = self._git("fast-import", *options, given=b"".join(stream)).decode().strip()
+        except WorkspaceError as error:
             hint = f"is the disk full? free some of it, then: runner run --resume {self.tag}"
-            raise WorkspaceError(f"{self.path}: {error}", hint=hint) from error
-        self._stored.update(each.id for each in fresh)
-        commit = objects[-1].id
+            raise WorkspaceError(str(error), hint=hint) from error
         self._remember(commit, files)
         return commit
 
@@ -256,7 +290,6 @@ class Workspace:
             size = int(head.split()[2])
             contents.append(answer[:size])
             answer = answer[size + 1 :]
-        self._stored.update(ids)
         return contents
 
     def _must(self, ref: str) -> str:
@@ -361,7 +394,7 @@ def _run(command: list[str], *, given: bytes = b"", env: Mapping[str, str] | Non
     done = _done(command, given=given, env=env)
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip() or done.stdout.decode(errors="replace")
-        raise WorkspaceError(f"git {command[-1]}: {said}", hint="run: runner audit")
+        raise WorkspaceError(f"git: {said}", hint="run: runner audit")
     return done.stdout
 
 

@@ -20,6 +20,7 @@ from runner.records import (
     Crash,
     File,
     Files,
+    Findings,
     Guard,
     GuardResult,
     ModelCall,
@@ -97,6 +98,9 @@ class FakeDesk:
         self.proposals.append(proposal)
         return self.verdicts.pop(0) if self.verdicts else ()
 
+    def returns_left(self) -> int:
+        return len(self.verdicts)
+
     def analyze(self, script: bytes | None) -> str:
         self.analyses.append(script)
         return self.findings
@@ -120,6 +124,11 @@ class FakeDesk:
 
     def stop_asked(self) -> bool:
         return self.stopping
+
+
+def found(text: str = "found", **more: Any) -> Findings:
+    """Return what an analysis found."""
+    return Findings(text=text, noted=False, **{"failure": None, "wall_seconds": 0.5} | more)
 
 
 @dataclass
@@ -191,7 +200,7 @@ def make_session(
             ledger.create_run(run_record(tag, policy, made, prepared, when))
         run = ledger.run(tag)
         assert run is not None
-        workspace = Workspace(state.repository(tag), tag)
+        workspace = Workspace(state.repository(tag), tag, log.info)
         yield Session(
             run=run,
             policy=policy.policy,

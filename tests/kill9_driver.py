@@ -43,7 +43,7 @@ STEPS: dict[tuple[type, str], Callable[..., object]] = {
     (Workspace, "attempt"): lambda number, *_: number,
     (Journal, "attempt_stored"): _second,
     (Journal, "reviewed"): _second,
-    (Workspace, "write_notes"): lambda _, message, __: message,
+    (Workspace, "write_notes"): lambda _, message, __, **___: message.partition("\n")[0],
     (FakeSandbox, "run"): lambda spec: f"{spec.experiment} {spec.purpose} {spec.seed}",
     (Journal, "trial_ended"): _trial,
     (Journal, "decided"): _second,

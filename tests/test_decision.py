@@ -87,7 +87,8 @@ def test_a_tie_works_where_higher_is_better():
 
 def test_the_reason_of_a_tie_holds_its_numbers():
     assert tied(40.25, 40.25, lines=99).reason == (
-        "mean_rank 40.25, the mean of 2: gain -0.25 over the best 40, needed 1;"
+        "a tie, kept for fewer lines: mean_rank 40.25 on 2 of 2 seeds:"
+        " gain -0.25 over the best 40, needed 1;"
         " a tie within 0.5: 99 lines, before 100"
     )
 
@@ -97,7 +98,7 @@ def test_a_failed_guard_reverts_what_would_have_been_kept():
     assert isinstance(found, Decision)
     after = after_guards(found, "tests", "exit 1")
     assert (after.status, after.rule, after.score) == (REVERTED, "guard:tests", 30.0)
-    assert after.reason.startswith("guard tests failed (exit 1); else mean_rank 30")
+    assert after.reason.startswith("guard tests failed (exit 1); else kept: mean_rank 30 on 2")
 
 
 def test_a_tie_reverts_even_where_no_gain_is_needed():
@@ -140,26 +141,36 @@ def test_the_second_seed_is_skipped_when_all_folds_of_the_first_are_worse():
     assert isinstance(found, Decision)
     assert answer(found) is REVERTED
     assert found.score == 42.0
-    assert found.reason == "mean_rank 42 is worse than the best 40 in the first 2 of 4 trials"
+    assert found.reason == (
+        "clearly worse: mean_rank 42 on 1 of 2 seeds, 2 splits each, the second skipped:"
+        " gain -2 over the best 40, needed 0.5"
+    )
 
 
 def test_one_planned_trial_is_enough_when_it_is_worse():
     found = decide(RANK, 40.0, [scored(50.0)], planned=1, min_gain=0.5)
     assert isinstance(found, Decision)
-    assert found.reason == "mean_rank 50, the mean of 1: gain -10 over the best 40, needed 0.5"
+    assert found.reason == (
+        "clearly worse: mean_rank 50 on 1 seed: gain -10 over the best 40, needed 0.5"
+    )
 
 
 def test_the_reason_holds_the_numbers():
     found = decided(40.0, 38.0, 37.0)
     assert isinstance(found, Decision)
-    assert found.reason == "mean_rank 37.5, the mean of 2: gain +2.5 over the best 40, needed 0.5"
+    assert found.reason == (
+        "kept: mean_rank 37.5 on 2 of 2 seeds: gain +2.5 over the best 40, needed 0.5"
+    )
     assert (found.score, found.gain) == (37.5, 2.5)
 
 
 def test_a_skipped_trial_shows_in_the_reason():
     found = decided(40.0, 44.0)
     assert isinstance(found, Decision)
-    assert found.reason == "mean_rank 44 is worse than the best 40 in the first of 2 trials"
+    assert found.reason == (
+        "clearly worse: mean_rank 44 on 1 of 2 seeds, the second skipped:"
+        " gain -4 over the best 40, needed 0.5"
+    )
     assert (found.score, found.gain) == (44.0, -4.0)
 
 

@@ -105,6 +105,13 @@ def test_an_engine_without_seccomp_fails() -> None:
     assert doctor.check_confinement(INFO | {"SecurityOptions": None}).verdict is FAIL
 
 
+@pytest.mark.parametrize("option", ["name=rootless", "name=userns"])
+def test_an_engine_that_cannot_drop_the_caches_is_told_of_before_a_run_needs_it(option):
+    assert doctor.check_flush(INFO).verdict is OK
+    found = doctor.check_flush(INFO | {"SecurityOptions": ["name=seccomp,profile=default", option]})
+    assert (found.verdict, "resources.flush" in found.remedy) == (doctor.Verdict.WARN, True)
+
+
 @pytest.mark.parametrize(("gib", "verdict"), [(24, OK), (4, WARN), (1, FAIL)])
 def test_memory(gib: int, verdict: Verdict) -> None:
     assert doctor.check_memory(gib * GIB).verdict is verdict

@@ -10,20 +10,23 @@ import pytest
 from fakes import TAG, FakeSandbox, make_session
 from kill9_driver import conduct, journal_of
 
+from runner.audit.run import audit_run
 from runner.journal.entries import broken
 from runner.records import ExperimentStatus, HypothesisStatus, Purpose
+from runner.rooms import State
 from runner.session import Session
 
 pytestmark = pytest.mark.slow
 
 INTENT = ("propose", "attempt", "attempt_stored", "reviewed", "write_notes")
-TRIAL, END = ("run", "trial_ended"), ("decided", "settled", "write_notes")
-KEPT = ("decided", "keep", "settled", "end_hypothesis", "write_notes")
+TRIAL, END = ("run", "trial_ended"), ("decided", "settled")
+KEPT = ("decided", "keep", "settled", "end_hypothesis")
+LOG = ("write_notes",)
 JOURNAL = (
-    *(*INTENT[:4], *TRIAL, *TRIAL, *END, *TRIAL),  # the baseline, and its audit
-    *(*INTENT, *TRIAL, *TRIAL, *KEPT, *TRIAL),  # a proposal that is kept, and its audit
-    *(*INTENT, *TRIAL, *END),  # one that crashes
-    *(*INTENT, *END),  # one that is refused
+    *(*INTENT[:4], *TRIAL, *TRIAL, *END, *LOG, *TRIAL, *LOG),  # the baseline, and its audit
+    *(*INTENT, *TRIAL, *TRIAL, *KEPT, *LOG, *TRIAL, *LOG),  # a proposal that is kept, its audit
+    *(*INTENT, *TRIAL, *END, *LOG),  # one that crashes
+    *(*INTENT, *END, *LOG),  # one that is refused
 )
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["kill9_driver"])
@@ -56,11 +59,16 @@ def test_an_undisturbed_run_takes_the_steps_at_which_these_tests_kill(tmp_path):
 
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_run_killed_at_every_step_in_turn_ends_like_one_that_was_not(tmp_path, when):
-    """Each supervisor comes one new step further than the one before it, and is killed there."""
+    """Each supervisor comes one new step further than the one before it, and is killed there.
+
+    What it leaves is never taken for forged.
+    """
     lives = 0
     while life(tmp_path, when):
         lives += 1
         assert len(steps(tmp_path)) == lives
+        report = audit_run(State(tmp_path / "state"), TAG, lambda _tag: ())
+        assert report.clean, report.lines
     assert steps(tmp_path) == JOURNAL
     assert_whole(tmp_path)
 
@@ -96,8 +104,8 @@ def assert_git_agrees(session: Session) -> None:
     assert kept == workspace.files(str(history[1].attempt_commit))
     messages = [commit.message.split("\n")[0] for commit in workspace.commits("refs/notes-files")]
     assert messages == [
-        "Log of experiment 0",
-        *("Notes of experiment 1", "Log of experiment 1"),
+        *("Log of experiment 0", "Audit of experiment 0"),
+        *("Notes of experiment 1", "Log of experiment 1", "Audit of experiment 1"),
         *("Notes of experiment 2", "Log of experiment 2"),
         "Log of experiment 3",
     ]

@@ -18,7 +18,7 @@ from runner.locks import device_lock, tag_lock
 HOLD_TAG = "with locks.tag_lock(Path(sys.argv[1]), 'nov21'): hold()"
 HOLD_DEVICE = "with locks.device_lock('cpu', 'nov21', print): hold()"
 PROGRAM = """
-import sys, tempfile
+import sys
 from pathlib import Path
 from runner import locks
 
@@ -26,7 +26,7 @@ def hold():
     print("held", flush=True)
     sys.stdin.read()
 
-tempfile.tempdir = sys.argv[2]
+locks.runtime_folder = lambda: Path(sys.argv[2])
 {body}
 """
 
@@ -34,7 +34,7 @@ tempfile.tempdir = sys.argv[2]
 @pytest.fixture(autouse=True)
 def devices(tmp_path, monkeypatch):
     """Keep this test's devices apart from the machine's own."""
-    monkeypatch.setattr(locks.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(locks, "runtime_folder", lambda: tmp_path)
     monkeypatch.setattr(locks, "WAIT_SECONDS", 0.05)
 
 
@@ -105,6 +105,43 @@ def test_what_fails_while_a_lock_is_held_is_not_taken_for_a_busy_lock(tmp_path):
         raise locks.Timeout("something else")
     with pytest.raises(locks.Timeout), device_lock("cpu", "nov21", print):
         raise locks.Timeout("something else")
+
+
+HOLD_GPUS = "with locks.device_lock('gpu-1-2', 'nov21', print): hold()"
+
+
+@pytest.mark.parametrize(("device", "waits"), [("gpu-0-1", True), ("gpu-0", False), ("cpu", False)])
+def test_two_runs_that_share_a_gpu_wait_for_each_other_and_others_do_not(tmp_path, device, waits):
+    said: list[str] = []
+    with another_process(HOLD_GPUS, tmp_path) as process:
+        ender = threading.Timer(0.3, process.kill)
+        ender.start()
+        with device_lock(device, "nov22", said.append):
+            assert (process.poll() is not None) is waits
+        ender.join()
+    who = f"run nov21 (process {process.pid})"
+    assert said == ([f"waiting for device gpu-1, in use by {who}"] if waits else [])
+
+
+def test_gpus_are_taken_in_the_order_of_their_numbers_whatever_the_set_s(tmp_path, monkeypatch):
+    taken: list[str] = []
+
+    @contextmanager
+    def one(path, device, tag, say):
+        taken.append(device)
+        yield
+
+    monkeypatch.setattr(locks, "_one_device", one)
+    for device in ("gpu-10-2", "gpu-2-10", locks.device_of(3), locks.device_of(0)):
+        with device_lock(device, "t", print):
+            pass
+    assert taken == ["gpu-2", "gpu-10"] * 2 + ["gpu-0", "gpu-1", "gpu-2", "cpu"]
+
+
+def test_nobody_else_can_open_a_lock_and_so_hold_it(tmp_path):
+    with tag_lock(tmp_path / "runs", "a"), device_lock("cpu", "a", print):
+        for path in (tmp_path / "runs" / "lock", tmp_path / "cpu.lock"):
+            assert not path.stat().st_mode & 0o007
 
 
 def test_a_holder_without_a_name_is_still_one(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 
 import numpy as np
@@ -64,6 +65,7 @@ def test_a_table_becomes_three_rooms_that_fit(project, tmp_path, options, splits
     assert reading.missing("wards") == []
     policy = load_policy(rooms.policy_path("wards")).policy
     assert (policy.evaluation.splits, policy.evaluation.audited) == (splits, audit)
+    assert policy.evaluation.shared_targets
     template = rooms.template("wards")
     proposal = Proposal(
         hypothesis="one more constant",
@@ -201,6 +203,32 @@ def test_a_script_is_wrapped_with_its_paths_changed_and_says_so(project, script)
     ]
     assert reading.missing("mine") == []
     assert load_policy(rooms.policy_path("mine")).policy.metric.name == "accuracy"
+
+
+def test_a_long_script_gets_room_for_as_much_again(project, script):
+    noise = random.Random(1).randbytes(12_000).hex()  # noqa: S311 - a test of sizes
+    lines = "".join(f"# {noise[at : at + 80]}\n" for at in range(0, len(noise), 80))
+    script.write_text(SCRIPT + lines)
+    done = run("mine", "--from-script", script, "--data", script.parent / "data")
+    assert done.exit_code == 0, done.output
+    policy = load_policy(rooms.policy_path("mine")).policy
+    assert policy.edits.max_information in range(24_000, 30_000)
+    assert not policy.evaluation.shared_targets
+    assert reading.missing("mine") == []
+
+
+def test_a_check_names_a_program_that_promises_otherwise_and_a_template_above_its_cap(project):
+    assert run("mine", "--blank").exit_code == 0
+    path = rooms.policy_path("mine")
+    text = path.read_text().replace("min_gain: 0.003", "min_gain: 0.01")
+    path.write_text(
+        text.replace("16_000", "100").replace(
+            "max_new_information: 6_000", "max_new_information: 50"
+        )
+    )
+    found = "\n".join(reading.missing("mine"))
+    assert "says 'by at least 0.003', and decision.min_gain is 0.01" in found
+    assert "bytes of information, edits.max_information is 100" in found
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,7 @@ def test_the_page_says_hypothesis_change_result_and_takeaway_of_each(tmp_path):
         "        - WIDTH = 32\n"
         "        + WIDTH = 64\n"
         "  - scratchpad.md (notes)\n"
-        "- **Result:** kept: mean_rank 90, gain +10, needed 1\n"
+        "- **Result:** kept: mean_rank 90, best before 100.5: gain +10.5, needed 1\n"
         "- **Takeaway:** wide helps\n\n"
         "### Exp 2: crashed\n\n"
         "- **Hypothesis:** a faster rate\n"
@@ -113,7 +113,7 @@ def test_the_end_of_it_is_versioned_after_each_experiment(tmp_path):
         assert f"The last {LATEST} of 24; all are in the run's folder.\n" in shown
         assert whole.endswith(shown[shown.index("### Exp 4:") :])
         messages = [commit.message for commit in session.workspace.commits(NOTES_REF)]
-        logs = [text.strip() for text in messages if text.startswith("Log")]
+        logs = [text.partition("\n")[0] for text in messages if text.startswith("Log")]
         assert logs == [f"Log of experiment {number}" for number in range(24)]
 
 

@@ -3,46 +3,139 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
-import time
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from runner.setup import Host, by_hand, start_daemon
+from runner.setup import BY_HAND, ENGINE
 
-ROOT = Host(
-    system="Linux",
-    is_root=True,
-    is_debian=True,
-    has_systemd=False,
-    has_daemon=False,
-    has_socket=False,
-    chosen_engine=None,
-)
-USER = replace(ROOT, is_root=False)
+USER, ROOT = "echo 1000", "echo 0"
+INSTALLED = ["update -qq", "install -y -qq --no-install-recommends docker.io iptables"]
+
+
+@dataclass
+class Host:
+    """A machine as the script sees it: a few tools, and what it reads."""
+
+    folder: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def tool(self, name: str, script: str) -> None:
+        (self.folder / name).write_text(f"#!/bin/sh\n{script}\n")
+        (self.folder / name).chmod(0o755)
+
+    def run(self) -> subprocess.CompletedProcess[str]:
+        said = {
+            "PATH": str(self.folder),
+            "OS_RELEASE": str(self.folder / "os-release"),
+            "SYSTEMD": str(self.folder / "systemd"),
+            "SYSTEM_PATH": str(self.folder),
+            "SOCKET": str(self.folder / "docker.sock"),
+            "DAEMON_LOG": str(self.log),
+        }
+        return subprocess.run(
+            ["/bin/sh", ENGINE], env=said | self.environment,
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "dockerd.log"
+
+    @property
+    def typed(self) -> list[str]:
+        path = self.folder / "typed"
+        return path.read_text().splitlines() if path.exists() else []
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    """Debian without an engine, seen by an ordinary user; only this host's tools are found."""
+    found = Host(tmp_path)
+    for name in ("cat", "chmod", "pwd", "setsid", "sleep", "tail"):
+        (tmp_path / name).symlink_to(shutil.which(name) or name)
+    (tmp_path / "os-release").write_text("ID=debian\n")
+    found.tool("uname", "echo Linux")
+    found.tool("id", USER)
+    found.tool("later", f"echo $$ > {tmp_path}/pid; echo up; pwd; exec sleep 60")
+    dockerd = tmp_path / "dockerd"
+    install = f"cat {tmp_path}/later > {dockerd}; chmod +x {dockerd}"
+    found.tool("apt-get", f'echo "$*" >> {tmp_path}/typed; {install}')
+    return found
+
+
+@pytest.fixture
+def daemon(host: Host) -> Iterator[Callable[[], int]]:
+    """Return the process of the daemon that was started; it ends with the test."""
+
+    def started() -> int:
+        return int((host.folder / "pid").read_text())
+
+    yield started
+    os.kill(started(), signal.SIGKILL)
+
+
+@pytest.mark.slow
+def test_root_on_debian_needs_nobody(host: Host, daemon: Callable[[], int]) -> None:
+    host.tool("id", ROOT)
+    done = host.run()
+    assert (done.returncode, host.typed) == (0, INSTALLED)
+    assert done.stdout.splitlines() == [
+        "no container engine here; installing the packages docker.io iptables",
+        f"starting dockerd (its log: {host.log})",
+    ]
+
+
+@pytest.mark.slow
+def test_an_installed_engine_is_only_started(host: Host, daemon: Callable[[], int]) -> None:
+    host.tool("id", ROOT)
+    (host.folder / "later").rename(host.folder / "dockerd")
+    (host.folder / "docker.sock").touch()  # that nobody answers at
+    done = host.run()
+    assert (done.returncode, host.typed) == (0, [])
+    assert "installing" not in done.stdout
+
+
+@pytest.mark.slow
+def test_a_daemon_outlives_the_terminal_and_keeps_a_log(
+    host: Host, daemon: Callable[[], int]
+) -> None:
+    host.tool("id", ROOT)
+    host.run()
+    assert host.log.read_text() == "up\n/\n"
+    assert os.getsid(daemon()) == daemon() != os.getsid(0)
+    assert Path(f"/proc/{daemon()}/fd/0").readlink() == Path("/dev/null")
+
+
+def test_a_daemon_that_ends_at_once_is_told_with_its_last_words(host: Host) -> None:
+    host.tool("id", ROOT)
+    host.tool("dockerd", "echo no iptables; exit 1")
+    done = host.run()
+    assert (done.returncode, done.stderr) == (1, "no iptables\n")
+
+
+def test_where_systemd_is_at_work_it_starts_the_engine(host: Host) -> None:
+    host.tool("id", ROOT)
+    host.tool("dockerd", "exit 1")
+    host.tool("systemctl", f'echo "$*" >> {host.folder}/typed')
+    (host.folder / "systemd").mkdir()
+    assert host.run().returncode == 0
+    assert host.typed == ["enable --now docker"]
 
 
 @pytest.mark.parametrize(
-    "host",
-    [
-        pytest.param(ROOT, id="nothing installed"),
-        pytest.param(replace(ROOT, has_daemon=True), id="installed and not running"),
-        pytest.param(replace(ROOT, has_socket=True), id="a socket that nobody answers"),
-    ],
-)
-def test_root_on_debian_needs_nobody(host: Host) -> None:
-    assert by_hand(host) is None
-
-
-@pytest.mark.parametrize(
-    ("host", "expected"),
+    ("tools", "files", "environment", "expected"),
     [
         pytest.param(
-            USER,
+            {},
+            {},
+            {},
             [
                 "sudo apt-get install --no-install-recommends docker.io iptables mmdebstrap uidmap",
                 "sudo dockerd &",
@@ -51,52 +144,61 @@ def test_root_on_debian_needs_nobody(host: Host) -> None:
             id="an ordinary user",
         ),
         pytest.param(
-            replace(USER, has_daemon=True, has_systemd=True),
+            {"dockerd": ""},
+            {"systemd": ""},
+            {},
             ["sudo systemctl enable --now docker", "sudo usermod -aG docker $USER"],
             id="an ordinary user, engine installed",
         ),
         pytest.param(
-            replace(USER, has_socket=True, has_daemon=True),
+            {"dockerd": ""},
+            {"docker.sock": ""},
+            {},
             ["sudo usermod -aG docker $USER"],
             id="an ordinary user outside the group",
         ),
         pytest.param(
-            replace(ROOT, is_debian=False), ["20.10", "DOCKER_HOST"], id="another distribution"
+            {"id": ROOT},
+            {"os-release": "ID=fedora\n"},
+            {},
+            ["20.10", "DOCKER_HOST"],
+            id="another distribution",
         ),
-        pytest.param(replace(ROOT, system="Darwin"), ["20.10", "DOCKER_HOST"], id="macOS"),
         pytest.param(
-            replace(ROOT, chosen_engine="tcp://there:2375"),
+            {"id": ROOT, "uname": "echo Darwin"}, {}, {}, ["20.10", "DOCKER_HOST"], id="macOS"
+        ),
+        pytest.param(
+            {"id": ROOT},
+            {},
+            {"DOCKER_HOST": "tcp://there:2375"},
             ["tcp://there:2375", "unset DOCKER_HOST"],
             id="an engine that the person chose",
         ),
     ],
 )
-def test_everybody_else_gets_the_commands(host: Host, expected: list[str]) -> None:
-    steps = by_hand(host)
-    assert steps is not None
-    assert [words for words in expected if words not in steps] == []
+def test_everybody_else_gets_the_commands(
+    host: Host,
+    tools: dict[str, str],
+    files: dict[str, str],
+    environment: dict[str, str],
+    expected: list[str],
+) -> None:
+    for name, script in tools.items():
+        host.tool(name, script)
+    for name, content in files.items():
+        if name == "systemd":
+            (host.folder / name).mkdir()
+        else:
+            (host.folder / name).write_text(content)
+    host.environment |= environment
+    done = host.run()
+    assert (done.returncode, done.stdout, host.typed) == (BY_HAND, "", [])
+    assert [words for words in expected if words not in done.stderr] == []
 
 
-def test_installed_packages_are_not_asked_for_again() -> None:
-    assert "apt-get" not in (by_hand(replace(USER, has_daemon=True)) or "")
-
-
-def test_a_daemon_outlives_the_terminal_and_keeps_a_log(tmp_path: Path) -> None:
-    script = tmp_path / "daemon"
-    script.write_text("#!/bin/sh\necho up\npwd\nexec sleep 60\n")
-    script.chmod(0o755)
-    log = tmp_path / "daemon.log"
-    daemon = start_daemon(str(script), log)
-    try:
-        deadline = time.monotonic() + 10
-        while log.read_text() != "up\n/\n":
-            assert time.monotonic() < deadline, log.read_text()
-            time.sleep(0.01)
-        assert os.getsid(daemon.pid) == daemon.pid != os.getsid(0)
-        assert Path(f"/proc/{daemon.pid}/fd/0").readlink() == Path("/dev/null")
-    finally:
-        daemon.send_signal(signal.SIGKILL)
-        daemon.wait()
+def test_installed_packages_are_not_asked_for_again(host: Host) -> None:
+    host.tool("dockerd", "")
+    assert "apt-get" not in host.run().stderr
 
 
 @pytest.fixture
@@ -124,3 +226,52 @@ def run(arguments: list[str], environment: dict[str, str]) -> subprocess.Complet
         text=True,
         check=False,
     )
+
+
+# -- what setup makes of the script ------------------------------------------------------------
+
+
+def test_an_engine_that_answers_after_its_start_is_used(tmp_path: Path) -> None:
+    (tmp_path / "daemon.py").write_text(ANSWERS)
+    daemon = f"{sys.executable} {tmp_path}/daemon.py {tmp_path}/no.sock"
+    done = reached(tmp_path, f"echo starting\n{daemon} > /dev/null 2>&1 & echo $! > {tmp_path}/pid")
+    os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+    assert done.stdout.splitlines() == ["starting", "it answers"], done.stderr
+
+
+def test_an_engine_that_does_not_start_is_told_with_its_last_words(tmp_path: Path) -> None:
+    done = reached(tmp_path, "echo no iptables >&2; exit 1")
+    assert "SandboxError: the engine did not start:\n  no iptables\n" in done.stderr
+
+
+def reached(folder: Path, script: str) -> subprocess.CompletedProcess[str]:
+    """Set up with another script; in a process, since a client that fails leaves its socket."""
+    (folder / "engine.sh").write_text(script)
+    program = (
+        "import sys, pathlib; from runner import setup\n"
+        "setup.ENGINE, setup.SETTLE_SECONDS = pathlib.Path(sys.argv[1]), 0.0\n"
+        "setup.reachable_engine(print).close(); print('it answers')"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", program, str(folder / "engine.sh")],
+        env=os.environ | {"DOCKER_HOST": f"unix://{folder}/no.sock"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+ANSWERS = """
+import http.server, socketserver, sys
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b'{"ApiVersion": "1.41"}')
+
+    def address_string(self):
+        return ""
+
+
+socketserver.UnixStreamServer(sys.argv[1], Handler).serve_forever()
+"""

@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import pytest
-from fakes import POLICY_TEXT, TAG, TEMPLATE, FakeSandbox, crashed, make_session, scored
+from fakes import POLICY_TEXT, TAG, TEMPLATE, FakeSandbox, crashed, found, make_session, scored
 
 from runner.audit.run import audit_run
 from runner.errors import ModelError, RunnerError, SandboxError, SpentError, StoppedError
@@ -244,7 +244,7 @@ def test_experiments_and_analyses_have_the_device_one_at_a_time(tmp_path):
 
     agents = [Playing([asks] * 20) for _ in range(3)]
     with session_of(
-        tmp_path, lambda spec: busy(total(spec)), analyst=lambda _: busy("found")
+        tmp_path, lambda spec: busy(total(spec)), analyst=lambda _: busy(found())
     ) as session:
         run_loop(session, *agents, experiments=9)
     assert most == [1]

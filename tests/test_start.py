@@ -1,18 +1,22 @@
 from __future__ import annotations
 
+import random
 import re
 
 import pytest
 from click.testing import CliRunner
+from fakes import TAG as TAG_OF_A_RUN
+from fakes import make_session
 
-from runner import supervise
+from runner import rooms, supervise
 from runner.agents import AGENTS
 from runner.agents.descriptions import MODELS, model_of, with_model
 from runner.cli import cli
 from runner.errors import ConfigError
 from runner.money.prices import load_prices
-from runner.policy.load import parse_policy
-from runner.start import TAG, Request, _agents, _policy
+from runner.policy.load import load_policy, parse_policy
+from runner.records import File
+from runner.start import TAG, Request, _agents, _check_template, _policy
 
 BY_HAND = "runner.by_hand.one_more"
 
@@ -63,6 +67,16 @@ def test_a_model_where_there_is_none_or_another_is_an_error(agent, model):
 @pytest.mark.parametrize("model", MODELS.values())
 def test_the_model_that_is_asked_if_none_is_named_has_a_price(model):
     assert load_prices({}).of(model)
+
+
+def test_a_template_that_would_have_every_proposal_refused_starts_no_run():
+    policy, template = load_policy(rooms.policy_path("eclip")), rooms.template("eclip")
+    _check_template(policy, template)
+    noise = random.Random(1).randbytes(20_000).hex()  # noqa: S311 - a test of sizes
+    large = {**template, "train.py": File(content=f"# {noise}\n".encode())}
+    with pytest.raises(ConfigError, match="max_information is 16000") as refused:
+        _check_template(policy, large)
+    assert refused.value.hint
 
 
 def test_a_new_run_freezes_its_training_time_in_its_policy():
@@ -127,3 +141,30 @@ def test_a_client_and_a_person_propose_in_any_run(arguments, opener, monkeypatch
     monkeypatch.setattr(f"{BY_HAND}._one_more", lambda _: ("t1", 1))
     assert CliRunner().invoke(cli, arguments, input="x").exit_code == 0
     assert asked[0].somebody_else
+
+
+def asked_for(monkeypatch, place: str, *arguments: str) -> Request:
+    """Return what a command asks of whoever opens runs."""
+    asked = []
+
+    def open_none(_, request, **__):
+        asked.append(request)
+        raise ConfigError("no further")
+
+    monkeypatch.setattr(place, open_none)
+    assert CliRunner().invoke(cli, arguments).exit_code == 2
+    return asked[0]
+
+
+def test_who_looks_at_rows_needs_no_key_of_the_run_s_agent(tmp_path, monkeypatch):
+    monkeypatch.setenv("RUNNER_HOME", str(tmp_path / "state"))
+    with make_session(tmp_path, None):
+        pass
+    assert asked_for(monkeypatch, "runner.start.at_work", "analyze", TAG_OF_A_RUN).somebody_else
+
+
+@pytest.mark.parametrize(("experiments", "alone"), [("0", True), ("1", False)])
+def test_a_run_in_which_nothing_is_proposed_needs_no_agent(monkeypatch, experiments, alone):
+    arguments = ("run", "--resume", "t1", "--experiments", experiments)
+    request = asked_for(monkeypatch, "runner.supervise.at_work", *arguments)
+    assert request.somebody_else is alone

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 
 import pytest
 from click.testing import CliRunner, Result
@@ -14,6 +17,7 @@ from fakes import (
     FakeSandbox,
     ScriptedAgent,
     edit,
+    found,
     make_session,
     scored,
 )
@@ -21,14 +25,14 @@ from fakes import (
 from runner import rooms
 from runner.agents import make_agent, make_agents
 from runner.agents.descriptions import is_independent
-from runner.analysis import answer, require_rows
+from runner.analysis import analyze, require_rows
 from runner.cli import cli
 from runner.errors import ConfigError, SandboxError
 from runner.loop import run_loop
 from runner.policy.load import load_policy, parse_policy
 from runner.proposals.context import make_context
-from runner.proposals.desk import MOST_ANALYSES, SessionDesk
-from runner.records import File, HypothesisStatus, Proposal
+from runner.proposals.desk import SessionDesk
+from runner.records import AskedBy, File, HypothesisStatus, Proposal
 from runner.seams import Context, Desk
 from runner.trial import DockerSandbox
 
@@ -195,12 +199,12 @@ def test_an_analysis_runs_after_every_so_many_experiments_and_once_each(tmp_path
             tmp_path,
             FakeSandbox(worse),
             policy_text=EVERY_TWO,
-            analyst=lambda script: asked.append(script) or "found",
+            analyst=lambda script: asked.append(script) or found(),
             say=heard.append,
         ) as session:
             run_loop(session, ScriptedAgent(proposals), experiments=experiments)
-            found = analyses(session)
-    assert found == [(2, False), (4, False)]
+            ran = analyses(session)
+    assert ran == [(2, False), (4, False)]
     assert asked == [None, None]
     assert heard == ["analysing training rows, as after every 2 experiments"] * 2
 
@@ -216,7 +220,7 @@ def test_one_that_the_engine_cut_off_is_made_up_on_resume(tmp_path):
     ):
         run_loop(session, ScriptedAgent(proposals), experiments=3)
     with make_session(
-        tmp_path, FakeSandbox(worse), policy_text=EVERY_TWO, analyst=lambda _: "found"
+        tmp_path, FakeSandbox(worse), policy_text=EVERY_TWO, analyst=lambda _: found()
     ) as session:
         run_loop(session, ScriptedAgent(proposals), experiments=3)
         assert analyses(session) == [(2, False)]
@@ -228,17 +232,24 @@ def desk_of(session) -> SessionDesk:
 
 
 def test_an_agent_asks_for_one_and_the_ledger_says_for_what(tmp_path):
-    with make_session(tmp_path, FakeSandbox(worse), analyst=lambda s: f"found {s!r}") as session:
+    with make_session(tmp_path, FakeSandbox(worse), analyst=lambda s: found(repr(s))) as session:
         run_loop(session, ScriptedAgent([wide(64)]), experiments=None)
-        assert desk_of(session).analyze(b"print(1)") == "found b'print(1)'"
+        told = desk_of(session).analyze(b"print(1)")
+        assert told == "b'print(1)'\n(0.5 s; 4 more analyses before experiment 2)"
         assert analyses(session) == [(2, True)]
+        [recorded] = session.ledger.analyses(TAG)
+    assert recorded.script_digest == hashlib.sha256(b"print(1)").hexdigest()
+    assert (recorded.experiment, recorded.asked_by, recorded.seconds) == (2, "agent", 0.5)
 
 
 def test_why_there_can_be_none_is_an_answer(tmp_path):
+    sandbox = DockerSandbox(client=None, home_id="", stage_root=tmp_path)
     with make_session(tmp_path, FakeSandbox(worse)) as session:
-        assert answer(
-            session, DockerSandbox(client=None, home_id="", stage_root=tmp_path), None
-        ) == ("there was no analysis: eclip has no analysis.py")
+        run_loop(session, ScriptedAgent([]), experiments=None)
+        able = replace(session, analyst=partial(analyze, session, sandbox))
+        told = desk_of(able).analyze(None)
+        assert told == "there was no analysis: eclip has no analysis.py"
+        assert "there is no analysis here" in desk_of(session).analyze(None)
 
 
 def test_where_the_policy_allows_none_an_agent_is_told_so(tmp_path):
@@ -251,17 +262,65 @@ def test_where_the_policy_allows_none_an_agent_is_told_so(tmp_path):
         assert analyses(session) == []
 
 
-def test_one_proposal_asks_for_so_many_analyses_and_no_more(tmp_path):
+TWO = POLICY_TEXT.replace("most: 5", "most: 2")
+
+
+def test_so_many_analyses_come_before_an_experiment_and_no_more_after_a_restart(tmp_path):
     asked: list[bytes | None] = []
-    with make_session(
-        tmp_path, FakeSandbox(worse), analyst=lambda script: str(asked.append(script))
-    ) as session:
+
+    def analyst(script):
+        asked.append(script)
+        return found()
+
+    for ran in (1, 2, 2, 2):
+        with make_session(
+            tmp_path, FakeSandbox(worse), policy_text=TWO, analyst=analyst
+        ) as session:
+            run_loop(session, ScriptedAgent([]), experiments=None)
+            told = desk_of(session).analyze(None)
+            assert len(asked) == len(analyses(session)) == ran
+    assert told == (
+        "there was no analysis: 2 were run before experiment 1, and the policy allows 2"
+        " (analysis.most); propose, then ask again"
+    )
+    with make_session(tmp_path, FakeSandbox(worse), policy_text=TWO, analyst=analyst) as session:
+        run_loop(session, ScriptedAgent([wide(64)]), experiments=1)
+        assert "1 more analysis before experiment 2" in desk_of(session).analyze(None)
+
+
+def test_an_analysis_that_the_engine_failed_counts_for_nothing_and_is_recorded(tmp_path):
+    def gone(_script):
+        raise SandboxError("gone")
+
+    with make_session(tmp_path, FakeSandbox(worse), policy_text=TWO, analyst=gone) as session:
         run_loop(session, ScriptedAgent([]), experiments=None)
-        desk = desk_of(session)
-        said = [desk.analyze(None) for _ in range(MOST_ANALYSES + 5)]
-        assert len(asked) == len(analyses(session)) == MOST_ANALYSES
-        assert "propose" in said[-1]
-        assert desk_of(session).analyze(None) == "None"
+        for _ in range(3):
+            with pytest.raises(SandboxError):
+                desk_of(session).analyze(None)
+        assert [each.seconds for each in session.ledger.analyses(TAG)] == [None] * 3
+        able = replace(session, analyst=lambda _: found())
+        assert "1 more" in desk_of(able).analyze(None)
+
+
+def test_analyses_stand_beside_the_experiment_that_they_came_before(tmp_path, monkeypatch):
+    killed = found(failure="analyze: killed at the deadline of 21 s", wall_seconds=21.0)
+    with make_session(tmp_path, FakeSandbox(worse), analyst=lambda _: killed) as session:
+        run_loop(session, ScriptedAgent([]), experiments=None)
+        assert "killed at the deadline of 21 s" in desk_of(session).analyze(b"while True: pass")
+        session.analyse(b"1", experiment=1, asked_by=AskedBy.PERSON)
+        run_loop(session, ScriptedAgent([wide(64)]), experiments=1)
+        page = session.workspace.files("refs/notes-files")["LOG.md"].content.decode()
+    monkeypatch.setenv("RUNNER_HOME", str(tmp_path / "state"))
+    shown, status, listed = (
+        CliRunner().invoke(cli, arguments).output
+        for arguments in (["show", "1"], ["status"], ["list", TAG, "--json"])
+    )
+    assert "2 before it, 42 s: 21.0 s by agent" in shown
+    assert "analyze: killed at the deadline of 21 s" in shown
+    assert "2 of training rows, 42 s in all" in status
+    [_, first] = json.loads(listed)
+    assert [each["asked_by"] for each in first["analyses"]] == ["agent", "person"]
+    assert "- **Analyses:** 2 before it, 42 s in all" in page
 
 
 def test_a_policy_that_wants_analyses_of_rows_that_are_not_there_is_refused(tmp_path):

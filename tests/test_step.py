@@ -276,3 +276,101 @@ def test_a_patch_leaves_no_ref_behind(tmp_path):
     after = made.patched(made.head(), WIDER.encode())
     assert b"WIDTH = 64" in after["train.py"].content
     assert made.refs("refs/") == before
+
+
+# -- patches of every kind --------------------------------------------------------------------
+
+NEW = "new file mode 100644\n--- /dev/null\n+++ b/{0}\n@@ -0,0 +1 @@\n+x\n"
+
+
+def new(path: str) -> str:
+    return f"diff --git a/{path} b/{path}\n" + NEW.format(path)
+
+
+BINARY = (
+    "diff --git a/new.bin b/new.bin\nnew file mode 100644\nindex 000000..111111\nGIT binary patch\n"
+)
+OF_NO_USE = {
+    "a submodule": "diff --git a/sub b/sub\nnew file mode 160000\n--- /dev/null\n+++ b/sub\n"
+    f"@@ -0,0 +1 @@\n+Subproject commit {'1' * 40}\n",
+    "a submodule in a file's place": "diff --git a/train.py b/train.py\n"
+    "old mode 100644\nnew mode 160000\n",
+    "empty": "",
+    "no patch": "hello\n",
+    "bytes": b"\x00\xff\x01\x1b[2J\n",
+    "a binary file that is not there": "diff --git a/train.py b/train.py\nindex 1..2 100644\n"
+    "Binary files a/train.py and b/train.py differ\n",
+    "a broken binary": f"{BINARY}literal 3\nnonsense\n\n",
+    "a rename": "diff --git a/train.py b/model.py\nsimilarity index 100%\n"
+    "rename from train.py\nrename to model.py\n",
+    "a copy": "diff --git a/train.py b/model.py\nsimilarity index 100%\n"
+    "copy from train.py\ncopy to model.py\n",
+    "a mode": "diff --git a/train.py b/train.py\nold mode 100644\nnew mode 100755\n",
+    "a set-user-ID mode": "diff --git a/train.py b/train.py\nold mode 100644\nnew mode 104755\n",
+    "a removal": "diff --git a/run.sh b/run.sh\ndeleted file mode 100755\n--- a/run.sh\n"
+    '+++ /dev/null\n@@ -1,2 +0,0 @@\n-#!/bin/sh\n-exec python train.py "$@"\n',
+    "a link": "diff --git a/l b/l\nnew file mode 120000\n--- /dev/null\n+++ b/l\n"
+    "@@ -0,0 +1 @@\n+/etc/passwd\n\\ No newline at end of file\n",
+    "a quoted name": 'diff --git "a/f\\303\\251" "b/f\\303\\251"\nnew file mode 100644\n'
+    '--- /dev/null\n+++ "b/f\\303\\251"\n@@ -0,0 +1 @@\n+x\n',
+    "a name of two lines": 'diff --git "a/a\\nb" "b/a\\nb"\nnew file mode 100644\n'
+    '--- /dev/null\n+++ "b/a\\nb"\n@@ -0,0 +1 @@\n+x\n',
+    "a name that is no text": new("f\udce9.py"),
+    "an absolute path": "--- /etc/passwd\n+++ /etc/passwd\n@@ -0,0 +1 @@\n+x\n",
+    "an absolute path after b": new("/etc/x"),
+    "a way out": new("../x"),
+    "git's own": new(".git/config"),
+    "below a file": new("train.py/x"),
+    "beside a folder": new("a") + new("a/b"),
+    "a name of 5,000 letters": new("x" * 5000),
+    "carriage returns": WIDER.replace("\n", "\r\n"),
+    "a merge": "diff --cc train.py\nindex 1,2..3\n--- a/train.py\n+++ b/train.py\n"
+    "@@@ -1,1 -1,1 +1,1 @@@\n- a\n -b\n++c\n",
+    "another file's lines": WIDER.replace("32", "31"),
+    "cut off": WIDER[:-20],
+    "a huge count": WIDER.replace("-3,2 +3,2", f"-3,{'9' * 40} +3,2"),
+}
+
+
+@pytest.mark.parametrize("kind", OF_NO_USE)
+def test_a_patch_that_cannot_run_is_one_error_and_no_experiment(at_home, kind):
+    written = OF_NO_USE[kind]
+    place = at_home / "a.patch"
+    place.write_bytes(
+        written if isinstance(written, bytes) else written.encode(errors="surrogateescape")
+    )
+    result = invoke("propose", str(place), "-m", "try it")
+    assert (result.exit_code, len(history(at_home))) == (2, 1), result.output
+    assert isinstance(result.exception, SystemExit)
+    [said] = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+    assert said.isprintable()
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        WIDER.rstrip("\n"),
+        f"From 1 Mon Sep 17 2001\nSubject: [PATCH v2 2/3] wider\n\n---\n\n{WIDER}-- \n2.1\n",
+        WIDER + "\\ No newline at end of file\n",
+    ],
+    ids=["no newline at the end", "a mail", "a file without its last newline"],
+)
+def test_other_forms_of_a_patch_are_as_good(at_home, written):
+    (at_home / "a.patch").write_text(written)
+    result = invoke("propose", str(at_home / "a.patch"), "-m", "wider")
+    assert result.exit_code in (0, 2), result.output
+    assert result.exit_code == 0 or "does not apply" in result.output
+
+
+def test_a_mail_s_place_in_its_series_is_no_part_of_its_subject():
+    mail = b"From 1\nSubject: [PATCH v2 2/3] wider\n\n---\n"
+    assert patch.subject(mail) == "wider"
+
+
+@pytest.mark.parametrize("step", ["mkdir()", "symlink_to('/dev/zero')", "symlink_to('nothing')"])
+@pytest.mark.parametrize("name", ["train.py", "HYPOTHESIS"])
+def test_what_an_editor_leaves_in_a_file_s_place_is_one_error(at_home, monkeypatch, name, step):
+    edits_with(at_home, monkeypatch, f"files['{name}'].unlink()\nfiles['{name}'].{step}")
+    result = invoke("step", TAG, "--edit", *(["-m", "x"] if name == "train.py" else []))
+    assert (result.exit_code, len(history(at_home))) == (2, 1), result.output
+    assert isinstance(result.exception, SystemExit)

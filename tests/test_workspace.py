@@ -129,6 +129,8 @@ ODD = [
     pytest.param(Change(path=".gitattributes", content=b"* filter=x diff=x"), id="attributes"),
     pytest.param(Change(path=".gitmodules", content=b"[submodule]", mode=SYMLINK), id="modules"),
     pytest.param(Change(path="a\\b", content=b"x"), id="backslash"),
+    pytest.param(Change(path='"a" b', content=b"x"), id="quotes"),
+    pytest.param(Change(path="a", content=b"\ndone\nreset refs/x\n"), id="commands of an import"),
     pytest.param(Change(path="train.py/x", content=b"x"), id="folder in place of a file"),
     pytest.param(Change(path="src", content=b"x"), id="file in place of a folder"),
     pytest.param(Change(path="unsafe-path", content=b"x"), id="our own escape's folder"),
@@ -188,6 +190,30 @@ def test_keeping_is_refused_when_the_branch_is_elsewhere(workspace):
     with pytest.raises(WorkspaceError):
         workspace.keep(second, parent, "second", WHEN)
     assert workspace.head() == kept
+
+
+def test_keeping_is_refused_when_the_branch_was_moved_back(workspace):
+    first = workspace.head()
+    attempt = try_change(workspace, Change(path="train.py", content=b"LR = 2\n"))
+    second = workspace.keep(attempt, first, "better", WHEN)
+    attempt = try_change(workspace, Change(path="train.py", content=b"LR = 3\n"), number=2)
+    plain_git(workspace, "update-ref", workspace.branch, first)
+    with pytest.raises(WorkspaceError, match=first):
+        workspace.keep(attempt, second, "best", WHEN)
+    assert workspace.head() == first
+
+
+def test_an_attempt_may_be_made_again_and_is_then_another(workspace):
+    for content in (b"LR = 2\n", b"LR = 3\n"):
+        commit = try_change(workspace, Change(path="train.py", content=content))
+        assert workspace.refs("refs/attempts") == {"refs/attempts/1": commit}
+
+
+@pytest.mark.parametrize("message", ["", "one\ntwo\n\n", "\u00e9 \ud800", "data 3\nx\ndone\n"])
+def test_a_message_is_kept_as_it_is(workspace, message):
+    commit = workspace.attempt(1, workspace.head(), (), message, WHEN)
+    found = plain_git(workspace, "cat-file", "commit", commit).partition("\n\n")[2]
+    assert found.encode() == message.encode(errors="backslashreplace")
 
 
 # -- notes ------------------------------------------------------------------------------------

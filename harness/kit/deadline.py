@@ -5,7 +5,9 @@ What this does not protect against: a script that ignores it. The supervisor kil
 
 from __future__ import annotations
 
+import os
 import time
+from pathlib import Path
 
 from . import environment
 
@@ -13,12 +15,22 @@ GRACE_SECONDS = 1.5
 """Left between the end of training and the kill, to save weights in."""
 
 
+def age() -> float:
+    """Return the seconds since this process began, on a clock that nobody sets.
+
+    `run.sh` becomes this process, so that it began with its container.
+    """
+    fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+    began = int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - began
+
+
 class Deadline:
     """The training budget, counted from here, and cut where the container would be killed."""
 
     def __init__(self) -> None:
         budget = float(environment.read("RUNNER_TRAIN_SECONDS"))
-        until_killed = float(environment.read("RUNNER_DEADLINE")) - time.time()
+        until_killed = float(environment.read("RUNNER_KILL_SECONDS")) - age()
         self._start = time.monotonic()
         self._must_end = self._start + until_killed - GRACE_SECONDS
         self._seconds = max(0.0, min(budget, until_killed - GRACE_SECONDS))

@@ -57,12 +57,14 @@ def answer(ids: NDArray[np.int64], predictions: NDArray[Any]) -> None:
 
     Args:
         ids: [n], as `asked` returned them: every row, once, in that order.
-        predictions: [n]; only their order counts.
+        predictions: [n] or [n, 1]; only their order counts.
 
     Raises:
         ValueError: there is not one finite prediction per id.
     """
     values = np.asarray(predictions, dtype=np.float64)
+    if values.shape == (len(ids), 1):
+        values = values[:, 0]  # as many libraries return them
     if values.shape != ids.shape:
         raise ValueError(f"{ids.shape} rows were asked and {values.shape} are predicted")
     if not np.isfinite(values).all():

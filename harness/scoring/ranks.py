@@ -9,6 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.scoring import errors
+
 Floats = NDArray[np.float64]
 
 TIE = 1e-9
@@ -28,11 +30,15 @@ def retrieval_metrics(
         captions: [n, d] embeddings.
 
     Returns:
-        `mean_rank` and `median_rank` (0-based, lower is better), `recall_at_1`, `_5`, `_10`.
+        `mean_rank` with its standard error, the pairs being what varies, and `median_rank`
+        (0-based, lower is better), `recall_at_1`, `_5`, `_10`.
     """
     left, right = _normalised(images), _normalised(captions)
-    both = [_summary(true_ranks(left, right)), _summary(true_ranks(right, left))]
-    return {name: float(np.mean([one[name] for one in both])) for name in both[0]}
+    ranks = [true_ranks(left, right), true_ranks(right, left)]
+    both = [_summary(one) for one in ranks]
+    means = {name: float(np.mean([one[name] for one in both])) for name in both[0]}
+    of_pairs = np.mean(ranks, axis=0)  # a pair's two ranks are not independent
+    return means | errors.with_error("mean_rank", means["mean_rank"], errors.of_mean(of_pairs))
 
 
 def true_ranks(queries: Floats, candidates: Floats) -> NDArray[np.int64]:

@@ -32,14 +32,22 @@ from numpy.typing import NDArray
 
 from harness.mounts import Mounts
 from harness.scoring import wire
-from harness.scoring.causality import Finding, Floats, Tokens, compare, draw_probe
+from harness.scoring.causality import (
+    Finding,
+    Floats,
+    Lengths,
+    Tokens,
+    compare,
+    draw_filler,
+    draw_probe,
+)
 from harness.scoring.outputs import Code, InvalidOutputsError
 from harness.scoring.protocol import GO, NO_GO, READY
 from harness.scoring.wire import Connection
 
 PREDICTORS = ("a", "b")
-MOST_ROWS = {"a": 32, "b": 24}
-"""Rows per question at most; different, so that no two batches are alike."""
+MOST_ROWS = 32
+"""Rows per question at most."""
 MARGIN_SHARE, MARGIN_SECONDS = 0.1, 5.0
 """What is kept of the budget, whichever is less, to answer in when it is spent."""
 
@@ -156,16 +164,16 @@ def done(name: str) -> str:
 
 def _document(served: Served, host: _Host, min_gain: float) -> dict[str, object]:
     try:
-        metrics, finding = measure(served, host)
+        metrics, finding = measure(served, host, min_gain)
         host.say(_in_words(finding))
-        _refuse(finding, min_gain)
+        _refuse(finding)
     except InvalidOutputsError as refused:
         return {"status": "invalid-outputs", "code": str(refused.code), "output": refused.output}
     return {"status": "scored", "metrics": {**metrics, **finding.metrics}}
 
 
-def _refuse(finding: Finding, min_gain: float) -> None:
-    if finding.looks_ahead(min_gain):
+def _refuse(finding: Finding) -> None:
+    if finding.looks_ahead:
         raise InvalidOutputsError(Code.LOOKS_AHEAD, "a")
     if finding.inconsistent:
         raise InvalidOutputsError(Code.INCONSISTENT, "a")
@@ -173,14 +181,18 @@ def _refuse(finding: Finding, min_gain: float) -> None:
 
 def _in_words(finding: Finding) -> str:
     return (
-        f"looking ahead: {finding.prefixes} prefixes probed, mean signed difference"
-        f" {finding.mean:+.3g} bits per byte, standard error {finding.standard_error:.2g},"
+        f"looking ahead: {finding.prefixes} prefixes probed, root mean square difference"
+        f" {finding.at_the_cut:.2g} bits per byte at their ends, {finding.before_the_cut:.2g}"
+        f" before; {finding.tolerance:.2g} is allowed;"
         f" largest difference {finding.largest_nats:.2g} nats\n"
     )
 
 
-def measure(served: Served, host: _Host) -> tuple[dict[str, float], Finding]:
+def measure(served: Served, host: _Host, min_gain: float) -> tuple[dict[str, float], Finding]:
     """Ask A, and once A is gone B; return the metrics and what was found about looking ahead.
+
+    Both get the same number of questions, all of one shape, completed with text that nobody scores:
+    A's windows lie scattered among it. So neither can tell by them which one it is.
 
     Raises:
         InvalidOutputsError: one of them answered late, wrongly or not at all.
@@ -188,20 +200,41 @@ def measure(served: Served, host: _Host) -> tuple[dict[str, float], Finding]:
     """
     random = np.random.default_rng(secrets.randbits(128))
     windows, targets = served.windows[:, :-1], served.windows[:, 1:]
+    (count, positions), vocabulary = windows.shape, len(served.token_bytes)
     probe = draw_probe(windows, served.donor, random)
-    found = []
-    for name, tokens in zip(PREDICTORS, (windows, probe.questions), strict=True):
-        asked = _Questions(
-            tokens=tokens,
+    rounds, rows = len(probe.lengths), _rows_per_question(count, positions, vocabulary)
+    # Every round in whole questions: no question holds two prefixes of one window.
+    each = math.ceil(count / rows) * rows
+
+    def filler(size: int) -> Tokens:
+        return draw_filler(served.donor, size, positions, random)
+
+    whole = _Questions(
+        tokens=np.concatenate([windows, filler(rounds * each - count)]),
+        targets=targets,
+        lengths=np.full(count, positions),
+        order=random.permutation(rounds * each).reshape(-1, rows),
+        vocabulary=vocabulary,
+    )
+    probes = [
+        _Questions(
+            tokens=np.concatenate([questions, filler(each - count)]),
             targets=targets,
-            order=random.permutation(len(windows)),
-            vocabulary=len(served.token_bytes),
+            lengths=lengths,
+            order=random.permutation(each).reshape(-1, rows),
+            vocabulary=vocabulary,
         )
-        with host.predictor(name) as connection:
-            found.append(_ask(asked, connection))
-    scored, probed = found
+        for questions, lengths in zip(probe.questions, probe.lengths, strict=True)
+    ]
+    with host.predictor("a") as connection:
+        whole.greet(connection)
+        scored = whole.ask(connection)
+    with host.predictor("b") as connection:
+        whole.greet(connection)
+        probed = np.stack([one.ask(connection) for one in probes])
     token_bytes = served.token_bytes[targets]
-    finding = compare(scored, probed, probe.lengths, unit=float(token_bytes.mean()))
+    unit = float(token_bytes.mean())
+    finding = compare(scored, probed, probe.lengths, unit=unit, min_gain=min_gain)
     return bits_per_byte(scored, token_bytes), finding
 
 
@@ -227,30 +260,45 @@ def bits_per_byte(log_probabilities: Floats, token_bytes: NDArray[np.int64]) -> 
 # -- asking -----------------------------------------------------------------------------------
 
 
+def _rows_per_question(count: int, positions: int, vocabulary: int) -> int:
+    fitting = wire.FRAME_BYTES // (4 * positions * vocabulary)
+    return max(1, min(MOST_ROWS, fitting, count))
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Questions:
-    """One predictor's rows, and the order in which they go out."""
+    """Rows for one predictor, and the order in which they go out."""
 
     tokens: Tokens
+    """[rows, positions]; what comes after the last window is filler."""
     targets: Tokens
+    """[windows, positions]"""
+    lengths: Lengths
+    """[windows] positions of each, from its first on, whose answers are read."""
     order: NDArray[np.int64]
+    """[questions, rows per question]"""
     vocabulary: int
 
+    def greet(self, connection: Connection) -> None:
+        hello = [self.order.shape[1], self.tokens.shape[1], self.vocabulary]
+        connection.send(np.array(hello, dtype="<i4"))
 
-def _ask(asked: _Questions, connection: Connection) -> Floats:
-    """Return float64 [rows, positions]: the normalised log-probability of every true target."""
-    count, positions = asked.tokens.shape
-    fitting = wire.FRAME_BYTES // (4 * positions * asked.vocabulary)
-    rows = max(1, min(MOST_ROWS[connection.name], fitting))
-    connection.send(np.array([rows, positions, asked.vocabulary], dtype="<i4"))
-    found = np.empty((count, positions))
-    for start in range(0, count, rows):
-        chosen = asked.order[start : start + rows]
-        connection.send(asked.tokens[chosen].astype("<i4"))
-        answer = connection.receive((len(chosen), positions, asked.vocabulary))
-        for row, values in zip(chosen, answer, strict=True):
-            found[row] = true_log_probabilities(values, asked.targets[row])
-    return found
+    def ask(self, connection: Connection) -> Floats:
+        """Return float64 [windows, positions]: every true target's normalised log-probability.
+
+        What is not read is 0.
+        """
+        found = np.zeros(self.targets.shape)
+        for chosen in self.order:
+            question = self.tokens[chosen]
+            connection.send(question.astype("<i4"))
+            answer = connection.receive((*question.shape, self.vocabulary))
+            for row, values in zip(chosen, answer, strict=True):
+                if row < len(found):
+                    read = slice(self.lengths[row])
+                    targets = self.targets[row, read]
+                    found[row, read] = true_log_probabilities(values[read], targets)
+        return found
 
 
 def true_log_probabilities(answer: NDArray[np.float32], targets: Tokens) -> Floats:

@@ -4,7 +4,7 @@ A frame is a little-endian uint32 length and that many bytes of one raw array, C
 and shape it has is fixed by its place in the conversation, so nothing is described and nothing is
 unpickled:
 
-    scorer → predictor   hello    int32 [3]: most rows per question, positions, vocabulary
+    scorer → predictor   hello    int32 [3]: rows of every question, positions, vocabulary
     scorer → predictor   question int32 [rows, positions], tokens
     predictor → scorer   answer   float32 [rows, positions, vocabulary], one per question
     scorer → predictor   the end  an empty frame

@@ -47,6 +47,7 @@ def document(context: Context, undone: Sequence[str]) -> dict[str, Any]:
         "mutable": list(context.mutable),
         "notes": list(context.notes),
         "rules": context.rules,
+        "last_experiment": context.experiments,
         "parent": context.parent,
         "mode": context.mode,
         "why": context.why,

@@ -15,7 +15,7 @@ from dataclasses import replace
 from runner.agents import client, handover
 from runner.agents.about import about
 from runner.agents.client import MOST_SECONDS, Client, Ended, Watch
-from runner.agents.draft_folder import ABOUT, DraftFolder, draft_folder
+from runner.agents.draft_folder import ABOUT, DraftFolder, UnsettledError, draft_folder
 from runner.errors import ConfigError
 from runner.records import Proposal, Violation
 from runner.seams import Context, Desk
@@ -53,9 +53,12 @@ class Command:
 
     def propose(self, context: Context, desk: Desk) -> Proposal | None:
         told = about(context, HOW, self._undone)
-        with draft_folder(context, about=told, report=desk.violation, answer=ANSWER) as draft:
-            proposal = self._proposed(draft, context, desk, told)
-        self._undone = draft.told()
+        try:
+            with draft_folder(context, about=told, report=desk.violation, answer=ANSWER) as draft:
+                proposal = self._proposed(draft, context, desk, told)
+            self._undone = draft.told()
+        except UnsettledError as unsettled:
+            proposal = handover.forfeited("draft-unsettled", str(unsettled))
         return None if proposal.forfeit and desk.stop_asked() else proposal
 
     def _proposed(

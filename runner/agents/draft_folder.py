@@ -1,7 +1,8 @@
 """A proposal's draft on disk, for agents that work on files, and a watch over it.
 
 Only the bytes of mutable files and notes are ever taken from it. Whatever else changes there is
-undone at once, reported, and told to the agent.
+undone at once, reported, and told to the agent. What cannot be undone because somebody is at work
+there is tried again for a while, and is then the proposal's failure, never the run's.
 
 What this does not protect against: a program that runs as our user can reach the rest of the disk.
 That is what its isolation `none` says.
@@ -9,12 +10,16 @@ That is what its isolation `none` says.
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 from watchdog.events import (
     EVENT_TYPE_CREATED,
@@ -38,10 +43,32 @@ ABOUT = ".autoresearch"
 MOST_BYTES = 4 * 1024 * 1024
 """Of each file that are taken: more than any policy allows, so the review says it is too large."""
 MOST_REPORTS = 50
+PATIENCE_SECONDS = 3.0
+"""How long what an agent's own processes hinder is tried again."""
+CLEARING_SECONDS = 1.0
+"""How long what was taken out of the draft may take to be removed, as it goes."""
+LAST_CLEARING_SECONDS = 10.0
+"""The same at the end; what is left then stays in the temporary folder."""
+TICK_SECONDS = 0.01
+OURS = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EIO,
+    errno.EROFS,
+    errno.ENOMEM,
+    errno.EMFILE,
+    errno.ENFILE,
+)
+"""Errors by which this machine fails, whoever is at work in the draft."""
 CHANGES = (EVENT_TYPE_CREATED, EVENT_TYPE_DELETED, EVENT_TYPE_MODIFIED, EVENT_TYPE_MOVED)
 
+T = TypeVar("T")
 Report = Callable[[str, str], None]
 """Told the path, and what happened to it, the moment it is seen."""
+
+
+class UnsettledError(RunnerError):
+    """A draft cannot be put right while somebody is at work in it: its proposal has failed."""
 
 
 class DraftFolder:
@@ -55,7 +82,8 @@ class DraftFolder:
         """An empty home for the program; nobody watches it, and nothing is taken from it."""
         self.private = root
         """For what the program's own client needs: settings, a socket."""
-        self._spare = root / "spare"
+        self._trash = root / "trash"
+        """For folders that had no place in the draft; it is emptied as it goes."""
         self._taken_from = dict.fromkeys((*context.mutable, *context.notes))
         self._writable = {**self._taken_from, **({answer: None} if answer else {})}
         self._files: dict[str, File] = {**context.files, **read_only}
@@ -70,7 +98,7 @@ class DraftFolder:
 
     def write(self) -> None:
         """Lay the draft out."""
-        for folder in (self.path, self.home):
+        for folder in (self.path, self.home, self._trash):
             folder.mkdir(mode=0o700)
         for path in (*self._files, *self._writable):
             self._restore(path)
@@ -85,10 +113,11 @@ class DraftFolder:
 
     def renew(self, about: Mapping[str, bytes]) -> None:
         """Replace what the agent may read about the run."""
-        with self._lock, _our_fault():
+        with self._lock:
             for path, file in _about(about).items():
                 self._files[path] = file
-                self._restore(path)
+            for name in about:
+                self._patiently(partial(self._restore, f"{ABOUT}/{name}"))
 
     def compare(self, *, end: bool = False) -> None:
         """Undo and report what the watch has missed.
@@ -96,9 +125,9 @@ class DraftFolder:
         Args:
             end: the program is gone, so a file that an editor left behind is reported, too.
         """
-        with self._lock, _our_fault():
-            for path in (*sorted(self._folders), *self._files, *beneath.everything(self.path)):
-                self._mend(path, end=end)
+        with self._lock:
+            self._patiently(lambda: self._mend_all(end=end))
+            beneath.empty(self._trash, seconds=CLEARING_SECONDS)
         if self._failure:
             raise self._failure
 
@@ -112,10 +141,34 @@ class DraftFolder:
         """Look at what has just changed; the watch calls this from a thread of its own."""
         with self._lock:
             try:
-                with _our_fault(), _no_deeper_than_python():
+                with suppress(OSError):  # whoever compares finds it, and has patience
                     self._mend(path, end=False)
             except RunnerError as error:  # nobody hears a thread; whoever compares raises it
                 self._failure = error
+
+    def _patiently(self, do: Callable[[], T]) -> T:
+        """Do it again until nobody at work in the draft hinders it.
+
+        Raises:
+            UnsettledError: it stays hindered.
+            WorkspaceError: this machine failed.
+        """
+        until = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                return do()
+            except OSError as error:
+                if error.errno in OURS:
+                    raise WorkspaceError(f"the draft cannot be put right: {error}") from error
+                if time.monotonic() > until:
+                    raise UnsettledError(f"the draft cannot be put right: {error}") from error
+            time.sleep(TICK_SECONDS)
+
+    def _mend_all(self, *, end: bool) -> None:
+        known = sorted(self._folders)
+        found = [name for folder in ("", *known) for name in beneath.names(self.path, folder)]
+        for path in (*known, *self._files, *found):
+            self._mend(path, end=end)
 
     def _mend(self, path: str, *, end: bool) -> None:
         if path in self._writable:
@@ -154,7 +207,7 @@ class DraftFolder:
         found = self._look(path, most=0)
         if found.kind is Kind.ABSENT or (not end and self._is_editors(path, found)):
             return
-        beneath.remove(self.path, path)
+        beneath.remove(self.path, path, trash=self._trash)
         self._told_of(path, "was created; only files that are there may be changed")
 
     def _is_editors(self, path: str, found: Found) -> bool:
@@ -174,16 +227,11 @@ class DraftFolder:
 
     def _restore(self, path: str) -> None:
         if path in self._files:
-            beneath.put(
-                self.path,
-                path,
-                self._files[path],
-                writable=path in self._writable,
-                spare=self._spare,
-            )
+            file, writable = self._files[path], path in self._writable
+            beneath.put(self.path, path, file, writable=writable, trash=self._trash)
         else:  # a note that is not there yet
-            beneath.make_folders(self.path, path)
-            beneath.remove(self.path, path)
+            beneath.make_folders(self.path, path, trash=self._trash)
+            beneath.remove(self.path, path, trash=self._trash)
 
     def _told_of(self, path: str, what: str) -> None:
         self._reports += 1
@@ -193,8 +241,8 @@ class DraftFolder:
         self._report(path, what)
 
     def _taken(self, path: str) -> bytes | None:
-        with self._lock, _our_fault():
-            self._mend_writable(path)
+        with self._lock:
+            self._patiently(lambda: self._mend_writable(path))
             found = self._look(path, most=MOST_BYTES)
         return found.content if found.kind is Kind.FILE else None
 
@@ -220,43 +268,32 @@ def draft_folder(
 
     Raises:
         ConfigError: the workspace has a file of that name.
+        UnsettledError: somebody is at work there, and it cannot be put right.
     """
     if answer in context.files:
         raise ConfigError(f"the workspace has a file {answer}, where the agent is to answer")
-    # Mode 0700; a straggler may write while it goes.
-    with (
-        _no_deeper_than_python(),
-        tempfile.TemporaryDirectory(prefix="autoresearch-", ignore_cleanup_errors=True) as root,
-    ):
-        draft = DraftFolder(Path(root).resolve(), context, _about(about), answer, report)
+    with _gone_afterwards() as root:
+        draft = DraftFolder(root, context, _about(about), answer, report)
         draft.write()
         with _watched(draft):
             yield draft
         draft.compare(end=True)
 
 
+@contextmanager
+def _gone_afterwards() -> Iterator[Path]:
+    """Yield a new folder that only we can enter; what stragglers keep from going stays."""
+    root = Path(tempfile.mkdtemp(prefix="autoresearch-")).resolve()
+    try:
+        yield root
+    finally:
+        beneath.empty(root, seconds=LAST_CLEARING_SECONDS)
+        with suppress(OSError):
+            root.rmdir()
+
+
 def _about(about: Mapping[str, bytes]) -> Files:
     return {f"{ABOUT}/{name}": File(content=content) for name, content in about.items()}
-
-
-@contextmanager
-def _our_fault() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise WorkspaceError(f"the draft cannot be put right: {error}") from error
-
-
-@contextmanager
-def _no_deeper_than_python() -> Iterator[None]:
-    """Say what happened where folders stand deeper in each other than the library goes."""
-    try:
-        yield
-    except RecursionError as error:
-        hint = "the agent made them; remove what begins with autoresearch- in the temporary folder"
-        raise WorkspaceError(
-            "folders in the draft are too deep to be removed", hint=hint
-        ) from error
 
 
 @contextmanager

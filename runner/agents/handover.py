@@ -15,13 +15,18 @@ from runner.sandbox.evidence import escaped
 Hypothesis = Annotated[
     str, Field(description="What you change and why it should help, in a sentence or two.")
 ]
-Category = Annotated[str, Field(description="One or two words for ideas of this kind.")]
+Category = Annotated[
+    str, Field(description="One or two words for ideas of this kind, of 24 characters at most.")
+]
 Expectation = Annotated[
     str, Field(description="What you think the score will do, and by how much.")
 ]
 Takeaway = Annotated[
     str,
-    Field(description="One sentence on what the experiment before teaches; owed from the second."),
+    Field(
+        description="One sentence on what the experiment before teaches; owed from the second."
+        " 240 characters of it are shown again."
+    ),
 ]
 Answers = Annotated[
     int | None, Field(description="The number of the person's hypothesis that this tests.")

@@ -23,11 +23,15 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from runner import given
 from runner.errors import ConfigError
 from runner.records import REGULAR, Change, Files, Proposal
 from runner.seams import Context, Desk
+
+MOST_BYTES = 64 * 1024 * 1024
+"""Of a script, or of a file beside it; the attacks of our tests are large."""
 
 
 class _Strict(BaseModel):
@@ -98,7 +102,7 @@ class Stub:
 
     def _content(self, change: ScriptChange, files: Files) -> bytes:
         if change.text is not None:
-            return change.text.encode()
+            return change.text.encode(errors="surrogatepass")
         if change.base64 is not None:
             return _decoded(change.base64)
         if change.file is not None:
@@ -118,9 +122,9 @@ def _decoded(text: str) -> bytes:
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"the script's file {path}: {error.strerror}") from error
+        return given.read(path, most=MOST_BYTES)
+    except ConfigError as error:
+        raise ConfigError(f"the script's file {error}") from error
 
 
 def _replaced(change: ScriptChange, current: bytes) -> bytes:
@@ -138,9 +142,9 @@ def load_stub(argument: str) -> Stub:
 
 
 def read_script(path: Path) -> Script:
+    text = given.read_text(path, most=MOST_BYTES)
+    hint = "see runner/agents/stub.py for the form"
     try:
-        return Script(entries=yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader))
-    except (yaml.YAMLError, ValidationError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"{path}: {error}", hint="see runner/agents/stub.py for the form"
-        ) from error
+        return Script(entries=yaml.load(text, Loader=yaml.CSafeLoader))
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{path}: {given.wrong(error)}", hint=hint) from error

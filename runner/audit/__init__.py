@@ -8,6 +8,6 @@ kind of evidence: `trees` (which files a commit touches), `commits` (the reposit
 What this does not protect against: somebody who rewrites the ledger, the repository and the event
 log together, or cuts the newest experiments off all three: that takes a copy of the chain's head
 kept elsewhere. Nor does it review sources again, run trials again, or read the sealed data, nor
-does it check what calls to models cost or who asked for which hypothesis: nothing is decided by
-these, calls may be recorded long after their experiment, and so the chain leaves them out.
+does it check what calls to models cost, who asked for which hypothesis, or the ledger's events:
+nothing is decided by these, and the chain leaves them out.
 """

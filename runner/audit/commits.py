@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 
+from runner import commit_messages
 from runner.audit.evidence import ATTEMPTS, Evidence
 from runner.audit.findings import Finding
 from runner.audit.objects import Leaf, Listing, blob_id
 from runner.audit.trees import forbidden
-from runner.decision import Direction
 from runner.policy.schema import Policy
 from runner.records import LOG, REGULAR, Experiment, ExperimentStatus
 from runner.steering.strategy import GREEDY
-from runner.workspace import HARNESS_REF, NOTES_REF, Commit
+from runner.workspace import HARNESS_REF, NEXT_NOTES_REF, NOTES_REF, Commit
 
 STARTS = (ExperimentStatus.KEPT, ExperimentStatus.REVERTED)
 
@@ -71,9 +71,9 @@ def kept_commits(evidence: Evidence) -> Iterator[Finding]:
             yield _kept(stored.branch_ref, found, f"has a commit, and is {found.status}")
 
 
-def _kept(ref: str, found: Experiment, message: str) -> Finding:
+def _kept(ref: str, found: Experiment, message: str, *, rule: str = "kept-commits") -> Finding:
     return Finding(
-        rule="kept-commits",
+        rule=rule,
         file=ref,
         commit=found.commit,
         experiment=found.number,
@@ -84,7 +84,7 @@ def _kept(ref: str, found: Experiment, message: str) -> Finding:
 def _awaited(evidence: Evidence, commit: Commit) -> bool:
     """Say whether it is the commit of a keep whose row a killed supervisor could not close."""
     stored, run = evidence.stored, evidence.written.run
-    owner = trailer(commit, "Experiment")
+    owner = commit_messages.trailer(commit.message, "Experiment")
     return any(
         found.ended_at is None
         and owner == f"{run.tag}/{found.number}"
@@ -96,50 +96,32 @@ def _awaited(evidence: Evidence, commit: Commit) -> bool:
 def _template_alone(evidence: Evidence, commit: Commit) -> bool:
     """Say whether it is the template of a run whose baseline still runs, or failed."""
     run, kept = evidence.written.run, evidence.written.kept
-    return commit.id == run.base_commit and not any(found.number == 0 for found in kept)
+    return commit.id == run.base_commit and not any(
+        found.number == 0 and found.commit for found in kept
+    )
 
 
 def kept_messages(evidence: Evidence) -> Iterator[Finding]:
-    """Find kept commits whose trailers or tree are not their experiment's."""
-    for experiment in evidence.written.kept:
+    """Find kept commits whose message or tree is not what their experiment's row says."""
+    written = evidence.written
+    for experiment in written.kept:
         commit = evidence.stored.commits.get(experiment.commit or "")
         attempt = evidence.stored.commits.get(experiment.attempt_commit or "")
         if commit is None or experiment.number == 0:
             continue
-        for key, expected in _trailers(evidence, experiment).items():
-            said = trailer(commit, key)
-            if said != expected:
-                message = f"{key}: {said or 'nothing'}, and the ledger says {expected}"
-                yield _about(experiment, f"trailer-{key.lower()}", evidence, message)
+        expected = commit_messages.kept(written.run, experiment)
+        if (message := _differs(commit, expected)) is not None:
+            yield _kept(evidence.stored.branch_ref, experiment, message, rule="kept-message")
         if attempt and attempt.tree != commit.tree:
             message = "the kept tree is not the attempt's"
-            yield _about(experiment, "kept-tree", evidence, message)
+            yield _kept(evidence.stored.branch_ref, experiment, message, rule="kept-tree")
 
 
-def _about(experiment: Experiment, rule: str, evidence: Evidence, message: str) -> Finding:
-    return Finding(
-        rule=rule,
-        file=evidence.stored.branch_ref,
-        commit=experiment.commit,
-        experiment=experiment.number,
-        message=f"experiment {experiment.number}: {message}",
-    )
-
-
-def _trailers(evidence: Evidence, experiment: Experiment) -> dict[str, str]:
-    run, score, gain = evidence.written.run, experiment.score or 0.0, experiment.gain or 0.0
-    before = score + gain if run.direction == Direction.MINIMIZE else score - gain
-    return {
-        "Metric": f"{run.metric} {before:.6g} -> {score:.6g}",
-        "Experiment": f"{run.tag}/{experiment.number}",
-        "Journal-Chain": experiment.decided_chain or "",
-    }
-
-
-def trailer(commit: Commit, key: str) -> str | None:
-    """Return the last line `key: value`; the hypothesis above it may look like one."""
-    lines = [line.partition(": ") for line in commit.message.splitlines()]
-    return next((value for name, _, value in reversed(lines) if name == key), None)
+def _differs(commit: Commit, expected: str) -> str | None:
+    """Say in which line a commit's message is not what it should be."""
+    pairs = zip_longest(commit.message.split("\n"), expected.split("\n"))
+    different = ((said, wanted) for said, wanted in pairs if said != wanted)
+    return next((f"the commit says {s!r}, the journal {w!r}" for s, w in different), None)
 
 
 # -- attempts ---------------------------------------------------------------------------------
@@ -160,6 +142,17 @@ def attempt_refs(evidence: Evidence) -> Iterator[Finding]:
         if ref.startswith(ATTEMPTS) and ref not in known:
             message = "the ledger has no experiment of this number"
             yield Finding(rule="attempt-unknown", file=ref, commit=commit, message=message)
+
+
+def attempt_messages(evidence: Evidence) -> Iterator[Finding]:
+    """Find attempts whose message is not what their experiment's row says."""
+    for experiment in evidence.written.experiments.values():
+        attempt = evidence.stored.commits.get(experiment.attempt_commit or "")
+        if attempt is None:
+            continue
+        expected = commit_messages.attempt(experiment)
+        if (message := _differs(attempt, expected)) is not None:
+            yield _attempt("attempt-message", experiment, message)
 
 
 def attempt_parents(evidence: Evidence) -> Iterator[Finding]:
@@ -241,6 +234,29 @@ def _attempt(rule: str, experiment: Experiment, message: str) -> Finding:
 # -- the rest of the repository ---------------------------------------------------------------
 
 
+def notes_history(evidence: Evidence) -> Iterator[Finding]:
+    """Find commits of the notes that the event log or the ledger does not know, or that are gone.
+
+    The log has each of them before the ref moves there, and again after.
+    """
+    logged, found = evidence.beside.logged, evidence.stored.notes
+    held = {commit.id for commit in found}
+    known = logged.notes_moving.union(logged.notes_moved)
+    recorded = [row["notes_commit"] for row in evidence.written.rows if row["notes_commit"]]
+    for commit in found:
+        if commit.id not in known:
+            yield _note(NOTES_REF, commit, "the event log does not know this commit")
+    for name in dict.fromkeys([*logged.notes_moved, *recorded]):
+        if name not in held:
+            message = "was here, says the event log or the ledger, and is gone"
+            yield Finding(rule="notes", file=NOTES_REF, commit=name, message=message)
+    for commit in found:
+        head = commit_messages.trailer(commit.message)
+        if head is not None and head not in evidence.written.places:
+            message = f"knows {head} as the head of the chain, and the ledger does not"
+            yield _note(NOTES_REF, commit, message)
+
+
 def notes(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
     """Find commits of the notes that hold anything but plain notes and the log, or that merge."""
     for number, commit in enumerate(evidence.stored.notes):
@@ -261,7 +277,7 @@ def _note(path: str, commit: Commit, message: str) -> Finding:
 
 def known_refs(evidence: Evidence) -> Iterator[Finding]:
     """Find refs that no run makes; a replacement shows another object than is stored."""
-    ours = (evidence.stored.branch_ref, HARNESS_REF, NOTES_REF)
+    ours = (evidence.stored.branch_ref, HARNESS_REF, NOTES_REF, NEXT_NOTES_REF)
     for ref, name in evidence.stored.refs.items():
         if ref.startswith("refs/replace/"):
             message = "replaces an object; allowed: none"

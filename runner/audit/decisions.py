@@ -47,6 +47,29 @@ def forfeits(evidence: Evidence) -> Iterator[Finding]:
             yield _finding("forfeit", experiment, message + by)
 
 
+def audits(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
+    """Find kept experiments that were not audited before the next began, and audits of others."""
+    asked = policy.evaluation.audited
+    for experiment in evidence.written.experiments.values():
+        done = [trial for trial in experiment.trials if trial.purpose is Purpose.AUDIT]
+        kept = experiment.status is ExperimentStatus.KEPT
+        expected = [(split, experiment.seeds[0]) for split in asked] if kept else []
+        if strange := {(trial.split, trial.seed) for trial in done}.difference(expected):
+            yield _finding("audit", experiment, f"nobody asked for an audit of {sorted(strange)}")
+        if len(done) < len(expected) and experiment.number != max(evidence.written.experiments):
+            message = f"has {len(done)} of {len(expected)} audits, and another followed"
+            yield _finding("audit", experiment, message)
+
+
+def owed(evidence: Evidence, policy: Policy) -> bool:
+    """Say whether the newest experiment was kept and its audit did not come to its end."""
+    newest = max(evidence.written.experiments.values(), key=lambda one: one.number, default=None)
+    if newest is None or newest.status is not ExperimentStatus.KEPT or newest.ended_at is None:
+        return False
+    done = [trial for trial in newest.trials if trial.purpose is Purpose.AUDIT]
+    return len(done) < len(policy.evaluation.audited)
+
+
 def _refused(experiment: Experiment) -> Iterator[Finding]:
     if experiment.number == 0 or not experiment.rule:
         yield _finding("decision", experiment, "a refusal names a rule, and no baseline is refused")

@@ -27,7 +27,10 @@ from runner.rooms import State
 from runner.workspace import HARNESS_REF, NOTES_REF, Commit, tree_digest
 
 ATTEMPTS = "refs/attempts/"
+START = "loop.begun"
 Row = Mapping[str, Any]
+UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError)
+"""What reading a value comes to that no supervisor writes."""
 Leftovers = Callable[[str], Sequence[str]]
 """Names a tag's containers and volumes; raises `SandboxError` where the engine is away."""
 
@@ -76,6 +79,11 @@ class Written:
             found for found in self.experiments.values() if found.status is ExperimentStatus.KEPT
         )
 
+    @cached_property
+    def places(self) -> Mapping[str, int]:
+        """The chain at an entry → the entry's place."""
+        return {entry.chain: seq for seq, entry in self.entries.items()}
+
     def record_before(self, number: int, metric: Metric) -> float | None:
         """Return the score that an experiment had to beat."""
         return record([found for found in self.kept if found.number < number], metric)
@@ -120,12 +128,26 @@ class Stored:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Logged:
+    """What the event log remembers of the ledger's chain and of the notes."""
+
+    heads: tuple[tuple[int, str], ...] = ()
+    """Places in the journal, and the chain there."""
+    starts: frozenset[int] = frozenset()
+    """Those of them that a start wrote, which vouches for what a kill kept from being logged."""
+    notes_moving: frozenset[str] = frozenset()
+    """Where the notes were about to be."""
+    notes_moved: tuple[str, ...] = ()
+    """Where they have been."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Beside:
     """What lies beside ledger and repository; `None` where it could not be looked at."""
 
     data_digest: str | None
-    logged: tuple[tuple[int, str], ...]
-    """Places in the journal and the chain there, as the event log has them."""
+    logged: Logged
+    """Empty where there is no event log."""
     leftovers: tuple[str, ...] | None
     unchecked: tuple[str, ...]
 
@@ -151,7 +173,7 @@ def read_ledger(subject: Subject) -> Written:
         number = row["number"]
         try:
             found = ledger.experiment(run.tag, number)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except UNREADABLE as error:
             unreadable[number] = f"{type(error).__name__}: {error}"
         else:
             experiments |= {number: found} if found else {}
@@ -173,7 +195,7 @@ def _differences(
     """Make the tables again from the entries, and say where they are not the same."""
     try:
         again = projections.made_again(entries)
-    except (ValueError, KeyError, TypeError, sqlite3.Error) as error:
+    except (*UNREADABLE, sqlite3.Error) as error:
         yield None, f"the entries cannot be made into tables: {type(error).__name__}: {error}"
         return
     with closing(again):
@@ -291,7 +313,7 @@ def holding(subject: Subject) -> Iterator[str | None]:
 def look_beside(subject: Subject, busy: str | None) -> Beside:
     """Look at data, event log and engine; what cannot be looked at is said, and no violation."""
     state, run = subject.state, subject.run
-    data_digest, logged = _data_digest(state, run), _logged(state.events(run.tag))
+    data_digest = _data_digest(state, run)
     left, why = _left(subject.leftovers, run.tag) if busy is None else (None, busy)
     missing = {
         f"data of {run.task}: it is not prepared here": data_digest is None,
@@ -299,7 +321,7 @@ def look_beside(subject: Subject, busy: str | None) -> Beside:
     }
     return Beside(
         data_digest=data_digest,
-        logged=logged,
+        logged=_logged(state.events(run.tag)),
         leftovers=left,
         unchecked=tuple(reason for reason, is_missing in missing.items() if is_missing),
     )
@@ -314,16 +336,29 @@ def _data_digest(state: State, run: Run) -> str | None:
         return None
 
 
-def _logged(path: Path) -> tuple[tuple[int, str], ...]:
+def _logged(path: Path) -> Logged:
     """Read the event log; a line that a killed supervisor left torn tells nothing."""
-    found: list[tuple[int, str]] = []
+    heads, starts = list[tuple[int, str]](), set[int]()
+    moving, moved = set[str](), list[str]()
     if not path.is_file():
-        return ()
+        return Logged()
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        with suppress(ValueError, TypeError, KeyError):
+        with suppress(*UNREADABLE):
             event = json.loads(line)
-            found.append((int(event["seq"]), str(event["chain"])))
-    return tuple(found)
+            if "chain" in event:
+                heads.append((int(event["seq"]), str(event["chain"])))
+                if event["event"] == START:
+                    starts.add(int(event["seq"]))
+            elif event["event"] == "notes.moving":
+                moving.add(str(event["commit"]))
+            elif event["event"] == "notes.moved":
+                moved.append(str(event["commit"]))
+    return Logged(
+        heads=tuple(heads),
+        starts=frozenset(starts),
+        notes_moving=frozenset(moving),
+        notes_moved=tuple(moved),
+    )
 
 
 def _left(leftovers: Leftovers, tag: str) -> tuple[tuple[str, ...] | None, str]:

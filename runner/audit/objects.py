@@ -30,6 +30,7 @@ SCRUBBED = {
     "GIT_ALLOW_PROTOCOL": "none",  # a partial clone would fetch what it lacks, by its own command
     "GIT_NO_LAZY_FETCH": "1",
     "GIT_GRAFT_FILE": os.devnull,
+    "GIT_SHALLOW_FILE": "",  # a clone that ends early says so by what is missing
     "GIT_OPTIONAL_LOCKS": "0",
 }
 
@@ -83,8 +84,9 @@ def _command(at: Sequence[str], *args: str) -> list[str]:
 
 def refs(at: Sequence[str]) -> dict[str, str]:
     """Return every ref → the object that it names."""
-    lines = git(at, "for-each-ref", "--format=%(refname) %(objectname)").decode().splitlines()
-    return {ref: name for ref, _, name in (line.rpartition(" ") for line in lines)}
+    lines = git(at, "for-each-ref", "--format=%(refname) %(objectname)").split(b"\n")
+    pairs = (decoded(line).rpartition(" ") for line in lines if line)
+    return {ref: name for ref, _, name in pairs}
 
 
 def damage(at: Sequence[str]) -> tuple[str, ...]:
@@ -162,13 +164,19 @@ class Objects:
             raise WorkspaceError(f"the object {name} is damaged")
         if not size.isdecimal():
             return "missing", b""
-        body = self._answers.read(int(size) + 1)
-        return kind, body[:-1]
+        body = self._answers.read(int(size) + 1)[:-1]
+        if _id(kind, body) != name:  # git itself believes the file's name
+            raise WorkspaceError(f"the object {name} is damaged")
+        return kind, body
 
 
 def blob_id(content: bytes) -> str:
     """Return the id that git gives to these bytes."""
-    header = f"blob {len(content)}\0".encode()
+    return _id("blob", content)
+
+
+def _id(kind: str, content: bytes) -> str:
+    header = f"{kind} {len(content)}\0".encode()
     return hashlib.sha1(header + content, usedforsecurity=False).hexdigest()
 
 

@@ -3,18 +3,22 @@
 Three steps are checked, each against the commit at which HEAD left REV: what is committed, what is
 staged, and what lies in the working tree. The policies are those of REV, so a change of a policy
 cannot allow itself. The repository is not trusted: its objects are read raw, files are hashed here,
-and no hook, filter, attribute, text conversion or fetch of its own is run.
+and no hook, filter, attribute, text conversion or fetch of its own is run. Where it lies, what it
+ignores and which commit REV is are settled here: its own settings have no say in that.
 
-What this does not protect against: files that `.gitignore` hides; they are in no pull request. A
-file that git converts at checkout (line endings, large file storage) reads as changed in the
-working tree: nothing but the filter itself could tell.
+What this does not protect against: files that the `.gitignore` files of REV hide; they are in no
+pull request. A file that git converts at checkout (line endings, large file storage) reads as
+changed in the working tree: nothing but the filter itself could tell.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import stat
+import tempfile
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -35,10 +39,27 @@ from runner.audit.trees import changed, forbidden
 from runner.errors import ConfigError, WorkspaceError
 from runner.policy.load import parse_policy
 from runner.records import EXECUTABLE, REGULAR, SYMLINK
+from runner.sandbox.evidence import escaped
 
 POLICIES, TEMPLATES = "policies", "workspace-template"
-UNTRUSTED = ("-c", "safe.directory=*", "-c", "core.untrackedCache=false")
-"""Another user's repository is fine to read: nothing in it is run."""
+SETTINGS = (
+    *("-c", "core.bare=false"),
+    *("-c", "core.ignoreCase=false"),
+    *("-c", "core.precomposeUnicode=false"),
+    *("-c", "core.untrackedCache=false"),
+    *("-c", "core.sparseCheckout=false"),
+    *("-c", "core.commitGraph=false"),  # it says which parents a commit has
+    *("-c", "core.excludesFile=/dev/null"),
+    *("-c", "core.attributesFile=/dev/null"),
+)
+"""In place of what the repository's own configuration says; what it includes comes before these."""
+IGNORES = ".gitignore"
+REVISION = re.compile(r"(?P<name>[^~^:@{}\s-][^~^:{}\s]*)(?P<steps>(?:[~^][0-9]*)*)")
+"""A name or id, and steps to ancestors: nothing that a reflog or a configuration settles."""
+PLACES = ("refs/heads/", "refs/remotes/", "refs/tags/", "refs/", "")
+"""Where git would look for a name, the branches first."""
+PSEUDO = re.compile(r"[A-Z_]+")
+"""`HEAD` and its like, which lie beside the refs."""
 SKIPPED = "S"
 """What `ls-files -t` calls a file that a sparse checkout leaves out."""
 FOLDER = Leaf(GITLINK, "")
@@ -56,6 +77,23 @@ class Change:
     working_tree: Listing | None
     last_touched: Mapping[str, str]
     """Path → the newest commit since the base that changed it."""
+    left_out: int = 0
+    """Files that are not there, and that the index says need not be."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where a repository and its working tree lie, found as git does, but for its settings."""
+
+    repository: Path
+    top: Path | None
+    """The working tree's; absent for a bare repository."""
+
+    @property
+    def at(self) -> tuple[str, ...]:
+        """The options by which git finds both."""
+        top = self.top or self.repository
+        return ("-C", str(top), *SETTINGS, f"--git-dir={self.repository}", f"--work-tree={top}")
 
 
 def audit_changes(folder: Path, rev: str) -> Report:
@@ -65,26 +103,33 @@ def audit_changes(folder: Path, rev: str) -> Report:
         CannotCheckError: it is no repository, or has no such revision, or that has no policies.
     """
     try:
-        return _audit(("-C", str(folder), *UNTRUSTED), rev)
+        return _audit(_place(folder), rev)
     except (WorkspaceError, ConfigError, OSError) as error:
         raise CannotCheckError(f"cannot check: {error}", hint=getattr(error, "hint", "")) from error
 
 
-def _audit(at: tuple[str, ...], rev: str) -> Report:
+def _audit(place: Place, rev: str) -> Report:
+    at = place.at
     git(at, "rev-parse", "--git-dir")
-    tip, head = _commit(at, rev), _commit(at, "HEAD")
+    tip, head = _revision(at, rev), _commit(at, "HEAD")
     with open_objects(at) as objects:
         mutable = mutable_files(objects, _listing(objects, tip))
-        change = _read(at, objects, _left_at(at, rev, tip, head), head)
+        change = _read(place, objects, _left_at(at, rev, tip, head), head)
     if not mutable:
         raise CannotCheckError(f"{rev} has no {POLICIES}/*.yaml", hint="which say what may change")
-    is_bare = change.working_tree is None
     return Report(
-        subject=f"changes since {rev}",
+        subject=f"changes since {escaped(rev)}",
         findings=tuple(findings(change, mutable)),
         examined=_examined(change),
-        unchecked=("working tree: the repository is bare",) if is_bare else (),
+        unchecked=tuple(_unchecked(change)),
     )
+
+
+def _unchecked(change: Change) -> Iterator[str]:
+    if change.working_tree is None:
+        yield "working tree: the repository is bare"
+    if change.left_out:
+        yield f"working tree: a sparse checkout leaves out {change.left_out} files"
 
 
 def _examined(change: Change) -> dict[str, int]:
@@ -129,23 +174,89 @@ def findings(change: Change, mutable: Collection[str]) -> Iterator[Finding]:
 # -- reading ----------------------------------------------------------------------------------
 
 
-def _commit(at: tuple[str, ...], rev: str) -> str:
-    asked = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{rev}^{{commit}}")
+def _place(folder: Path) -> Place:
+    """Find the repository around a folder: the nearest `.git`, or a bare one."""
+    for top in (folder, *folder.parents):
+        if (found := top / ".git").exists():
+            return Place(repository=_linked(found), top=top)
+        if (top / "HEAD").is_file() and (top / "objects").is_dir() and (top / "refs").is_dir():
+            return Place(repository=top, top=None)
+    raise CannotCheckError(f"{folder} is not a git repository, nor in one")
+
+
+def _linked(found: Path) -> Path:
+    """Follow the file that a working tree of its own (`git worktree`), or a submodule, has."""
+    if not found.is_file():
+        return found
+    named = found.read_bytes().removeprefix(b"gitdir:").strip()
+    return found.parent / os.fsdecode(named)
+
+
+def _revision(at: tuple[str, ...], rev: str) -> str:
+    """Return the commit that a person means by REV: a branch of this name, a tag, or an id.
+
+    A name that could mean several commits is refused: a tag may be anybody's.
+    """
+    parts = REVISION.fullmatch(rev)
+    if parts is None:
+        raise _no_commit(rev)
+    name, found = parts["name"], dict[str, str]()
+    for place in PLACES:
+        ref = f"{place}{name}"
+        if ref.startswith("refs/") or PSEUDO.fullmatch(ref):
+            found |= _named(at, ref)
+    if re.fullmatch(r"[0-9a-f]{4,40}", name):
+        found |= {each: each for each in _abbreviated(at, name)}
+    commits = {ref: _commit(at, f"{ref}{parts['steps']}", shown=rev) for ref in found}
+    if not commits:
+        raise _no_commit(rev)
+    if len(set(commits.values())) > 1:
+        raise CannotCheckError(
+            f"{rev!r} is ambiguous: {', '.join(commits)}", hint="give one of these in full"
+        )
+    return next(iter(commits.values()))
+
+
+def _named(at: tuple[str, ...], ref: str) -> dict[str, str]:
+    """Return the ref of exactly this name, if there is one."""
+    answer = ask_git(at, "rev-parse", "--verify", "--quiet", "--end-of-options", ref)
+    return {ref: answer.stdout.decode().strip()} if answer.ok else {}
+
+
+def _abbreviated(at: tuple[str, ...], start: str) -> Iterator[str]:
+    """Yield the commits whose ids begin so; a ref of this name would hide them from git."""
+    for name in git(at, "rev-parse", f"--disambiguate={start}").decode().split():
+        if git(at, "cat-file", "-t", name).strip() == b"commit":
+            yield name
+
+
+def _no_commit(rev: str) -> CannotCheckError:
+    return CannotCheckError(
+        f"{rev!r} is no commit of this repository", hint="a branch, tag or commit id; fetch it"
+    )
+
+
+def _commit(at: tuple[str, ...], name: str, *, shown: str = "") -> str:
+    asked = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
     answer = ask_git(at, *asked)
     if not answer.ok:
-        raise CannotCheckError(
-            f"{rev!r} is no commit of this repository", hint="a branch, tag or commit id; fetch it"
-        )
+        raise _no_commit(shown or name)
     return answer.stdout.decode().strip()
 
 
 def _left_at(at: tuple[str, ...], rev: str, tip: str, head: str) -> str:
-    answer = ask_git(at, "merge-base", tip, head)
+    answer = ask_git(at, "merge-base", "--all", tip, head)
     if not answer.ok:
         raise CannotCheckError(
-            f"HEAD and {rev} share no commit", hint="a shallow clone needs: git fetch --unshallow"
+            f"HEAD and {rev!r} share no commit", hint="a shallow clone needs: git fetch --unshallow"
         )
-    return answer.stdout.decode().split()[0]
+    first, *others = answer.stdout.decode().split()
+    if others:
+        raise CannotCheckError(
+            f"HEAD left {rev!r} at {1 + len(others)} commits, so nothing says what it changed",
+            hint=f"merge {rev} first",
+        )
+    return first
 
 
 def _listing(objects: Objects, commit: str) -> Listing:
@@ -155,19 +266,21 @@ def _listing(objects: Objects, commit: str) -> Listing:
     return objects.listing(found.tree)
 
 
-def _read(at: tuple[str, ...], objects: Objects, base: str, head: str) -> Change:
-    index, working_tree = None, None
-    if git(at, "rev-parse", "--is-inside-work-tree").strip() == b"true":
-        top = Path(os.fsdecode(git(at, "rev-parse", "--show-toplevel").removesuffix(b"\n")))
-        at = ("-C", str(top), *UNTRUSTED)
+def _read(place: Place, objects: Objects, base: str, head: str) -> Change:
+    at, index, working_tree, left_out = place.at, None, None, set[str]()
+    if place.top is not None:
         index = _index(at)
-        working_tree = _working_tree(at, top, index)
+        left_out = _left_out(at, place.top)
+        with _ignoring(objects, base) as ignoring:
+            untracked = _untracked(at, ignoring)
+        working_tree = _working_tree(place.top, index, untracked, left_out)
     return Change(
         base=_listing(objects, base),
         head=_listing(objects, head),
         index=index,
         working_tree=working_tree,
         last_touched=_last_touched(at, base, head),
+        left_out=len(left_out),
     )
 
 
@@ -181,14 +294,62 @@ def _index(at: tuple[str, ...]) -> Listing:
     return staged
 
 
-def _working_tree(at: tuple[str, ...], top: Path, index: Listing) -> Listing:
+def _left_out(at: tuple[str, ...], top: Path) -> set[str]:
+    """Return the files that are not there, and that a sparse checkout leaves out."""
+    tagged = _records(git(at, "ls-files", "-t", "-z"))
+    skipped = {line[2:] for line in tagged if line[0] == SKIPPED}
+    return {path for path in skipped if _leaf(top, path) is None}
+
+
+@contextmanager
+def _ignoring(objects: Objects, commit: str) -> Iterator[tuple[str, ...]]:
+    """Yield where git finds the ignored files of a commit, and no others, to be ignored.
+
+    A file that ignores itself, or a list beside the index, would hide whatever it likes.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        git(("-C", folder), "init", "--quiet", "--template=")
+        for path, leaf in _listing(objects, commit).items():
+            if path.rpartition("/")[2] == IGNORES and stat.S_ISREG(leaf.mode):
+                target = Path(folder) / os.fsdecode(encoded(path))
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(objects.content(leaf.id))
+        yield ("-C", folder, *SETTINGS)
+
+
+def _untracked(at: tuple[str, ...], ignoring: tuple[str, ...]) -> list[str]:
+    """Return what is neither in the index nor ignored; a repository inside ends with a slash."""
+    found = _kept(ignoring, _records(git(at, "ls-files", "--others", "--directory", "-z")))
+    folders = [path for path in found if path.endswith("/")]
+    # `ls-files` takes paths from its arguments only: few folders, each with what is in it.
+    inside = [path for one in folders for path in _records(_others(at, one))]
+    return [path for path in found if not path.endswith("/")] + _kept(ignoring, inside)
+
+
+def _others(at: tuple[str, ...], folder: str) -> bytes:
+    return git((*at, "--literal-pathspecs"), "ls-files", "--others", "-z", "--", folder)
+
+
+def _kept(ignoring: tuple[str, ...], paths: list[str]) -> list[str]:
+    """Return those of the paths that are not ignored."""
+    if not paths:
+        return []
+    given = b"".join(encoded(path) + b"\0" for path in paths)
+    answer = ask_git(ignoring, "check-ignore", "--no-index", "--stdin", "-z", given=given)
+    if not answer.ok and answer.stderr:
+        raise WorkspaceError(f"git check-ignore: {answer.stderr}")
+    ignored = set(_records(answer.stdout))
+    return [path for path in paths if path not in ignored]
+
+
+def _working_tree(
+    top: Path, index: Listing, untracked: Collection[str], left_out: Collection[str]
+) -> Listing:
     """Return what lies there; what a sparse checkout leaves out, or a submodule, is as staged."""
-    untracked = _records(git(at, "ls-files", "--others", "--exclude-standard", "-z"))
-    skipped = {line[2:] for line in _records(git(at, "ls-files", "-t", "-z")) if line[0] == SKIPPED}
     found = {path: _leaf(top, path) for path in (*index, *untracked)}
     for path, staged in index.items():
-        leaf, is_folder = found[path], found[path] == FOLDER
-        if (leaf is None and path in skipped) or (is_folder and staged.mode == GITLINK):
+        is_folder = found[path] == FOLDER
+        if path in left_out or (is_folder and staged.mode == GITLINK):
             found[path] = staged
         elif is_folder:
             found[path] = None  # deleted, and what is in its place is untracked
@@ -213,11 +374,12 @@ def _leaf(top: Path, path: str) -> Leaf | None:
 
 def _last_touched(at: tuple[str, ...], base: str, head: str) -> dict[str, str]:
     commits = git(at, "rev-list", f"{base}..{head}")
+    ids = set(commits.decode().split())
     steps = ("--stdin", "-m", "-r", "--root", "--name-only", "-z", "--ignore-submodules=none")
     touched: dict[str, str] = {}
     commit = head
     for line in _records(git(at, "diff-tree", *steps, given=commits)):
-        if f"{line}\n".encode() in commits:
+        if line in ids:
             commit = line
         else:
             touched.setdefault(line, commit)

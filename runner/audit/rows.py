@@ -1,7 +1,9 @@
 """The journal against itself: its chain, its tables, and what each experiment ran under; pure.
 
+Moments are not compared: a clock may be set back, and an honest run goes on.
+
 What this does not protect against: entries that were forged together with their chain. Those show
-against the commits' trailers and the event log.
+against the commits' messages and the event log.
 """
 
 from __future__ import annotations
@@ -43,12 +45,12 @@ def numbering(evidence: Evidence) -> Iterator[Finding]:
 
 
 def closing(evidence: Evidence) -> Iterator[Finding]:
-    """Find experiments that are settled in part, and open ones that another follows."""
+    """Find rows that are closed in part, and open ones that another follows."""
     rows = evidence.written.rows
     for row in rows:
         ended = row["ended_at"] is not None
-        if ended and row["status"] is None:
-            yield _row("closing", row, "was settled without a decision")
+        if ended != (row["chain"] is not None) or (ended and row["status"] is None):
+            yield _row("closing", row, "an ended experiment has a status and a link of the chain")
         if not ended and row is not rows[-1]:
             yield _row("closing", row, "is open, and another one follows")
 

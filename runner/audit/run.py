@@ -11,6 +11,7 @@ from runner.audit import commits, decisions, rows, surroundings
 from runner.audit.evidence import (
     Evidence,
     Leftovers,
+    Stored,
     Subject,
     Written,
     holding,
@@ -19,7 +20,7 @@ from runner.audit.evidence import (
     read_repository,
 )
 from runner.audit.findings import CannotCheckError, Finding, Report
-from runner.audit.objects import damage, git, open_objects
+from runner.audit.objects import damage, git, open_objects, refs
 from runner.errors import ConfigError, LedgerError, WorkspaceError
 from runner.journal.reader import Reader, open_reader, refuse_unreleased
 from runner.policy.schema import Policy
@@ -41,7 +42,9 @@ CHECKS: tuple[Check, ...] = (
     commits.kept_commits,
     commits.kept_messages,
     commits.attempt_refs,
+    commits.attempt_messages,
     commits.attempt_parents,
+    commits.notes_history,
     commits.known_refs,
     commits.oddities,
     surroundings.data,
@@ -54,6 +57,7 @@ POLICY_CHECKS: tuple[PolicyCheck, ...] = (
     commits.attempt_files,
     commits.notes,
     decisions.decisions,
+    decisions.audits,
 )
 TRIES = 5
 """How often to read again because the run went on meanwhile."""
@@ -120,18 +124,23 @@ def _read(subject: Subject, busy: str | None) -> Evidence:
         for _ in range(TRIES):
             written = read_ledger(subject)
             stored = read_repository(objects, subject, written)
-            if busy is None or subject.ledger.head(subject.run.tag).seq == max(
-                written.entries, default=0
-            ):
-                beside = look_beside(subject, busy)
+            beside = look_beside(subject, busy)
+            if busy is None or _is_still(subject, written, stored):
                 return Evidence(written=written, stored=stored, beside=beside)
     raise WorkspaceError(f"{subject.run.tag} goes on faster than it can be read")
+
+
+def _is_still(subject: Subject, written: Written, stored: Stored) -> bool:
+    """Say whether a run at work is where it was when the reading began."""
+    ledger, tag = subject.ledger, subject.run.tag
+    newest = max(written.entries, default=0)
+    return ledger.head(tag).seq == newest and refs(subject.at) == stored.refs
 
 
 def _report(evidence: Evidence, damaged: tuple[Finding, ...]) -> Report:
     written, policy = evidence.written, evidence.written.policy
     findings = [*damaged, *(found for check in CHECKS for found in check(evidence))]
-    count, unchecked = 1 + len(CHECKS), [*evidence.beside.unchecked, *_open_rows(written)]
+    count, unchecked = 1 + len(CHECKS), [*evidence.beside.unchecked, *_unfinished(evidence)]
     if policy is None:
         unchecked.append("files and decisions: the policy that was recorded cannot be read")
     else:
@@ -151,9 +160,15 @@ def _report(evidence: Evidence, damaged: tuple[Finding, ...]) -> Report:
     )
 
 
-def _open_rows(written: Written) -> list[str]:
-    return [
-        f"experiment {row['number']}: it is unfinished; run: runner run --resume {written.run.tag}"
-        for row in written.rows
-        if row["ended_at"] is None
-    ]
+def _unfinished(evidence: Evidence) -> Iterator[str]:
+    """Say what a killed supervisor left to do, for the newest experiment."""
+    written = evidence.written
+    resume = f"run: runner run --resume {written.run.tag}"
+    for row in written.rows:
+        if row["ended_at"] is None:
+            yield f"experiment {row['number']}: it is unfinished; {resume}"
+    if written.policy and decisions.owed(evidence, written.policy):
+        yield f"experiment {max(written.experiments)}: its audit is not complete; {resume}"
+    if surroundings.unlogged(evidence):
+        newest = max(written.experiments)
+        yield f"experiment {newest}: only the journal knows of its end yet; {resume}"

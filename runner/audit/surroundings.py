@@ -1,5 +1,8 @@
 """What lies beside ledger and repository: data, event log, containers and volumes; pure.
 
+An experiment's end is written to the ledger, then to the event log, then to the repository, each
+on the disk before the next. So a kill leaves a gap at the end only, and only in this order.
+
 What this does not protect against: changed data files under an unchanged manifest; `runner prepare`
 compares those.
 """
@@ -8,11 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from runner import commit_messages
 from runner.audit.evidence import Evidence
 from runner.audit.findings import Finding
-from runner.journal.entries import Kind
-
-EVENTS = "events.jsonl"
+from runner.journal.entries import RESULTS
 
 
 def data(evidence: Evidence) -> Iterator[Finding]:
@@ -24,24 +26,41 @@ def data(evidence: Evidence) -> Iterator[Finding]:
 
 
 def event_log(evidence: Evidence) -> Iterator[Finding]:
-    """Find a journal that is not the one that the event log was written beside.
-
-    The log has the chain as each trial ends, as each experiment is settled and at each start. A
-    supervisor that is killed may owe it the last of these, until the next start writes the head.
-    """
+    """Find entries that the event log knows otherwise than the journal, or should know and not."""
     entries, logged = evidence.written.entries, evidence.beside.logged
-    for seq, chain in logged:
+    for seq, chain in logged.heads:
         if seq not in entries:
-            message = f"it knows an entry {seq}, the journal does not"
-            yield Finding(rule="event-log", file=EVENTS, message=message)
+            yield _event(None, f"it knows an entry {seq}, the journal does not")
         elif entries[seq].chain != chain:
-            message = f"the chain that was logged at entry {seq} is not the journal's"
-            yield Finding(rule="event-log", file=EVENTS, message=message)
-    last = max((seq for seq, _ in logged), default=0)
-    owed = [seq for seq, entry in entries.items() if entry.kind == Kind.SETTLED and seq > last]
-    if len(owed) > 1 or (owed and not last):
-        message = f"it ends before entry {owed[0]}, and the journal goes on"
-        yield Finding(rule="event-log", file=EVENTS, message=message)
+            yield _event(None, f"the chain that it has at entry {seq} is not the journal's")
+    known = sorted({seq for seq, _ in logged.heads})
+    for seq in _owed(evidence):
+        later = next((other for other in known if other >= seq), None)
+        if later is None or (later != seq and later not in logged.starts):
+            kind, said = entries[seq].kind, entries[seq].document
+            number = said.get("number", said.get("experiment"))
+            yield _event(number, f"it lacks entry {seq} ({kind}) of experiment {number}")
+
+
+def _owed(evidence: Evidence) -> list[int]:
+    """Return the entries that the event log should have, but for the last if a kill came first."""
+    entries = evidence.written.entries
+    owed = [seq for seq, entry in entries.items() if entry.kind in RESULTS]
+    return owed[:-1] if unlogged(evidence) else owed
+
+
+def unlogged(evidence: Evidence) -> bool:
+    """Say whether the end of the journal is known to it alone, as a kill may leave it."""
+    written, heads = evidence.written, evidence.beside.logged.heads
+    trailers = [commit_messages.trailer(one.message) for one in evidence.stored.commits.values()]
+    witnessed = [written.places.get(head or "", 0) for head in trailers]
+    results = (seq for seq, entry in written.entries.items() if entry.kind in RESULTS)
+    newest = max(results, default=0)
+    return newest > max((*witnessed, *(seq for seq, _ in heads)), default=0)
+
+
+def _event(experiment: int | None, message: str) -> Finding:
+    return Finding(rule="event-log", file="events.jsonl", experiment=experiment, message=message)
 
 
 def leftovers(evidence: Evidence) -> Iterator[Finding]:

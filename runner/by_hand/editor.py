@@ -9,19 +9,37 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from runner import given
 from runner.agents.draft import changed
 from runner.errors import ConfigError
 from runner.records import Change, Files, Violation
 
+MOST_BYTES = 4 * 1024 * 1024
+"""Of each file: more than any policy allows."""
 MESSAGE = "HYPOTHESIS"
 COMMENT = "#"
 
 
 def edited(before: Files, folder: Path, paths: Sequence[str]) -> tuple[Change, ...]:
-    """Return what an editor left in a folder that differs from the workspace."""
-    places = {path: folder / path for path in paths}
-    left = {path: at.read_bytes() if at.exists() else None for path, at in places.items()}
+    """Return what an editor left in a folder that differs from the workspace.
+
+    Raises:
+        ConfigError: it left something else than a file.
+    """
+    found = {path: folder / path for path in paths}
+    left = {path: _left(at) if os.path.lexists(at) else None for path, at in found.items()}
     return changed(before, left)
+
+
+def said(place: Path) -> str:
+    """Return the hypothesis that an editor left; nothing where there is no text."""
+    if not os.path.lexists(place):
+        return ""
+    return message(_left(place).decode("utf-8", errors="replace"))
+
+
+def _left(place: Path) -> bytes:
+    return given.read(place, most=MOST_BYTES)
 
 
 def write_drafts(folder: Path, files: Files, paths: Sequence[str]) -> None:

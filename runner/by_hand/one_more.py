@@ -97,11 +97,11 @@ class Editing:
                 editor.write_drafts(drafts, context.files, context.mutable)
                 message.write_text(self.hypothesis, encoding="utf-8")
                 self.begun = True
-            said = editor.message(message.read_text(encoding="utf-8"))
+            said = editor.said(message)
             message.write_text(editor.template(said, editor.refusal(found)), encoding="utf-8")
             asked = [] if self.hypothesis else [message]
             editor.edit([*asked, *(drafts / path for path in context.mutable)])
-        hypothesis = editor.message(message.read_text(encoding="utf-8", errors="replace"))
+        hypothesis = editor.said(message)
         if not hypothesis:
             raise ConfigError("no hypothesis, so nothing was run", hint="or give it with -m")
         changes = editor.edited(context.files, drafts, context.mutable)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from pathlib import Path
 
 from runner.errors import ConfigError, WorkspaceError
 from runner.journal.store import now
 from runner.records import Change, Files
+from runner.sandbox.evidence import escaped
 from runner.workspace import Workspace
+
+MOST_BYTES = 16 * 1024 * 1024
+"""Of a patch: more than any policy lets be added."""
+SERIES = re.compile(r"\[PATCH[^]]*\] ?")
 
 
 def changes(files: Files, patch: bytes) -> tuple[Change, ...]:
@@ -24,8 +30,10 @@ def changes(files: Files, patch: bytes) -> tuple[Change, ...]:
         try:
             after = scratch.patched(scratch.head(), patch)
         except WorkspaceError as error:
+            said = "; ".join(line.removeprefix("error: ") for line in str(error).splitlines())
+            why = escaped(said.removeprefix("git -: error: "))
             hint = "make it with `git diff` from the best so far: runner show N --diff"
-            raise ConfigError(f"the patch does not apply: {error}", hint=hint) from error
+            raise ConfigError(f"the patch does not apply: {why}", hint=hint) from error
     gone = [Change(path=path, content=None) for path in files if path not in after]
     new = [
         Change(path=path, content=file.content, mode=file.mode)
@@ -40,4 +48,4 @@ def subject(patch: bytes) -> str:
     head = patch.partition(b"\n---\n")[0].decode("utf-8", errors="replace")
     lines = head.splitlines() if head.startswith("From ") else []
     found = next((line for line in lines if line.startswith("Subject: ")), "")
-    return found.removeprefix("Subject: ").removeprefix("[PATCH] ").strip()
+    return SERIES.sub("", found.removeprefix("Subject: ")).strip()

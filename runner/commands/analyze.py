@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+MOST_BYTES = 4 * 1024 * 1024
 SCRIPT = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -21,28 +22,36 @@ def command(tag: str | None, script: Path | None, as_json: bool) -> None:
     """
     from dataclasses import asdict
 
-    from runner import rooms
-    from runner.analysis import analyze
+    from runner import given, rooms
+    from runner.characters import visible
+    from runner.records import AskedBy
     from runner.start import Request, at_work
+    from runner.stopping import Stop
     from runner.views import reading
 
+    content = given.read(script, most=MOST_BYTES) if script else None
     with reading.ledger_for_reading() as ledger:
         chosen = reading.find_run(ledger, tag).tag
-    with at_work(
-        rooms.state(),
-        Request(tag=chosen, resume=True),
-        say=lambda line: click.echo(line, err=True),
-        finished=lambda _: None,
-        stop_asked=lambda: False,
-    ) as work:
-        content = script.read_bytes() if script else None
-        found = analyze(work.session, work.sandbox, script=content)
+    stop = Stop(lambda line: click.echo(visible(line), err=True))
+    with (
+        stop.listening(),
+        at_work(
+            rooms.state(),
+            Request(tag=chosen, resume=True, somebody_else=True),  # its agent is not asked
+            say=lambda line: click.echo(visible(line), err=True),
+            finished=lambda _: None,
+            stop_asked=lambda: False,
+        ) as work,
+        stop.stopping(work.sandbox),
+    ):
+        after = len(work.session.history)
+        found = work.session.analyse(content, experiment=after, asked_by=AskedBy.PERSON)
     if as_json:
         reading.print_json(asdict(found))
     else:
-        click.echo(found.text)
+        reading.say(found.text)
     if found.failure:
-        click.echo(f"error: {found.failure}", err=True)
+        click.echo(visible(f"error: {found.failure}"), err=True)
         raise SystemExit(1)
     if found.noted and not as_json:
         click.echo("appended to findings.md", err=True)

@@ -70,7 +70,7 @@ def _so_far(tag: str | None, as_json: bool) -> None:
         return
     if calls:
         reading.print_rich(*cost.cost_tables(calls))
-    click.echo(cost.so_far(run, calls, cap, as_of))
+    reading.say(cost.so_far(run, calls, cap, as_of))
 
 
 def _beforehand(plan: Plan, as_json: bool) -> None:
@@ -85,4 +85,4 @@ def _beforehand(plan: Plan, as_json: bool) -> None:
     if as_json:
         reading.print_json(document)
     else:
-        click.echo(cost.estimate_lines(document))
+        reading.say(cost.estimate_lines(document))

@@ -17,22 +17,18 @@ COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 @click.option("--json", "as_json", is_flag=True, help="The same list for programs.")
 def command(as_json: bool) -> None:
     """Check what this machine has and needs; exit 1 if something that runs need is missing."""
+    import dataclasses
+
     from runner import rooms
     from runner.doctor import Verdict, diagnose
+    from runner.views.reading import print_json
 
     findings = diagnose(rooms.state())
     if as_json:
-        click.echo(_document(findings))
+        print_json([dataclasses.asdict(finding) for finding in findings])
     else:
         _show(findings)
     raise SystemExit(any(finding.verdict is Verdict.FAIL for finding in findings))
-
-
-def _document(findings: Sequence[Finding]) -> str:
-    import dataclasses
-    import json
-
-    return json.dumps([dataclasses.asdict(finding) for finding in findings], indent=2)
 
 
 def _show(findings: Sequence[Finding]) -> None:
@@ -40,13 +36,15 @@ def _show(findings: Sequence[Finding]) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from runner.characters import visible
+
     table = Table(box=None, pad_edge=False)
     remedies = any(finding.remedy for finding in findings)
     for heading in ("", "requirement", "found", "remedy" if remedies else ""):
         table.add_column(heading, overflow="fold")
     for finding in findings:
         verdict = Text(finding.verdict, style=COLOURS[finding.verdict])
-        cells = (finding.requirement, finding.found, finding.remedy)
+        cells = map(visible, (finding.requirement, finding.found, finding.remedy))
         # As Text, so that nothing in them is taken for markup.
         table.add_row(verdict, *map(Text, cells))
     Console().print(table)

@@ -28,7 +28,8 @@ def add(words: tuple[str, ...], tag: str | None, as_json: bool) -> None:
     from runner.journal.store import open_journal
     from runner.views import reading
 
-    text = " ".join(words).strip()
+    said = " ".join(words).strip()
+    text = said.encode("utf-8", errors="backslashreplace").decode()  # a command line is bytes
     if not text or len(text) > MOST_CHARACTERS:
         raise ConfigError(f"a hypothesis has 1 to {MOST_CHARACTERS} characters, got {len(text)}")
     run = reading.run_of(tag)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +22,18 @@ def command() -> None:
 @AS_JSON
 def check(files: tuple[Path, ...], as_json: bool) -> None:
     """Say for each of FILES whether it is valid, or every problem with its line and key."""
+    from runner.characters import visible
+    from runner.views.reading import print_json
+
     results = [_checked(path) for path in files]
     if as_json:
-        click.echo(json.dumps([result for result, _ in results], indent=2))
+        print_json([result for result, _ in results])
     errors = [error for _, error in results if error is not None]
     for result, error in results:
         if error is None and not as_json:
-            click.echo(f"{result['file']}: ok, task {result['task']}, sha256 {result['digest']}")
+            click.echo(
+                f"{visible(result['file'])}: ok, task {result['task']}, sha256 {result['digest']}"
+            )
     if errors:
         raise ConfigError("\n".join(map(str, errors)), hint=errors[0].hint)
 
@@ -56,6 +60,7 @@ def show(task: str, as_json: bool) -> None:
     """Say in words what the policy of TASK allows."""
     from runner.policy import load_policy
     from runner.rooms import policy_path, tasks
+    from runner.views.reading import print_json
 
     if task not in tasks():
         known = ", ".join(tasks()) or "none"
@@ -63,7 +68,7 @@ def show(task: str, as_json: bool) -> None:
     loaded = load_policy(policy_path(task))
     if as_json:
         document = {"digest": loaded.digest, "policy": loaded.policy.model_dump(mode="json")}
-        click.echo(json.dumps(document, indent=2))
+        print_json(document)
         return
     click.echo(loaded.policy.summary())
     click.echo(f"Digest: sha256 {loaded.digest}.")

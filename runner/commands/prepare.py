@@ -26,10 +26,12 @@ def command(task: str, chosen: Path | None, seed: int | None, force: bool) -> No
     from runner import data, raw, rooms
     from runner.policy.load import load_policy
     from runner.sandbox import engine, images
+    from runner.stopping import Stop
 
     policy = load_policy(rooms.policy_path(rooms.require_task(task))).policy
     state = rooms.state()
     source = raw.raw_data(task, state.downloads(task), chosen=chosen)
+    stop = Stop(click.echo)
     client = engine.connect()
     preparation = data.Preparation(
         client=client,
@@ -38,6 +40,8 @@ def command(task: str, chosen: Path | None, seed: int | None, force: bool) -> No
         image_id=images.require_image(client, policy.image),
         say=click.echo,
         raw=source,
+        stop=stop,
     )
-    prepared = preparation.prepare(seed=seed, force=force)
+    with stop.listening():
+        prepared = preparation.prepare(seed=seed, force=force)
     click.echo(f"{task}: data ready, public part in {prepared.public}")

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-from typing import BinaryIO
+import sys
+from pathlib import Path
 
 import click
 
+STANDARD_INPUT = "-"
+
 
 @click.command("propose")
-@click.argument("file", type=click.File("rb"))
+@click.argument("file")
 @click.option("--tag", help="The run; the newest one otherwise.")
 @click.option(
     "-m", "--hypothesis", default="", help="What it is to show; else the patch's subject."
 )
-def command(file: BinaryIO, tag: str | None, hypothesis: str) -> None:
+def command(file: str, tag: str | None, hypothesis: str) -> None:
     """Run the unified patch FILE (- for standard input) as one experiment.
 
     It must apply to the best workspace, with the prefixes a/ and b/ that git writes. What breaks a
     rule is shown and not run.
     """
+    from runner import given
     from runner.by_hand import one_more, patch
 
-    content = file.read()
+    if file == STANDARD_INPUT:
+        content = given.bounded(sys.stdin.buffer, "standard input", most=patch.MOST_BYTES)
+    else:
+        content = given.read(Path(file), most=patch.MOST_BYTES)
     said = hypothesis or patch.subject(content)
     if not said:
         raise click.UsageError("say with -m what the patch is to show")

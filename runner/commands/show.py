@@ -23,15 +23,15 @@ def command(
         run = reading.find_run(ledger, tag)
         experiment = reading.find_experiment(ledger, run, number)
         took = by_experiment(ledger.calls(run.tag)).get(number)
-        hypotheses = ledger.hypotheses(run.tag)
+        hypotheses, analyses = ledger.hypotheses(run.tag), ledger.analyses(run.tag)
     everything = not (diff or log or trials)
     if as_json:
-        document = documents.experiment_document(experiment, run.metric, took)
+        document = documents.experiment_document(experiment, run.metric, took, analyses)
         extra = {"diff": page.diff(experiment), "log": page.logs(experiment)}
         reading.print_json(document | extra)
         return
     if everything:
-        click.echo(page.heading(run, experiment, took, hypotheses))
+        reading.say(page.heading(run, experiment, took, hypotheses, analyses))
     if trials or everything:
         reading.print_rich(page.trials(experiment))
     if diff or everything:

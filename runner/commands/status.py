@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 def command(tag: str | None, as_json: bool) -> None:
     """Show where a run stands; the newest one without TAG."""
-    from runner import rooms
+    from dataclasses import asdict
+
+    from runner import progress, rooms
     from runner.money.usage import spent
-    from runner.views import documents, reading
+    from runner.views import documents, reading, running
     from runner.views.summary import Beside, status_lines
 
     with reading.ledger_for_reading() as ledger:
@@ -28,6 +30,8 @@ def command(tag: str | None, as_json: bool) -> None:
             hypotheses=ledger.hypotheses(run.tag),
             guidance=rooms.state().guidance(run.tag),
             took=spent(calls) if calls else None,
+            analyses=ledger.analyses(run.tag),
+            progress=progress.read(rooms.state().progress(run.tag)),
             cap=_cap(run) if calls or as_json else None,
         )
     if as_json:
@@ -35,10 +39,12 @@ def command(tag: str | None, as_json: bool) -> None:
             "limit_usd": beside.cap,
             "open_hypotheses": beside.open_hypotheses,
             "guidance": str(beside.guidance),
+            "running": running.document(beside.progress),
+            "analyses": [asdict(each) for each in beside.analyses],
         }
         reading.print_json(documents.run_document(run, history, calls) | extra)
     else:
-        click.echo(status_lines(run, history, beside))
+        reading.say(status_lines(run, history, beside))
 
 
 def _cap(run: Run) -> float | None:

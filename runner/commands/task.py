@@ -34,16 +34,21 @@ def check(name: str, no_cheats: bool) -> None:
 
 
 def _played(name: str, *, with_cheats: bool) -> bool:
-    from contextlib import closing
+    from contextlib import ExitStack, closing
 
     from runner import data, raw, rooms
+    from runner.locks import device_lock, device_of, gpus_of, tag_lock
     from runner.policy.load import load_policy
     from runner.sandbox import engine, images
+    from runner.stopping import Stop
     from runner.task_check import playing
     from runner.trial import DockerSandbox
 
     policy, state = load_policy(rooms.policy_path(name)).policy, rooms.state()
-    with closing(engine.connect()) as client:
+    tag, device, stop = playing.tag_of(name), device_of(policy.resources.gpus), Stop(click.echo)
+    with stop.listening(), ExitStack() as stack:
+        stack.enter_context(tag_lock(state.run(tag), tag))
+        client = stack.enter_context(closing(engine.connect()))
         image_id = images.require_image(client, policy.image)
         prepared = data.Preparation(
             client=client,
@@ -52,18 +57,21 @@ def _played(name: str, *, with_cheats: bool) -> bool:
             image_id=image_id,
             say=click.echo,
             raw=raw.raw_data(name, state.downloads(name), chosen=None),
+            stop=stop,
         ).prepare()
-        gpus = tuple(str(number) for number in range(policy.resources.gpus))
+        stack.enter_context(device_lock(device, tag, lambda line: click.echo(line, err=True)))
         sandbox = DockerSandbox(
-            client=client, home_id=state.id, stage_root=state.stage, gpu_ids=gpus
+            client=client, home_id=state.id, stage_root=state.stage, gpu_ids=gpus_of(device)
         )
+        sandbox.sweep(tag)
         spec = playing.specification(name, policy, prepared, image_id)
-        played, honest = playing.play_template(sandbox, spec, policy)
-        fine = _show(played)
-        if honest is None or not with_cheats:
-            return fine
-        for cheat in playing.cheats(policy.shape):
-            fine &= _show(playing.play_cheat(sandbox, spec, policy, cheat, honest))
+        with stop.stopping(sandbox):
+            played, honest = playing.play_template(sandbox, spec, policy)
+            fine = _show(played)
+            if honest is None or not with_cheats:
+                return fine
+            for cheat in playing.cheats(policy.shape):
+                fine &= _show(playing.play_cheat(sandbox, spec, policy, cheat, honest))
     return fine
 
 

@@ -35,7 +35,13 @@ class Kind(StrEnum):
     CALL_RELEASED = "call-released"
     HYPOTHESIS_ADDED = "hypothesis-added"
     HYPOTHESIS_ENDED = "hypothesis-ended"
+    ANALYSIS_BEGUN = "analysis-begun"
+    ANALYSIS_ENDED = "analysis-ended"
     NOTED = "noted"
+
+
+RESULTS = (Kind.TRIAL_ENDED, Kind.SETTLED)
+"""What the event log and git are witnesses of."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -54,9 +54,11 @@ TABLES = """
         "commit" TEXT,
         started_at TEXT NOT NULL,
         decided_at TEXT,
+        proposed_chain TEXT NOT NULL,   -- the chain at its proposal, which its attempt carries
         decided_chain TEXT,             -- the chain at its decision, which a kept commit carries
         ended_at TEXT,                  -- null until git has moved and it is settled
         wall_seconds REAL,
+        notes_commit TEXT,              -- where the notes stood when it was settled
         policy_digest TEXT NOT NULL,    -- what it ran under, for the audit to compare
         harness_digest TEXT NOT NULL,
         image_id TEXT NOT NULL,
@@ -146,6 +148,20 @@ TABLES = """
     ) STRICT;
     CREATE INDEX hypotheses_of_run ON hypotheses (run, id);
 
+    -- What was looked at between experiments.
+    CREATE TABLE analyses (
+        run TEXT NOT NULL REFERENCES runs (tag),
+        seq INTEGER NOT NULL,
+        experiment INTEGER NOT NULL,    -- that it came before; it may never have been proposed
+        asked_by TEXT NOT NULL,
+        script_digest TEXT,
+        at TEXT NOT NULL,
+        seconds REAL,                   -- null until it has ended
+        exit_code INTEGER,
+        failure TEXT,
+        PRIMARY KEY (run, seq)
+    ) STRICT;
+
     CREATE TABLE notes (
         run TEXT NOT NULL REFERENCES runs (tag),
         seq INTEGER NOT NULL,
@@ -166,6 +182,7 @@ KEYS = {
     "calls": ("seq",),
     "reservations": ("seq",),
     "hypotheses": ("id",),
+    "analyses": ("seq",),
     "notes": ("seq",),
 }
 """Table → what tells its rows from others of the same run."""
@@ -191,7 +208,7 @@ def writes(entry: Entry) -> Iterator[Write]:  # noqa: C901 - one case for each k
         case Kind.RUN_CREATED:
             yield Write(table="runs", values=said)
         case Kind.PROPOSED:
-            yield Write(table="experiments", values=said)
+            yield Write(table="experiments", values=said | {"proposed_chain": entry.chain})
         case Kind.ATTEMPT_STORED | Kind.REVIEWED | Kind.DECIDED | Kind.SETTLED:
             yield _experiment(entry, said)
         case Kind.TRIAL_ENDED:
@@ -207,6 +224,10 @@ def writes(entry: Entry) -> Iterator[Write]:  # noqa: C901 - one case for each k
         case Kind.HYPOTHESIS_ENDED:
             key = {"run": entry.run, "id": said.pop("id")}
             yield Write(table="hypotheses", key=key, values=said)
+        case Kind.ANALYSIS_BEGUN:
+            yield Write(table="analyses", values=here | said)
+        case Kind.ANALYSIS_ENDED:
+            yield Write(table="analyses", key=here | {"seq": said.pop("analysis")}, values=said)
         case Kind.NOTED:
             yield Write(table="notes", values=here | {"at": entry.at} | said)
         case unknown:

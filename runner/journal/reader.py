@@ -15,11 +15,13 @@ from typing import Any
 
 from runner.errors import LedgerError
 from runner.journal import projections, rows
-from runner.journal.entries import Entry, Head
-from runner.records import Experiment, Hypothesis, ModelCall, Run, TrialRecord
+from runner.journal.entries import GENESIS, RESULTS, Entry, Head
+from runner.records import Analysis, Experiment, Hypothesis, ModelCall, Run, TrialRecord
 
 VERSION = 100
 """`PRAGMA user_version` of the first released form; smaller ones were never released."""
+
+MARKS = ", ".join("?" for _ in RESULTS)
 
 
 class Reader:
@@ -38,7 +40,8 @@ class Reader:
         return Run(**found) if found else None
 
     def runs(self) -> tuple[Run, ...]:
-        return tuple(Run(**row) for row in self._all("SELECT * FROM runs ORDER BY created_at"))
+        """Return all runs, the newest last, whatever the clock said when they were made."""
+        return tuple(Run(**row) for row in self._all("SELECT * FROM runs ORDER BY rowid"))
 
     def experiments(self, tag: str) -> tuple[Experiment, ...]:
         with self._turn:  # a trial that another thread adds meanwhile would be missing for good
@@ -85,6 +88,16 @@ class Reader:
         row = self._one(query, tag)
         return Head(**row) if row else Head()
 
+    def result_chain(self, tag: str) -> str:
+        """Return the chain at the newest trial or experiment that ended, for git to be a witness.
+
+        What else is an entry (a call, a person's hypothesis) moves the head at any time.
+        """
+        query = f"""SELECT chain FROM entries WHERE run = ? AND kind IN ({MARKS})
+            ORDER BY seq DESC LIMIT 1"""  # noqa: S608
+        row = self._one(query, tag, *RESULTS)
+        return row["chain"] if row else GENESIS
+
     # -- what stands beside experiments ---------------------------------------------------
 
     def calls(self, tag: str) -> tuple[ModelCall, ...]:
@@ -99,6 +112,10 @@ class Reader:
     def hypotheses(self, tag: str) -> tuple[Hypothesis, ...]:
         query = "SELECT * FROM hypotheses WHERE run = ? ORDER BY id"
         return tuple(rows.read_hypothesis(row) for row in self._all(query, tag))
+
+    def analyses(self, tag: str) -> tuple[Analysis, ...]:
+        query = "SELECT * FROM analyses WHERE run = ? ORDER BY seq"
+        return tuple(rows.read_analysis(row) for row in self._all(query, tag))
 
     def events(self, tag: str) -> tuple[dict[str, Any], ...]:
         query = "SELECT at, name, detail FROM notes WHERE run = ? ORDER BY seq"

@@ -9,6 +9,8 @@ from dataclasses import asdict
 from typing import Any
 
 from runner.records import (
+    Analysis,
+    AskedBy,
     Change,
     Crash,
     Curve,
@@ -51,7 +53,7 @@ def read_experiment(row: Mapping[str, Any], trials: tuple[TrialRecord, ...]) -> 
     same = (
         "run", "number", "parent_commit", "hypothesis", "category", "fingerprint", "rule", "reason",
         "score", "gain", "attempt_commit", "commit", "started_at", "ended_at", "wall_seconds",
-        "decided_chain", "chain",
+        "proposed_chain", "decided_chain", "chain",
     )  # fmt: skip
     return Experiment(
         **{name: row[name] for name in same},
@@ -79,6 +81,11 @@ def read_call(row: Mapping[str, Any]) -> ModelCall:
     usage = Usage(**{name: row[name] for name in Usage.__dataclass_fields__})
     same = ("experiment", "agent", "model", "usd", "seconds", "outcome", "at")
     return ModelCall(**{name: row[name] for name in same}, usage=usage)
+
+
+def read_analysis(row: Mapping[str, Any]) -> Analysis:
+    same = ("experiment", "script_digest", "at", "seconds", "exit_code", "failure")
+    return Analysis(**{name: row[name] for name in same}, asked_by=AskedBy(row["asked_by"]))
 
 
 def read_hypothesis(row: Mapping[str, Any]) -> Hypothesis:

@@ -25,6 +25,7 @@ from runner.journal.reader import (
     require_version,
 )
 from runner.records import (
+    Analysis,
     Experiment,
     ExperimentStatus,
     HypothesisStatus,
@@ -87,9 +88,18 @@ class Journal(Reader):
         said = {"number": number, "status": str(status), **columns}
         return self._append(tag, Kind.DECIDED, said, of=number)
 
-    def settled(self, tag: str, number: int, *, commit: str | None, wall_seconds: float) -> Entry:
-        """Record that git is where the decision wants it."""
+    def settled(
+        self,
+        tag: str,
+        number: int,
+        *,
+        commit: str | None,
+        wall_seconds: float,
+        notes_commit: str | None = None,
+    ) -> Entry:
+        """Record that git is where the decision wants it, and where the notes stood."""
         said = {"number": number, "commit": commit, "wall_seconds": wall_seconds}
+        said |= {"notes_commit": notes_commit}
         return self._append(tag, Kind.SETTLED, said, of=number)
 
     def add_call(self, tag: str, call: ModelCall) -> Entry:
@@ -131,6 +141,17 @@ class Journal(Reader):
             said = {"id": hypothesis, "status": str(status), "experiment": experiment}
             self._append(row["run"], Kind.HYPOTHESIS_ENDED, said)
         return True
+
+    def analysis_begun(self, tag: str, analysis: Analysis) -> Entry:
+        """Record that somebody looks at rows; one that never ends counts for nothing."""
+        return self._append(tag, Kind.ANALYSIS_BEGUN, asdict(analysis))
+
+    def analysis_ended(
+        self, tag: str, begun: int, *, seconds: float, exit_code: int | None, failure: str | None
+    ) -> Entry:
+        """Record the end of the analysis whose begin has this place."""
+        said = {"analysis": begun, "seconds": seconds, "exit_code": exit_code, "failure": failure}
+        return self._append(tag, Kind.ANALYSIS_ENDED, said)
 
     def event(self, tag: str, name: str, **detail: Any) -> Entry:
         """Record something that no table of its own is about."""

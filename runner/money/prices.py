@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Annotated
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
+from runner import given
 from runner.errors import ConfigError
 from runner.records import Usage
 
 SHIPPED = Path(__file__).with_name("prices.yaml")
+MOST_BYTES = 1024 * 1024
 MILLION = 1_000_000
 SNAPSHOT = re.compile(r"-\d{8}$")
 """A dated snapshot of a model, as in `claude-haiku-4-5-20251001`, costs what the model costs."""
@@ -85,9 +87,8 @@ class Prices(_Strict):
 def load_prices(environment: Mapping[str, str] = os.environ) -> Prices:
     """Read the shipped list, or the one that `RUNNER_PRICES` names; raise `ConfigError`."""
     path = Path(environment.get("RUNNER_PRICES") or SHIPPED)
+    text, hint = given.read_text(path, most=MOST_BYTES), f"see the form in {SHIPPED.name}"
     try:
-        return Prices.model_validate(
-            yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
-        )
-    except (OSError, yaml.YAMLError, UnicodeDecodeError, ValidationError) as error:
-        raise ConfigError(f"{path}: {error}", hint=f"see the form in {SHIPPED.name}") from error
+        return Prices.model_validate(yaml.load(text, Loader=yaml.CSafeLoader))
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{path}: {given.wrong(error)}", hint=hint) from error

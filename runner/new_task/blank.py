@@ -22,6 +22,8 @@ def blank(name: str) -> NewTask:
         image="cpu",
         splits="train",
         audit="train",
+        shared="false",
+        max_information="16_000",
     )
     program = filled(
         "program.md",

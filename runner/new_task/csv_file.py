@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner import rooms
+from runner import given, rooms
 from runner.errors import ConfigError
 from runner.new_task.layout import NOTES, NewTask, filled, raw_yaml, script_file
 from runner.records import File
@@ -24,11 +24,11 @@ CODE = ("features.py", "main.py", "model.py", "run.sh")
 WINDOWS_LEAK = """\
 # Expanding windows: what a later window trains on, targets included, is what an earlier one
 # is asked about. Each window's containers see that window's past only, so what leaves them is the
-# leak to watch: an agent is told rounded scores and curves, and the last window only audits."""
+# leak to watch: no message of a crash and no curve is told, and the last window only audits."""
 FOLDS_LEAK = """\
 # Cross-validation: what one fold trains on, targets included, is what the others are asked about.
 # Each fold's containers see that fold's training rows only, so what leaves them is the leak to
-# watch: an agent is told rounded scores and curves, and the audit has rows of its own."""
+# watch: no message of a crash and no curve is told, and the audit has rows of its own."""
 UNORDERED = {
     "; they are in time order": "",
     "; analysis.py imports it": "",
@@ -71,11 +71,8 @@ def from_csv(name: str, path: Path, columns: Columns) -> NewTask:
 
 
 def _header(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            line = file.readline(1_000_000)
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from error
+    with given.opened(path) as file:
+        line = file.readline(1_000_000)
     if not line.strip():
         raise ConfigError(f"{path}: the first line is empty: it must name the columns")
     return line.decode("utf-8-sig", errors="replace").strip()
@@ -112,6 +109,8 @@ def _policy(name: str, *, ordered: bool) -> str:
         image="tabular",
         splits=", ".join(f"w{n}" if ordered else f"fold{n}" for n in range(5)),
         audit="last" if ordered else "full",
+        shared="true",
+        max_information="16_000",
     )
 
 

@@ -17,7 +17,7 @@ from hashlib import file_digest
 from pathlib import Path
 from string import Template
 
-from runner import rooms
+from runner import given, rooms
 from runner.errors import ConfigError, SandboxError
 from runner.policy.load import parse_policy
 from runner.policy.schema import SLUG
@@ -77,7 +77,7 @@ def raw_yaml(files: Mapping[str, Path]) -> str:
     """Return a `raw.yaml` that names a person's own files by their digests."""
     entries = []
     for name, path in files.items():
-        with path.open("rb") as stream:
+        with given.opened(path) as stream:
             digest = file_digest(stream, "sha256").hexdigest()
         entries.append(
             f"  - name: {name}\n    url: null\n    sha256: {digest}\n"
@@ -90,7 +90,8 @@ def raw_yaml(files: Mapping[str, Path]) -> str:
 
 
 def script_file(text: str) -> File:
-    return File(content=text.encode(), mode=REGULAR)
+    # A command line is bytes, and may name what no text can hold.
+    return File(content=text.encode("utf-8", errors="backslashreplace"), mode=REGULAR)
 
 
 def notes() -> dict[str, File]:
@@ -116,13 +117,17 @@ def try_data(task: NewTask, *, source: Path) -> list[str]:
         raw.mkdir()
         for name, path in task.raw.items():
             (raw / name).symlink_to(path.resolve())
-        done = subprocess.run(
-            [sys.executable, "-I", harness, "try", task.name, "--raw", raw],
-            capture_output=True,
-            text=True,
-            timeout=TRY_SECONDS,
-            check=False,
-        )
+        try:
+            done = subprocess.run(
+                [sys.executable, "-I", harness, "try", task.name, "--raw", raw],
+                capture_output=True,
+                text=True,
+                timeout=TRY_SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            took = f"it took longer than {TRY_SECONDS:g} s to read"
+            raise ConfigError(f"{source}: {took}") from error
     try:
         said = json.loads(done.stdout)
     except ValueError:

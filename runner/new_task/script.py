@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import math
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,10 +16,15 @@ from pathlib import Path
 
 import numpy as np
 
+from runner import given
 from runner.errors import ConfigError
 from runner.new_task.layout import NOTES, NewTask, filled, notes, raw_yaml, run_sh, script_file
+from runner.policy.information import information
 
+MOST_BYTES = 1024 * 1024
 IMPORTS = ("joblib", "kit", "lightgbm", "math", "numpy", "pandas", "scipy", "sklearn", "xgboost")
+LEAST_ROOM = 16_000
+"""Bytes of information that a program may hold, as in the shipped policies."""
 LEAK = "# One split: its training rows are in no part that is asked about."
 
 
@@ -45,7 +51,7 @@ def from_script(name: str, path: Path, data: Path, *, target: str) -> Wrapped:
     raw = {f"{one}.npy": data / f"{one}.npy" for one in (inputs, target)}
     task = NewTask(
         name=name,
-        policy=_policy(name, path.name, metric, tree),
+        policy=_policy(name, path.name, metric, changed),
         harness={
             "task.py": filled(
                 "script_task.py", script=path.name, inputs=inputs, target=target, metric=metric
@@ -70,10 +76,7 @@ def from_script(name: str, path: Path, data: Path, *, target: str) -> Wrapped:
 def _read(path: Path) -> str:
     if path.suffix != ".py" or path.name in ("main.py", "kit.py"):
         raise ConfigError(f"{path} must be a .py file, and not be called main.py or kit.py")
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read as UTF-8 text: {error}") from error
+    return given.read_text(path, most=MOST_BYTES)
 
 
 def _parse(source: str, path: Path) -> ast.Module:
@@ -81,6 +84,8 @@ def _parse(source: str, path: Path) -> ast.Module:
         return ast.parse(source)
     except SyntaxError as error:
         raise ConfigError(f"{path}:{error.lineno}: {error.msg}") from error
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise ConfigError(f"{path} is no Python: {error or 'it is nested too deeply'}") from error
 
 
 def _inputs(data: Path, target: str) -> str:
@@ -96,7 +101,11 @@ def _inputs(data: Path, target: str) -> str:
 
 
 def _metric(path: Path) -> str:
-    array = np.load(path, mmap_mode="r", allow_pickle=False)
+    given.require_plain(path)
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise ConfigError(f"{path} is no plain array: {error}") from error
     return "accuracy" if array.dtype.kind in "biu" else "rmse"
 
 
@@ -171,7 +180,14 @@ def _inside(value: object, path: Path, data: Path) -> str | None:
     return None
 
 
-def _policy(name: str, script: str, metric: str, tree: ast.Module) -> str:
+def _room(source: str) -> int:
+    """Return what the script may come to hold: as much again as it does, in round numbers."""
+    held = information({"script.py": source.encode()})
+    return max(LEAST_ROOM, math.ceil(2 * held / 1000) * 1000)
+
+
+def _policy(name: str, script: str, metric: str, source: str) -> str:
+    tree = ast.parse(source)
     imported = {alias.name for node in ast.walk(tree) for alias in _aliases(node)}
     allowed = sorted({*IMPORTS, *(each.split(".")[0] for each in imported)} - {""})
     foreign = [each for each in allowed if each not in IMPORTS and each not in _standard()]
@@ -192,6 +208,8 @@ def _policy(name: str, script: str, metric: str, tree: ast.Module) -> str:
         image="tabular",
         splits="train",
         audit="train",
+        shared="false",
+        max_information=f"{_room(source):_}",
     )
 
 

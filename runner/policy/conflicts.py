@@ -16,6 +16,19 @@ if TYPE_CHECKING:
 Key = tuple[str | int, ...]
 FINDINGS = "findings.md"
 """The note that keeps what analyses find."""
+RELAXED = ("max_added_lines", "max_files", "max_new_information")
+"""Limits of one proposal that a phase may raise.
+
+Not `max_information`: once a phase is over, every program that it had let grow would be refused.
+"""
+OURS = (
+    *("PATH", "HOME", "USER", "LOGNAME", "LANG", "HOSTNAME", "XDG_CACHE_HOME", "TRITON_CACHE_DIR"),
+    *("TORCHINDUCTOR_CACHE_DIR", "TORCHINDUCTOR_CPP_CACHE_PRECOMPILE_HEADERS", "CUDA_CACHE_PATH"),
+    *("TORCH_EXTENSIONS_DIR", "MPLCONFIGDIR", "BASH_ENV", "ENV", "IFS", "GCONV_PATH", "LOCPATH"),
+)
+"""Environment variables that the supervisor sets, or that choose which code runs."""
+OURS_FROM = ("RUNNER_", "PYTHON", "LD_", "LC_", "GLIBC_", "NVIDIA_")
+"""Beginnings of more of them."""
 Conflict = tuple[Key, str, object]
 """Where, what must hold instead, and the value that was found there."""
 
@@ -58,6 +71,9 @@ def _repeated_names(policy: Policy) -> Iterator[Conflict]:
         ("edits", "forbid"): policy.edits.forbid,
         ("evaluation", "predict"): policy.evaluation.predict,
         ("evaluation", "splits"): policy.evaluation.splits,
+        ("resources", "environment"): tuple(
+            variable.partition("=")[0] for variable in policy.resources.environment
+        ),
         ("guards",): tuple(guard.name for guard in policy.guards),
         ("phases",): tuple(phase.name for phase in policy.phases),
         ("evaluation", "audit_splits"): policy.evaluation.audit_splits or (),
@@ -70,11 +86,13 @@ def _repeated_names(policy: Policy) -> Iterator[Conflict]:
 
 def _edit_limits(policy: Policy) -> Iterator[Conflict]:
     edits = policy.edits
-    for name in ("max_line_bytes", "max_literal_bytes"):
+    for name, most in (
+        ("max_line_bytes", "max_file_bytes"),
+        ("max_new_information", "max_information"),
+    ):
         value = getattr(edits, name)
-        if value > edits.max_file_bytes:
-            message = f"must be at most edits.max_file_bytes, {edits.max_file_bytes}"
-            yield ("edits", name), message, value
+        if value > getattr(edits, most):
+            yield ("edits", name), f"must be at most edits.{most}, {getattr(edits, most)}", value
 
 
 def _memory(policy: Policy) -> Iterator[Conflict]:
@@ -86,6 +104,14 @@ def _memory(policy: Policy) -> Iterator[Conflict]:
                 f"must be less than resources.memory, {show_size(asked.memory)}, which holds it"
             )
             yield ("resources", name), message, show_size(value)
+
+
+def _environment(policy: Policy) -> Iterator[Conflict]:
+    for index, variable in enumerate(policy.resources.environment):
+        name = variable.partition("=")[0]
+        if name in OURS or name.startswith(OURS_FROM):
+            message = f"must not set {name}: the supervisor does, or it chooses which code runs"
+            yield ("resources", "environment", index), message, variable
 
 
 def _gpus(policy: Policy) -> Iterator[Conflict]:
@@ -105,6 +131,16 @@ def _predictors(policy: Policy) -> Iterator[Conflict]:
     if evaluation.shape == "served" and evaluation.predict:
         message = "must be empty: a served model has two predictors, which run `run.sh serve`"
         yield ("evaluation", "predict"), message, list(evaluation.predict)
+
+
+def _shared_targets(policy: Policy) -> Iterator[Conflict]:
+    evaluation = policy.evaluation
+    if len(evaluation.splits) > 1 and "shared_targets" not in evaluation.model_fields_set:
+        message = (
+            "must be said where there are several splits: true if one split's training targets are"
+            " another split's evaluation targets, else false"
+        )
+        yield ("evaluation", "shared_targets"), message, None
 
 
 def _run_time(policy: Policy) -> Iterator[Conflict]:
@@ -131,11 +167,15 @@ def _phases(policy: Policy) -> Iterator[Conflict]:
         if phase.web_search is not None and index < len(phases) - 1:
             message = "must be null: only the last phase may search the web"
             yield ("phases", index, "web_search"), message, dict(phase.web_search)
-        for name in ("max_added_lines", "max_files"):
+        for name in RELAXED:
             value, least = getattr(phase.relax, name), getattr(policy.edits, name)
             if value is not None and value < least:
                 message = f"must be at least edits.{name}, {least}: a phase only relaxes"
                 yield ("phases", index, "relax", name), message, value
+        new, most = phase.relax.max_new_information, policy.edits.max_information
+        if new is not None and new > most:
+            message = f"must be at most edits.max_information, {most}"
+            yield ("phases", index, "relax", "max_new_information"), message, new
 
 
 def _analysis(policy: Policy) -> Iterator[Conflict]:
@@ -151,8 +191,10 @@ CHECKS: tuple[Callable[[Policy], Iterator[Conflict]], ...] = (
     _repeated_names,
     _edit_limits,
     _memory,
+    _environment,
     _gpus,
     _predictors,
+    _shared_targets,
     _run_time,
     _plateau,
     _phases,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterator
 
+from runner.characters import is_hidden
 from runner.policy.case import MAX_CHANGES, Case, is_python, is_text
 from runner.policy.diffs import added_lines
+from runner.policy.information import information as compressed
 from runner.policy.paths import is_too_long, shown, twin, unsafe
 from runner.policy.syntax import declared_encoding
 from runner.policy.words import listed
@@ -21,11 +22,6 @@ KINDS = {
     0o010000: "a pipe",
     0o140000: "a socket",
 }
-INVISIBLE = frozenset("\u115f\u1160\u2800\u3164\uffa0") | {
-    chr(code) for start, end in ((0xFE00, 0xFE10), (0xE0100, 0xE01F0)) for code in range(start, end)
-}
-"""Letters and marks without a shape; variation selectors can carry bytes."""
-HIDDEN_CATEGORIES = ("Cc", "Cf", "Co", "Cs", "Zl", "Zp")
 
 
 def refused(rule: str, path: str | None, problem: str, allowed: str) -> Violation:
@@ -122,6 +118,27 @@ def sizes(case: Case) -> Iterator[Violation]:
         yield from _long_lines(path, new, edits.max_line_bytes)
 
 
+def information(case: Case) -> Iterator[Violation]:
+    """Data does not travel in source: whatever carries it is information."""
+    edits = case.policy.edits
+    before = {
+        path: old for path in case.policy.files.mutable if (old := case.before(path)) is not None
+    }
+    if any(len(content) > edits.max_file_bytes for content in case.edited.values()):
+        return  # refused for that
+    what = "names, numbers, comments, layout and the order of lines count"
+    new = compressed(case.different, before) if case.different else 0
+    if new > edits.max_new_information:
+        problem = f"{new} bytes of information are new, compressed, given the files before; {what}"
+        allowed = f"at most {edits.max_new_information}"
+        yield refused("too-much-information", None, problem, allowed)
+    total = compressed({**before, **case.edited})
+    if total > edits.max_information:
+        problem = f"the mutable files would hold {total} bytes of information, compressed; {what}"
+        allowed = f"at most {edits.max_information}"
+        yield refused("too-much-information", None, problem, allowed)
+
+
 def _long_lines(path: str, content: bytes, most: int) -> Iterator[Violation]:
     lines = enumerate(content.split(b"\n"), start=1)
     found = next(((number, len(line)) for number, line in lines if len(line) > most), None)
@@ -160,8 +177,3 @@ def hidden(text: str) -> tuple[int, str] | None:
             if letter != "\t" and is_hidden(letter):
                 return number, f"U+{ord(letter):04X}"
     return None
-
-
-def is_hidden(letter: str) -> bool:
-    """Say whether a reader would not see the character; tabs and line feeds count as hidden."""
-    return unicodedata.category(letter) in HIDDEN_CATEGORIES or letter in INVISIBLE

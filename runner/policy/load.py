@@ -12,9 +12,10 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from runner import given
 from runner.errors import ConfigError
 from runner.policy.allowed import allowed_at, keys_at
-from runner.policy.positions import Document, Key, Problem, dotted, read
+from runner.policy.positions import Document, Key, Problem, RefusedError, dotted, read
 from runner.policy.schema import Policy
 
 MAX_BYTES = 64_000
@@ -46,11 +47,8 @@ class LoadedPolicy:
 def load_policy(path: Path) -> LoadedPolicy:
     """Read a policy's file; raise `PolicyError` naming file, line and key of every problem."""
     name = str(path)
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise ConfigError(f"{name}: cannot be read: {error.strerror}") from error
+    with given.opened(path) as file:
+        content = file.read(MAX_BYTES + 1)
     return parse_policy(_decode(content, name), name, path=path)
 
 
@@ -58,10 +56,18 @@ def parse_policy(text: str, name: str = "policy", *, path: Path | None = None) -
     """Read a policy from text that was stored before; `name` stands in its messages."""
     if len(text.encode()) > MAX_BYTES:
         raise _whole_file(name, f"is too large (allowed: {MAX_BYTES} bytes)")
-    document = read(text)
-    policy, problems = _validate(document)
-    if policy is None or problems:
-        raise PolicyError(name, tuple(sorted(problems, key=lambda problem: problem.line)))
+    try:
+        document = read(text)
+    except RefusedError as error:
+        raise PolicyError(name, (error.problem,)) from error
+    if not isinstance(document.value, Mapping):
+        message = f"must be a mapping, got {_value(document.value)} (allowed: {allowed_at(())})"
+        raise _whole_file(name, message, document.line(()))
+    try:
+        policy = Policy.model_validate(document.value)
+    except ValidationError as error:
+        problems = [_problem(each, document) for each in error.errors(include_url=False)]
+        raise PolicyError(name, tuple(sorted(problems, key=lambda each: each.line))) from error
     return LoadedPolicy(policy=policy, text=text, digest=digest(text), path=path)
 
 
@@ -85,21 +91,6 @@ def _whole_file(name: str, message: str, line: int = 1) -> PolicyError:
 def _sentence(name: str, problem: Problem) -> str:
     key = f" {problem.key}:" if problem.key else ""
     return f"{name}:{problem.line}:{key} {problem.message}"
-
-
-def _validate(document: Document) -> tuple[Policy | None, list[Problem]]:
-    problems = list(document.problems)
-    if document.value is None and problems:
-        return None, problems
-    if not isinstance(document.value, Mapping):
-        message = f"must be a mapping, got {_value(document.value)} (allowed: {allowed_at(())})"
-        return None, [*problems, Problem(line=document.line(()), key="", message=message)]
-    try:
-        return Policy.model_validate(document.value), problems
-    except ValidationError as error:
-        known = {problem.key for problem in problems}
-        found = [_problem(each, document) for each in error.errors(include_url=False)]
-        return None, problems + [problem for problem in found if problem.key not in known]
 
 
 def _problem(error: ErrorDetails, document: Document) -> Problem:

@@ -6,16 +6,15 @@ The schema is strict, so such a value has the wrong type and is refused there.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
+from yaml.composer import Composer, ComposerError
 
-LOADER = yaml.CSafeLoader
-"""libyaml's, twenty times as fast as the one in Python; all wheels of PyYAML have it."""
 MAX_DEPTH = 8
 MAX_INTEGER_BITS = 64
+WORD, MERGE = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
 Key = tuple[str | int, ...]
 
 
@@ -30,11 +29,13 @@ class Problem:
 
 @dataclass(frozen=True, kw_only=True)
 class Document:
-    """Plain values (sequences are tuples), the line of every key, and what was refused."""
+    """Plain values (sequences are tuples), and where each stands in the text."""
 
     value: Any
-    lines: dict[Key, int] = field(default_factory=dict)
-    problems: tuple[Problem, ...] = ()
+    lines: dict[Key, int]
+    """Where a key is written, or an item of a list."""
+    spans: dict[Key, tuple[int, int]]
+    """From where to where the value of a key is written."""
 
     def line(self, key: Key) -> int:
         """Line of a key, or of the nearest part of the document that is there."""
@@ -52,117 +53,96 @@ def dotted(key: Key) -> str:
     return text
 
 
+class RefusedError(Exception):
+    """The text is not YAML, means something else than it says, or says nothing at all."""
+
+    def __init__(self, line: int, message: str, key: Key = ()) -> None:
+        self.problem = Problem(line=line, key=dotted(key), message=message)
+
+
 def read(text: str) -> Document:
-    """Compose a document; whatever cannot be read is a problem of it, never an exception."""
+    """Read a document; raise `RefusedError` at the first thing that cannot be read."""
     try:
-        problems = tuple(_refused_events(text))
-        if problems:
-            return Document(value=None, problems=problems)
-        node = yaml.compose(text, Loader=LOADER)
+        loader = _Loader(text)
+        value = loader.get_single_data()
+    except ComposerError as error:  # of a single document, with neither anchors nor aliases
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise RefusedError(line, "holds more than one document (allowed: one)") from error
     except yaml.MarkedYAMLError as error:
-        return Document(value=None, problems=(_syntax_problem(text, error),))
+        mark = error.problem_mark or error.context_mark
+        # What the end of the text is missing is said of the line after the last one.
+        line = min(mark.line + 1, len(text.splitlines())) if mark else 1
+        reason = " ".join(filter(None, (error.context, error.problem)))
+        raise RefusedError(line, f"is not YAML: {reason}") from error
     except yaml.reader.ReaderError as error:
-        return Document(value=None, problems=(_character_problem(text, error),))
-    if node is None:
-        message = "is empty (allowed: the keys of a policy)"
-        return Document(value=None, problems=(Problem(line=1, key="", message=message),))
-    composer = _Composer()
-    value = composer.value(node, ())
-    return Document(value=value, lines=composer.lines, problems=tuple(composer.problems))
+        line = text.encode()[: error.position].count(b"\n") + 1  # it counts bytes
+        raise RefusedError(line, "holds a control character (allowed: text)") from error
+    if not loader.lines:
+        raise RefusedError(1, "is empty (allowed: the keys of a policy)")
+    return Document(value=value, lines=loader.lines, spans=loader.spans)
 
 
-def _syntax_problem(text: str, error: yaml.MarkedYAMLError) -> Problem:
-    mark = error.problem_mark or error.context_mark
-    # What the end of the text is missing is said of the line after the last one.
-    line = min(mark.line + 1, len(text.splitlines())) if mark else 1
-    reason = " ".join(filter(None, (error.context, error.problem)))
-    return Problem(line=line, key="", message=f"is not YAML: {reason}")
+class _Loader(Composer, yaml.CSafeLoader):
+    """Refuses while it composes, and notes where each key stands; libyaml scans and parses."""
 
-
-def _character_problem(text: str, error: yaml.reader.ReaderError) -> Problem:
-    line = text.encode()[: error.position].count(b"\n") + 1  # it counts bytes
-    return Problem(line=line, key="", message="holds a control character (allowed: text)")
-
-
-def _refused_events(text: str) -> Iterator[Problem]:
-    """Stop at the first construct that would make the text mean something else than it says."""
-    depth = documents = 0
-    for event in yaml.parse(text, Loader=LOADER):
-        depth += isinstance(event, yaml.CollectionStartEvent)
-        depth -= isinstance(event, yaml.CollectionEndEvent)
-        documents += isinstance(event, yaml.DocumentStartEvent)
-        reason = _refused_event(event, depth, documents)
-        if reason:
-            mark = event.start_mark
-            yield Problem(line=mark.line + 1 if mark else 1, key="", message=reason)
-            return
-
-
-def _refused_event(event: yaml.Event, depth: int, documents: int) -> str | None:
-    if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-        return "anchors and aliases are not allowed (write the value out)"
-    if getattr(event, "tag", None):
-        return "tags are not allowed (write a plain value)"
-    if depth > MAX_DEPTH:
-        return f"is nested too deeply (allowed: {MAX_DEPTH} levels)"
-    if documents > 1:
-        return "holds more than one document (allowed: one)"
-    return None
-
-
-class _Composer:
-    """Turns nodes into values and remembers where each key stood."""
-
-    def __init__(self) -> None:
+    def __init__(self, text: str) -> None:
+        yaml.CSafeLoader.__init__(self, text)
+        Composer.__init__(self)
+        self.key: Key = ()
         self.lines: dict[Key, int] = {}
-        self.problems: list[Problem] = []
-        self._scalars = yaml.constructor.SafeConstructor()
+        self.spans: dict[Key, tuple[int, int]] = {}
 
-    def value(self, node: yaml.Node, key: Key) -> Any:
-        self.lines.setdefault(key, node.start_mark.line + 1)
-        if isinstance(node, yaml.MappingNode):
-            return dict(self._items(node, key))
-        if isinstance(node, yaml.SequenceNode):
-            return tuple(self.value(item, (*key, index)) for index, item in enumerate(node.value))
-        return self._scalar(node, key)
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        """Compose the document, or in a parent what an index or a key names, or a key itself."""
+        event: Any = self.peek_event()
+        above, line = self.key, event.start_mark.line + 1
+        if event.anchor is not None:
+            raise RefusedError(line, "anchors and aliases are not allowed (write the value out)")
+        if event.tag is not None:
+            raise RefusedError(line, "tags are not allowed (write a plain value)")
+        if len(above) >= MAX_DEPTH:
+            raise RefusedError(line, f"is nested too deeply (allowed: {MAX_DEPTH} levels)")
+        if parent and index is None:
+            return self._name(event, parent)
+        if isinstance(index, yaml.Node):
+            self.key, line = (*above, index.value), index.start_mark.line + 1
+        elif index is not None:
+            self.key = (*above, index)
+        if first := self.lines.get(self.key):
+            message = f"is a duplicate key, first on line {first} (allowed: once)"
+            raise RefusedError(line, message, self.key)
+        self.lines[self.key] = line
+        node: Any = super().compose_node(parent, index)
+        self.spans[self.key] = node.start_mark.index, node.end_mark.index
+        if isinstance(node, yaml.ScalarNode):
+            self._require_value(node)
+        self.key = above
+        return node
 
-    def _items(self, node: yaml.MappingNode, key: Key) -> Iterator[tuple[str, Any]]:
-        for name_node, value_node in node.value:
-            line = name_node.start_mark.line + 1
-            name = self._name(name_node, key)
-            if name is None:
-                continue
-            place = (*key, name)
-            if place in self.lines:
-                message = f"is a duplicate key, first on line {self.lines[place]} (allowed: once)"
-                self.problems.append(Problem(line=line, key=dotted(place), message=message))
-                continue
-            self.lines[place] = line
-            yield name, self.value(value_node, place)
+    def _name(self, event: Any, parent: Any) -> Any:
+        node: Any = None
+        if isinstance(event, yaml.ScalarEvent):
+            node = super().compose_node(parent, None)  # type: ignore[arg-type] # no index
+        if node is None or node.tag not in (WORD, MERGE):
+            message = "has a key that is not a plain word (allowed: the keys of a policy)"
+            raise RefusedError(event.start_mark.line + 1, message, self.key)
+        node.tag = WORD  # `<<` is a key like another, and none that a policy knows
+        return node
 
-    def _name(self, node: yaml.Node, key: Key) -> str | None:
-        name = self._scalar(node, key) if isinstance(node, yaml.ScalarNode) else None
-        if isinstance(name, str):
-            return name
-        line = node.start_mark.line + 1
-        message = "has a key that is not a plain word (allowed: the keys of a policy)"
-        self.problems.append(Problem(line=line, key=dotted(key), message=message))
-        return None
-
-    def _scalar(self, node: yaml.Node, key: Key) -> Hashable:
-        if node.tag == "tag:yaml.org,2002:merge":
-            return str(node.value)
+    def _require_value(self, node: Any) -> None:
         try:
-            return _bounded(self._scalars.construct_object(node))
+            value = self.construct_object(node)
+            # Python itself would not print a larger integer: `0xfff...` and `1:1:1...` are such.
+            readable = not isinstance(value, int) or value.bit_length() <= MAX_INTEGER_BITS
         except (yaml.YAMLError, ValueError, OverflowError):
+            readable = False
+        if not readable:
             message = "cannot be read as a value (allowed: a word, a number, true, false or null)"
-            line = node.start_mark.line + 1
-            self.problems.append(Problem(line=line, key=dotted(key), message=message))
-            return None
+            raise RefusedError(node.start_mark.line + 1, message, self.key)
 
 
-def _bounded(value: Hashable) -> Hashable:
-    """Refuse an integer that Python itself would not print: `0xfff...` and `1:1:1...` get there."""
-    if isinstance(value, int) and value.bit_length() > MAX_INTEGER_BITS:
-        raise OverflowError("an integer of too many digits")
-    return value
+def _sequence(loader: _Loader, node: yaml.SequenceNode) -> tuple[Any, ...]:
+    return tuple(loader.construct_sequence(node, deep=True))
+
+
+_Loader.add_constructor("tag:yaml.org,2002:seq", _sequence)

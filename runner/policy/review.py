@@ -25,11 +25,11 @@ CHECKS: tuple[Check, ...] = (
     file_checks.kinds,
     file_checks.counts,
     file_checks.sizes,
+    file_checks.information,
     file_checks.encodings,
     file_checks.characters,
     source_checks.odd_names,
     source_checks.python,
-    source_checks.literals,
     source_checks.imports,
     source_checks.uses,
     source_checks.seeds,
@@ -39,9 +39,9 @@ CHECKS: tuple[Check, ...] = (
 RULES = (
     *("path-unsafe", "path-not-ascii", "path-collision", "path-not-mutable"),
     *("file-kind", "file-missing", "too-many-files"),
-    *("file-too-large", "too-many-lines", "line-too-long"),
-    *("not-utf8", "hidden-characters", "not-python", "literals-too-large"),
-    *("import-not-allowed", "dynamic-code", "process", "network", "introspection"),
+    *("file-too-large", "too-many-lines", "line-too-long", "too-much-information"),
+    *("not-utf8", "hidden-characters", "not-python"),
+    *("import-not-allowed", "dynamic-code", "process", "network"),
     *("seed-only-change", "no-change", "repeat", "no-hypothesis"),
 )
 """Most fundamental first: the first broken one is the proposal's rule in the ledger."""

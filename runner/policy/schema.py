@@ -30,7 +30,11 @@ Slug = Annotated[str, _text(SLUG, "a lower-case name such as eclip or mean_rank"
 PlainPath = Annotated[str, _text(PATH, "a relative ASCII path such as train.py or src/model.py")]
 Module = Annotated[str, _text(MODULE, "a module such as torch or concurrent.futures")]
 Word = Annotated[str, Field(min_length=1, max_length=1000)]
-Forbidden = Literal["dynamic-code", "process", "network", "introspection", "seed-only-change"]
+VARIABLE = r"^[A-Z][A-Z0-9_]*=[ -~]*$"
+Variable = Annotated[
+    str, _text(VARIABLE, "NAME=value in plain ASCII, such as OMP_WAIT_POLICY=ACTIVE", longest=200)
+]
+Forbidden = Literal["dynamic-code", "process", "network", "seed-only-change"]
 FORBIDDEN: tuple[str, ...] = get_args(Forbidden)
 StrategyName = Literal["greedy", "topk", "random"]
 DOMAIN = r"^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}$"
@@ -87,8 +91,10 @@ class Edits(Strict):
     """Size of any changed file, notes too."""
     max_line_bytes: Annotated[int, Field(ge=1, le=1_000_000)]
     """Length of any line of a mutable file."""
-    max_literal_bytes: Annotated[int, Field(ge=0, le=1_000_000)]
-    """Strings and numbers of a file as written, and a quarter of its comments."""
+    max_new_information: Annotated[int, Field(ge=1, le=50_000_000)]
+    """Compressed bytes of the changed mutable files, given all of those before the change."""
+    max_information: Annotated[int, Field(ge=1, le=50_000_000)]
+    """Compressed bytes of all mutable files together, as the proposal leaves them."""
     imports: Imports | None = None
     """Null allows every import."""
     forbid: tuple[Forbidden, ...]
@@ -114,6 +120,10 @@ class Resources(Strict):
     """A container's standard output and error; reaching it ends the trial."""
     gpus: Annotated[int, Field(ge=0, le=16)]
     """Graphics processors."""
+    flush: bool | None = None
+    """Drop the kernel's caches before each container; null: where `evaluation.shared_targets`."""
+    environment: Annotated[tuple[Variable, ...], Field(max_length=32)] = ()
+    """Environment variables of what the agent wrote; the scorer does not have them."""
 
 
 class Budget(Strict):
@@ -142,6 +152,10 @@ class Evaluation(Strict):
     """Training parts that are scored on the locked part after a keep; null: `splits`."""
     seeds: Annotated[int, Field(ge=1, le=16)]
     """Trials of each split, each with a seed that the supervisor draws."""
+    shared_targets: bool = False
+    """One split's training targets are another split's evaluation targets, so that what comes back
+    from a trainer could tell them: of a crash an agent is told type, file and line, and no curves.
+    Must be said where there are several splits."""
 
     @property
     def audited(self) -> tuple[str, ...]:
@@ -200,6 +214,8 @@ class Relax(Strict):
     """In place of `edits.max_added_lines`; null: the same."""
     max_files: Annotated[int, Field(ge=1, le=50)] | None = None
     """In place of `edits.max_files`; null: the same."""
+    max_new_information: Annotated[int, Field(ge=1, le=50_000_000)] | None = None
+    """In place of `edits.max_new_information`; null: the same. `max_information` holds always."""
     imports: Annotated[tuple[Module, ...], Field(max_length=500)] = ()
     """Allowed besides those of `edits.imports`."""
 
@@ -234,6 +250,10 @@ class Analysis(Strict):
     """`analysis.py` runs after every so many experiments; null: never by itself."""
     on_request: bool = True
     """Whether an agent may ask for one."""
+    most: Annotated[int, Field(ge=0, le=100)] = 5
+    """How many an agent may ask for before one experiment; they are recorded."""
+    seconds: Annotated[float, *duration()] = 15.0
+    """When one is killed, after `budget.startup`: it is there to look, not to solve."""
 
 
 class Limits(Strict):
@@ -242,7 +262,7 @@ class Limits(Strict):
     experiments: Annotated[int, Field(ge=0)] | None
     """Experiments after the baseline; null is no limit."""
     hours: Annotated[float, Field(gt=0)] | None
-    """Wall time; null is no limit."""
+    """Time at work, that of earlier starts included; null is no limit."""
     consecutive_failures: Annotated[int, Field(ge=1)]
     """Crashed, timed out or invalid experiments in a row, and proposals given up on."""
     usd: Annotated[float, Field(ge=0)] | None = None
@@ -285,6 +305,12 @@ class Policy(Strict):
         """How a trial is evaluated."""
         return records.Shape(self.evaluation.shape)
 
+    @property
+    def flushed(self) -> bool:
+        """Whether the kernel's caches are dropped before each container."""
+        chosen = self.resources.flush
+        return self.evaluation.shared_targets if chosen is None else chosen
+
     def resources_record(self) -> records.Resources:
         """What the engine is told."""
         asked = self.resources
@@ -297,6 +323,8 @@ class Policy(Strict):
             outputs_bytes=asked.outputs,
             output_log_bytes=asked.log,
             gpus=asked.gpus,
+            flush=self.flushed,
+            environment=dict(each.split("=", 1) for each in asked.environment),
         )
 
     def guards_records(self) -> tuple[records.Guard, ...]:
@@ -310,9 +338,9 @@ class Policy(Strict):
         """What the deadlines are made of, in seconds."""
         return records.Budget(**dict(self.budget))
 
-    def summary(self) -> str:
-        """The policy in words, for a person or an agent."""
-        return words.summary(self)
+    def summary(self, experiments: int | None = None) -> str:
+        """The policy in words, for a person or an agent; a start may set fewer experiments."""
+        return words.summary(self, experiments)
 
 
 def _detail(key: tuple[str | int, ...], message: str, value: object) -> InitErrorDetails:

@@ -29,11 +29,7 @@ COOKIE = re.compile(rb"^[ \t\f]*#.*?coding[:=][ \t]*([-_.a-zA-Z0-9]+)")
 
 @dataclass(frozen=True, kw_only=True)
 class Reference:
-    """A name in its longest dotted form.
-
-    `os.system` is imported, `:eval` a builtin or local, `?.x` an attribute of some expression;
-    an ending says how it is used: `time.time=` is assigned, `:getattr(computed)` called so.
-    """
+    """A name in its longest dotted form: `os.system` is imported, `:eval` a builtin or local."""
 
     name: str
     line: int
@@ -47,9 +43,6 @@ class SourceFacts:
     references: tuple[Reference, ...]
     odd_names: tuple[Reference, ...]
     """Identifiers outside ASCII, escaped."""
-    literal_bytes: int
-    """Strings and numbers as written, docstrings and formatted strings too."""
-    comment_bytes: int
     lines: int
     """Of the tree written out again: no comments, docstrings or blank lines, one way to wrap."""
     fingerprint: str
@@ -139,8 +132,6 @@ def understood(output: bytes) -> Facts:
             imports=_pairs(document["imports"]),
             references=_pairs(document["references"]),
             odd_names=_pairs(document["odd_names"]),
-            literal_bytes=int(document["literal_bytes"]),
-            comment_bytes=int(document["comment_bytes"]),
             lines=int(document["lines"]),
             fingerprint=str(document["fingerprint"]),
             fingerprint_without_seeds=str(document["fingerprint_without_seeds"]),

@@ -12,14 +12,17 @@ if TYPE_CHECKING:
 
 FORBIDDEN = {
     "dynamic-code": "eval, exec, pickle, imports by computed names",
-    "process": "other programs, processes and signals; threads and data loader workers are fine",
+    "process": "other programs and processes; threads and data loader workers are fine",
     "network": "sockets, HTTP, hubs",
-    "introspection": "frames, globals, computed attribute names, changing other modules",
     "seed-only-change": "a change of nothing but a seed",
 }
 """What each rule on source code is about."""
 
 
+SHARED = (
+    " One split's training targets are another's answers, so of a crash only type, file and line"
+    " come back, and no curves."
+)
 ALWAYS = (
     "Refused, too: a new, removed or renamed file, a link, another file mode; text that is not"
     " UTF-8, hidden characters, Python that does not parse; a proposal without a hypothesis; a"
@@ -28,11 +31,12 @@ ALWAYS = (
 )
 
 
-def summary(policy: Policy) -> str:
-    """One short paragraph per part of the policy."""
+def summary(policy: Policy, experiments: int | None = None) -> str:
+    """One short paragraph per part of the policy; a start may set fewer experiments."""
     edits = (_goal, _files, _edits, _source)
-    runs = (_resources, _time, _evaluation, _decision, _strategy, _phases, _analysis, _limits)
-    said = (*(part(policy) for part in edits), ALWAYS, *(part(policy) for part in runs))
+    runs = (_resources, _time, _evaluation, _decision, _strategy, _phases, _analysis)
+    before, after = (part(policy) for part in edits), (part(policy) for part in runs)
+    said = (*before, ALWAYS, *after, _limits(policy, experiments))
     return "\n".join(text for text in said if text)
 
 
@@ -59,7 +63,9 @@ def _edits(policy: Policy) -> str:
     return (
         f"One proposal: at most {edits.max_files} changed file(s), {edits.max_added_lines} added"
         f" lines, {edits.max_file_bytes} bytes in a file, {edits.max_line_bytes} bytes in a line,"
-        f" {edits.max_literal_bytes} bytes of literals in a file (comments count a quarter)."
+        f" {edits.max_new_information} bytes of information that the files did not hold before,"
+        f" {edits.max_information} in all (compressed; names, numbers, comments and layout count"
+        " alike)."
     )
 
 
@@ -80,7 +86,14 @@ def _resources(policy: Policy) -> str:
         f" memory, {asked.pids} processes, {asked.gpus} GPUs, {show_size(asked.shm)} shared memory,"
         f" {show_size(asked.artifacts)} of artifacts, {show_size(asked.outputs)} of outputs,"
         f" {show_size(asked.log)} of log; no network."
+        f"{' Each starts with cold caches: imports take longer.' if policy.flushed else ''}"
+        f"{_environment(policy)}"
     )
+
+
+def _environment(policy: Policy) -> str:
+    chosen = policy.resources.environment
+    return f" Environment: {', '.join(chosen)}." if chosen else ""
 
 
 def _time(policy: Policy) -> str:
@@ -98,6 +111,7 @@ def _evaluation(policy: Policy) -> str:
         f"Evaluation: {evaluation.shape}, predictors: {listed(evaluation.predict, empty='none')};"
         f" splits: {listed(evaluation.splits)}; {evaluation.seeds} seed(s) each;"
         f" after a keep, for the person: {listed(evaluation.audited, empty='nothing')}."
+        f"{SHARED if evaluation.shared_targets else ''}"
     )
 
 
@@ -142,13 +156,17 @@ def _phases(policy: Policy) -> str:
 def _analysis(policy: Policy) -> str:
     analysis = policy.analysis
     every = "" if analysis.every is None else f" after every {analysis.every} experiments"
-    asked = " when an agent asks" if analysis.on_request else ""
-    return f"Analysis of training rows:{' and'.join(filter(None, (every, asked))) or ' none'}."
+    most = f", at most {analysis.most} times before an experiment"
+    asked = f" when an agent asks{most}" if analysis.on_request else ""
+    when = " and".join(filter(None, (every, asked)))
+    killed = f"; each is killed after {show_duration(analysis.seconds)}, plus startup"
+    return f"Analysis of training rows:{when}{killed}." if when else "No analysis of training rows."
 
 
-def _limits(policy: Policy) -> str:
+def _limits(policy: Policy, most: int | None) -> str:
     limits = policy.limits
-    experiments = "no limit" if limits.experiments is None else str(limits.experiments)
+    set_by = [number for number in (limits.experiments, most) if number is not None]
+    experiments = str(min(set_by)) if set_by else "no limit"
     hours = "no limit" if limits.hours is None else f"{limits.hours:g}"
     usd = "no limit" if limits.usd is None else f"{limits.usd:g}"
     goal = "" if policy.stop_at is None else f"; {policy.metric.name} as good as {policy.stop_at:g}"

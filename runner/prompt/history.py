@@ -135,6 +135,8 @@ def result(found: Experiment) -> str:
     crash, limit = _crash(found)
     if crash:
         return f"{found.status}{limit}: {crash_line(crash)}"
+    if found.reason.startswith(f"{found.status}: "):
+        return one_line(found.reason, REASON)
     rule = f" by the rule {one_line(found.rule, 60)}" if found.rule else ""
     return f"{found.status}{rule}: {one_line(found.reason, REASON)}"
 
@@ -150,7 +152,8 @@ def _crash(found: Experiment) -> tuple[Crash | None, str]:
 def crash_line(crash: Crash) -> str:
     """Return exception, file, line and message, in at most 500 bytes of ASCII together."""
     where = f" at {crash.file}:{crash.line}" if crash.file else ""
-    return escaped(f"{crash.exception or 'exit'}{where}: {crash.message}")
+    message = f": {crash.message}" if crash.message else ""
+    return escaped(f"{crash.exception or 'exit'}{where}{message}")
 
 
 # -- curves -----------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 
-from runner.policy.file_checks import is_hidden
+from runner.characters import UNUSUAL, is_hidden, is_visible
 
 MARKER = "untrusted"
 SEQUENCES = re.compile(
@@ -19,7 +19,7 @@ SEQUENCES = re.compile(
     r"|(?:\x1b[\]P^_X]|[\x9d\x90\x9e\x9f\x98])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)"  # titles, links
     r"|\x1b[ -/]*[0-~]"
 )
-UNUSUAL = re.compile(r"[^\x20-\x7e\n\t]")
+MARKUP = re.compile(r"[\\<\[`]")
 FORGED = re.compile(rf"[<\uff1c\ufe64](?=[\s/]*{MARKER})", re.IGNORECASE)
 
 
@@ -36,9 +36,15 @@ def cleaned(text: str) -> str:
     return UNUSUAL.sub(lambda found: "" if is_hidden(found[0]) else found[0], visible)
 
 
+def markdown(text: str) -> str:
+    """Return a line with no picture, link, code or HTML in it for whoever shows it as Markdown."""
+    return MARKUP.sub(r"\\\g<0>", text)
+
+
 def one_line(text: str, most: int) -> str:
     """Return it as one line of at most `most` characters."""
-    line = " ".join(cleaned(text[: 4 * most]).split())
+    words = " ".join(cleaned(text[: 4 * most]).split())
+    line = "".join(filter(is_visible, words))
     return line if len(line) <= most else f"{line[: most - 1]}…"
 
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from runner.decision import GUARD
+from runner.decision import GUARD, told, verdict_in
+from runner.prompt.history import crash_line
+from runner.proposals.crashes import bare
 from runner.records import (
     Experiment,
+    ExperimentStatus,
+    File,
     Files,
     Hypothesis,
     HypothesisStatus,
@@ -32,6 +36,7 @@ def make_context(
     phase: Phase | None = None,
     hypotheses: Sequence[Hypothesis] | None = None,
     returned: tuple[Violation, ...] = (),
+    experiments: int | None = None,
 ) -> Context:
     """Choose where experiment `number` starts, and say what its agent may know.
 
@@ -41,8 +46,10 @@ def make_context(
         phase: the part of the run that it falls into.
         hypotheses: those of a person's that it may test; `None` for all open ones.
         returned: why an earlier proposal for this place came back.
+        experiments: how many this start is to reach; the policy may say fewer.
     """
     ended = session.ended
+    set_by = [most for most in (experiments, session.policy.limits.experiments) if most is not None]
     choice = _choice(session, ended, number)
     commit = parent_commit(choice.parent)
     return Context(
@@ -51,7 +58,8 @@ def make_context(
         files=_files(session, commit),
         mutable=session.policy.files.mutable,
         notes=session.policy.files.notes,
-        rules=policy_in(session.policy, phase.name if phase else None).summary(),
+        rules=policy_in(session.policy, phase.name if phase else None).summary(experiments),
+        experiments=min(set_by, default=None),
         metric=session.run.metric,
         direction=session.run.direction,
         history=() if session.independent else history_as_told(session),
@@ -64,6 +72,7 @@ def make_context(
         hypotheses=open_hypotheses(session) if hypotheses is None else tuple(hypotheses),
         guidance=_guidance(session),
         returned=returned,
+        shared_targets=session.policy.evaluation.shared_targets,
     )
 
 
@@ -91,31 +100,61 @@ def _guidance(session: Session) -> str:
     path = session.state.guidance(session.run.tag)
     if not path.is_file():
         return ""
-    return path.read_text(encoding="utf-8", errors="replace")[:MOST_GUIDANCE]
+    with path.open(encoding="utf-8", errors="replace") as file:
+        return file.read(MOST_GUIDANCE)
 
 
 def history_as_told(session: Session) -> tuple[Experiment, ...]:
     """Return all that ended so far, as an agent may know them; each is made only once."""
-    told = session.told
+    known = session.told
+    best: float | None = None
     for experiment in session.history:
         if experiment.ended_at is None:
             continue
-        known = told.get(experiment.number)
-        if known is None or known[0] is not experiment:  # an audit trial came, or it went on
-            told[experiment.number] = (experiment, as_told(session, experiment))
-    return tuple(told[number][1] for number in sorted(told))
+        before = known.get(experiment.number)
+        if before is None or before[0] is not experiment:  # an audit trial came, or it went on
+            known[experiment.number] = (experiment, as_told(session, experiment, best))
+        if experiment.status is ExperimentStatus.KEPT and experiment.score is not None:
+            scores = [experiment.score] if best is None else [best, experiment.score]
+            best = session.metric.better(scores)
+    return tuple(known[number][1] for number in sorted(known))
 
 
-def as_told(session: Session, experiment: Experiment) -> Experiment:
+def as_told(session: Session, experiment: Experiment, best: float | None) -> Experiment:
     """Return what an agent may know of an experiment: rounded, and without scores per trial.
 
-    Of its trials only curves and crashes are left, which were capped when they were read.
+    Of its trials only curves and crashes are left, which were capped when they were read; and of
+    those only where it crashed, if what a trainer holds are the answers of another split.
+
+    Args:
+        session: the run.
+        experiment: one that has ended.
+        best: the score that it was compared with; `None` for the baseline.
     """
-    score = None if experiment.score is None else session.metric.rounded(experiment.score)
-    gain = None if experiment.gain is None else session.metric.rounded(experiment.gain)
-    told = replace(experiment, score=score, gain=gain, seeds=(), chain=None, wall_seconds=None)
     trials = tuple(_trial_as_told(trial) for trial in experiment.trials if _decides(trial))
-    return replace(told, trials=trials, reason=_reason_as_told(session, told))
+    some = replace(experiment, seeds=(), chain=None, wall_seconds=None, trials=trials)
+    if session.policy.evaluation.shared_targets:
+        files = _files_of(session, experiment)
+        trials = tuple(_without_words(trial, files) for trial in trials)
+        some = replace(some, trials=trials, reason=_reason_without_words(some, trials))
+    if experiment.score is None:
+        return some
+    score = session.metric.rounded(experiment.score)
+    if best is None:
+        reason = f"{session.run.metric} {score:.10g}"
+        return replace(some, score=score, gain=None, reason=reason)
+    rule = session.policy.decision
+    gain, reason = told(
+        session.metric,
+        verdict_in(experiment.reason),
+        best,
+        experiment.score,
+        min_gain=rule.min_gain,
+        tie_within=rule.simplicity.tie_within if rule.simplicity else None,
+    )
+    if experiment.rule and experiment.rule.startswith(GUARD):
+        reason = f"{experiment.rule} failed, else {reason}"
+    return replace(some, score=score, gain=gain, reason=reason)
 
 
 def _decides(trial: TrialRecord) -> bool:
@@ -136,11 +175,26 @@ def _trial_as_told(trial: TrialRecord) -> TrialRecord:
     return TrialRecord(purpose=trial.purpose, split="", seed=0, result=told)
 
 
-def _reason_as_told(session: Session, told: Experiment) -> str:
-    """Return why: a scored experiment's own reason holds unrounded numbers."""
-    if told.score is None:
+def _files_of(session: Session, experiment: Experiment) -> Files:
+    """Return the files that an experiment ran."""
+    changed = {
+        change.path: File(content=change.content)
+        for change in experiment.changes
+        if change.content is not None
+    }
+    return {**session.workspace.files(experiment.parent_commit), **changed}
+
+
+def _without_words(trial: TrialRecord, files: Files) -> TrialRecord:
+    """Leave nothing of a trial that its code could have said in words or numbers of its own."""
+    result = trial.result
+    crash = bare(result.crash, files) if result.crash else None
+    return replace(trial, result=replace(result, crash=crash, curves=(), self_modified=()))
+
+
+def _reason_without_words(told: Experiment, trials: Sequence[TrialRecord]) -> str:
+    """Return why it failed; the reason of a crash quotes its message."""
+    crashed = next((trial.result for trial in trials if trial.result.crash), None)
+    if crashed is None or crashed.crash is None:
         return told.reason
-    needed = session.policy.decision.min_gain
-    gain = "" if told.gain is None else f", gain {told.gain:+g}, needed {needed:g}"
-    guard = f"; {told.rule} failed" if told.rule and told.rule.startswith(GUARD) else ""
-    return f"{session.run.metric} {told.score:g}{gain}{guard}"
+    return f"{crashed.stage}: {crash_line(crashed.crash)}"

@@ -7,16 +7,13 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 
 from runner.attempt import review
+from runner.errors import ConfigError
 from runner.history import last_tried
-from runner.records import ModelCall, Proposal, Violation
+from runner.prompt.untrusted import one_line
+from runner.records import AskedBy, ModelCall, Proposal, Violation
 from runner.sandbox.evidence import escaped
-from runner.seams import Context
+from runner.seams import MOST_RETURNS, Context
 from runner.session import Session
-
-MOST_RETURNS = 3
-"""How often a proposal goes back to its agent before it counts as it is."""
-MOST_ANALYSES = 20
-"""For one proposal: they cost no experiment, and each takes the device and a place in the notes."""
 
 
 class SessionDesk:
@@ -27,7 +24,15 @@ class SessionDesk:
     ) -> None:
         self._session, self._context, self._ended = session, context, ended
         self.returned = 0
-        self._analyses = 0
+
+    @property
+    def name(self) -> str:
+        """Tell this proposal from others under way."""
+        return f"proposal {self._context.number}"
+
+    @property
+    def about(self) -> dict[str, int]:
+        return {"experiment": self._context.number}
 
     def send_back(self, proposal: Proposal) -> tuple[Violation, ...]:
         """See `Desk.send_back`."""
@@ -56,13 +61,30 @@ class SessionDesk:
         """See `Desk.analyze`."""
         if not self._session.policy.analysis.on_request:
             return "analysis on request is off: the policy says analysis.on_request: false"
-        if self._analyses >= MOST_ANALYSES:
-            return f"{MOST_ANALYSES} analyses were run for this proposal; propose, then ask again"
-        self._analyses += 1
+        number, most = self._context.number, self._session.policy.analysis.most
         with self._session.turn:
+            before = self._session.analyses_asked(number)
+            if before >= most:
+                return (
+                    f"there was no analysis: {before} were run before experiment {number}, and the"
+                    f" policy allows {most} (analysis.most); propose, then ask again"
+                )
             if self.stop_asked():
                 return "there was no analysis: the run is ending"
-            return self._session.analyse(script, experiment=self._context.number, asked=True)
+            try:
+                found = self._session.analyse(script, experiment=number, asked_by=AskedBy.AGENT)
+            except ConfigError as error:
+                return f"there was no analysis: {error}"
+        ended = f"({found.failure})\n" if found.failure else ""
+        left = most - before - 1
+        return (
+            f"{found.text}\n{ended}({found.wall_seconds:.1f} s; {left} more"
+            f" {'analysis' if left == 1 else 'analyses'} before experiment {number})"
+        )
+
+    def returns_left(self) -> int:
+        """See `Desk.returns_left`."""
+        return MOST_RETURNS - self.returned
 
     def reserved(self, usd: float) -> AbstractContextManager[None]:
         """See `Desk.reserved`."""
@@ -88,6 +110,8 @@ class SessionDesk:
         """See `Desk.waiting`."""
         self._session.log.warning("model.waiting", what=what, seconds=round(seconds, 1))
         self._session.waiting(what, seconds)
+        told = f"the agent waits for its model ({one_line(what, 120)}) before"
+        self._session.progress.now(self.name, told, most_seconds=seconds, **self.about)
 
     def stop_asked(self) -> bool:
         """See `Desk.stop_asked`."""

@@ -8,6 +8,7 @@ from dataclasses import replace
 from runner.history import last_tried
 from runner.journal.store import now
 from runner.policy.schema import Policy
+from runner.proposals.context import open_hypotheses
 from runner.proposals.rebasing import Based
 from runner.records import Experiment, Origin, Proposal
 from runner.seams import Agent, Context
@@ -41,7 +42,7 @@ def open_proposal(session: Session, based: Based, agent: Agent, *, returned: int
         expectation=proposal.expectation,
         takeaway=proposal.takeaway,
         takeaway_of=_last_told(context) if proposal.takeaway else None,
-        answers=_answered(context, proposal),
+        answers=_answered(session, context, proposal),
         returned=returned,
         forfeit=proposal.forfeit,
     )
@@ -53,10 +54,13 @@ def _last_told(context: Context) -> int | None:
     return last.number if last else None
 
 
-def _answered(context: Context, proposal: Proposal) -> int | None:
-    """Return the hypothesis that it tests, if it is one that its agent was given."""
-    given = {hypothesis.id for hypothesis in context.hypotheses}
-    return proposal.answers if proposal.answers in given else None
+def _answered(session: Session, context: Context, proposal: Proposal) -> int | None:
+    """Return the hypothesis that it tests, if it is one that its agent was given.
+
+    An open one that came while the agent thought may have been told to it, too.
+    """
+    known = {each.id for each in (*context.hypotheses, *open_hypotheses(session))}
+    return proposal.answers if proposal.answers in known else None
 
 
 def _open(
@@ -94,9 +98,14 @@ def _bounded(policy: Policy, proposal: Proposal) -> Proposal:
     )
     return replace(
         proposal,
-        hypothesis=proposal.hypothesis[:MOST_WORDS],
-        category=proposal.category[:MOST_WORDS],
-        expectation=proposal.expectation[:MOST_WORDS],
-        takeaway=proposal.takeaway[:MOST_WORDS],
+        hypothesis=_words(proposal.hypothesis),
+        category=_words(proposal.category),
+        expectation=_words(proposal.expectation),
+        takeaway=_words(proposal.takeaway),
         changes=changes,
     )
+
+
+def _words(text: str) -> str:
+    """Cut words, and escape what JSON or a command line can bring and no text can hold."""
+    return text[:MOST_WORDS].encode("utf-8", errors="backslashreplace").decode()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
-import shutil
+import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,13 +15,16 @@ import docker
 from docker.errors import ImageNotFound
 
 from runner.errors import SandboxError
-from runner.sandbox import debian
 from runner.sandbox.builds import Build, Say, build
 from runner.sandbox.engine import our_fault
 
 SILENCE_SECONDS = 30
 """How long a registry may say nothing before it counts as out of reach."""
 IMPORT_SECONDS = 900
+PACKAGES_SCRIPT = "base.sh"
+NOT_INSTALLED = 2
+"""Its exit status where mmdebstrap is missing, and not its to install."""
+TAIL_LINES = 8
 BASES = "autoresearch-runner/base"
 COMPILER_STAGE = "compiler"
 
@@ -29,6 +32,9 @@ NO_WAY = """\
 type:  sudo apt-get install --no-install-recommends mmdebstrap uidmap
 or name an image that the engine can pull:  .venv/bin/runner setup --base-image IMAGE
 or bring the built image from another machine:  docker save {tag} | ssh THIS_MACHINE docker load"""
+NO_NAMESPACES = """\
+an ordinary user needs user namespaces, lines in /etc/subuid and /etc/subgid, and:  \
+sudo apt-get install --no-install-recommends uidmap"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,9 +47,13 @@ class Base:
 
 def default_base(dockerfile: Path) -> str:
     """Return the base that a Dockerfile names itself."""
-    found = re.search(r"^ARG BASE_IMAGE=(\S+)$", dockerfile.read_text(), re.MULTILINE)
+    return _said(dockerfile, "ARG BASE_IMAGE")
+
+
+def _said(file: Path, name: str) -> str:
+    found = re.search(rf"^{name}=(\S+)$", file.read_text(), re.MULTILINE)
     if found is None:
-        raise SandboxError(f"{dockerfile} has no line ARG BASE_IMAGE=...")
+        raise SandboxError(f"{file} has no line {name}=...")
     return found[1]
 
 
@@ -67,7 +77,7 @@ def ready_base(
         if chosen:
             raise
         say(f"no base from a registry ({str(error).splitlines()[0]})")
-        return _from_packages(client, tag, say)
+        return _from_packages(client, dockerfile.with_name(PACKAGES_SCRIPT), tag, say)
 
 
 def _from_registry(client: docker.DockerClient, dockerfile: Path, wanted: str, say: Say) -> Base:
@@ -129,14 +139,12 @@ def _name_and_tag(image: str) -> tuple[str, str, str]:
     return (name, colon, tag) if colon and "/" not in tag else (image, "", "")
 
 
-def _from_packages(client: docker.DockerClient, tag: str, say: Say) -> Base:
-    name = f"{BASES}:{_recipe()}"
-    origin = f"Debian packages of {debian.SUITE}"
-    if found := find(client, name):
-        return Base(image_id=found, origin=origin)
-    _require_mmdebstrap(tag, say)
-    say("making a base image from Debian packages (about half a minute)")
-    return Base(image_id=_named(client, bootstrapped(client), name), origin=origin)
+def _from_packages(client: docker.DockerClient, script: Path, tag: str, say: Say) -> Base:
+    name = f"{BASES}:{hashlib.sha256(script.read_bytes()).hexdigest()[:12]}"
+    if (image_id := find(client, name)) is None:
+        say("making a base image from Debian packages (about half a minute)")
+        image_id = _named(client, bootstrapped(client, script, tag), name)
+    return Base(image_id=image_id, origin=f"Debian packages of {_said(script, 'suite')}")
 
 
 def _named(client: docker.DockerClient, image_id: str, name: str) -> str:
@@ -146,35 +154,31 @@ def _named(client: docker.DockerClient, image_id: str, name: str) -> str:
     return image_id
 
 
-def _recipe() -> str:
-    lines = "\n".join([debian.SUITE, *debian.PACKAGES, *debian.LEFT_OUT, debian.FORGET])
-    return hashlib.sha256(lines.encode()).hexdigest()[:12]
-
-
-def _require_mmdebstrap(tag: str, say: Say) -> None:
-    if shutil.which("mmdebstrap"):
-        return
-    if os.geteuid() or not debian.is_debian(debian.os_release()):
-        raise SandboxError(
-            "no image registry can be reached, and mmdebstrap is not installed",
-            hint=NO_WAY.format(tag=tag),
-        )
-    say(f"installing system packages: {', '.join(debian.BOOTSTRAP_PACKAGES)}")
-    debian.install(debian.BOOTSTRAP_PACKAGES)
-
-
-def bootstrapped(client: docker.DockerClient) -> str:
-    """Return a new base made of Debian packages; nothing of a failed one stays."""
-    image_id = None
-    try:
-        with debian.bootstrapped() as stream, _patience(client, IMPORT_SECONDS):
-            image_id = _import(client, stream)
-    except SandboxError:
+def bootstrapped(client: docker.DockerClient, script: Path, tag: str) -> str:
+    """Return a new base that a script writes as a tar; nothing of a failed one stays."""
+    with tempfile.TemporaryFile("w+", errors="replace") as log:
+        with (
+            subprocess.Popen(
+                ["sh", script], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log
+            ) as process,
+            _patience(client, IMPORT_SECONDS),
+        ):
+            try:
+                image_id = _import(client, process.stdout)
+            except BaseException:
+                process.terminate()  # asked politely, mmdebstrap removes its folder
+                raise
+        if process.returncode == 0:
+            return image_id
         # A stream that broke off still became an image, of whatever had come.
-        if image_id:
-            client.api.remove_image(image_id, force=True)
-        raise
-    return image_id
+        client.api.remove_image(image_id, force=True)
+        log.seek(0)
+        tail = "\n".join(f"  {line}" for line in log.read().strip().splitlines()[-TAIL_LINES:])
+    absent = process.returncode == NOT_INSTALLED
+    raise SandboxError(
+        f"no registry can be reached, and making a base of Debian packages failed:\n{tail}",
+        hint=NO_WAY.format(tag=tag) if absent else NO_NAMESPACES,
+    )
 
 
 def _import(client: docker.DockerClient, stream: object) -> str:

@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -61,14 +60,18 @@ class ContainerResult:
 
 @dataclass(frozen=True, kw_only=True)
 class Deadline:
-    """One moment on two clocks: ours to enforce it, the wall's to tell the code inside."""
+    """A moment on a clock that nobody sets. The code inside is told how far away it is."""
 
     monotonic: float
-    unix: float
 
     @classmethod
     def after(cls, seconds: float) -> Deadline:
-        return cls(monotonic=time.monotonic() + seconds, unix=time.time() + seconds)
+        return cls(monotonic=time.monotonic() + seconds)
+
+    @property
+    def left(self) -> float:
+        """Seconds from now."""
+        return max(0.0, self.monotonic - time.monotonic())
 
 
 class Stream:
@@ -163,7 +166,10 @@ class Running:
         socket = self._api.attach_socket(identity, params=channels)
         self.stream = Stream(socket, spec.resources.output_log_bytes)
         self._api.start(identity)
+        self._begun = time.monotonic()
         self._sampler = Sampler(self._api, identity, pids_limit=spec.resources.pids)
+        if not spec.sampled:
+            self._sampler.stop()
 
     def said(self, line: bytes) -> bool:
         """Whether a complete line with exactly these bytes came on standard error."""
@@ -187,15 +193,16 @@ class Running:
                 ended = Ended.DEADLINE if ended is Ended.EXITED else ended
                 self._kill()
                 state = self._stopped_state(time.monotonic() + KILL_SECONDS)
+        ran_seconds = time.monotonic() - self._begun  # the engine's own moments may step
         usage = self._sampler.stop()
         if state is None:
             raise SandboxError(f"{self._spec.name} could not be killed", hint="run: runner doctor")
         if ended is Ended.EXITED and state["ExitCode"] in SIGNALLED and not state["OOMKilled"]:
             self._blame_the_engine()
-        return self._result(ended, state, usage)
+        return self._result(ended, state, usage, ran_seconds)
 
     def _wait(self, deadline: Deadline, abort: threading.Event) -> Ended:
-        while (left := deadline.monotonic - time.monotonic()) > 0:
+        while (left := deadline.left) > 0:
             finished = self.stream.ended.wait(min(left, POLL_SECONDS))
             if abort.is_set():
                 raise StoppedError("stopped by the person")
@@ -228,7 +235,9 @@ class Running:
                 self._api.ping()
                 time.sleep(POLL_SECONDS * 4)
 
-    def _result(self, ended: Ended, state: dict[str, Any], usage: Usage) -> ContainerResult:
+    def _result(
+        self, ended: Ended, state: dict[str, Any], usage: Usage, ran_seconds: float
+    ) -> ContainerResult:
         self.stream.ended.wait(timeout=5)
         return ContainerResult(
             ended=ended,
@@ -236,7 +245,7 @@ class Running:
             oom_killed=bool(state["OOMKilled"]),
             stdout=self.stream.read(STDOUT),
             output=self.stream.read(STDOUT, STDERR),
-            ran_seconds=max(0.0, _moment(state["FinishedAt"]) - _moment(state["StartedAt"])),
+            ran_seconds=ran_seconds,
             usage=usage,
         )
 
@@ -248,13 +257,6 @@ class Running:
     def close(self) -> None:
         self._sampler.stop()
         self.stream.close()
-
-
-def _moment(stamp: str) -> float:
-    """Read the engine's RFC 3339 stamp, whose nanoseconds `datetime` would refuse."""
-    whole, _, fraction = stamp.rstrip("Z").partition(".")
-    seconds = datetime.fromisoformat(whole + "+00:00").timestamp()
-    return seconds + float(f"0.{fraction or 0}")
 
 
 @contextmanager

@@ -57,6 +57,16 @@ def leftovers(client: docker.DockerClient, labels: Mapping[str, str]) -> list[st
     ]
 
 
+def tags(client: docker.DockerClient, home_id: str) -> set[str]:
+    """Name the runs, and the checks of tasks, that have a container or a volume."""
+    filters = labelled({HOME_LABEL: home_id})
+    with our_fault("listing what earlier trials left"):
+        found = client.api.containers(all=True, filters=filters)
+        found += client.api.volumes(filters=filters)["Volumes"] or []
+    labels = [each["Labels"] or {} for each in found]
+    return {str(each[RUN_LABEL]) for each in labels if RUN_LABEL in each}
+
+
 def sweep(client: docker.DockerClient, labels: Mapping[str, str]) -> None:
     """Remove every container and volume that carries these labels."""
     with our_fault("removing what earlier trials left"):

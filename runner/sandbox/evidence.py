@@ -14,6 +14,8 @@ from collections.abc import Iterable
 from runner.records import Crash, Curve
 
 MOST_CURVES = 16
+KIT_CURVES = (b"kit_renamed", b"kit_dropped")
+"""In which the kit counts what it changed; they come on top."""
 MOST_POINTS = 100
 DIGITS = 4
 MESSAGE_BYTES = 500
@@ -29,7 +31,8 @@ def curves(stdout: bytes) -> tuple[Curve, ...]:
     found: dict[str, list[tuple[float, float]]] = {}
     for name, step, value in _CURVE.findall(stdout):
         point = _point(step, value)
-        if point and (name.decode() in found or len(found) < MOST_CURVES):
+        known = name.decode() in found or name in KIT_CURVES
+        if point and (known or len(found) < MOST_CURVES):
             found.setdefault(name.decode(), []).append(point)
     return tuple(Curve(name=name, points=tuple(_thin(points))) for name, points in found.items())
 
@@ -53,12 +56,16 @@ def _thin(points: list[tuple[float, float]]) -> Iterable[tuple[float, float]]:
 
 
 def crash(output: bytes) -> Crash:
-    """Read the last traceback; without one, the last words of the output are the message."""
+    """Read the last traceback; without one, the last words of the output are the message.
+
+    Its place is the last one in the workspace, where there is one: that is what can be mended.
+    """
     text = output[-TAIL_BYTES:].decode("utf-8", errors="replace")
     head, mark, last = text.rpartition("Traceback (most recent call last)")
     if not mark:
         return Crash(exception=None, file=None, line=None, message=escaped(_last_line(head + last)))
     frames = _FRAME.findall(last)
+    frames = [frame for frame in frames if frame[0].startswith("/workspace/")] or frames
     error = _ERROR.search(_without_frames(last))
     return Crash(
         exception=escaped(error.group(1)) if error else None,

@@ -10,9 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from runner.records import Resources
+from runner.sandbox import syscalls
 
 AGENT_USER = "10001:10001"
 SCORER_USER = "10002:10002"
@@ -22,6 +25,16 @@ MIB = 1024**2
 TMP_BYTES = 256 * MIB
 CACHE_BYTES = 1024 * MIB
 INODES = 16_384
+
+INIT_SOURCE = Path(__file__).with_name("init.py")
+GRACE_SECONDS = 5.0
+"""After the supervisor should have ended a container, its own first process does."""
+
+THREADS_ENV = {
+    # A thread that spins while it waits takes the processor from the one that it waits for, when
+    # anything else runs on the machine. A policy's resources.environment may say otherwise.
+    "OMP_WAIT_POLICY": "PASSIVE",
+}
 
 CACHE_ENV = {
     # Compilers of kernels dlopen what they write, and /tmp is noexec.
@@ -34,6 +47,22 @@ CACHE_ENV = {
     "CUDA_CACHE_PATH": "/cache/cuda",
     "MPLCONFIGDIR": "/cache/matplotlib",
 }
+
+ENGINES_OWN = (
+    *("/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys", "/proc/latency_stats"),
+    *("/proc/sched_debug", "/proc/scsi", "/proc/timer_list", "/proc/timer_stats"),
+    *("/sys/devices/virtual/powercap", "/sys/firmware"),
+)
+"""What engines hide by themselves, as far as they are not told what to hide."""
+COUNTERS = (
+    *("/proc/buddyinfo", "/proc/diskstats", "/proc/fs", "/proc/interrupts", "/proc/key-users"),
+    *("/proc/loadavg", "/proc/locks", "/proc/pagetypeinfo", "/proc/pressure", "/proc/schedstat"),
+    *("/proc/softirqs", "/proc/stat", "/proc/sys/fs", "/proc/vmstat", "/proc/zoneinfo"),
+    *("/sys/block", "/sys/devices/system/node", "/sys/devices/virtual/bdi"),
+    *("/sys/devices/virtual/block", "/sys/fs/btrfs", "/sys/fs/ext4", "/sys/fs/xfs", "/sys/kernel"),
+)
+"""Counts of the whole kernel that a container could raise to a chosen value for the next to read:
+that of huge pages arrived unchanged, with the caches dropped between them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,16 +88,20 @@ class ContainerSpec:
     mounts: Sequence[Mount]
     resources: Resources
     labels: Mapping[str, str]
+    seconds: float
+    """After so many the supervisor ends it; the container by itself, a little later."""
     env: Mapping[str, str] = field(default_factory=dict)
     takes_input: bool = False
     gpu_ids: Sequence[str] = ()
+    sampled: bool = True
+    """Whether the engine is asked for figures while it runs, which costs a little."""
 
 
 def container_config(spec: ContainerSpec) -> dict[str, Any]:
     """Return the body of the engine's "create container" call."""
     return {
         "Image": spec.image_id,
-        "Entrypoint": list(spec.command),
+        "Entrypoint": [*first_process(spec.seconds + GRACE_SECONDS), *spec.command],
         "Cmd": [],
         "User": spec.user,
         "WorkingDir": "/tmp",  # noqa: S108 - a tmpfs inside the container
@@ -87,15 +120,27 @@ def container_config(spec: ContainerSpec) -> dict[str, Any]:
     }
 
 
+def first_process(seconds: float) -> list[str]:
+    """Return what starts a command, and ends the container after so many seconds; see `init`."""
+    return ["python", "-I", "-S", "-B", "-c", _init_source(), f"{seconds:.3f}"]
+
+
+@cache
+def _init_source() -> str:
+    return INIT_SOURCE.read_text(encoding="utf-8")
+
+
 def host_config(spec: ContainerSpec) -> dict[str, Any]:
     resources = spec.resources
     return {
         "NetworkMode": "none",
         "CapDrop": ["ALL"],
-        "SecurityOpt": ["no-new-privileges:true"],
+        "SecurityOpt": ["no-new-privileges:true", f"seccomp={syscalls.profile()}"],
         "Privileged": False,
         "ReadonlyRootfs": True,
-        "Init": True,
+        "MaskedPaths": [*ENGINES_OWN, *COUNTERS],
+        # Ours must be the first process: the engine's could be killed by what it starts.
+        "Init": False,
         "AutoRemove": False,
         "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0},
         # "none" would take /dev/shm away, and data loaders' workers with it.
@@ -128,13 +173,13 @@ def environment(spec: ContainerSpec) -> dict[str, str]:
         "LANG": "C.UTF-8",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONUNBUFFERED": "1",
-        "OMP_NUM_THREADS": threads,
-        "MKL_NUM_THREADS": threads,
         **CACHE_ENV,
     }
     if spec.gpu_ids:
         fixed["NVIDIA_DRIVER_CAPABILITIES"] = "compute,utility"
-    return fixed | dict(spec.env)
+    counts = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
+    chosen = spec.resources.environment if spec.user == AGENT_USER else {}
+    return {**THREADS_ENV, **counts, **chosen, **fixed, **spec.env}
 
 
 def ulimits(resources: Resources) -> list[dict[str, Any]]:
@@ -219,6 +264,8 @@ def _granted(host: Mapping[str, Any]) -> list[str]:
             if host.get(key)
         ),
         *(f"HostConfig.{key}: nothing is hidden" for key in HIDES if host.get(key) == []),
+        # Left open, it is what the engine's own configuration says.
+        *(["HostConfig.Init: left to the engine"] if host.get("Init") is None else []),
     ]
 
 

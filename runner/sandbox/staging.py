@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,7 +30,20 @@ def memory_root(otherwise: Path) -> Path:
     `fsize` counts a file's bytes. On a disk, fallocate takes blocks beyond them, as many as there
     are; in memory it may not, and what is taken counts as the container's own.
     """
-    return SHARED_MEMORY if SHARED_MEMORY.is_mount() else otherwise
+    ours = SHARED_MEMORY.is_mount() and os.access(SHARED_MEMORY, os.W_OK | os.X_OK)
+    return SHARED_MEMORY if ours else otherwise
+
+
+def sweep(root: Path, prefix: str) -> None:
+    """Remove the folders that a killed supervisor of ours left under names that begin so.
+
+    In shared memory anybody can plant such a name. What is no real folder of ours is let be: a
+    fresh folder has a name that nobody can guess, so it is in nobody's way.
+    """
+    for left in root.glob(f"{prefix}*"):
+        found = left.lstat()
+        if stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid():
+            shutil.rmtree(left)
 
 
 def write_tree(root: Path, files: Files) -> Path:

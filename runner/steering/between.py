@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
+from runner.errors import ConfigError
+from runner.records import AskedBy
 from runner.session import ANALYSED, Session
 from runner.steering.course import Course
 from runner.steering.strategy import plateau, standing
@@ -53,4 +57,5 @@ def _analyse(session: Session) -> None:
     done = [event["detail"] for event in events if event["name"] == ANALYSED]
     if {"experiment": number, "asked": False} not in done:
         session.say(f"analysing training rows, as after every {every} experiments")
-        session.analyse(None, experiment=number, asked=False)
+        with suppress(ConfigError):  # which was said when the run was created
+            session.analyse(None, experiment=number, asked_by=AskedBy.POLICY)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from runner import seams
+from runner.policy.conflicts import RELAXED
 from runner.policy.schema import Imports, Phase, Policy, Relax
 
 CLOSE = 1e-9
@@ -37,11 +38,7 @@ def policy_in(policy: Policy, phase: str | None) -> Policy:
 
 
 def _relaxed(policy: Policy, relax: Relax) -> Mapping[str, Any]:
-    counts = {
-        name: value
-        for name in ("max_added_lines", "max_files")
-        if (value := getattr(relax, name)) is not None
-    }
+    counts = {name: value for name in RELAXED if (value := getattr(relax, name)) is not None}
     imports = policy.edits.imports
     if imports is None or not relax.imports:
         return counts

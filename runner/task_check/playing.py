@@ -32,7 +32,7 @@ from runner.records import (
 )
 from runner.seams import Sandbox
 
-TAG, SEED = "task-check", 1
+SEED = 1
 CHEAT = Path(__file__).with_name("cheat.py")
 CHEATS = ("missing", "not-a-number", "wrong-shape", "constant", "reordered", "pickled", "linked")
 SERVED_CHEATS = ("mute", "losses", "not-a-number", "unnormalised", "looks-ahead")
@@ -57,11 +57,16 @@ class Played:
     fine: bool
 
 
+def tag_of(task: str) -> str:
+    """Return what a check's containers are labelled with; no run's tag begins so."""
+    return f"_check-{task}"
+
+
 def specification(task: str, policy: Policy, prepared: Prepared, image_id: str) -> TrialSpec:
     """Return the template's first decision trial."""
     harness = rooms.harness()
     return TrialSpec(
-        run=TAG,
+        run=tag_of(task),
         experiment=0,
         purpose=Purpose.DECISION,
         task=task,

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from runner import rooms
 from runner.errors import ConfigError
+from runner.policy.information import information
 from runner.policy.load import load_policy
+from runner.policy.schema import Policy
 from runner.records import EXECUTABLE, Files
 
 TODO = b"TODO"
 RUN, PROGRAM = "run.sh", "program.md"
+MARGIN = re.compile(r"by at least ([0-9.]*[0-9])")
+TIE = re.compile(r"within ([0-9.]*[0-9]) of the best")
+REVERTED = re.compile(r"\ba tie is reverted", re.IGNORECASE)
+"""How the programs that come with the project say what is kept."""
 
 
 def missing(task: str) -> list[str]:
@@ -31,7 +38,28 @@ def missing(task: str) -> list[str]:
     found += [f"{place}/{name} is missing" for name in wanted if name not in template]
     if RUN in template and template[RUN].mode != EXECUTABLE:
         found.append(f"{place}/{RUN} is not executable: chmod +x")
+    if PROGRAM in template:
+        program = template[PROGRAM].content.decode(errors="replace")
+        found += [f"{place}/{PROGRAM} {what}" for what in disagreements(policy, program)]
+    mutable = {name: template[name].content for name in policy.files.mutable if name in template}
+    if (held := information(mutable)) > (most := policy.edits.max_information):
+        found.append(f"{place} holds {held} bytes of information, edits.max_information is {most}")
     return [*found, *_to_do(place, template), *_to_do(f"harness/tasks/{task}", harness)]
+
+
+def disagreements(policy: Policy, program: str) -> Iterator[str]:
+    """Yield where a program promises to keep what the policy does not, or not what it does."""
+    min_gain, simplicity = policy.decision.min_gain, policy.decision.simplicity
+    tie = None if simplicity is None else simplicity.tie_within
+    for said in MARGIN.findall(program):
+        if float(said) != min_gain:
+            yield f"says 'by at least {said}', and decision.min_gain is {min_gain:g}"
+    for said in TIE.findall(program):
+        if tie is None or float(said) != tie:
+            rule = "is absent" if tie is None else f"has {tie:g}"
+            yield f"says 'within {said} of the best', and decision.simplicity {rule}"
+    if tie is not None and REVERTED.search(program):
+        yield f"says that a tie is reverted, and decision.simplicity has {tie:g}"
 
 
 def _to_do(place: str, files: Files) -> Iterator[str]:

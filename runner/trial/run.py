@@ -10,18 +10,19 @@ What this does not protect against: an agent container that breaks out of the ke
 from __future__ import annotations
 
 import math
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from runner.errors import DataError, SandboxError
 from runner.records import Guard, GuardResult, Purpose, Shape, Stage, TrialResult, TrialSpec
-from runner.sandbox import evidence, gpu, staging
+from runner.sandbox import engine, evidence, gpu, staging
+from runner.sandbox.caches import Drop, drop_once
 from runner.sandbox.container import ContainerResult, Deadline, Running, started
 from runner.sandbox.engine import HOME_LABEL, RUN_LABEL, TRIAL_LABEL, our_fault
 from runner.sandbox.options import (
@@ -39,6 +40,8 @@ RUN = "/workspace/run.sh"
 READY = b"ready\n"
 GO = b"go\n"
 SCORER_START_SECONDS = 60.0
+BETWEEN_SECONDS = 30.0
+"""What making and removing one more container may take on a busy machine."""
 
 Watch = Callable[[Stage], None]
 
@@ -53,12 +56,28 @@ class DockerSandbox:
     gpu_ids: tuple[str, ...] = ()
     abort: threading.Event = field(default_factory=threading.Event)
     watch: Watch = lambda _: None
+    drop_caches: Drop | None = None
+    """A helper that is at hand; without it one is started for each container that wants it."""
+
+    def sweep(self, tag: str) -> None:
+        """Remove what a killed supervisor of this run left: containers, volumes, folders."""
+        engine.sweep(self.client, {HOME_LABEL: self.home_id, RUN_LABEL: tag})
+        self.clean_stage(tag)
 
     def clean_stage(self, tag: str) -> None:
         """Remove the folders that a killed supervisor of this run left."""
         for root in (self.stage_root, staging.memory_root(self.stage_root)):
-            for left in root.glob(f"{trial_prefix(self.home_id, tag)}*"):
-                shutil.rmtree(left)
+            staging.sweep(root, trial_prefix(self.home_id, tag))
+
+    def started(self, spec: ContainerSpec) -> AbstractContextManager[Running]:
+        """Start a container of a run, with nothing of earlier ones in the caches if so asked.
+
+        Raises:
+            SandboxError: the engine failed, or does not let the caches be dropped.
+        """
+        if spec.resources.flush:
+            (self.drop_caches or partial(drop_once, self.client))(spec)
+        return started(self.client, spec)
 
     def run(self, spec: TrialSpec) -> TrialResult:
         """Run one trial to its end.
@@ -199,7 +218,9 @@ class _Trial:
             self._volume(f"wire-{name}", "/wire"),
         ]
         deadline = Deadline.after(self._serving_seconds)
-        with self._agent(stage, [RUN, "serve"], mounts, deadline, budget.score) as running:
+        slack = served.SCORER_GRACE_SECONDS + served.HANG_UP_SECONDS
+        agent = self._agent(stage, [RUN, "serve"], mounts, deadline, budget.score, slack=slack)
+        with agent as running:
             until = Deadline.after(budget.startup)
             absent = served.await_connected(scorer, running, name, until, abort)
             if absent is None and not scorer.has_ended():
@@ -235,6 +256,8 @@ class _Trial:
         mounts: list[Mount],
         deadline: Deadline,
         seconds: float,
+        *,
+        slack: float = 0.0,
     ) -> Iterator[Running]:
         """Yield agent code running on a fresh copy of what was reviewed; it is gone afterwards."""
         place = stage.replace(" ", "-")
@@ -251,8 +274,9 @@ class _Trial:
                 command=command,
                 mounts=[*self._workspace_mounts(folder, staged), *mounts],
                 env=self._agent_env(deadline, seconds),
+                seconds=deadline.left + slack,
             )
-            with started(self.sandbox.client, container) as running:
+            with self.sandbox.started(container) as running:
                 yield running
             self.self_modified += staging.changed(staged, self.spec.workspace)
 
@@ -282,9 +306,25 @@ class _Trial:
             command=score_command(self.spec),
             mounts=self._scorer_mounts(),
             takes_input=True,
+            seconds=self._scorer_seconds,
         )
-        with started(self.sandbox.client, container) as running:
+        with self.sandbox.started(container) as running:
             yield running
+
+    @property
+    def _scorer_seconds(self) -> float:
+        """The longest that a scorer may live: from before the training to after the last answer.
+
+        Where the supervisor is gone it ends at once, as its input does, until it has its go.
+        """
+        budget = self.spec.budget
+        if self.spec.shape is Shape.SERVED:
+            longest = self._serving_seconds + served.SCORER_GRACE_SECONDS + served.HANG_UP_SECONDS
+            predictors = [longest for _ in served.PREDICTORS]
+        else:
+            predictors = [budget.startup + budget.predict for _ in self.spec.predictors]
+        stages = [budget.startup + budget.train, *predictors, SCORER_START_SECONDS + budget.score]
+        return sum(stages) + BETWEEN_SECONDS * len(stages)
 
     def _scorer_mounts(self) -> list[Mount]:
         harness = staging.write_tree(self.folder / "harness", self.spec.harness)
@@ -331,7 +371,7 @@ class _Trial:
             "RUNNER_SEED": str(self.spec.seed),
             "RUNNER_SPLIT": self.spec.split,
             "RUNNER_TRAIN_SECONDS": f"{seconds:g}",
-            "RUNNER_DEADLINE": f"{deadline.unix:.3f}",
+            "RUNNER_KILL_SECONDS": f"{deadline.left:.3f}",
         }
 
     # -- mounts ---------------------------------------------------------------------------

@@ -1,7 +1,8 @@
 """A trial whose model answers the scorer over a socket: when to go, and how it ended.
 
 Two predictors, A and B, start from the same artifacts, each with a socket of its own, and B only
-when A is confirmed gone: they share nothing, not even time. The scorer says when one has connected;
+when A is confirmed gone: they share no file and no time, and with `resources.flush` none of the
+kernel's caches. The scorer says when one has connected;
 only then is it sent the go, so that what a model takes to load is no part of the scoring budget.
 
 What this does not protect against: what the scorer itself must judge. It ends in time by itself

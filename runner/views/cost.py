@@ -42,7 +42,7 @@ def cost_tables(calls: Sequence[ModelCall]) -> tuple[Table, Table]:
         experiments.add_row(str(number), *_cells(found))
     models = _table("model")
     for name, found in by_model(calls).items():
-        models.add_row(name, *_cells(found))
+        models.add_row(lines.plain(name), *_cells(found))
     models.add_section()
     models.add_row("all", *_cells(spent(calls)))
     return experiments, models
@@ -97,6 +97,7 @@ def estimate_document(found: dict[str, Any], covered: int | None, as_of: str) ->
         "usd_each": found["usd_each"],
         "seconds": found["seconds"],
         "measured_experiments": found["measured"],
+        "paid_elsewhere": found["paid_elsewhere"],
         "limit_usd": found["cap"],
         "limit_pays_for": covered,
         "basis": list(found["basis"]),
@@ -107,21 +108,26 @@ def estimate_document(found: dict[str, Any], covered: int | None, as_of: str) ->
 def estimate_lines(document: dict[str, Any]) -> str:
     """Say what a run may cost and take, and what that rests on."""
     count, agent, task = document["experiments"], document["agent"], document["task"]
+    unknown = "" if document["usd"] else ", and what the agent thinks: that is not known"
     rows = [
         ("preview", f"{count} experiments of {task} by {agent}"),
-        ("money", _money(document["usd"], document["usd_each"])),
+        ("money", _money(document)),
         ("limit", _limit(document)),
-        ("time", _span(document["seconds"], lines.duration)),
+        ("time", _span(document["seconds"], lines.duration) + unknown),
         *(("basis", text) for text in document["basis"]),
         ("prices", f"of {document['prices_as_of']}"),
     ]
     return lines.aligned(rows)
 
 
-def _money(usd: dict[str, float] | None, each: dict[str, float] | None) -> str:
-    if usd is None or each is None:
-        return "not known: it is paid elsewhere"
-    return f"{_span(usd, lines.money)}, {_span(each, lines.money)} an experiment"
+def _money(document: dict[str, Any]) -> str:
+    if document["usd"] is None:
+        reason = (
+            "it is paid elsewhere" if document["paid_elsewhere"] else "nothing was measured yet"
+        )
+        return f"not known: {reason}"
+    usd, each = (_span(document[key], lines.money) for key in ("usd", "usd_each"))
+    return f"{usd}, {each} an experiment"
 
 
 def _span(ends: dict[str, float], show: Callable[[float], str]) -> str:
@@ -133,8 +139,10 @@ def _limit(document: dict[str, Any]) -> str:
     cap, covered = document["limit_usd"], document["limit_pays_for"]
     if cap is None:
         return "none: the policy has no limits.usd"
-    if document["usd"] is None:
+    if document["paid_elsewhere"]:
         return f"limits.usd is {lines.money(cap)}, which does not hold what is paid elsewhere"
+    if document["usd"] is None:
+        return f"limits.usd is {lines.money(cap)}; the run ends before it would cost more"
     if covered is None:
         return f"limits.usd is {lines.money(cap)}, which pays for all of it"
     return f"limits.usd is {lines.money(cap)}: at worst the run ends after {covered} experiments"

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from runner.history import advisory, best, mean_audit
+from runner.agreement import compared
+from runner.decision import Metric, verdict_in
+from runner.history import advisory, best, mean_audit, metric_of
 from runner.money.usage import Spent, by_experiment, spent
-from runner.records import Experiment, ModelCall, Purpose, Run, TrialRecord
+from runner.records import Analysis, Experiment, ModelCall, Purpose, Run, TrialRecord
 
 
 def run_document(
@@ -23,7 +25,24 @@ def run_document(
         "spent": spent_document(spent(calls)) if calls else None,
         "best": top and experiment_document(top, run.metric, each.get(top.number)),
         "baseline": experiment_document(history[0], run.metric) if history else None,
+        "audit": audit_document(metric_of(run), history[0], top) if top and top.number else None,
     }
+
+
+def audit_document(metric: Metric, baseline: Experiment, top: Experiment) -> dict[str, Any] | None:
+    """Return the two gains, each with half of its interval, and whether they agree."""
+    found = compared(metric, baseline, top)
+    return (
+        None
+        if found is None
+        else {
+            "gain": found.audited.value,
+            "margin": found.audited.margin,
+            "claimed_gain": found.claimed.value,
+            "claimed_margin": found.claimed.margin,
+            "agreement": found.agreement.name.lower(),
+        }
+    )
 
 
 def spent_document(found: Spent) -> dict[str, Any]:
@@ -33,13 +52,17 @@ def spent_document(found: Spent) -> dict[str, Any]:
 
 
 def experiment_document(
-    experiment: Experiment, metric: str, took: Spent | None = None
+    experiment: Experiment,
+    metric: str,
+    took: Spent | None = None,
+    analyses: Sequence[Analysis] = (),
 ) -> dict[str, Any]:
     """Return an experiment; what it does not have is null, never 0."""
     return {
         "run": experiment.run,
         "number": experiment.number,
         "status": experiment.status,
+        "verdict": verdict_in(experiment.reason),
         "rule": experiment.rule,
         "reason": experiment.reason,
         "hypothesis": experiment.hypothesis,
@@ -58,6 +81,7 @@ def experiment_document(
         "origin": asdict(experiment.origin) if experiment.origin else None,
         "spent": spent_document(took) if took else None,
         "trials": [trial_document(trial) for trial in experiment.trials],
+        "analyses": [asdict(each) for each in analyses if each.experiment == experiment.number],
     }
 
 

@@ -1,6 +1,7 @@
 """results.tsv as the first autoresearch had it; a view, never read back.
 
-A crash has no metric: its field is empty, for 0 would be the best score there is.
+A crash has no metric: its field is empty, for 0 would be the best score there is. A text that a
+spreadsheet would take for a formula has an apostrophe before it; numbers stay numbers.
 """
 
 from __future__ import annotations
@@ -17,6 +18,10 @@ from runner.views.documents import peak_memory
 
 SHORT_COMMIT = 7
 MAX_DESCRIPTION = 200
+FORMULA = tuple("=+-@\t\r\n＝＋－＠")  # noqa: RUF001 - full-width signs are signs to a spreadsheet
+"""How a cell begins that a spreadsheet computes (OWASP, "CSV Injection")."""
+DECIMALS = 6
+"""At least; more where two different scores would look the same."""
 
 
 def rows(
@@ -44,12 +49,16 @@ def tsv(table: Sequence[dict[str, Any]]) -> str:
     text = io.StringIO()
     names = list(table[0]) if table else ["commit", "memory_gb", "status", "description"]
     writer = csv.DictWriter(text, names, delimiter="\t", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({name: _field(value) for name, value in row.items()} for row in table)
+    writer.writerow({name: _field(name, 0) for name in names})
+    numbers = {name: [row[name] for row in table if isinstance(row[name], float)] for name in names}
+    places = {name: lines.decimals_apart(numbers[name], DECIMALS) for name in names}
+    writer.writerows({name: _field(row[name], places[name]) for name in names} for row in table)
     return text.getvalue()
 
 
-def _field(value: Any) -> str:
+def _field(value: Any, places: int) -> str:
     if value is None:
         return ""
-    return f"{value:.6f}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:.{places}f}"
+    return f"'{value}" if str(value).startswith(FORMULA) else str(value)

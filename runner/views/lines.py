@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
 
-from runner.decision import Direction, Metric
+from runner.decision import GUARD, Metric, Seeds, Verdict, verdict_in
 from runner.money.usage import Spent
-from runner.records import Experiment, ExperimentStatus
+from runner.prompt.untrusted import one_line
+from runner.records import Analysis, Experiment, ExperimentStatus, Purpose
 
 LABELS = {
     ExperimentStatus.KEPT: "KEPT",
@@ -19,6 +21,7 @@ LABELS = {
 }
 LABEL_WIDTH = max(map(len, LABELS.values()))
 MAX_HYPOTHESIS = 80
+MOST_DECIMALS = 17
 
 
 def number(metric: Metric, value: float | None) -> str:
@@ -28,29 +31,60 @@ def number(metric: Metric, value: float | None) -> str:
     return f"{value:.{_decimals(metric)}f}"
 
 
-def delta(metric: Metric, gain: float | None) -> str:
-    """Write a gain as the metric's own change, so that it reads like the scores do."""
-    if gain is None:
-        return ""
-    change = (-gain if metric.direction is Direction.MINIMIZE else gain) + 0.0  # no -0.0
-    return f"(Δ {change:+.{_decimals(metric)}f})"
+def levels(metric: Metric, *values: float) -> tuple[str, ...]:
+    """Write scores with so many decimals that different ones stay different, and in order."""
+    places = decimals_apart(values, _decimals(metric))
+    return tuple(f"{value:.{places}f}" for value in values)
+
+
+def decimals_apart(values: Iterable[float], fewest: int) -> int:
+    """Return the decimals, no fewer than these, that tell all different values apart."""
+    known = set(values)
+    places = range(fewest, MOST_DECIMALS)
+    found = (n for n in places if len({float(f"{value:.{n}f}") for value in known}) == len(known))
+    return next(found, MOST_DECIMALS)
+
+
+def change(metric: Metric, experiment: Experiment) -> tuple[str, str]:
+    """Write a score, and the change from the best before as the difference of what is written."""
+    score, gain = experiment.score, experiment.gain
+    if score is None or gain is None:
+        return number(metric, score), ""
+    before, after = levels(metric, metric.before(score, gain), score)
+    moved = Decimal(after) - Decimal(before) + 0  # no -0
+    return after, f"(Δ {moved:+f})"
 
 
 def _decimals(metric: Metric) -> int:
     return max(1, math.ceil(-math.log10(metric.round_to)))
 
 
-def label(experiment: Experiment) -> str:
-    return LABELS[experiment.status] if experiment.status else "UNFINISHED"
+def label(experiment: Experiment, *, running: bool = False) -> str:
+    """Name the outcome; where a score was compared, with the words that rounding cannot change."""
+    if not experiment.status:
+        return "RUNNING" if running else "UNFINISHED"
+    verdict = verdict_in(experiment.reason)
+    guarded = (experiment.rule or "").startswith(GUARD)
+    if verdict in (None, Verdict.BASELINE, Verdict.KEPT) or guarded:
+        return LABELS[experiment.status]
+    return f"{LABELS[experiment.status]}, {verdict}"
+
+
+def seeds(experiment: Experiment) -> str:
+    """Say on how many seeds a score rests, and whether others were skipped; for a person only."""
+    if experiment.score is None or not experiment.seeds:
+        return ""
+    ran = [trial.seed for trial in experiment.trials if trial.purpose is Purpose.DECISION]
+    return f" on {Seeds(ran=len(set(ran)), planned=len(experiment.seeds))}"
 
 
 def experiment_line(metric: Metric, experiment: Experiment) -> str:
     """Return the one line of an experiment that has ended."""
-    score = f"{metric.name} {number(metric, experiment.score)}"
+    score, moved = change(metric, experiment)
     parts = [
         f"exp {experiment.number}",
-        f"{score} {delta(metric, experiment.gain)}".strip(),
-        f"{label(experiment):<{LABEL_WIDTH}}",
+        f"{metric.name} {score} {moved}".strip(),
+        f"{label(experiment) + seeds(experiment):<{LABEL_WIDTH}}",
         said(experiment),
         f"{experiment.wall_seconds or 0:.0f} s",
     ]
@@ -60,16 +94,20 @@ def experiment_line(metric: Metric, experiment: Experiment) -> str:
 def said(experiment: Experiment) -> str:
     """Return the hypothesis, and for what has no score the reason as well."""
     hypothesis = plain(experiment.hypothesis) or "(no hypothesis)"
-    if experiment.score is not None:
-        return hypothesis
     why = f"{experiment.rule}: {experiment.reason}" if experiment.rule else experiment.reason
+    if experiment.score is not None or not why:
+        return hypothesis
     return f"{hypothesis} [{plain(why, 160)}]"
+
+
+def analyses(ran: Sequence[Analysis]) -> str:
+    """Say how many analyses there were before an experiment, and how long they ran."""
+    return f"{len(ran)} before it, {duration(sum(each.seconds or 0.0 for each in ran))}"
 
 
 def plain(text: str, most: int = MAX_HYPOTHESIS) -> str:
     """Make text one printable line of bounded length; it may come from an agent."""
-    line = "".join(char if char.isprintable() else " " for char in text).strip()
-    return line if len(line) <= most else f"{line[: most - 1]}…"
+    return one_line(text, most)
 
 
 def memory(size: int | None) -> str:

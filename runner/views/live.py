@@ -12,6 +12,7 @@ from rich.progress import Progress, ProgressColumn, SpinnerColumn, Task, TextCol
 from rich.progress_bar import ProgressBar
 from rich.text import Text
 
+from runner.characters import visible
 from runner.records import Experiment, Stage
 from runner.views import lines
 
@@ -84,7 +85,7 @@ class Live:
             self._progress.start()
 
     def say(self, text: str) -> None:
-        self._console.print(text, markup=False)
+        self._console.print(visible(text), markup=False)
 
     def finished(self, experiment: Experiment) -> None:
         self._clear()

@@ -8,9 +8,10 @@ from pathlib import Path
 from rich.table import Table
 
 from runner import rooms
+from runner.characters import visible
 from runner.history import metric_of
 from runner.money.usage import Spent
-from runner.records import Experiment, Hypothesis, Origin, Run
+from runner.records import Analysis, Experiment, Hypothesis, Origin, Run
 from runner.views import lines, tables
 from runner.workspace import Workspace
 
@@ -23,6 +24,7 @@ def heading(
     experiment: Experiment,
     took: Spent | None = None,
     hypotheses: Sequence[Hypothesis] = (),
+    analyses: Sequence[Analysis] = (),
 ) -> str:
     """Return what is known of an experiment beside its trials and its diff.
 
@@ -31,20 +33,19 @@ def heading(
         experiment: the experiment.
         took: what calls to models for it cost.
         hypotheses: the run's, of which it may answer one.
+        analyses: the run's, of which some came before it.
     """
     rows = [
         ("experiment", f"{experiment.number} of run {run.tag} ({run.task})"),
         (
             "status",
-            lines.label(experiment) + (f" by rule {experiment.rule}" if experiment.rule else ""),
+            lines.label(experiment)
+            + lines.seeds(experiment)
+            + (f" by rule {experiment.rule}" if experiment.rule else ""),
         ),
         ("tried", lines.plain(experiment.hypothesis, 400) or "(no hypothesis)"),
         ("reason", lines.plain(experiment.reason, 1000)),
-        (
-            run.metric,
-            f"{lines.number(metric_of(run), experiment.score)} "
-            f"{lines.delta(metric_of(run), experiment.gain)}",
-        ),
+        (run.metric, " ".join(lines.change(metric_of(run), experiment))),
         ("commit", experiment.commit or "none: not on the branch"),
         ("attempt", f"{experiment.attempt_commit} (refs/attempts/{experiment.number})"),
         ("parent", experiment.parent_commit),
@@ -54,7 +55,20 @@ def heading(
         rows += _origin(experiment.origin, hypotheses)
     if took:
         rows.append(("spent", lines.spending(took)))
+    rows += _analyses([each for each in analyses if each.experiment == experiment.number])
     return lines.aligned(rows)
+
+
+def _analyses(ran: Sequence[Analysis]) -> list[tuple[str, str]]:
+    each = "; ".join(map(_analysis, ran))
+    return [("analyses", f"{lines.analyses(ran)}: {each}")] if ran else []
+
+
+def _analysis(ran: Analysis) -> str:
+    took = "cut off" if ran.seconds is None else f"{ran.seconds:.1f} s"
+    script = f", script {ran.script_digest[:12]}" if ran.script_digest else ""
+    how = f", {lines.plain(ran.failure, MOST)}" if ran.failure else ""
+    return f"{took} by {ran.asked_by}{script}{how}"
 
 
 def _origin(origin: Origin, hypotheses: Sequence[Hypothesis]) -> list[tuple[str, str]]:
@@ -125,10 +139,3 @@ def log_text(experiment: Experiment) -> str:
 
 def _read(path: Path) -> str:
     return visible(path.read_text(encoding="utf-8", errors="backslashreplace"))
-
-
-def visible(text: str) -> str:
-    """Escape what a terminal would obey: agent code may have printed it."""
-    return "".join(
-        char if char.isprintable() or char in "\n\t" else f"\\x{ord(char):02x}" for char in text
-    )

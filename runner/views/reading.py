@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import click
 
 from runner import rooms
+from runner.characters import as_json, visible
 from runner.errors import ConfigError
 from runner.journal.reader import Reader, open_reader, refuse_unreleased
 from runner.records import Experiment, Run
@@ -68,7 +68,12 @@ def find_experiment(ledger: Reader, run: Run, number: int) -> Experiment:
 
 
 def print_json(document: Any) -> None:
-    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    click.echo(as_json(document))
+
+
+def say(text: str) -> None:
+    """Print text that may hold what an agent, a container or a repository wrote."""
+    click.echo(visible(text))
 
 
 def print_rich(*renderables: Any) -> None:

@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from runner import rooms
+from runner.agreement import Gain, compared
 from runner.decision import Metric
 from runner.history import best, mean_audit, metric_of, unguarded
 from runner.money.usage import Spent
-from runner.records import Experiment, ExperimentStatus, Hypothesis, HypothesisStatus, Run
-from runner.views import lines
+from runner.progress import Progress
+from runner.records import Analysis, Experiment, ExperimentStatus, Hypothesis, HypothesisStatus, Run
+from runner.views import lines, running
 
 MORE = 8
 COUNTED = (
@@ -98,6 +100,9 @@ class Beside:
     took: Spent | None = None
     """What its calls to models cost, where there were any."""
     cap: float | None = None
+    analyses: Sequence[Analysis] = ()
+    progress: Progress | None = None
+    """What its supervisor does, or did when it was killed; absent where it ended."""
 
     @property
     def open_hypotheses(self) -> int:
@@ -111,14 +116,24 @@ def status_lines(run: Run, history: tuple[Experiment, ...], beside: Beside) -> s
         *_scores(metric_of(run), history),
         ("experiments", tally(history)),
         *([("spent", lines.spending(beside.took, beside.cap))] if beside.took else []),
+        *([("analyses", _analyses(beside.analyses))] if beside.analyses else []),
         ("trust", trust(run.agent_isolation, unguarded(history))),
         ("hypotheses", f"{beside.open_hypotheses} open"),
         ("guidance", _guidance(beside.guidance)),
     ]
-    if history and history[-1].ended_at is None:
+    progress = beside.progress
+    if progress is not None:
+        rows += running.rows(progress, run.tag, program())
+    if history and history[-1].ended_at is None and not (progress and progress.alive):
         rows.append(("unfinished", f"experiment {history[-1].number} ends on resume"))
-    rows += _last(beside.events)
+    if not (progress and progress.alive):
+        rows += _last(beside.events)
     return lines.aligned(rows)
+
+
+def _analyses(ran: Sequence[Analysis]) -> str:
+    seconds = lines.duration(sum(each.seconds or 0.0 for each in ran))
+    return f"{len(ran)} of training rows, {seconds} in all"
 
 
 def _guidance(path: Path) -> str:
@@ -143,13 +158,10 @@ def _scores(metric: Metric, history: tuple[Experiment, ...]) -> list[tuple[str, 
     if top is None or top.score is None:
         return [("best", "none: there is no baseline")]
     baseline = history[0]
-    rows = [
-        (
-            "best",
-            f"{metric.name} {lines.number(metric, top.score)} (experiment {top.number}), "
-            f"baseline {lines.number(metric, baseline.score)}",
-        )
-    ]
+    base = top.score if baseline.score is None else baseline.score
+    before, after = lines.levels(metric, base, top.score)
+    said = f"{metric.name} {after} (experiment {top.number}), baseline {before}"
+    rows = [("best", said)]
     return [*rows, ("audit", audit_sentence(metric, baseline, top))]
 
 
@@ -160,18 +172,21 @@ def audit_sentence(metric: Metric, baseline: Experiment, top: Experiment) -> str
         return "none: the locked part was not scored"
     if before is None or after is None or baseline.score is None or top.score is None:
         return "not complete: the locked part was not scored for both"
-    scores = f"{metric.name} {lines.number(metric, after)}, baseline {lines.number(metric, before)}"
+    base, best_score = lines.levels(metric, before, after)
+    scores = f"{metric.name} {best_score}, baseline {base}"
     if top.number == baseline.number:
         return f"{scores}: nothing was kept yet"
-    gain, audit_gain = metric.gain(baseline.score, top.score), metric.gain(before, after)
-    shown = f"gain {audit_gain:+.4g} against {gain:+.4g} on the holdout"
-    verdict = "the two agree" if agree(gain, audit_gain) else "THEY DISAGREE: doubt this result"
-    return f"{scores}: {shown}, {verdict}"
+    found = compared(metric, baseline, top)
+    if found is None:
+        return f"{scores}: not complete"
+    audited, claimed = shown(found.audited), shown(found.claimed)
+    return f"{scores}: gain {audited} against {claimed} on the holdout, {found.agreement}"
 
 
-def agree(gain: float, audit_gain: float) -> bool:
-    """Whether the locked part shows at least half of the gain that was claimed."""
-    return audit_gain >= gain / 2
+def shown(gain: Gain) -> str:
+    """Write a gain with its interval, if it has one."""
+    margin = "" if not gain.margin else f" ± {gain.margin:.2g}"
+    return f"{gain.value:+.6g}{margin}"
 
 
 def tally(history: tuple[Experiment, ...]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 from rich.table import Table
 from rich.text import Text
@@ -24,6 +24,7 @@ COLOURS = {
 def runs_table(
     rows: Sequence[tuple[Run, Metric, tuple[Experiment, ...]]],
     usd: Mapping[str, float] | None = None,
+    running: Container[str] = (),
 ) -> Table:
     """Show one run a line, with a column of money if any of them spent some."""
     money = ("USD",) if usd else ()
@@ -32,16 +33,35 @@ def runs_table(
         top = best(history)
         agent = f"{run.agent} (advisory)" if advisory(run, history) else run.agent
         table.add_row(
-            *(run.tag, run.task, agent, run.created_at[:19], str(len(history))),
-            lines.number(metric, history[0].score if history else None),
-            lines.number(metric, top.score if top else None),
+            *(
+                run.tag,
+                run.task,
+                lines.plain(agent),
+                run.created_at[:19],
+                _count(run, history, running),
+            ),
+            *_ends(metric, history[0].score if history else None, top.score if top else None),
             *((f"{usd[run.tag]:.2f}" if run.tag in usd else "",) if usd else ()),
         )
     return table
 
 
+def _count(run: Run, history: Sequence[Experiment], running: Container[str]) -> str:
+    return f"{len(history)}, RUNNING" if run.tag in running else str(len(history))
+
+
+def _ends(metric: Metric, baseline: float | None, best: float | None) -> tuple[str, ...]:
+    if baseline is None or best is None:
+        return lines.number(metric, baseline), lines.number(metric, best)
+    return lines.levels(metric, baseline, best)
+
+
 def experiments_table(
-    metric: Metric, history: Sequence[Experiment], took: Mapping[int, Spent] | None = None
+    metric: Metric,
+    history: Sequence[Experiment],
+    took: Mapping[int, Spent] | None = None,
+    *,
+    running: bool = False,
 ) -> Table:
     """Show one experiment a line, with a column of money if any of them spent some."""
     money = ("USD",) if took else ()
@@ -52,9 +72,8 @@ def experiments_table(
         colour = COLOURS.get(experiment.status, "red") if experiment.status else "dim"
         table.add_row(
             str(experiment.number),
-            lines.number(metric, experiment.score),
-            lines.delta(metric, experiment.gain),
-            Text(lines.label(experiment), style=colour),
+            *lines.change(metric, experiment),
+            Text(lines.label(experiment, running=running) + lines.seeds(experiment), style=colour),
             lines.memory(peak_memory(experiment)),
             f"{experiment.wall_seconds:.0f}" if experiment.wall_seconds else "",
             *(_usd(took.get(experiment.number)) if took else ()),
@@ -92,4 +111,4 @@ def _outcome(result: TrialResult) -> str:
     modified = (
         f"; modified itself: {', '.join(result.self_modified)}" if result.self_modified else ""
     )
-    return (told or lines.plain(result.reason, 160)) + modified
+    return lines.plain((told or lines.plain(result.reason, 160)) + modified, 1000)

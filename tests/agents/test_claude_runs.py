@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 from claude_at_work import KEY, at_work, edits, proposes, results
-from fakes import POLICY_TEXT, FakeSandbox, crashed, make_session, scored
+from fakes import POLICY_TEXT, FakeSandbox, crashed, found, make_session, scored
 from messages_server import Answer, Fault, calls, text, thinking, tool_use
 
 from runner.errors import ModelError
@@ -131,7 +131,7 @@ def test_a_run_ends_before_it_spends_more_than_its_cap(tmp_path):
 def test_a_wish_to_stop_ends_the_run_without_an_experiment(tmp_path):
     asked = []
     script = [calls(tool_use("analyze")), *step(1)]
-    more = {"stop_asked": lambda: bool(asked), "analyst": lambda _: asked.append(1) or "found"}
+    more = {"stop_asked": lambda: bool(asked), "analyst": lambda _: asked.append(1) or found()}
     with run(tmp_path, script, **more) as (session, work):
         assert run_loop(session, work.agent, experiments=1) == "asked to stop"
         assert len(session.history) == 1

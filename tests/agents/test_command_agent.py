@@ -229,3 +229,50 @@ def test_words_with_a_leading_dot_mean_the_same_from_any_folder(tmp_path, monkey
 def test_a_program_that_is_not_there_is_an_error(argument):
     with pytest.raises(ConfigError):
         load_command(canonical(f"command:{argument}").removeprefix("command:"))
+
+
+def test_a_program_that_takes_its_folder_away_has_failed_and_the_run_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr("runner.agents.draft_folder.PATIENCE_SECONDS", 0.05)
+    body = """
+here = Path.cwd()
+say(hypothesis="gone", category="none")
+here.rename(here.with_name("elsewhere"))
+here.symlink_to("/etc")
+"""
+    proposal = program(tmp_path, body).propose(CONTEXT, FakeDesk())
+    assert proposal.forfeit.rule == "draft-unsettled"
+    assert proposal.changes == ()
+
+
+@pytest.mark.slow
+def test_what_a_program_leaves_at_work_in_the_draft_cannot_end_the_run(tmp_path, monkeypatch):
+    """It fills folders and swaps them for links, beyond the end of the program that began it."""
+    monkeypatch.setattr("runner.agents.draft_folder.PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr("runner.agents.draft_folder.LAST_CLEARING_SECONDS", 1.0)
+    body = """
+bustle = '''
+import os, time
+until = time.monotonic() + 20
+while os.path.isdir("..") and time.monotonic() < until:
+    for act in (
+        lambda: os.makedirs("junk/inner"),
+        lambda: open("junk/inner/file", "w").close(),
+        lambda: os.rename("junk", "moved"),
+        lambda: os.symlink("/etc", "junk"),
+        lambda: os.rename("train.py", "train.py~"),
+        lambda: os.mkdir("train.py"),
+    ):
+        try:
+            act()
+        except OSError:
+            pass
+'''
+subprocess.Popen([sys.executable, "-c", bustle], start_new_session=True,
+                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+say(hypothesis="busy", category="none")
+"""
+    agent = program(tmp_path, body)
+    for _ in range(4):
+        proposal = agent.propose(CONTEXT, FakeDesk())
+        assert proposal.forfeit is None or proposal.forfeit.rule == "draft-unsettled"
+        assert {change.path for change in proposal.changes} <= {"train.py"}

@@ -1,16 +1,21 @@
 from __future__ import annotations
 
-import inspect
+import errno
 import os
 import stat
+import subprocess
 import sys
+import tempfile
 import threading
-from contextlib import contextmanager
+import time
+import traceback
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
-from runner.agents.draft_folder import MOST_BYTES, draft_folder
+from runner.agents.draft_folder import MOST_BYTES, UnsettledError, draft_folder
 from runner.errors import ConfigError, LedgerError, WorkspaceError
 from runner.records import EXECUTABLE, Change, File
 from runner.seams import Context
@@ -263,19 +268,157 @@ def test_a_workspace_file_is_no_place_for_an_answer():
         pass
 
 
-def test_folders_too_deep_to_be_removed_pause_the_run_and_say_why(tmp_path, monkeypatch):
-    (tmp_path / "/".join("d" * 60)).mkdir(parents=True)
+@pytest.fixture
+def ordinary_user():
+    """To root no folder is closed."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
 
-    def compare_with_a_limit_of_fewer_calls():
+
+@pytest.fixture
+def temporary_folder(monkeypatch):
+    """One that any user can write to, and that is empty again at the end."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+        Path(folder).chmod(0o1777)
+        monkeypatch.setattr(tempfile, "tempdir", folder)
+        yield Path(folder)
+        assert list(Path(folder).iterdir()) == []
+
+
+def test_folders_within_folders_go_however_deep_they_are(temporary_folder):
+    made = temporary_folder / "made"
+    made.mkdir()
+    at = os.open(made, os.O_RDONLY)
+    for _ in range(1_200):
+        os.mkdir("d", dir_fd=at)
+        inner = os.open("d", os.O_RDONLY, dir_fd=at)
+        os.close(at)
+        at = inner
+    os.close(at)
+    with drafting() as (draft, reports):
+        made.rename(draft.path / "made")
+        reports.wait_for("made")
+        draft.compare()
+        assert not (draft.path / "made").exists()
+
+
+def test_what_an_agent_closed_to_everybody_is_opened_again(
+    temporary_folder, ordinary_user, monkeypatch
+):
+    monkeypatch.setattr("runner.agents.draft_folder.DraftFolder.seen", lambda *_: None)
+    with drafting() as (draft, _):
+        (draft.path / "train.py").write_bytes(b"A = 2\n")
+        (draft.path / "junk" / "inner").mkdir(parents=True)
+        (draft.path / "junk" / "inner" / "file").write_bytes(b"x")
+        for closed in ("train.py", "run.sh", "model", "junk/inner", "junk", ""):
+            (draft.path / closed).chmod(0)
+        draft.compare()
+        assert draft.changes() == (Change(path="train.py", content=b"A = 2\n"),)
+        assert not (draft.path / "junk").exists()
+
+
+BUSTLE = """
+import os, random, shutil, sys, time
+from contextlib import suppress
+
+root, seconds = sys.argv[1], float(sys.argv[2])
+paths = ["train.py", "run.sh", "model", "model/layers.py", "model/frozen.py", "junk"]
+
+def fill(path):
+    os.makedirs(path, exist_ok=True)
+    for number in range(20):
+        open(f"{path}/{number}", "w").close()
+
+def swap(path):
+    os.rename(path, f"{root}/{random.random()}")
+    os.symlink("/etc", path)
+
+def become(path):
+    shutil.rmtree(path, ignore_errors=True)
+    with suppress(OSError):
+        os.unlink(path)
+    random.choice([os.mkdir, os.mkfifo, fill])(path)
+
+acts = [
+    fill, swap, become, os.unlink, shutil.rmtree,
+    lambda path: os.chmod(path, 0),
+    lambda path: os.rename(path, f"{root}/model/{random.random()}"),
+    lambda path: os.makedirs(path + "/d" * 300),
+    lambda path: os.rename(path, f"{path}~"),
+    lambda path: os.mkdir(f"{root}/train.py"),
+    lambda path: open(f"{root}/{random.random()}", "w").close(),
+]
+print("busy", flush=True)
+until = time.monotonic() + seconds
+while time.monotonic() < until:
+    with suppress(OSError):
+        random.choice(acts)(f"{root}/{random.choice(paths)}")
+"""
+
+
+@contextmanager
+def bustling(root, seconds):
+    """Somebody who fills, moves, closes and replaces what is in a folder, all the time."""
+    command = [sys.executable, "-c", BUSTLE, str(root), str(seconds)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout.readline() == b"busy\n"
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.slow
+def test_bustle_in_the_draft_fails_a_proposal_at_most(temporary_folder, monkeypatch):
+    """A folder is filled while it is removed, swapped for a link, closed: no matter when."""
+    monkeypatch.setattr("runner.agents.draft_folder.PATIENCE_SECONDS", 0.3)
+    died = []  # the library's own thread may lose a race for a folder; then comparing finds it
+    monkeypatch.setattr(threading, "excepthook", lambda found: died.append(found.exc_traceback))
+    done = dict.fromkeys(("compare", "renew", "changes", "content", "end"), 0)
+    for _ in range(5):
+        with suppress(UnsettledError), drafting(answer="proposal.json") as (draft, _):
+            with bustling(draft.path, seconds=60):
+                until = time.monotonic() + 0.8
+                while time.monotonic() < until:
+                    for name, arguments in (
+                        ("compare", ()),
+                        ("renew", ({"brief.md": b"again\n"},)),
+                        ("changes", ()),
+                        ("content", ("proposal.json",)),
+                    ):
+                        with suppress(UnsettledError):
+                            getattr(draft, name)(*arguments)
+                            done[name] += 1
+            done["end"] += 1
+    assert all(done.values()), done
+    frames = [frame.filename for each in died for frame in traceback.extract_tb(each)]
+    assert not [name for name in frames if name.endswith(("draft_folder.py", "beneath.py"))]
+
+
+def test_a_draft_that_was_taken_away_fails_the_proposal(monkeypatch):
+    monkeypatch.setattr("runner.agents.draft_folder.PATIENCE_SECONDS", 0.05)
+    places = []
+
+    def take_it_away():
         with drafting() as (draft, _):
-            monkeypatch.setattr(draft, "seen", lambda _: None)
-            (tmp_path / "d").rename(draft.path / "d")
-            limit = sys.getrecursionlimit()
-            sys.setrecursionlimit(len(inspect.stack()) + 55)
-            try:
-                draft.compare()
-            finally:
-                sys.setrecursionlimit(limit)
+            places.append(draft.private)
+            draft.path.rename(draft.private / "elsewhere")
+            draft.path.symlink_to("/etc")
 
-    with pytest.raises(WorkspaceError, match="too deep"):
-        compare_with_a_limit_of_fewer_calls()
+    with pytest.raises(UnsettledError):
+        take_it_away()
+    assert not places[0].exists()
+
+
+def test_a_full_disk_is_not_the_agent_s_failure(monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(WorkspaceError, match="No space left"), drafting():
+        monkeypatch.setattr("runner.agents.beneath.names", full)

@@ -20,7 +20,7 @@ from runner.agents.mcp.exchange import Exchange
 from runner.agents.mcp.host import Host
 from runner.agents.mcp.server import make_server
 from runner.loop import run_loop
-from runner.proposals.context import make_context
+from runner.proposals.context import make_context, open_hypotheses
 from runner.records import TrialResult, TrialSpec
 
 WIDER = {"edits": [{"path": "train.py", "old": "WIDTH = 32", "new": "WIDTH = 64"}]}
@@ -72,19 +72,28 @@ def served(
     *,
     experiments: int | None = None,
     answer_within: float = 60.0,
+    tag: str | None = None,
     **more: Any,
 ) -> Iterator[Served]:
-    """Yield a run that begins with the first `get_task` and ends with this context."""
+    """Yield a run that begins with the first `get_task` and ends with this context.
+
+    With a `tag` any tool goes on with it, as in a server that is started again.
+    """
     reasons: list[str] = []
 
     def conduct(tag: str | None, host: Host, exchange: Exchange) -> None:
         with make_session(folder, FakeSandbox(results), **more) as session:
-            host.opened(session.run.tag, partial(session.ledger.add_hypothesis, session.run.tag))
+            host.opened(
+                session.run.tag,
+                partial(session.ledger.add_hypothesis, session.run.tag),
+                open_hypotheses=partial(open_hypotheses, session),
+                ended=max((one.number for one in session.ended), default=0),
+            )
             reason = run_loop(session, Mcp(exchange), experiments=experiments)
             reasons.append(reason)
             exchange.end(reason, make_context(session, len(session.history)))
 
-    host = Host(conduct)
+    host = Host(conduct, tag=tag)
     try:
         yield Served(make_server(host, answer_within=answer_within), host, reasons)
     finally:

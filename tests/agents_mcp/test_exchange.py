@@ -51,7 +51,7 @@ def test_what_comes_back_leaves_the_place_open():
     exchange, desk = Exchange(), FakeDesk(verdicts=[(BROKEN,)])
     thread, got = asked(exchange, desk, context())
     ticket = exchange.hand_in("first", lambda _: WIDER)
-    assert ticket.done.result(60) == SentBack(violations=(BROKEN,))
+    assert ticket.done.result(60) == SentBack(violations=(BROKEN,), left=0)
     exchange.hand_in("second", lambda _: WIDER)
     thread.join(60)
     assert got == [WIDER]

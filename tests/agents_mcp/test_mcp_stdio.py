@@ -100,6 +100,19 @@ def test_an_experiment_goes_over_standard_input_and_output(tmp_path):
     assert history(tmp_path)[1].origin.isolation == "none"
 
 
+def test_a_server_that_is_started_again_goes_on_with_whatever_is_asked_first(tmp_path):
+    async def first(client):
+        await call(client, "get_task")
+        await propose(client, **WIDER)
+
+    async def again(client):
+        assert "#1 kept" in await call(client, "history")
+        assert "Best so far: experiment 1" in await call(client, "best")
+
+    ask(server(tmp_path), first)
+    ask(server(tmp_path), again)
+
+
 def test_standard_output_holds_nothing_but_the_protocol(tmp_path):
     with started(tmp_path) as process:
         said = [say(process, number, message) for number, message in enumerate(OPENING, 1)]
@@ -143,10 +156,69 @@ OPENING = (
 )
 
 
+# -- calls that cannot be read, or mean nothing --------------------------------------------------
+
+LONE = '"\\ud800"'
+DEEP = "[" * 5_000 + "]" * 5_000
+CALLS = {
+    "a lone surrogate": f'{{"name": "propose_experiment", "arguments": {{"hypothesis": {LONE}}}}}',
+    "one in a file": f'{{"name": "propose_experiment", "arguments": {{"files": {{"a": {LONE}}}}}}}',
+    "one in a path": f'{{"name": "read_file", "arguments": {{"path": {LONE}}}}}',
+    "one in a key": f'{{"name": "read_file", "arguments": {{{LONE}: 1}}}}',
+    "the second of a pair": '{"name": "analyze", "arguments": {"script": "\\udc00"}}',
+    "lists in lists": f'{{"name": "best", "arguments": {{"x": {DEEP}}}}}',
+    "another id further in": f'{{"id": 4, "name": "best", "arguments": {{"x": {LONE}, "id": 5}}}}',
+    "NUL": '{"name": "read_file", "arguments": {"path": "a\\u0000b"}}',
+    "NUL in words": '{"name": "add_hypothesis", "arguments": {"text": "a\\u0000b"}}',
+    "NUL in a file": '{"name": "propose_experiment", "arguments": {"hypothesis": "\\u0000",'
+    ' "files": {"train.py": "\\u0000"}}}',
+    "a huge number": '{"name": "propose_experiment", "arguments": {"hypothesis": "x",'
+    f' "answers": {"9" * 400}}}}}',
+    "a number out of any range": '{"name": "read_file", "arguments": {"path": 1e999}}',
+    "a large number": '{"name": "propose_experiment", "arguments": {"hypothesis": "x",'
+    ' "answers": 99999999999999999999999, "files": {"train.py": "A = 1"}}}',
+    "no number": '{"name": "read_file", "arguments": {"path": NaN}}',
+    "another type": '{"name": "read_file", "arguments": {"path": {"a": []}}}',
+    "no tool's name": '{"name": 5, "arguments": {}}',
+    "no such tool": '{"name": "run_shell", "arguments": {}}',
+    "a list of arguments": '{"name": "read_file", "arguments": ["train.py"]}',
+    "no arguments": '{"name": "read_file"}',
+    "no parameters": "null",
+    "a list of parameters": "[1, 2]",
+    "not JSON": '{"name": read_file}',
+    "cut off": '{"name": "read_file", "arguments": {"path": "tr',
+    "a megabyte": f'{{"name": "read_file", "arguments": {{"path": "{"x" * 1_000_000}"}}}}',
+}
+
+
+def test_every_call_gets_an_answer(tmp_path):
+    with started(tmp_path) as process:
+        say(process, 1, OPENING[0])
+        say(process, 2, OPENING[1])
+        for number, (kind, params) in enumerate(CALLS.items(), start=10):
+            line = (
+                f'{{"jsonrpc": "2.0", "method": "tools/call", "id": {number}, "params": {params}}}'
+            )
+            process.stdin.write(f"{line}\n")
+            process.stdin.flush()
+            answer = json.loads(process.stdout.readline())
+            assert answer["id"] == number, kind
+            assert "result" in answer or answer["error"]["message"], kind
+        for line in ("", "{", "[]", '{"jsonrpc": "2.0", "id": "a\\"b", "method": }', "\x00"):
+            process.stdin.write(f"{line}\n")
+        process.stdin.flush()
+        answers = [json.loads(process.stdout.readline())["id"] for _ in range(4)]
+        assert answers == [None, None, 'a"b', None]
+        assert "mean_rank" in json.dumps(say(process, 99, tool("history")))
+        _, errors = process.communicate()
+    assert "Traceback" not in errors
+    assert process.returncode == 0
+
+
 # -- a client that is gone --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("number", [None, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [None, signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_client_that_is_gone_ends_the_trial_and_the_run_is_gone_on_with(tmp_path, number):
     """Told by the end of our input, as clients do, or by a signal while it is open."""
     with started(tmp_path, "slow", "--answer-within", "1") as process:

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 from clients_side import WIDER, Gate, better, call, failing, propose, served
-from fakes import TAG, crashed, make_session, scored
+from fakes import TAG, crashed, found, make_session, scored
 
 from runner.agents import make_agent
 from runner.agents.mcp.host import MOST_HYPOTHESES
@@ -336,13 +336,14 @@ def test_an_analysis_runs_between_experiments_and_costs_none(tmp_path):
 
     def analyst(script):
         asked.append(script)
-        return f"found {len(asked)}"
+        return found(f"found {len(asked)}")
 
     async def scenario(client):
         await call(client, "get_task")
         for number, script in enumerate((*["print(1)"] * 2, None), 1):
-            found = await call(client, "analyze", script=script)
-            assert found == f'<untrusted from="the analysis">\nfound {number}\n</untrusted>'
+            told = await call(client, "analyze", script=script)
+            assert told.startswith(f'<untrusted from="the analysis">\nfound {number}\n')
+            assert f"{5 - number} more" in told
 
     with served(tmp_path, analyst=analyst) as run:
         run.ask(scenario)
@@ -463,6 +464,139 @@ def test_before_the_run_has_begun_the_client_is_told_how_to_begin(tmp_path):
     with served(tmp_path) as run:
         run.ask(scenario)
     assert run.reasons == []
+
+
+FASTER = {"edits": [{"path": "train.py", "old": "0.001", "new": "0.01"}]}
+FIRST_CALLS = {
+    "get_task": ({}, "Run t1"),
+    "history": ({}, "#1 kept"),
+    "best": ({}, "Best so far: experiment 1"),
+    "read_file": ({"path": "train.py"}, "WIDTH = 64"),
+    "add_hypothesis": ({"text": "try more"}, "hypothesis 1 is queued"),
+    "analyze": ({}, "there is no analysis here"),
+    "propose_experiment": (
+        {"hypothesis": "faster", "takeaway": "wider helps", **FASTER},
+        "Experiment 2: KEPT",
+    ),
+}
+
+
+@pytest.mark.parametrize("tool", FIRST_CALLS)
+def test_after_a_reconnect_any_tool_may_come_first(tmp_path, tool):
+    """The server that is started again was told which run it is for."""
+
+    async def first(client):
+        await call(client, "get_task")
+        await propose(client, **WIDER)
+
+    async def again(client):
+        arguments, expected = FIRST_CALLS[tool]
+        assert expected in await call(client, tool, **arguments)
+
+    with served(tmp_path) as run:
+        run.ask(first)
+    with served(tmp_path, tag=TAG) as run:
+        run.ask(again)
+
+
+def test_the_end_of_a_run_is_told_and_not_begun_again_by_a_question(tmp_path):
+    async def scenario(client):
+        await propose(client, **WIDER)
+        for tool in ("history", "best"):
+            assert "experiment 1" in await call(client, tool)
+        assert "The run is over: experiments: 1 of 1" in await call(client, "history")
+
+    with served(tmp_path, tag=TAG, experiments=1) as run:
+        run.ask(scenario)
+    assert len(run.reasons) == 1
+
+
+def test_a_takeaway_is_refused_until_its_experiment_s_result_was_told(tmp_path):
+    gate = Gate(1)
+
+    async def scenario(client):
+        assert "STILL RUNNING" in await propose(client, **WIDER)
+        gate.opened.set()
+        early = {"hypothesis": "faster", "takeaway": "wider surely helped", **FASTER}
+        while "still running" in (told := await failing(client, "propose_experiment", **early)):
+            pass
+        assert "experiment 1 came before its result" in told
+        assert "call history" in told
+        await call(client, "history")
+        while "STILL RUNNING" in (told := await propose(client, **early)):
+            pass
+        assert "Experiment 2: KEPT" in told
+
+    with served(tmp_path, gate, answer_within=0.05) as run:
+        run.ask(through_the_baseline(scenario))
+    assert history(tmp_path)[2].origin.takeaway == "wider surely helped"
+
+
+def test_a_result_that_came_while_the_client_was_away_is_owed_a_look_too(tmp_path):
+    """What was in progress when it left is conducted again, with a result that it never saw."""
+    gate = Gate(1)
+
+    async def leaves(client):
+        assert "STILL RUNNING" in await propose(client, **WIDER)
+        assert gate.begun.wait(60)
+
+    async def again(client):
+        early = {"hypothesis": "faster", "takeaway": "wider surely helped", **FASTER}
+        assert "before its result" in await failing(client, "propose_experiment", **early)
+        assert "#1 kept" in await call(client, "history")
+        assert "Experiment 2: KEPT" in await propose(client, **early)
+
+    stopped = SandboxError("the engine went away")
+
+    def interrupted(spec):
+        result = gate(spec)
+        if spec.experiment == 1:
+            raise stopped
+        return result
+
+    with served(tmp_path, interrupted, answer_within=0.05) as run:
+        run.ask(through_the_baseline(leaves))
+        gate.opened.set()
+    with served(tmp_path, tag=TAG) as run:
+        run.ask(again)
+
+
+def test_a_person_s_hypothesis_that_came_meanwhile_is_in_every_reply(tmp_path):
+    def person(text):
+        with make_session(tmp_path, None) as session:
+            return session.ledger.add_hypothesis(TAG, text)
+
+    async def scenario(client):
+        assert "hypothesis waits" not in await call(client, "get_task")
+        assert person("try a higher rate") == 1
+        waits = "A person's hypothesis waits. Test it next, with answers=1: try a higher rate"
+        assert waits in await propose(client, **WIDER)
+        for tool in ("history", "best", "analyze"):
+            assert waits in await call(client, tool)
+        assert "answers=1: try a higher rate" in await call(client, "get_task")
+        refused = {"takeaway": "wider helps", "answers": 1, **LINK}
+        assert waits in await propose(client, "a shortcut", **refused)
+        answer = await propose(client, "faster", takeaway="wider helps", answers=1, **FASTER)
+        assert "KEPT" in answer
+        assert "hypothesis waits" not in answer
+
+    with served(tmp_path) as run:
+        run.ask(scenario)
+    assert history(tmp_path)[2].origin.answers == 1
+
+
+def test_what_was_told_meanwhile_can_be_answered_at_once(tmp_path):
+    """It came after the client was given its task, and it is not asked for a second time."""
+
+    async def scenario(client):
+        await call(client, "get_task")
+        await call(client, "add_hypothesis", text="try wider")
+        assert "answers=1: try wider" in await call(client, "history")
+        assert "hypothesis waits" not in await propose(client, answers=1, **WIDER)
+
+    with served(tmp_path) as run:
+        run.ask(scenario)
+    assert history(tmp_path)[1].origin.answers == 1
 
 
 def test_a_server_at_work_on_one_run_refuses_another(tmp_path):

@@ -21,6 +21,8 @@ from runner.journal.entries import Entry, Head, Kind, following
 from runner.workspace import NOTES_REF, Workspace
 
 BRANCH = f"refs/heads/autoresearch/{TAG}"
+WITNESSES = {"attempt-message", "kept-message", "notes", "event-log"}
+"""The rules by which git and the event log speak against a chain that was forged."""
 Entries = dict[str, tuple[str, str]]
 """Path → mode as git prints it, and content (for a submodule, a commit)."""
 
@@ -61,13 +63,21 @@ class Copy:
         [(text,)] = self.rows("SELECT policy_text FROM runs")
         return str(text)
 
-    def forge(self, *, events: bool = True) -> None:
-        """Make journal, chain and tables fit the tables as they are now, and the event log too."""
+    def relink(self) -> None:
+        """Make journal and chain fit the tables as they are now; repository and event log stay."""
         with closing(sqlite3.connect(self.state.ledger, isolation_level=None)) as database:
             database.row_factory = sqlite3.Row
-            chains = forge(database)
-        if events:
-            self.events.write_text("".join(_told(chains, line) for line in _lines(self.events)))
+            self.forged.write_text(json.dumps(forge(database)))
+
+    def forge_log(self) -> None:
+        """Make the event log fit the journal that was linked anew; the repository stays."""
+        chains = {int(old): new for old, new in json.loads(self.forged.read_text()).items()}
+        self.events.write_text("".join(_told(chains, line) for line in _lines(self.events)))
+
+    @property
+    def forged(self) -> Path:
+        """Old place of each entry, and its new place and chain."""
+        return self.root / "forged.json"
 
     def edit_entry(self, seq: int, **said: Any) -> None:
         """Change what one entry says, and nothing else."""
@@ -149,7 +159,8 @@ def forge(database: sqlite3.Connection) -> dict[int, tuple[int, str]]:
         document = _as_the_tables_say(database, entry)
         if document is not None:
             kind = Kind(entry.kind)
-            made = following(head, run=TAG, at=entry.at, kind=kind, document=document)
+            at = _moment(database, entry)
+            made = following(head, run=TAG, at=at, kind=kind, document=document)
             head = Head(seq=made.seq, chain=made.chain)
             again.append(made)
             chains[entry.seq] = (made.seq, made.chain)
@@ -180,6 +191,26 @@ def _as_the_tables_say(database: sqlite3.Connection, entry: Entry) -> dict[str, 
         query = "SELECT * FROM experiments WHERE number = ?"
         return _updated(said, database.execute(query, [said["number"]]).fetchone())
     return said
+
+
+MOMENTS = {
+    Kind.DECIDED: ("SELECT decided_at FROM experiments WHERE number = ?", ("number",)),
+    Kind.SETTLED: ("SELECT ended_at FROM experiments WHERE number = ?", ("number",)),
+    Kind.TRIAL_ENDED: (
+        "SELECT ended_at FROM trials WHERE purpose = ? AND experiment = ? AND split = ?"
+        " AND seed = ?",
+        ("purpose", "experiment", "split", "seed"),
+    ),
+}
+
+
+def _moment(database: sqlite3.Connection, entry: Entry) -> str:
+    """Return when an entry was made, as the tables have it now."""
+    if entry.kind not in MOMENTS:
+        return entry.at
+    query, names = MOMENTS[Kind(entry.kind)]
+    row = database.execute(query, [entry.document[name] for name in names]).fetchone()
+    return row[0] if row and row[0] else entry.at
 
 
 def _updated(said: dict[str, Any], row: sqlite3.Row | None) -> dict[str, Any] | None:

@@ -55,7 +55,10 @@ class Repository:
         return audit_changes(self.root, rev)
 
     def found(self) -> list[tuple[str, str, str]]:
-        return [(each.rule, each.file, each.commit or "") for each in self.audit().findings]
+        return self.found_since("main")
+
+    def found_since(self, rev: str) -> list[tuple[str, str, str]]:
+        return [(each.rule, each.file, each.commit or "") for each in self.audit(rev).findings]
 
 
 @pytest.fixture
@@ -291,3 +294,207 @@ def test_what_cannot_be_checked_is_said(
 def test_a_folder_without_a_repository_cannot_be_checked(tmp_path: Path) -> None:
     with pytest.raises(CannotCheckError, match="not a git repository"):
         audit_changes(tmp_path, "main")
+
+
+# -- what the repository itself says of itself ----------------------------------------------------
+
+
+def hidden_by(repository: Repository, path: str, *lines: str) -> None:
+    place = repository.root / path
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text("".join(f"{line}\n" for line in lines))
+
+
+CHEAT = "workspace-template/eclip/torch.py"
+
+
+def with_edited_frozen_file(repository: Repository) -> None:
+    repository.write(RUN, "cheat\n", mode=0o755)
+
+
+def same_to_git(repository: Repository) -> None:
+    """Change a file so that its size and times are what the index remembers."""
+    path = repository.root / RUN
+    before = path.stat()
+    path.write_text("Changed\n"[: before.st_size])
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+STEERING = [
+    pytest.param(lambda r: r.git("config", "core.bare", "true"), id="core.bare"),
+    pytest.param(lambda r: r.git("config", "core.worktree", "/tmp"), id="core.worktree"),
+    pytest.param(
+        lambda r: (
+            r.git("config", "extensions.worktreeConfig", "true"),
+            r.git("config", "--worktree", "core.bare", "true"),
+        ),
+        id="core.bare of the worktree",
+    ),
+    pytest.param(
+        lambda r: (
+            hidden_by(r, ".git/more", "[core]", "bare = true", "worktree = /tmp"),
+            r.git("config", "include.path", "more"),
+        ),
+        id="included settings",
+    ),
+    pytest.param(
+        lambda r: (
+            hidden_by(r, ".git/everything", "*"),
+            r.git("config", "core.excludesFile", str(r.root / ".git/everything")),
+        ),
+        id="core.excludesFile",
+    ),
+    pytest.param(lambda r: hidden_by(r, ".git/info/exclude", "*"), id="info/exclude"),
+    pytest.param(
+        lambda r: hidden_by(r, "workspace-template/eclip/.gitignore", "*"),
+        id="an ignore file that ignores itself",
+    ),
+    pytest.param(lambda r: r.git("config", "core.fileMode", "false"), id="core.fileMode"),
+    pytest.param(lambda r: r.git("config", "core.ignoreCase", "true"), id="core.ignoreCase"),
+    pytest.param(lambda r: r.git("config", "core.symlinks", "false"), id="core.symlinks"),
+    pytest.param(lambda r: r.git("config", "core.checkStat", "minimal"), id="core.checkStat"),
+    pytest.param(lambda r: r.git("config", "core.untrackedCache", "true"), id="untrackedCache"),
+    pytest.param(lambda r: r.git("config", "core.sparseCheckout", "true"), id="sparseCheckout"),
+    pytest.param(lambda r: r.git("update-index", "--assume-unchanged", RUN), id="unchanged"),
+    pytest.param(lambda r: r.git("update-index", "--skip-worktree", RUN), id="skip-worktree"),
+    pytest.param(lambda r: hidden_by(r, "workspace-template/eclip/.git/HEAD", "x"), id="a .git"),
+]
+
+
+@pytest.mark.parametrize("steer", STEERING)
+def test_no_setting_of_the_repository_hides_a_change(repository: Repository, steer: Change) -> None:
+    steer(repository)
+    same_to_git(repository)
+    repository.write(CHEAT)
+    found = {(rule, file) for rule, file, _ in repository.found()}
+    assert {("frozen-file", RUN), ("path-not-mutable", CHEAT)} <= found
+
+
+def test_a_name_in_another_case_is_another_file(repository: Repository) -> None:
+    repository.git("config", "core.ignoreCase", "true")
+    repository.write(TRAIN.replace("train", "TRAIN"))
+    assert [rule for rule, _, _ in repository.found()] == ["path-not-mutable"]
+
+
+def test_the_ignore_files_of_rev_are_the_ones_that_count(repository: Repository) -> None:
+    repository.git("switch", "--quiet", "main")
+    repository.write("docs/.gitignore", "build/\n!build/kept.txt\n")
+    repository.commit()
+    repository.git("switch", "--quiet", "work")
+    repository.git("merge", "--quiet", "main")
+    repository.write("docs/build/page.html")
+    repository.write("state/ledger.sqlite")
+    assert repository.audit().clean
+    repository.write("build/page.html")
+    assert [file for _, file, _ in repository.found()] == ["build/page.html"]
+
+
+def test_what_a_sparse_checkout_leaves_out_is_said(repository: Repository) -> None:
+    repository.git("update-index", "--skip-worktree", RUN)
+    (repository.root / RUN).unlink()
+    assert repository.audit().unchecked == ("working tree: a sparse checkout leaves out 1 files",)
+
+
+def test_a_working_tree_of_its_own_is_checked(repository: Repository, tmp_path: Path) -> None:
+    other = Repository(tmp_path / "other")
+    repository.git("worktree", "add", "--quiet", "-b", "more", str(other.root))
+    repository.git("config", "core.bare", "true")
+    with_edited_frozen_file(other)
+    assert other.found() == [("frozen-file", RUN, "working-tree")]
+    assert audit_changes(other.root / "workspace-template", "main").findings
+
+
+def test_an_object_under_another_s_name_is_not_believed(repository: Repository) -> None:
+    with_edited_frozen_file(repository)
+    repository.commit()
+    honest = repository.git("rev-parse", "main^{tree}")
+    forged = repository.git("rev-parse", "HEAD^{tree}")
+    objects_folder = repository.root / ".git/objects"
+    content = (objects_folder / honest[:2] / honest[2:]).read_bytes()
+    place = objects_folder / forged[:2] / forged[2:]
+    place.chmod(0o600)
+    place.write_bytes(content)
+    with pytest.raises(CannotCheckError, match=f"the object {forged} is damaged"):
+        repository.audit()
+
+
+def test_history_that_is_cut_short_is_not_believed(repository: Repository) -> None:
+    """It would choose another commit as the one at which HEAD left the branch."""
+    (repository.root / ".git/shallow").write_text(repository.git("rev-parse", "main") + "\n")
+    repository.write(TRAIN)
+    repository.commit()
+    assert repository.audit().clean
+    with_edited_frozen_file(repository)
+    hidden = repository.commit()
+    (repository.root / ".git/shallow").write_text(hidden + "\n")
+    assert ("frozen-file", RUN, hidden) in repository.found()
+
+
+@pytest.mark.parametrize("ref", ["refs/tags/main", "refs/remotes/main", "refs/main"])
+def test_a_name_that_could_mean_two_commits_is_refused(repository: Repository, ref: str) -> None:
+    with_edited_frozen_file(repository)
+    commit = repository.commit()
+    repository.git("update-ref", ref, commit)
+    with pytest.raises(CannotCheckError, match="is ambiguous: refs/heads/main") as refused:
+        repository.audit()
+    assert ref in str(refused.value)
+    assert [rule for rule, _, _ in repository.found_since("refs/heads/main")] == ["frozen-file"]
+
+
+def test_a_name_beside_the_refs_is_not_believed(repository: Repository) -> None:
+    with_edited_frozen_file(repository)
+    (repository.root / ".git/main").write_text(repository.commit() + "\n")
+    assert [rule for rule, _, _ in repository.found()] == ["frozen-file"]
+
+
+def test_a_tag_named_like_an_id_is_refused(repository: Repository) -> None:
+    short = repository.git("rev-parse", "main")[:8]
+    with_edited_frozen_file(repository)
+    repository.git("tag", short, repository.commit())
+    with pytest.raises(CannotCheckError, match="is ambiguous"):
+        repository.audit(short)
+
+
+@pytest.mark.parametrize(
+    "rev", ["main", "work~1", "v1", "refs/heads/main", "HEAD~1", "origin/main"]
+)
+def test_branches_tags_ids_and_steps_are_understood(repository: Repository, rev: str) -> None:
+    repository.git("tag", "-a", "-m", "x", "v1", "main")
+    repository.git("update-ref", "refs/remotes/origin/main", "main")
+    with_edited_frozen_file(repository)
+    repository.commit()
+    for name in (rev, repository.git("rev-parse", "main"), repository.git("rev-parse", "main")[:9]):
+        assert [rule for rule, _, _ in repository.found_since(name)] == ["frozen-file"]
+
+
+@pytest.mark.parametrize("rev", ["@{upstream}", "main@{0}", ":/x", "main^{/x}", "@{-1}"])
+def test_what_a_reflog_or_a_setting_would_settle_is_refused(
+    repository: Repository, rev: str
+) -> None:
+    with pytest.raises(CannotCheckError, match="is no commit"):
+        repository.audit(rev)
+
+
+def test_a_branch_that_was_left_twice_is_refused(repository: Repository) -> None:
+    repository.write(TRAIN)
+    repository.commit()
+    repository.git("switch", "--quiet", "main")
+    repository.write("runner/decision.py", "theirs\n")
+    repository.commit()
+    repository.git("merge", "--quiet", "-m", "x", "work")
+    repository.git("switch", "--quiet", "work")
+    repository.git("merge", "--quiet", "-m", "x", "--no-ff", "main~1")
+    with pytest.raises(CannotCheckError, match="at 2 commits"):
+        repository.audit()
+
+
+def test_names_that_are_not_text_are_found_wherever_they_stand(repository: Repository) -> None:
+    name = os.fsdecode(b"workspace-template/eclip/\xff\n\x1b.py")
+    (repository.root / name).write_text("x")
+    assert [where for _, _, where in repository.found()] == ["working-tree"]
+    commit = repository.commit()
+    repository.git("update-ref", os.fsdecode(b"refs/tags/\xe9\xff"), "main")
+    assert [where for _, _, where in repository.found()] == [commit]
+    [line, _] = repository.audit().lines
+    assert line.isascii()
+    assert line.isprintable()

@@ -34,7 +34,8 @@ def copy(tmp_path: Path) -> Copy:
 
 
 def rules(copy: Copy) -> set[str]:
-    copy.forge()
+    copy.relink()
+    copy.forge_log()
     return {found.rule for found in copy.audit().findings}
 
 

@@ -129,7 +129,8 @@ def test_independent_draws_all_start_from_the_template_and_are_clean(tmp_path):
 
 
 def rules(copy: Copy) -> set[str]:
-    copy.forge()
+    copy.relink()
+    copy.forge_log()
     return {found.rule for found in copy.audit().findings}
 
 

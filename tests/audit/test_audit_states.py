@@ -130,6 +130,30 @@ def test_missing_data_are_said_and_no_violation(copy: Copy) -> None:
     assert report.unchecked == ("data of eclip: it is not prepared here",)
 
 
+@pytest.mark.parametrize("kept", [0, 1, -1], ids=["empty", "its head", "without its last line"])
+def test_an_event_log_that_lost_lines_shows(copy: Copy, kept: int) -> None:
+    lines = copy.events.read_text().splitlines(keepends=True)
+    ends = [number for number, line in enumerate(lines) if '"chain"' in line]
+    cut = {0: 0, 1: ends[0] + 1, -1: ends[-1]}[kept]
+    copy.events.write_text("".join(lines[:cut]))
+    assert "event-log" in {found.rule for found in copy.audit().findings}
+
+
+def test_a_missing_event_log_shows(copy: Copy) -> None:
+    copy.events.unlink()
+    assert "event-log" in {found.rule for found in copy.audit().findings}
+
+
+def test_any_line_that_is_cut_out_of_the_event_log_shows(copy: Copy) -> None:
+    """Each line that carries a head, but for the first one's, whose head no experiment has."""
+    lines = copy.events.read_text().splitlines(keepends=True)
+    ends = [number for number, line in enumerate(lines) if '"chain"' in line][1:]
+    assert len(ends) == 11  # eight experiments, three audits
+    for end in ends:
+        copy.events.write_text("".join(lines[:end] + lines[end + 1 :]))
+        assert "event-log" in {found.rule for found in copy.audit().findings}
+
+
 def test_a_torn_line_of_the_event_log_is_no_violation(copy: Copy) -> None:
     with copy.events.open("a") as file:
         file.write('{"event": "experiment.decided", "exper')
@@ -142,8 +166,7 @@ def test_a_changed_event_log_shows(copy: Copy) -> None:
         if event["event"] == "experiment.decided" and event["experiment"] == 7:
             event["chain"] = OTHER
     copy.events.write_text("".join(json.dumps(event) + "\n" for event in events))
-    [finding] = copy.audit().findings
-    assert (finding.rule, finding.file) == ("event-log", "events.jsonl")
+    assert {(found.rule, found.experiment) for found in copy.audit().findings} == {("event-log", 7)}
 
 
 def test_a_finding_names_rule_file_and_commit_and_shows_no_control_characters(copy: Copy) -> None:

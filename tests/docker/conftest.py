@@ -1,11 +1,20 @@
-"""A state folder with prepared data, shared by the tests that need real containers."""
+"""A state folder with prepared data, and single containers, for tests that need real ones."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
 
+import docker
 import pytest
 from homes import Home
+from single import NEVER, PLENTY_SECONDS, RESOURCES, Run
+
+from runner.sandbox import engine, images
+from runner.sandbox.container import ContainerResult, Deadline, started
+from runner.sandbox.options import AGENT_USER, ContainerSpec
 
 
 @pytest.fixture(scope="session")
@@ -15,3 +24,53 @@ def home(tmp_path_factory) -> Iterator[Home]:
     home.ok("prepare", "eclip", "--seed", "7")
     yield home
     home.sweep()
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[docker.DockerClient]:
+    with closing(engine.connect()) as connected:
+        yield connected
+
+
+@pytest.fixture(scope="module")
+def image(client) -> str:
+    return images.require_image(client, "cpu")
+
+
+@pytest.fixture
+def labels(client) -> Iterator[dict[str, str]]:
+    """Labels of this test alone; whatever happened, nothing that carries them may be left."""
+    labels = {engine.HOME_LABEL: f"test-{uuid.uuid4().hex[:8]}"}
+    yield labels
+    left = engine.leftovers(client, labels)
+    engine.sweep(client, labels)
+    assert left == []
+
+
+@pytest.fixture
+def spec(image, labels) -> Callable[..., ContainerSpec]:
+    def made(*command: str, **more: object) -> ContainerSpec:
+        given = ContainerSpec(
+            name=f"runner-test-{uuid.uuid4().hex[:12]}",
+            image_id=image,
+            user=AGENT_USER,
+            command=command,
+            mounts=[],
+            resources=RESOURCES,
+            labels=labels,
+            seconds=PLENTY_SECONDS,
+        )
+        return replace(given, **more)
+
+    return made
+
+
+@pytest.fixture
+def run(client, spec) -> Run:
+    """Run Python code in a container of its own, to its end or the deadline."""
+
+    def ran(code: str, *, seconds: float = PLENTY_SECONDS, **more: object) -> ContainerResult:
+        with started(client, spec("python", "-c", code, **more)) as running:
+            return running.finish(Deadline.after(seconds), NEVER)
+
+    return ran

@@ -34,9 +34,11 @@ class Home:
 
     @property
     def environment(self) -> dict[str, str]:
-        # Device locks lie in the temp folder: these runs wait for each other and nobody else.
-        own = {"RUNNER_HOME": str(self.path), "TMPDIR": str(self.path.parent), "NO_COLOR": "1"}
-        return {**os.environ, **own, "PYTHONPATH": str(self.project)}
+        # These runs wait for each other for a device, and for nobody else.
+        locks = self.path.parent / "locks"
+        own = {"RUNNER_HOME": str(self.path), "RUNNER_LOCKS": str(locks), "NO_COLOR": "1"}
+        own |= {"TMPDIR": str(self.path.parent), "PYTHONPATH": str(self.project)}
+        return {**os.environ, **own}
 
     def runner(self, *arguments: str, seconds: float = RUN_SECONDS) -> subprocess.CompletedProcess:
         return subprocess.run(

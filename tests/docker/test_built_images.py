@@ -63,6 +63,7 @@ def shell(client: docker.DockerClient, cpu: str) -> Shell:
             mounts=(),
             resources=RESOURCES,
             labels={},
+            seconds=300,
         )
         config = container_config(spec)
         # A trial's output is read as a stream; here the engine may keep it.
@@ -210,7 +211,7 @@ def test_a_base_that_broke_off_leaves_no_image(
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     before = {one.id for one in client.images.list(all=True)}
     with pytest.raises(SandboxError, match="mirror gone"):
-        bootstrapped(client)
+        bootstrapped(client, images.FOLDER / "base.sh", "unused")
     assert {one.id for one in client.images.list(all=True)} <= before
 
 

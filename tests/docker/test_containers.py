@@ -9,23 +9,21 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
-from dataclasses import replace
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import docker
 import pytest
 from docker.errors import NotFound
+from single import NEVER, PLENTY_SECONDS, RESOURCES, lines, wait_until
 
 from runner.errors import SandboxError, StoppedError
-from runner.records import Resources
-from runner.sandbox import engine, images, staging
-from runner.sandbox.container import ContainerResult, Deadline, Ended, started
+from runner.sandbox import engine, staging
+from runner.sandbox.container import Deadline, Ended, started
 from runner.sandbox.options import (
     AGENT_USER,
     MIB,
     SCORER_USER,
-    ContainerSpec,
     Mount,
     container_config,
     tmpfs_volume,
@@ -33,77 +31,7 @@ from runner.sandbox.options import (
 
 pytestmark = pytest.mark.docker
 
-RESOURCES = Resources(
-    cpus=1,
-    memory_bytes=128 * MIB,
-    pids=64,
-    shm_bytes=16 * MIB,
-    artifacts_bytes=4 * MIB,
-    outputs_bytes=2 * MIB,
-    output_log_bytes=256 * 1024,
-    gpus=0,
-)
-PLENTY_SECONDS = 60.0
 DEADLINE_ERROR_SECONDS = 1.0
-NEVER = threading.Event()
-
-
-@pytest.fixture(scope="module")
-def client() -> Iterator[docker.DockerClient]:
-    with closing(engine.connect()) as connected:
-        yield connected
-
-
-@pytest.fixture(scope="module")
-def image(client) -> str:
-    return images.require_image(client, "cpu")
-
-
-@pytest.fixture
-def labels(client) -> Iterator[dict[str, str]]:
-    """Labels of this test alone; whatever happened, nothing that carries them may be left."""
-    labels = {engine.HOME_LABEL: f"test-{uuid.uuid4().hex[:8]}"}
-    yield labels
-    left = engine.leftovers(client, labels)
-    engine.sweep(client, labels)
-    assert left == []
-
-
-@pytest.fixture
-def spec(image, labels) -> Callable[..., ContainerSpec]:
-    def made(*command: str, **more: object) -> ContainerSpec:
-        given = ContainerSpec(
-            name=f"runner-test-{uuid.uuid4().hex[:12]}",
-            image_id=image,
-            user=AGENT_USER,
-            command=command,
-            mounts=[],
-            resources=RESOURCES,
-            labels=labels,
-        )
-        return replace(given, **more)
-
-    return made
-
-
-Run = Callable[..., ContainerResult]
-
-
-@pytest.fixture
-def run(client, spec) -> Run:
-    """Run Python code in a container of its own, to its end or the deadline."""
-
-    def ran(code: str, *, seconds: float = PLENTY_SECONDS, **more: object) -> ContainerResult:
-        with started(client, spec("python", "-c", code, **more)) as running:
-            return running.finish(Deadline.after(seconds), NEVER)
-
-    return ran
-
-
-def lines(result: ContainerResult) -> list[str]:
-    assert result.ended is Ended.EXITED, result
-    assert result.exit_code == 0, result.output.decode()
-    return result.stdout.decode().splitlines()
 
 
 # -- ends -------------------------------------------------------------------------------------
@@ -380,7 +308,7 @@ resources = Resources(cpus=1, memory_bytes=2**27, pids=64, shm_bytes=2**24, arti
 name, image, home = sys.argv[1:]
 spec = ContainerSpec(name=name, image_id=image, user="10002:10002", mounts=[], takes_input=True,
                      command=["python", "-c", "import sys; sys.stdin.readline()"],
-                     resources=resources, labels={engine.HOME_LABEL: home})
+                     resources=resources, labels={engine.HOME_LABEL: home}, seconds=600)
 with started(engine.connect(), spec) as running:
     print("started", flush=True)
     time.sleep(600)
@@ -397,13 +325,6 @@ def test_a_waiting_container_ends_when_its_supervisor_is_killed(client, image, l
     wait_until(lambda: not client.api.inspect_container(name)["State"]["Running"])
     assert engine.leftovers(client, labels) == [f"container {name}"]
     engine.sweep(client, labels)
-
-
-def wait_until(happened: Callable[[], bool], *, seconds: float = 20) -> None:
-    until = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < until, "it did not happen in time"
-        time.sleep(0.02)
 
 
 # -- our failures -----------------------------------------------------------------------------

@@ -63,9 +63,7 @@ MOMENTS = {
 @pytest.fixture(autouse=True)
 def device_of_its_own(home, monkeypatch):
     """Whoever else is at work on this machine is not waited for."""
-    folder = home.path / "tmp"
-    folder.mkdir(exist_ok=True)
-    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setenv("RUNNER_LOCKS", str(home.path / "locks"))
 
 
 @contextmanager

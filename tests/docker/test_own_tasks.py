@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import closing
 
 import numpy as np
 import pytest
 from homes import Home, copied_project, write_text
 
-from runner.rooms import PROJECT
+from runner.errors import BusyError
+from runner.locks import device_lock
+from runner.rooms import PROJECT, State
+from runner.sandbox import engine
 from runner.task_check import playing
 
 pytestmark = pytest.mark.docker
@@ -53,6 +59,42 @@ def test_a_table_runs_as_it_stands_and_no_cheat_beats_it(copy, tmp_path):
     said = copy.ok("task", "check", "wards").splitlines()
     kinds = [line.split()[1] for line in said if line.startswith("ok ")]
     assert kinds == ["template", *playing.CHEATS]
+
+
+def test_a_check_that_was_killed_is_in_the_way_of_no_other(copy, tmp_path):
+    path = tmp_path / "beds.csv"
+    path.write_text(rows())
+    copy.ok("new-task", "beds", "--csv", str(path), "--target", "sick")
+    command = [sys.executable, "-m", "runner", "task", "check", "beds", "--no-cheats"]
+    options = {"cwd": copy.project, "env": copy.environment, "stdout": subprocess.PIPE}
+    labels = {engine.HOME_LABEL: State(copy.path).id, engine.RUN_LABEL: playing.tag_of("beds")}
+    with (
+        closing(engine.connect()) as client,
+        subprocess.Popen(command, **options) as killed,
+    ):
+        while not engine.leftovers(client, labels):
+            assert killed.poll() is None
+        again = copy.runner("task", "check", "beds", "--no-cheats")
+        assert again.returncode == BusyError.exit_code
+        assert f"process {killed.pid}" in again.stderr
+        killed.kill()
+        killed.wait()
+        assert engine.leftovers(client, labels)
+        assert "ok       template" in copy.ok("task", "check", "beds", "--no-cheats")
+        assert engine.leftovers(client, labels) == []
+
+
+def test_a_check_waits_for_whoever_has_the_device(copy, monkeypatch):
+    monkeypatch.setenv("RUNNER_LOCKS", copy.environment["RUNNER_LOCKS"])
+    command = [sys.executable, "-m", "runner", "task", "check", "beds", "--no-cheats"]
+    options = {"cwd": copy.project, "env": copy.environment, "text": True}
+    with (
+        device_lock("cpu", "nov21", print),
+        subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, **options) as it,
+    ):
+        said = it.stderr.readline()
+        it.kill()
+    assert said.startswith("waiting for device cpu, in use by run nov21")
 
 
 def test_shakespeares_template_learns_bytes_and_no_cheat_on_the_wire_beats_it(copy, tmp_path):

@@ -58,6 +58,7 @@ def test_every_library_fits_a_model_without_network_and_on_a_read_only_root():
             mounts=[],
             resources=RESOURCES,
             labels={engine.HOME_LABEL: "test"},
+            seconds=90,
         )
         with started(client, spec) as running:
             result = running.finish(Deadline.after(90), threading.Event())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -182,3 +183,18 @@ def test_an_analysis_that_fails_says_why_and_is_not_noted(home, tabular, tmp_pat
     done = home.runner("analyze", "tabular", "--file", str(own))
     assert done.returncode == 1
     assert "analyze: KeyError" in done.stderr
+
+
+def test_an_analysis_is_killed_at_its_seconds_and_is_in_the_record(home, tabular, tmp_path):
+    """It is there to look at rows: a whole solver does not fit into one."""
+    own = tmp_path / "endless.py"
+    own.write_text("print('begun', flush=True)\nwhile True:\n    pass\n")
+    done = home.runner("analyze", "tabular", "--file", str(own))
+    assert done.returncode == 1
+    assert "analyze: killed at the deadline" in done.stderr
+    last = home.json("status", "tabular")["analyses"][-1]
+    assert last["asked_by"] == "person"
+    assert last["script_digest"] == hashlib.sha256(own.read_bytes()).hexdigest()
+    assert last["exit_code"] is None
+    assert "killed at the deadline" in last["failure"]
+    assert last["seconds"] >= 15

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import math
 import os
 import subprocess
 import sys
@@ -13,7 +15,8 @@ import pytest
 
 import harness.verbs
 from harness.kit import artifacts, curves, data, inputs, outputs, seed, split
-from harness.kit.deadline import GRACE_SECONDS, Deadline
+from harness.kit.deadline import GRACE_SECONDS, Deadline, age
+from runner.sandbox import evidence
 
 KIT = Path(harness.verbs.__file__).parent / "kit"
 
@@ -26,7 +29,7 @@ def trial(monkeypatch):
         monkeypatch.setenv("RUNNER_SEED", "17")
         monkeypatch.setenv("RUNNER_SPLIT", "train")
         monkeypatch.setenv("RUNNER_TRAIN_SECONDS", str(train_seconds))
-        monkeypatch.setenv("RUNNER_DEADLINE", str(time.time() + killed_in))
+        monkeypatch.setenv("RUNNER_KILL_SECONDS", str(age() + killed_in))
 
     set_trial()
     return set_trial
@@ -146,7 +149,83 @@ def test_a_fast_loop_leaves_about_two_hundred_points(trial, capsys):
     assert step > 10 * len(lines)
 
 
-@pytest.mark.parametrize("name", ["", "two words", "line\nbreak", "Loss", "x" * 41, "#curve"])
-def test_a_curves_name_is_a_plain_word(trial, name):
-    with pytest.raises(ValueError, match="curve's name"):
-        curves.log(name, 0, 0.0)
+ODD_NAMES = ["", "two words", "line\nbreak", "Loss", "x" * 41, "#curve", "val/loss", "3", "\ud800é",
+             "\x1b[2J", "kit_dropped", "loss ", "loss", "LOSS", "a" * 32]  # fmt: skip
+
+
+@pytest.fixture
+def fresh(trial, monkeypatch):
+    """A process that has logged nothing yet."""
+    monkeypatch.setattr(curves, "_names", {})
+    monkeypatch.setattr(curves, "_next_point", {})
+    monkeypatch.setattr(curves, "_counted", {curves.RENAMED: 0, curves.DROPPED: 0})
+
+
+def read(text: str) -> dict[str, tuple[tuple[float, float], ...]]:
+    return {curve.name: curve.points for curve in evidence.curves(text.encode())}
+
+
+def test_no_experiment_is_lost_to_a_curve_s_name(fresh, capsys):
+    for place, name in enumerate(ODD_NAMES):
+        curves.log(name, place, place)
+    said = capsys.readouterr()
+    found = read(said.out)
+    mine = {name: points for name, points in found.items() if name not in evidence_names()}
+    assert sorted(points for [points] in mine.values()) == [(n, n) for n in range(len(ODD_NAMES))]
+    assert mine["loss"] == ((ODD_NAMES.index("Loss"), ODD_NAMES.index("Loss")),)
+    assert mine["val_loss"]
+    assert "'val/loss' is logged as val_loss" in said.err
+    assert found["kit_renamed"][-1][1] == 8
+    assert said.err.isascii()
+
+
+def evidence_names() -> set[str]:
+    return {name.decode() for name in evidence.KIT_CURVES}
+
+
+@pytest.mark.parametrize(
+    ("step", "value"),
+    [
+        (0, math.nan),
+        (0, math.inf),
+        (0, -math.inf),
+        (math.nan, 1.0),
+        (None, 1.0),
+        (0, None),
+        (0, "much"),
+        (0, [1, 2]),
+        (0, np.array([1.0, 2.0])),
+        (0, 1j),
+        (0, 10**400),
+        ({}, 1),
+    ],
+)
+def test_no_experiment_is_lost_to_a_value_that_is_no_number(fresh, capsys, step, value):
+    for _ in range(3):
+        curves.log("loss", step, value)
+    said = capsys.readouterr()
+    assert read(said.out) == {"kit_dropped": ((1, 1), (2, 2))}
+    assert said.err.count("left out") == 1
+
+
+def test_curves_beyond_the_most_are_counted_and_the_first_stay(fresh, capsys):
+    for number in range(20):
+        curves.log(f"curve{number}", 10**39, 1e300)
+    found = read(capsys.readouterr().out)
+    assert set(found) == {*(f"curve{number}" for number in range(16)), "kit_dropped"}
+    assert found["kit_dropped"][-1][1] == 4
+
+
+def test_a_closed_output_ends_no_training(fresh, monkeypatch):
+    for stream in (None, io.StringIO()):
+        if stream:
+            stream.close()
+        monkeypatch.setattr("sys.stdout", stream)
+        curves.log("loss", 0, 1.0)
+
+
+def test_an_artifact_may_lie_in_a_folder_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(artifacts, "FOLDER", tmp_path)
+    artifacts.path("models/best.bin").write_bytes(b"x")
+    monkeypatch.setattr(artifacts, "FOLDER", Path("/proc/none"))
+    assert artifacts.path("models/best.bin") == Path("/proc/none/models/best.bin")

@@ -33,6 +33,7 @@ def test_three_pairs_by_hand():
     assert metrics == pytest.approx(
         {
             "mean_rank": 0.5,
+            "mean_rank_se": 0.5,  # of the pairs' own means, 0, 1.5 and 0
             "median_rank": 0,
             "recall_at_1": 2 / 3,
             "recall_at_5": 1,

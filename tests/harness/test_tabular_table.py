@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -162,3 +163,20 @@ def test_a_bad_description_is_explained(tmp_path, keys, said):
     path.write_text(json.dumps(keys))
     with pytest.raises(BadTableError, match=said):
         read_description(path)
+
+
+@pytest.mark.parametrize("size", [131_072, 131_073, 3_000_000])
+def test_a_field_of_any_size_is_read_where_its_column_is_dropped_and_explained_elsewhere(size):
+    """Python's own reader stops at 131,072 characters."""
+    text = f'note,age,sick\n"{"x" * size}",50,yes\nb,60,no\n'.encode()
+    dropped = Description(file="rows.csv", target="sick", drop=("note",))
+    assert read_table(text, dropped).number_names == ("age",)
+    with pytest.raises(BadTableError, match=f"'note': line 2 holds {size} bytes"):
+        read_table(text, Description(file="rows.csv", target="sick"))
+
+
+@pytest.mark.parametrize("line", ["a\rb,1,no", '"open,1,no', "\0,1,no", '"a"b,1,no'])
+def test_what_the_reader_cannot_read_is_explained_too(line):
+    text = f"note,age,sick\na,50,yes\n{line}\n".encode()
+    with suppress(BadTableError):
+        read_table(text, Description(file="rows.csv", target="sick"))

@@ -15,9 +15,10 @@ edits:
   max_added_lines: 20
   max_file_bytes: 4_000
   max_line_bytes: 200
-  max_literal_bytes: 400
+  max_new_information: 400
+  max_information: 1_000
   imports: {allow: [math, torch, numpy, concurrent.futures, os, sys, time, argparse]}
-  forbid: [dynamic-code, process, network, introspection, seed-only-change]
+  forbid: [dynamic-code, process, network, seed-only-change]
 image: cpu
 resources: {cpus: 2, memory: 1g, pids: 64, shm: 64m, artifacts: 64m, outputs: 8m, log: 1m, gpus: 0}
 budget: {startup: 6s, train: 8s, predict: 10s, score: 2m}

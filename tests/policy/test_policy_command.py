@@ -29,7 +29,7 @@ def test_an_invalid_one_ends_with_2_and_names_the_place(tmp_path, policy_text):
     bad.write_text(policy_text.replace("train: 8s", "train: -5s"))
     result = invoke("check", str(bad), str(good))
     assert result.exit_code == 2
-    assert f"error: {bad}:16: budget.train: must be greater than 0, got '-5s'" in result.output
+    assert f"error: {bad}:17: budget.train: must be greater than 0, got '-5s'" in result.output
     assert f"{good}: ok" in result.output
 
 

@@ -11,6 +11,7 @@ import yaml
 from runner.errors import ConfigError
 from runner.policy import Policy, load_policy, parse_policy, words
 from runner.policy.allowed import schema_text
+from runner.policy.conflicts import OURS, OURS_FROM
 from runner.policy.load import MAX_BYTES
 from runner.policy.schema import FORBIDDEN
 from runner.records import Shape
@@ -32,84 +33,84 @@ def problems(text: str) -> list[str]:
         pytest.param(
             "train: 8s",
             "train: -5s",
-            "16: budget.train: must be greater than 0, got '-5s'",
+            "17: budget.train: must be greater than 0, got '-5s'",
             "such as 8s, 2m or 1h)",
             id="a negative duration",
         ),
         pytest.param(
             "train: 8s",
             "train: 0s",
-            "16: budget.train: must be greater than 0, got '0s'",
+            "17: budget.train: must be greater than 0, got '0s'",
             ")",
             id="no time at all",
         ),
         pytest.param(
             "train: 8s",
             "train: 8",
-            "16: budget.train: must be a duration such as 8s",
+            "17: budget.train: must be a duration such as 8s",
             ")",
             id="a duration without its unit",
         ),
         pytest.param(
             "train: 8s",
             "train: .inf",
-            "16: budget.train: must be a duration",
+            "17: budget.train: must be a duration",
             ")",
             id="an endless duration",
         ),
         pytest.param(
             "memory: 1g",
             "memory: 32m",
-            "15: resources.memory: must be a size from 64m to 4096g, got '32m'",
+            "16: resources.memory: must be a size from 64m to 4096g, got '32m'",
             ")",
             id="too little memory to start",
         ),
         pytest.param(
             "memory: 1g",
             "memory: 1.5g",
-            "15: resources.memory: must be a size",
+            "16: resources.memory: must be a size",
             ")",
             id="a size with a fraction",
         ),
         pytest.param(
             "pids: 64",
             "pids: 8",
-            "15: resources.pids: must be greater than or equal to 16, got 8",
+            "16: resources.pids: must be greater than or equal to 16, got 8",
             "(allowed: a whole number at least 16, at most 100000)",
             id="too few processes",
         ),
         pytest.param(
             "pids: 64",
             "pids: true",
-            "15: resources.pids: must be a valid integer, got true",
+            "16: resources.pids: must be a valid integer, got true",
             ")",
             id="a truth is no number",
         ),
         pytest.param(
             "pids: 64",
             "pids: '64'",
-            "15: resources.pids: must be a valid integer, got '64'",
+            "16: resources.pids: must be a valid integer, got '64'",
             ")",
             id="a quoted number is no number",
         ),
         pytest.param(
             "cpus: 2",
             "cpus: .nan",
-            "15: resources.cpus: must be",
+            "16: resources.cpus: must be",
             ")",
             id="not a number",
         ),
         pytest.param(
             "cpus: 2",
             "cpus: 0",
-            "15: resources.cpus: must be greater than 0, got 0",
+            "16: resources.cpus: must be greater than 0, got 0",
             ")",
             id="no processor",
         ),
         pytest.param(
             "shm: 64m",
             "shm: 1g",
-            "15: resources.shm: must be less than resources.memory, 1g",
+            "16: resources.shm: must be less than resources.memory, 1g",
             "got '1g'",
             id="shared memory that is all of the memory",
         ),
@@ -121,6 +122,27 @@ def problems(text: str) -> list[str]:
             id="a line longer than its file",
         ),
         pytest.param(
+            "max_new_information: 400",
+            "max_new_information: 1_001",
+            "11: edits.max_new_information: must be at most edits.max_information, 1000",
+            "got 1001",
+            id="more news than there may be in all",
+        ),
+        pytest.param(
+            "limits:",
+            "phases: [{name: a, share: 1, relax: {max_new_information: 1_001}}]\nlimits:",
+            "20: phases[0].relax.max_new_information: must be at most edits.max_information, 1000",
+            "got 1001",
+            id="more news in a phase than there may be in all",
+        ),
+        pytest.param(
+            "splits: [train]",
+            "splits: [fold0, fold1]",
+            "18: evaluation.shared_targets: must be said where there are several splits",
+            "another split's evaluation targets, else false, got null",
+            id="several splits, and nothing said of their targets",
+        ),
+        pytest.param(
             "direction: minimize",
             "direction: down",
             "2: metric.direction: must not be 'down'",
@@ -130,105 +152,105 @@ def problems(text: str) -> list[str]:
         pytest.param(
             "shape: two-step",
             "shape: open",
-            "17: evaluation.shape: must not be 'open'",
+            "18: evaluation.shape: must not be 'open'",
             "(allowed: one of two-step, one-shot, served)",
             id="a shape that is not implemented",
         ),
         pytest.param(
             "log: 1m, gpus: 0",
             "log: 1m, gpus: 1",
-            "15: resources.gpus: must be 0: the image cpu holds no CUDA, and cuda does",
+            "16: resources.gpus: must be 0: the image cpu holds no CUDA, and cuda does",
             "got 1",
             id="a GPU for an image without CUDA",
         ),
         pytest.param(
             "seeds: 2}",
             "seeds: 2, audit_splits: [full, full]}",
-            "17: evaluation.audit_splits[1]: must be listed once",
+            "18: evaluation.audit_splits[1]: must be listed once",
             "got 'full'",
             id="an audited split twice",
         ),
         pytest.param(
             "image: cpu",
             f"image: cpu\nguards: [{GUARD}, {GUARD}]",
-            "15: guards[1]: must be listed once",
+            "16: guards[1]: must be listed once",
             "got 'a'",
             id="two guards of one name",
         ),
         pytest.param(
             "image: cpu",
             "image: cpu\nguards: [{name: a, run: python, seconds: 1}]",
-            "15: guards[0].run: must not be 'python'",
+            "16: guards[0].run: must not be 'python'",
             ")",
             id="a guard as a shell's line",
         ),
         pytest.param(
             "min_gain: 0.5}",
             "min_gain: 0.5, simplicity: {tie_within: -1}}",
-            "18: decision.simplicity.tie_within: must be greater than or equal to 0, got -1",
+            "19: decision.simplicity.tie_within: must be greater than or equal to 0, got -1",
             ")",
             id="a negative tie",
         ),
         pytest.param(
             "predict: [images, captions]",
             "predict: []",
-            "17: evaluation.predict: must name at least one predictor",
+            "18: evaluation.predict: must name at least one predictor",
             "got an empty list",
             id="two-step without predictors",
         ),
         pytest.param(
             "shape: two-step",
             "shape: one-shot",
-            "17: evaluation.predict: must be empty",
+            "18: evaluation.predict: must be empty",
             "got a list",
             id="one-shot with predictors",
         ),
         pytest.param(
             "[images, captions]",
             "[images, images]",
-            "17: evaluation.predict[1]: must be listed once",
+            "18: evaluation.predict[1]: must be listed once",
             "got 'images'",
             id="a predictor twice",
         ),
         pytest.param(
             "min_gain: 0.5",
             "min_gain: -1",
-            "18: decision.min_gain: must be greater than or equal to 0, got -1",
+            "19: decision.min_gain: must be greater than or equal to 0, got -1",
             "(allowed: a number at least 0)",
             id="a gain that is a loss",
         ),
         pytest.param(
             "hours: 8",
             "hours: 0.001",
-            "19: limits.hours: must leave time for one training, 14s",
+            "20: limits.hours: must leave time for one training, 14s",
             "got 0.001",
             id="a run shorter than one training",
         ),
         pytest.param(
             "image: cpu",
             "image: cpu\nstrategy: {name: topk, patience: 5}",
-            "15: strategy.then: must differ from strategy.name, topk",
+            "16: strategy.then: must differ from strategy.name, topk",
             "got 'topk'",
             id="a plateau that changes nothing",
         ),
         pytest.param(
             "image: cpu",
             "image: cpu\nstrategy: {name: bold}",
-            "15: strategy.name: must not be 'bold'",
+            "16: strategy.name: must not be 'bold'",
             "(allowed: one of greedy, topk, random)",
             id="a strategy that nobody knows",
         ),
         pytest.param(
             "image: cpu",
             "image: cpu\nphases: [{name: a, share: 0.5}, {name: b, share: 0.4}]",
-            "15: phases: must have shares that sum to 1",
+            "16: phases: must have shares that sum to 1",
             "got '0.9'",
             id="phases that leave a part of the run out",
         ),
         pytest.param(
             "image: cpu",
             "image: cpu\nphases: [{name: a, share: 0.5}, {name: a, share: 0.5}]",
-            "15: phases[1]: must be listed once",
+            "16: phases[1]: must be listed once",
             "got 'a'",
             id="two phases of one name",
         ),
@@ -236,28 +258,28 @@ def problems(text: str) -> list[str]:
             "image: cpu",
             "image: cpu\nphases: [{name: a, share: 0.5, web_search:"
             " {domains: [arxiv.org], uses: 1}}, {name: b, share: 0.5}]",
-            "15: phases[0].web_search: must be null: only the last phase may search the web",
+            "16: phases[0].web_search: must be null: only the last phase may search the web",
             "got a mapping",
             id="web search before the end",
         ),
         pytest.param(
             "image: cpu",
             "image: cpu\nphases: [{name: a, share: 1, web_search: {domains: [], uses: 1}}]",
-            "15: phases[0].web_search.domains: ",
+            "16: phases[0].web_search.domains: ",
             "such as arxiv.org)",
             id="web search of everything",
         ),
         pytest.param(
             "image: cpu",
             "image: cpu\nphases: [{name: a, share: 1, relax: {max_files: 1}}]",
-            "15: phases[0].relax.max_files: must be at least edits.max_files, 2",
+            "16: phases[0].relax.max_files: must be at least edits.max_files, 2",
             "got 1",
             id="a phase that is stricter",
         ),
         pytest.param(
             "image: cpu",
             "image: cpu\nanalysis: {every: 3}",
-            "15: analysis.every: must be null: files.notes has no findings.md",
+            "16: analysis.every: must be null: files.notes has no findings.md",
             "got 3",
             id="findings that nobody would keep",
         ),
@@ -307,8 +329,8 @@ def problems(text: str) -> list[str]:
         pytest.param(
             "process, network",
             "process, networks",
-            "13: edits.forbid[2]: must not be 'networks'",
-            "(allowed: one of dynamic-code, process, network, introspection, seed-only-change)",
+            "14: edits.forbid[2]: must not be 'networks'",
+            "(allowed: one of dynamic-code, process, network, seed-only-change)",
             id="a rule that nobody knows",
         ),
         pytest.param(
@@ -328,79 +350,79 @@ def problems(text: str) -> list[str]:
         pytest.param(
             "splits: [train]",
             "splits: {a: 1}",
-            "17: evaluation.splits: must not be a mapping",
+            "18: evaluation.splits: must not be a mapping",
             ")",
             id="a mapping for a list",
         ),
         pytest.param(
             "limits: {experiments: null, hours: 8, consecutive_failures: 10}",
             "limits: many",
-            "19: limits: must not be 'many'",
+            "20: limits: must not be 'many'",
             "(allowed: a mapping with experiments, hours, consecutive_failures, usd)",
             id="a word for a mapping",
         ),
         pytest.param(
             "image: cpu",
             "image: {name: &x cpu}",
-            "14: anchors",
+            "15: anchors",
             ")",
             id="an anchor",
         ),
-        pytest.param("image: cpu", "image: *x", "14: anchors", ")", id="an alias"),
-        pytest.param("image: cpu", "image: !!str cpu", "14: tags", ")", id="a tag"),
+        pytest.param("image: cpu", "image: *x", "15: anchors", ")", id="an alias"),
+        pytest.param("image: cpu", "image: !!str cpu", "15: tags", ")", id="a tag"),
         pytest.param(
             "image: cpu",
             "image: !!python/name:os.system",
-            "14: tags",
+            "15: tags",
             ")",
             id="a tag that would run code",
         ),
         pytest.param(
             "image: cpu",
             "image: [[[[[[[[[[cpu]]]]]]]]]]",
-            "14: is nested too deeply",
+            "15: is nested too deeply",
             ")",
             id="a deep nest",
         ),
         pytest.param(
             "seeds: 2",
             "seeds: " + "9" * 5_000,
-            "17: evaluation.seeds: cannot be read",
+            "18: evaluation.seeds: cannot be read",
             ")",
             id="an integer of too many digits",
         ),
         pytest.param(
             "image: cpu",
             "image: [cpu",
-            "15: is not YAML: ",
+            "16: is not YAML: ",
             "",
             id="broken syntax",
         ),
         pytest.param(
             "image: cpu",
             "\timage: cpu",
-            "14: is not YAML: ",
+            "15: is not YAML: ",
             "",
             id="a tab",
         ),
         pytest.param(
             "image: cpu",
             "image: cpu\x07",
-            "14: holds a control",
+            "15: holds a control",
             ")",
             id="a control character",
         ),
         pytest.param(
             "image: cpu",
             f"# {'é' * 200}\nimage: cpu\x07",
-            "15: holds a control",
+            "16: holds a control",
             ")",
             id="a control character after letters of two bytes",
         ),
         pytest.param(
             "image: cpu",
             "---\nimage: cpu",
-            "14: holds more than one document",
+            "15: holds more than one document",
             ")",
             id="two documents",
         ),
@@ -416,30 +438,36 @@ def test_an_error_names_file_line_key_and_what_is_allowed(policy_text, old, new,
 def test_an_unknown_key_names_the_closest_and_all_allowed(policy_text):
     lines = problems(policy_text.replace("cpus: 2", "cpu: 2"))
     assert lines == [
-        "p.yaml:15: resources.cpus: is missing (allowed: a number greater than 0, at most 1024)",
-        "p.yaml:15: resources.cpu: is not a known key, did you mean cpus?"
-        " (allowed: cpus, memory, pids, shm, artifacts, outputs, log, gpus)",
+        "p.yaml:16: resources.cpus: is missing (allowed: a number greater than 0, at most 1024)",
+        "p.yaml:16: resources.cpu: is not a known key, did you mean cpus?"
+        " (allowed: cpus, memory, pids, shm, artifacts, outputs, log, gpus, flush,"
+        " environment)",
     ]
 
 
 def test_a_duplicate_key_names_both_lines(policy_text):
     (line,) = problems(policy_text + "task: other\n")
-    assert line == "p.yaml:20: task: is a duplicate key, first on line 1 (allowed: once)"
+    assert line == "p.yaml:21: task: is a duplicate key, first on line 1 (allowed: once)"
+
+
+def test_a_duplicate_key_deep_down_is_named_in_full(policy_text):
+    (line,) = problems(policy_text.replace("  max_files: 2\n", "  max_files: 2\n  max_files: 3\n"))
+    assert line.startswith("p.yaml:8: edits.max_files: is a duplicate key, first on line 7")
 
 
 def test_a_merge_key_is_only_an_unknown_key(policy_text):
     (line,) = problems(policy_text + "<<: {task: other}\n")
-    assert line.startswith("p.yaml:20: <<: is not a known key")
+    assert line.startswith("p.yaml:21: <<: is not a known key")
 
 
 def test_a_key_cannot_move_the_cursor(policy_text):
     (line,) = problems(policy_text + '"\\e[2J": 1\n')
-    assert line.startswith("p.yaml:20: \\x1b[2J: is not a known key")
+    assert line.startswith("p.yaml:21: \\x1b[2J: is not a known key")
 
 
 def test_a_key_that_is_no_word_is_refused(policy_text):
     (line,) = problems(policy_text + "1: one\n")
-    assert line.startswith("p.yaml:20: has a key that is not a plain word")
+    assert line.startswith("p.yaml:21: has a key that is not a plain word")
 
 
 def test_all_problems_are_named_at_once_in_order_of_lines(policy_text):
@@ -460,6 +488,7 @@ def test_all_problems_are_named_at_once_in_order_of_lines(policy_text):
         pytest.param("null", "must be a mapping, got null", id="null"),
         pytest.param("a: " + "x" * MAX_BYTES, "is too large", id="a giant"),
         pytest.param("[" * 60_000, "is nested too deeply", id="a nesting bomb"),
+        pytest.param("{? " * 20_000, "has a key that is not a plain word", id="a bomb of keys"),
     ],
 )
 def test_what_is_no_policy_at_all(text, message):
@@ -470,6 +499,21 @@ def test_what_is_no_policy_at_all(text, message):
 def test_a_number_that_python_would_not_print_is_named_and_not_printed(number):
     found = [problem for problem in problems(f"task: {number}") if " task: " in problem]
     assert ["cannot be read as a value" in problem for problem in found] == [True]
+
+
+@pytest.mark.parametrize(
+    ("splits", "expected"),
+    [
+        ("splits: [train]", False),
+        ("splits: [train], shared_targets: true", True),
+        ("splits: [fold0, fold1], shared_targets: true", True),
+        ("splits: [fold0, fold1], shared_targets: false", False),
+    ],
+)
+def test_whether_splits_share_targets_is_said_or_there_is_but_one(policy_text, splits, expected):
+    policy = parse_policy(policy_text.replace("splits: [train]", splits)).policy
+    assert policy.evaluation.shared_targets is expected
+    assert ("no curves" in policy.summary()) is expected
 
 
 def test_a_file_that_is_not_utf8_names_the_line(tmp_path):
@@ -492,6 +536,38 @@ def test_the_digest_is_that_of_the_bytes(tmp_path, policy_text):
     assert parse_policy(loaded.text).digest == loaded.digest
 
 
+def with_environment(policy_text: str, said: str) -> str:
+    return policy_text.replace("gpus: 0}", f"gpus: 0, environment: {said}}}")
+
+
+def test_an_environment_is_empty_unless_it_is_said(policy, policy_text):
+    assert policy.resources_record().environment == {}
+    text = with_environment(policy_text, "[OMP_WAIT_POLICY=ACTIVE, MY_FLAG=]")
+    chosen = parse_policy(text).policy
+    assert chosen.resources_record().environment == {"OMP_WAIT_POLICY": "ACTIVE", "MY_FLAG": ""}
+    assert "Environment: OMP_WAIT_POLICY=ACTIVE, MY_FLAG=." in chosen.summary()
+    assert "Environment" not in policy.summary()
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ("[omp=A]", "allowed: NAME=value"),
+        ("[OMP-X=A]", "allowed: NAME=value"),
+        ("[=A]", "allowed: NAME=value"),
+        ("[OMP]", "allowed: NAME=value"),
+        ('["OMP=a\\nb"]', "allowed: NAME=value"),
+        ("[OMP=1, OMP=2]", "OMP"),
+        *((f"[{name}=x]", f"must not set {name}") for name in OURS),
+        *((f"[{start}X=x]", f"must not set {start}X") for start in OURS_FROM),
+    ],
+)
+def test_an_environment_chooses_no_code_and_nothing_of_ours(policy_text, said, why):
+    with pytest.raises(ConfigError, match=r"resources\.environment") as refused:
+        parse_policy(with_environment(policy_text, said))
+    assert why in str(refused.value)
+
+
 def test_sizes_and_durations_become_bytes_and_seconds(policy):
     assert policy.resources_record().memory_bytes == 1 << 30
     assert policy.resources_record().output_log_bytes == 1 << 20
@@ -501,7 +577,7 @@ def test_sizes_and_durations_become_bytes_and_seconds(policy):
 
 def test_syntax_tree_rules_can_be_switched_off(policy_text):
     wall = policy_text.replace("imports: {allow:", "imports: null #").replace(
-        "forbid: [dynamic-code, process, network, introspection, seed-only-change]", "forbid: []"
+        "forbid: [dynamic-code, process, network, seed-only-change]", "forbid: []"
     )
     edits = parse_policy(wall).policy.edits
     assert edits.imports is None
@@ -535,6 +611,29 @@ def test_the_summary_explains_each_rule_on_source_code(policy):
 
 def test_the_summary_names_what_no_policy_allows(policy):
     assert words.ALWAYS in policy.summary()
+
+
+@pytest.mark.parametrize(
+    ("flush", "shared", "flushed"),
+    [("null", "true", True), ("null", "false", False), ("true", "false", True),
+     ("false", "true", False)],
+)  # fmt: skip
+def test_caches_are_dropped_where_splits_share_targets_unless_a_person_says_otherwise(
+    policy_text, flush, shared, flushed
+):
+    text = policy_text.replace("gpus: 0}", f"gpus: 0, flush: {flush}}}")
+    policy = parse_policy(text.replace("seeds: 2}", f"seeds: 2, shared_targets: {shared}}}")).policy
+    assert policy.resources_record().flush is flushed
+    assert ("cold caches" in policy.summary()) is flushed
+
+
+def test_tasks_whose_containers_must_not_meet_say_so_in_their_policies():
+    flushed = {
+        path.stem
+        for path in POLICIES.glob("*.yaml")
+        if parse_policy(path.read_text()).policy.flushed
+    }
+    assert flushed == {"eclip", "eclip-ukiyo", "heart", "nanochat", "shakespeare", "tabular"}
 
 
 def test_the_committed_schema_is_the_one_of_the_code():

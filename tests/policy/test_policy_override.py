@@ -50,6 +50,11 @@ def test_any_way_to_write_it_is_met(written, seconds, expected):
     assert f"{expected}," in replaced(POLICY.replace("train: 8s", written), seconds)
 
 
+def test_letters_of_several_bytes_before_it_move_nothing():
+    assert "# \u00e9\U0001f600\n" in (text := replaced(f"# \u00e9\U0001f600\n{POLICY}", 20))
+    assert "train: 20s, predict" in text
+
+
 @pytest.mark.parametrize("seconds", [0, -1, 0.0001, 10_000_000, float("nan"), float("inf")])
 def test_a_time_that_no_policy_may_hold_is_refused_by_the_same_rules(seconds):
     with pytest.raises(PolicyError, match=r"budget\.train"):

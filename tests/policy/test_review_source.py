@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 from policy_samples import TRAIN, WORKSPACE, changed
 
@@ -37,11 +39,43 @@ def test_listed_modules_may_be_imported(source_rules, source):
         pytest.param("s = '#'; import shutil\n", id="after a hash in a string"),
         pytest.param("if 0: pass\nelse: import shutil as math\n", id="under another name"),
         pytest.param("import math, shutil\n", id="beside a listed one"),
-        pytest.param("from math import *\n", id="names that are not named"),
     ],
 )
 def test_other_modules_may_not(source_rules, source):
     assert source_rules(source) == ["import-not-allowed"]
+
+
+@pytest.mark.parametrize("length", [119, 120, 121, 1_000, 30_000])
+@pytest.mark.parametrize(
+    ("rule", "source"),
+    [
+        ("process", "import {long} as y, subprocess\nsubprocess.{long}(y)"),
+        ("dynamic-code", "f(x.{long}, {long}_({long}__=eval('1')))"),
+        ("import-not-allowed", "import math.{long}, {long}"),
+        ("import-not-allowed", "from {long} import x"),
+    ],
+)
+def test_a_rule_sees_a_name_to_its_end_however_long_it_is(source_rules, rule, source, length):
+    """The message shows both ends of it."""
+    assert rule in source_rules(f"{source.format(long='a' * length)}\n")
+
+
+def test_a_long_name_is_shown_by_its_ends(messages):
+    source = f"import subprocess\nsubprocess.{'a' * 1_000}.end\n"
+    found = messages(changed("model.py", source.encode()))["process"]
+    assert ".end (line 2)" in found
+    assert len(found) < 400
+
+
+@pytest.mark.slow
+def test_names_that_grow_without_end_are_answered_in_time(source_rules):
+    """Each line makes a chain of attributes a little longer."""
+    chain = "import math\na0 = math.x\n" + "".join(
+        f"a{n} = a{n - 1}{'.os' * 20}\n" for n in range(1, 1_000)
+    )
+    begun = time.monotonic()
+    source_rules(chain)
+    assert time.monotonic() - begun < 15
 
 
 def test_the_message_names_module_line_and_list(messages):
@@ -56,31 +90,18 @@ def test_the_message_names_module_line_and_list(messages):
         pytest.param("dynamic-code", "exec('1')", id="exec"),
         pytest.param("dynamic-code", "compile('1', '', 'eval')", id="compile"),
         pytest.param("dynamic-code", "__import__('os')", id="import by name"),
-        pytest.param("dynamic-code", "f = eval\nf('1')", id="eval under another name"),
-        pytest.param("dynamic-code", "a, b = 1, exec\nb('1')", id="exec out of a tuple"),
         pytest.param("dynamic-code", "list(map(eval, ['1']))", id="eval passed on"),
         pytest.param("dynamic-code", "\uff45\uff56\uff41\uff4c('1')", id="a folded eval"),
         pytest.param("dynamic-code", "x = 1; s = '#'; eval('1')", id="eval behind a hash"),
         pytest.param("dynamic-code", "x = f'{eval(\"1\")}'", id="eval in a formatted string"),
         pytest.param("dynamic-code", "@eval\ndef f(): ...", id="eval as a decorator"),
-        pytest.param("dynamic-code", TORCH + "torch.load('x', weights_only=False)", id="pickles"),
-        pytest.param(
-            "dynamic-code",
-            "import numpy as np\nnp.load('x', allow_pickle=True)",
-            id="object arrays",
-        ),
-        pytest.param("dynamic-code", TORCH + "torch.serialization.pickle.loads(b'')", id="a loan"),
+        pytest.param("dynamic-code", "import pickle as p\np.load(f)", id="pickles"),
         pytest.param("dynamic-code", TORCH + "import torch.utils.cpp_extension", id="C++"),
-        pytest.param("dynamic-code", "import sys\nsys.path.insert(0, '/tmp')", id="search path"),
         pytest.param("process", "import os\nos.system('x')", id="a shell"),
         pytest.param("process", "import os as o\no.fork()", id="a fork by an alias"),
         pytest.param("process", "from os import execv as run\nrun('x', [])", id="from an import"),
-        pytest.param("process", "import os\no = os\no.kill(1, 9)", id="a module renamed"),
-        pytest.param("process", "import os\n(o := os).popen('x')\no.popen('x')", id="a walrus"),
-        pytest.param("process", "import os\ngetattr(os, 'system')('x')", id="a literal getattr"),
         pytest.param("process", "import os\nos.posix_spawn('x', [], {})", id="a spawn"),
         pytest.param("process", TORCH + "torch.multiprocessing.spawn(f)", id="torch's own"),
-        pytest.param("process", "import time\ntime.x._os.system('x')", id="a hidden module"),
         pytest.param(
             "process",
             "from concurrent.futures import ProcessPoolExecutor",
@@ -88,36 +109,12 @@ def test_the_message_names_module_line_and_list(messages):
         ),
         pytest.param("network", TORCH + "torch.hub.load('a', 'b')", id="torch hub"),
         pytest.param("network", TORCH + "torch.distributed.init_process_group()", id="distributed"),
-        pytest.param("network", TORCH + "torch.os.socket.socket()", id="a socket on loan"),
-        pytest.param("introspection", "import sys\nsys._getframe()", id="frames"),
-        pytest.param("introspection", "import sys\nsys.modules['os']", id="loaded modules"),
-        pytest.param("introspection", "globals()['x']", id="globals"),
-        pytest.param("introspection", "().__class__.__bases__[0]", id="base classes"),
-        pytest.param("introspection", "object.__subclasses__()", id="subclasses"),
-        pytest.param("introspection", "def f(): ...\nf.__code__", id="code objects"),
-        pytest.param("introspection", "f.__globals__['x']", id="globals of a function"),
-        pytest.param("introspection", "__builtins__.open", id="builtins"),
-        pytest.param("introspection", "getattr(x, 'a' + b)", id="a computed attribute"),
-        pytest.param("introspection", "setattr(x, name, 1)", id="a computed assignment"),
-        pytest.param("introspection", "g = getattr\ng(x, name)", id="getattr under another name"),
-        pytest.param("introspection", "map(getattr, xs, names)", id="getattr passed on"),
-        pytest.param("introspection", "getattr(*pair)", id="getattr of who knows what"),
-        pytest.param("introspection", "x.__dict__['a'] = 1", id="writing to a dict"),
-        pytest.param("introspection", "x.__dict__.update(a=1)", id="updating a dict"),
-        pytest.param("introspection", "x.__class__ = Y", id="changing a class"),
-        pytest.param("introspection", "import time\ntime.time = f", id="replacing a function"),
-        pytest.param(
-            "introspection", "s = '#'; import time; time.time = f", id="and behind a hash"
-        ),
-        pytest.param("introspection", "import time\nsetattr(time, 'time', f)", id="and by setattr"),
-        pytest.param("introspection", "import math\nvars(math)['pi']", id="a module's names"),
-        pytest.param("introspection", "try: f()\nexcept E as e: e.__traceback__.tb_frame", id="tb"),
     ],
 )
 def test_a_rule_refuses(source_rules, rule, source):
     found = source_rules(source + "\n")
     assert rule in found
-    assert set(found) <= {rule, "hidden-characters", "process", "network"}
+    assert set(found) <= {rule, "hidden-characters", "import-not-allowed"}
 
 
 @pytest.mark.parametrize(
@@ -132,8 +129,10 @@ def test_a_rule_refuses(source_rules, rule, source):
         pytest.param(TORCH + "torch.signal.windows.hann(8)", id="signal processing"),
         pytest.param(TORCH + "torch.backends.cudnn.benchmark = True", id="a module's setting"),
         pytest.param("def f(input, socket):\n    return input.view(socket.close())", id="locals"),
-        pytest.param("getattr(x, 'a')\nhasattr(x, name)", id="a literal attribute"),
-        pytest.param("setattr(x, 'a', 1)", id="a literal assignment"),
+        pytest.param("getattr(x, name)\nsetattr(x, name, 1)", id="attributes by computed names"),
+        pytest.param("torch.nn.Linear.forward = f\nx.__dict__.update(a=1)", id="patches"),
+        pytest.param("globals()\ndef f(): ...\nf.__code__", id="looking at oneself"),
+        pytest.param(TORCH + "torch.load('x', weights_only=False)", id="an object of one's own"),
         pytest.param("self.weight = 1\nx.a.b = 2", id="attributes of values"),
         pytest.param("print(vars(args))\nprint(args.__dict__)", id="reading arguments"),
         pytest.param("x.__class__.__name__", id="a class's name"),
@@ -150,36 +149,18 @@ def test_and_its_near_miss_is_allowed(source_rules, source):
 
 
 def test_each_rule_can_be_switched_off(source_rules, policy_text):
-    source = "import shutil\neval('1')\nimport os\nos.system('x')\nglobals()\n"
-    on = ["import-not-allowed", "dynamic-code", "process", "introspection"]
+    source = (
+        "import shutil\neval('1')\nimport os\nos.system('x')\nimport torch\ntorch.hub.load('x')\n"
+    )
+    on = ["import-not-allowed", "dynamic-code", "process", "network"]
     assert source_rules(source) == on
     off = policy_text.replace("imports: {allow:", "imports: null #")
-    off = off.replace("[dynamic-code, process, network, introspection, seed-only-change]", "[]")
+    off = off.replace("[dynamic-code, process, network, seed-only-change]", "[]")
     assert source_rules(source, policy=parse_policy(off).policy) == []
 
 
 def test_every_rule_on_names_has_its_table():
     assert {*FORBIDDEN, "seed-only-change"} == set(FORBIDDEN_NAMES)
-
-
-@pytest.mark.parametrize(
-    ("source", "expected"),
-    [
-        pytest.param("x = '" + "a" * 100 + "'\n", [], id="a string"),
-        pytest.param(("x = '" + "a" * 150 + "'\n") * 3, ["literals-too-large"], id="three"),
-        pytest.param(("x = b'" + "a" * 150 + "'\n") * 3, ["literals-too-large"], id="bytes"),
-        pytest.param(("x = f'{y}" + "a" * 150 + "'\n") * 3, ["literals-too-large"], id="formatted"),
-        pytest.param(("'" + "a" * 150 + "'\n") * 3, ["literals-too-large"], id="docstrings too"),
-        pytest.param("x = [" + "1, " * 60 + "]\n", [], id="some numbers"),
-        pytest.param(("x = [" + "1234567, " * 20 + "]\n") * 3, ["literals-too-large"], id="many"),
-        pytest.param("x = 1\n" + ("# " + "a" * 98 + "\n") * 15, [], id="comments of a person"),
-        pytest.param(
-            "x = 1\n" + ("# " + "a" * 198 + "\n") * 9, ["literals-too-large"], id="data in comments"
-        ),
-    ],
-)
-def test_data_does_not_travel_in_source(source_rules, source, expected):
-    assert source_rules(source) == expected
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from policy_samples import TRAIN, WORKSPACE, changed
@@ -20,7 +21,7 @@ def test_an_ordinary_source_gives_facts():
     facts = read_facts(TRAIN)
     assert isinstance(facts, SourceFacts)
     assert [(each.name, each.line) for each in facts.imports] == [("math", 3), ("torch", 4)]
-    assert facts.comment_bytes == len("# the clamp")
+    assert "math.exp" in {each.name for each in facts.references}
 
 
 def test_facts_do_not_depend_on_comments_and_layout():
@@ -73,6 +74,31 @@ def test_a_parser_that_never_ends_is_ended(tmp_path, monkeypatch):
     monkeypatch.setattr(syntax, "PARSER", endless)
     monkeypatch.setattr(syntax, "WALL_SECONDS", 0.3)
     assert read_facts(b"x = 1") == Unparsable(reason="parsing took longer than 0.3 s")
+
+
+def test_an_answer_without_a_good_end_is_not_believed(tmp_path, monkeypatch):
+    forging = tmp_path / "parser.py"
+    forging.write_text("import sys\nprint('{}')\nsys.exit(9)\n".format('{"error": "x", "line": 1}'))
+    monkeypatch.setattr(syntax, "PARSER", forging)
+    assert read_facts(b"b = 1\n") == Unparsable(reason="the parser ran into its limits")
+
+
+def test_several_threads_may_ask():
+    sources = [b"many = " + b"1" * (1 + number) for number in range(8)]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(read_facts, sources))
+    assert [facts.literal_bytes for facts in found] == list(range(1, 9))
+
+
+def test_what_was_parsed_is_remembered(monkeypatch):
+    first = read_facts(b"remembered = 1\n")
+    monkeypatch.setattr(subprocess, "run", None)
+    assert read_facts(b"remembered = 1\n") is first
+
+
+@pytest.mark.parametrize("end", [b"", "# \u00f1\n".encode(), b"#" * 200_000 + b"\nlast = 2\n"])
+def test_sources_of_any_length_are_read_whole(end):
+    assert read_facts(b"first = 'a'\n" + end).lines == 1 + end.count(b"last")
 
 
 @pytest.mark.parametrize(

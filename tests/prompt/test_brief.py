@@ -1,12 +1,19 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
 from experiments import KEPT, context, experiment, mixed
+from fakes import FakeSandbox, ScriptedAgent, make_session, scored
 
+from runner.agents.about import about
+from runner.loop import run_loop
 from runner.prompt.brief import NOTE_CHARACTERS, brief, excerpt
-from runner.records import Curve, File, Hypothesis, Violation
+from runner.prompt.violations import mend
+from runner.proposals.context import make_context
+from runner.proposals.desk import SessionDesk
+from runner.records import Curve, File, Hypothesis, Proposal, Violation
 from runner.rooms import PROJECT
 from runner.seams import Phase
 
@@ -166,3 +173,50 @@ def test_an_empty_run_and_a_workspace_without_program_or_notes_can_be_told():
     told = brief(context((), {}))
     assert "Nothing was tried yet." in told.user
     assert "program.md" not in told.system
+
+
+def test_every_limit_is_told_before_it_is_met(tmp_path):
+    """`--experiments 20` is a limit as the policy's is; returns, analyses and curves have some."""
+    with make_session(tmp_path, FakeSandbox(lambda _: scored(100.0))) as session:
+        run_loop(session, ScriptedAgent([]), experiments=20)
+        limited = make_context(session, 8, experiments=20)
+        unlimited = make_context(session, 8)
+    told = brief(limited)
+    assert "# Experiment 8 of 20\n" in told.user
+    assert "The run ends after experiments: 20;" in told.system
+    assert "experiments: no limit" in brief(unlimited).system
+    assert json.loads(about(limited, "")["context.json"])["last_experiment"] == 20
+    for words in (
+        "comes back with the rule and what is allowed, 3 times at most",
+        "at most 5 times before an experiment; each is killed after 15s, plus startup",
+        "32 characters at most",
+        "16 curves of 100 points",
+        "of the first trial of an experiment",
+        "the first 300 characters",
+    ):
+        assert words in " ".join(told.system.split())
+
+
+def test_the_limit_of_a_start_reaches_whoever_proposes(tmp_path):
+    told = []
+
+    class Asked(ScriptedAgent):
+        def propose(self, context, desk):
+            told.append(context.experiments)
+
+    with make_session(tmp_path, FakeSandbox(lambda _: scored(100.0))) as session:
+        run_loop(session, Asked([]), experiments=20)
+    assert told == [20]
+
+
+def test_a_return_says_how_many_are_left(tmp_path):
+    with make_session(tmp_path, FakeSandbox(lambda _: scored(100.0))) as session:
+        run_loop(session, ScriptedAgent([]), experiments=None)
+        desk = SessionDesk(session, make_context(session, 1))
+        said = []
+        for _ in range(4):
+            found = desk.send_back(Proposal(hypothesis="nothing changes"))
+            said.append(mend(found, "propose again", desk.returns_left()).split("\n")[0])
+    assert said[0] == "Mend this, and propose again (2 more returns):"
+    assert said[1] == "Mend this, and propose again (1 more return):"
+    assert said[2].endswith("(it does not come back again: as it is next, it counts):")

@@ -40,6 +40,13 @@ ValueError: no such width
             ("KeyboardInterrupt", "a.py", 1, ""),
             id="an exception without a message",
         ),
+        pytest.param(
+            TRACEBACK.replace(
+                b"ValueError:", b'  File "/usr/lib/x.py", line 7, in f\n    raise\nValueError:'
+            ),
+            ("ValueError", "/workspace/train.py", 5, "no such width"),
+            id="raised in a library, called in the workspace",
+        ),
         pytest.param(b"Traceback (most recent call last):", (None, None, None, ""), id="cut off"),
     ],
 )  # fmt: skip

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
+import subprocess
 import tarfile
 import zipfile
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
 import pytest
 
 from runner.errors import ConfigError, SandboxError
-from runner.sandbox import debian, images
-from runner.sandbox.bases import default_base
+from runner.sandbox import images
+from runner.sandbox.bases import bootstrapped, default_base
 from runner.sandbox.builds import Build, context, follow
-from runner.sandbox.debian import Source
 from runner.sandbox.wheels import digest, pip_command, wheelhouse
 
 LINE = {
@@ -250,94 +251,134 @@ def test_a_failed_build_shows_the_end_of_its_output(
 # --- Debian packages
 
 
-OLD_FORMAT = """\
-# deb http://commented.example/debian bookworm main
-deb [arch=amd64 signed-by=/a/b.gpg] http://mirror.example/debian trixie main contrib
-deb-src http://mirror.example/debian trixie main
-deb http://mirror.example/security trixie-security main
-deb http://other.example/docker trixie stable
+INDEXES = """\
+http://mirror.example/debian/ trixie main
+http://mirror.example/debian/ trixie contrib
+http://mirror.example/debian/ trixie-updates main
+http://mirror.example/security/ trixie-security main
+http://other.example/docker/ trixie stable
+http://other.example/debian/ trixie-backports main
 """
-NEW_FORMAT = """\
-Types: deb deb-src
-# a comment inside
-URIs: http://mirror.example/debian
-Suites: trixie trixie-updates
-Components: main
-Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
 
-Types: deb
-URIs: http://off.example/debian
-Suites: trixie
-Components: main
-Enabled: no
-"""
+
+@dataclass
+class Host:
+    """A machine's tools, of which only what they were called with is left."""
+
+    folder: Path
+
+    def tool(self, name: str, script: str) -> None:
+        (self.folder / name).write_text(f"#!/bin/sh\n{script}\n")
+        (self.folder / name).chmod(0o755)
+
+    def base(self, release: str = "ID=debian\nVERSION_CODENAME=trixie\n") -> list[str]:
+        """Make the base; return what mmdebstrap was told, its environment's options last."""
+        self.tool("mmdebstrap", 'printf "%s\\0" "$@" "$HOST_APT"')
+        (self.folder / "os-release").write_text(release)
+        done = subprocess.run(
+            ["sh", images.FOLDER / "base.sh"],
+            env={
+                "PATH": f"{self.folder}:{os.environ['PATH']}",
+                "OS_RELEASE": str(self.folder / "os-release"),
+            },
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        return done.stdout.split("\0")[:-1]
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    found = Host(tmp_path)
+    found.tool("apt-get", f'test "$1" = indextargets && cat << END\n{INDEXES}END')
+    found.tool("apt-config", 'cat << END\nAcquire::http::Proxy "http://a:b@p";\nAPT::X "1";\nEND')
+    return found
+
+
+FROM_THE_MIRROR = [
+    "deb http://mirror.example/debian/ bookworm main",
+    "deb http://mirror.example/debian/ bookworm-updates main",
+    "deb http://mirror.example/security/ bookworm-security main",
+]
+
+
+def test_the_base_comes_from_the_hosts_own_mirror(host: Host) -> None:
+    told = host.base()
+    assert [word for word in told if word.startswith("deb ")] == FROM_THE_MIRROR
+    assert told[told.index("bookworm") + 1] == "-"
+
+
+def test_a_host_that_was_never_updated_is_asked_in_a_folder_of_its_own(host: Host) -> None:
+    script = f"""
+case "$*" in
+    *lists=*update*) echo "$2" > {host.folder}/lists ;;
+    *lists=*indextargets*) cat << END
+{INDEXES}END
+esac"""
+    host.tool("apt-get", script)
+    assert [word for word in host.base() if word.startswith("deb ")] == FROM_THE_MIRROR
+    (_, _, lists) = (host.folder / "lists").read_text().strip().partition("=")
+    assert not Path(lists).exists()
+
+
+def test_another_distributions_sources_are_not_debians(host: Host) -> None:
+    told = host.base("ID=ubuntu\nID_LIKE=debian\nVERSION_CODENAME=trixie\n")
+    assert [word for word in told if word.startswith("deb ")] == []
+
+
+def test_the_base_uses_how_the_host_downloads_and_forgets_it(host: Host) -> None:
+    *told, options = host.base()
+    assert options == 'Acquire::http::Proxy "http://a:b@p";'
+    assert not [word for word in told if "a:b@p" in word], "everybody may read a command line"
+    (written,) = [word for word in told if word.startswith("--setup-hook=")]
+    (forgets,) = [word for word in told if word.startswith("--customize-hook=")]
+    assert "apt.conf.d/99host" in written
+    assert "apt.conf.d/99host" in forgets
+    assert "sources.list" in forgets
+
+
+class Engine:
+    """Takes what is imported, as the real one does: whatever comes until the stream ends."""
+
+    def __init__(self) -> None:
+        self.api, self.timeout = self, 1
+        self.removed: list[str] = []
+
+    def import_image_from_stream(self, stream: IO[bytes]) -> str:
+        assert stream.read() == b"part"
+        return f"sha256:{'0' * 64}"
+
+    def remove_image(self, image: str, *, force: bool) -> None:
+        self.removed.append(image)
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "suites"),
+    ("status", "hint"),
     [
-        pytest.param("sources.list", OLD_FORMAT, ["bookworm", "bookworm-security"], id="one-line"),
-        pytest.param(
-            "sources.list.d/debian.sources",
-            NEW_FORMAT,
-            ["bookworm", "bookworm-updates"],
-            id="stanzas",
-        ),
-        pytest.param(
-            "sources.list",
-            2 * OLD_FORMAT,
-            ["bookworm", "bookworm-security"],
-            id="the same line twice is one",
-        ),
-        pytest.param("sources.list.d/notes.txt", OLD_FORMAT, [], id="apt ignores other names"),
+        pytest.param(25, "uidmap", id="it failed"),
+        pytest.param(2, "apt-get install --no-install-recommends mmdebstrap", id="it is missing"),
     ],
 )
-def test_the_base_comes_from_the_hosts_own_mirror(
-    tmp_path: Path, name: str, text: str, suites: list[str]
+def test_a_failed_bootstrap_says_why_and_leaves_nothing(
+    tmp_path: Path, status: int, hint: str
 ) -> None:
-    (tmp_path / "sources.list.d").mkdir()
-    (tmp_path / name).write_text(text)
-    found = debian.sources({"ID": "debian", "VERSION_CODENAME": "trixie"}, tmp_path)
-    assert [one.suite for one in found] == suites
-    assert all("mirror.example" in one.uri for one in found)
+    script, engine = tmp_path / "base.sh", Engine()
+    script.write_text(f"printf part\necho 'E: no keys' >&2\nexit {status}\n")
+    with pytest.raises(SandboxError, match="E: no keys") as caught:
+        bootstrapped(engine, script, "a-tag")  # type: ignore[arg-type]
+    assert hint in caught.value.hint
+    assert engine.removed == [f"sha256:{'0' * 64}"]
 
 
-def test_another_distributions_sources_are_not_debians(tmp_path: Path) -> None:
-    (tmp_path / "sources.list").write_text("deb http://mirror.example/ubuntu noble main\n")
-    assert debian.sources({"ID": "ubuntu", "VERSION_CODENAME": "noble"}, tmp_path) == ()
+def test_an_abandoned_bootstrap_does_not_go_on(tmp_path: Path) -> None:
+    script = tmp_path / "base.sh"
+    script.write_text(f"echo $$ > {tmp_path}/pid\nprintf x\nexec sleep 600\n")
 
+    class Interrupted(Engine):
+        def import_image_from_stream(self, stream: IO[bytes]) -> str:
+            assert stream.read(1) == b"x"
+            raise RuntimeError("stop")
 
-def test_the_base_forgets_how_the_host_downloads() -> None:
-    source = Source(uri="http://mirror.example", suite="bookworm", components=("main",))
-    command = debian.bootstrap_command(Path("/options"), [source])
-    assert command[-1] == "deb http://mirror.example bookworm main"
-    hook = next(word for word in command if word.startswith("--customize-hook="))
-    assert "99mmdebstrap" in hook
-    assert "sources.list" in hook
-
-
-def test_a_failed_bootstrap_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fake = tmp_path / "mmdebstrap"
-    fake.write_text("#!/bin/sh\nprintf part\necho 'E: no keys' >&2\nexit 25\n")
-    fake.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    with pytest.raises(SandboxError, match="E: no keys"), debian.bootstrapped() as stream:
-        assert stream.read() == b"part"
-
-
-def test_an_abandoned_bootstrap_does_not_go_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fake = tmp_path / "mmdebstrap"
-    fake.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nprintf x\nexec sleep 600\n")
-    fake.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-
-    def interrupted(stream: IO[bytes]) -> None:
-        assert stream.read(1) == b"x"
-        raise RuntimeError("stop")
-
-    with pytest.raises(RuntimeError, match="stop"), debian.bootstrapped() as stream:
-        interrupted(stream)
+    with pytest.raises(RuntimeError, match="stop"):
+        bootstrapped(Interrupted(), script, "a-tag")  # type: ignore[arg-type]
     pid = (tmp_path / "pid").read_text().strip()
     assert not Path(f"/proc/{pid}").exists()

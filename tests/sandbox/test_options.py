@@ -6,15 +6,20 @@ from typing import Any
 
 import pytest
 
+from runner.policy.conflicts import OURS, OURS_FROM
 from runner.records import Resources
+from runner.sandbox import syscalls
 from runner.sandbox.options import (
     AGENT_USER,
+    COUNTERS,
+    ENGINES_OWN,
     SCORER_USER,
     ContainerSpec,
     Mount,
     container_config,
     differences,
     environment,
+    first_process,
     tmpfs_volume,
 )
 
@@ -42,6 +47,7 @@ SPEC = ContainerSpec(
     ],
     resources=RESOURCES,
     labels={"runner.run": "t1", "runner.trial": "x"},
+    seconds=60,
     env={"RUNNER_SEED": "7"},
 )
 
@@ -57,10 +63,11 @@ def test_what_is_asked_of_the_engine_holds_every_wall():
 WALLS: dict[str, Any] = {
     "NetworkMode": "none",
     "CapDrop": ["ALL"],
-    "SecurityOpt": ["no-new-privileges:true"],
+    "SecurityOpt": ["no-new-privileges:true", f"seccomp={syscalls.profile()}"],
     "Privileged": False,
     "ReadonlyRootfs": True,
-    "Init": True,
+    "MaskedPaths": [*ENGINES_OWN, *COUNTERS],
+    "Init": False,
     "IpcMode": "private",
     "ShmSize": 1024 * MIB,
     "PidsLimit": 512,
@@ -87,7 +94,7 @@ def test_nothing_that_opens_a_container_is_ever_asked_for():
 def test_the_process_is_the_one_that_was_asked_for():
     config = container_config(SPEC)
     assert config["Image"] == SPEC.image_id
-    assert config["Entrypoint"] == ["/workspace/run.sh", "train"]
+    assert config["Entrypoint"] == [*first_process(65), "/workspace/run.sh", "train"]
     assert config["Cmd"] == []
     assert config["User"] == "10001:10001"
     assert config["NetworkDisabled"] is True
@@ -180,6 +187,27 @@ def test_libraries_are_told_how_many_threads_there_are(cpus, threads):
     assert (inside["OMP_NUM_THREADS"], inside["MKL_NUM_THREADS"]) == (threads, threads)
 
 
+def test_threads_of_openmp_wait_without_spinning_unless_the_policy_says_otherwise():
+    assert environment(SPEC)["OMP_WAIT_POLICY"] == "PASSIVE"
+    assert environment(replace(SPEC, user=SCORER_USER))["OMP_WAIT_POLICY"] == "PASSIVE"
+    chosen = replace(RESOURCES, environment={"OMP_WAIT_POLICY": "ACTIVE", "MY_FLAG": "1"})
+    inside = environment(replace(SPEC, resources=chosen))
+    assert (inside["OMP_WAIT_POLICY"], inside["MY_FLAG"]) == ("ACTIVE", "1")
+    scorer = environment(replace(SPEC, resources=chosen, user=SCORER_USER))
+    assert scorer["OMP_WAIT_POLICY"] == "PASSIVE"
+    assert "MY_FLAG" not in scorer
+
+
+@pytest.mark.parametrize("user", [AGENT_USER, SCORER_USER])
+def test_a_policy_may_set_nothing_but_threads_of_what_is_set_here(user):
+    ours = environment(replace(SPEC, user=user, gpu_ids=("0",)))
+    threads = {"OMP_WAIT_POLICY", "OMP_NUM_THREADS", "MKL_NUM_THREADS"}
+    assert {name for name in ours if name not in OURS and not name.startswith(OURS_FROM)} == threads
+    tried = replace(RESOURCES, environment=dict.fromkeys(ours, "x"))
+    inside = environment(replace(SPEC, user=AGENT_USER, resources=tried, gpu_ids=("0",)))
+    assert {name for name, value in inside.items() if value == "x"} == threads
+
+
 def test_without_gpus_none_is_asked_for_nor_spoken_of():
     config = container_config(SPEC)
     assert config["HostConfig"]["DeviceRequests"] == []
@@ -230,6 +258,9 @@ TAMPERINGS: list[tuple[str, Any]] = [
     ("HostConfig.CapDrop", None),
     ("HostConfig.SecurityOpt", ["no-new-privileges:true", "seccomp=unconfined"]),
     ("HostConfig.SecurityOpt", None),
+    ("HostConfig.SecurityOpt", ["no-new-privileges:true"]),
+    ("HostConfig.SecurityOpt", ["no-new-privileges:true", "seccomp=builtin"]),
+    ("HostConfig.SecurityOpt", ["no-new-privileges:true", f"seccomp={syscalls.profile()} "]),
     ("HostConfig.Binds", ["/:/host"]),
     ("HostConfig.Devices", [{"PathOnHost": "/dev/sda"}]),
     ("HostConfig.DeviceCgroupRules", ["c 1:1 rwm"]),
@@ -253,6 +284,7 @@ TAMPERINGS: list[tuple[str, Any]] = [
     ("HostConfig.ReadonlyPaths", []),
     ("HostConfig.ReadonlyRootfs", False),
     ("HostConfig.Init", None),
+    ("HostConfig.Init", True),
     ("HostConfig.AutoRemove", True),
     ("HostConfig.RestartPolicy.Name", "always"),
     ("HostConfig.Memory", 0),
@@ -273,6 +305,8 @@ TAMPERINGS: list[tuple[str, Any]] = [
     ("Config.User", ""),
     ("Config.User", "0:0"),
     ("Config.Entrypoint", ["/bin/sh"]),
+    ("Config.Entrypoint", ["/workspace/run.sh", "train"]),
+    ("Config.Entrypoint", [*first_process(3600), "/workspace/run.sh", "train"]),
     ("Config.Cmd", ["more"]),
     ("Config.WorkingDir", "/workspace"),
     ("Config.Env", []),

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.scoring import errors
 from harness.scoring.dealing import draw_order, load_sealed
 from harness.scoring.outputs import Layout, read_array
 from harness.scoring.protocol import Dealt
@@ -43,7 +44,9 @@ def measure(outputs: Path, *, labels: NDArray[np.int64]) -> dict[str, float]:
         InvalidOutputsError: the scores are not such an array of finite numbers.
     """
     scores = read_array(outputs, OUTPUT, Layout(dtype="<f4", shape=(len(labels), CLASSES)))
-    return {"error_rate": float(np.mean(~is_right(scores, labels)))}
+    wrong = ~is_right(scores, labels)
+    error = errors.of_share(int(wrong.sum()), len(wrong))
+    return errors.with_error("error_rate", float(np.mean(wrong)), error)
 
 
 def is_right(scores: NDArray[np.float32], labels: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 
 from harness.arrays import npy
 from harness.raw import BadRawDataError
+from harness.scoring import errors
 from harness.scoring.dealing import draw_ids, draw_order, load_sealed
+from harness.scoring.errors import with_error
 from harness.scoring.outputs import Code, InvalidOutputsError, Layout, read_array
 from harness.scoring.protocol import Dealt
 from harness.sealing import Built
@@ -43,7 +45,23 @@ def rmse(targets: Array, said: Array) -> float:
     return scale * math.sqrt(float(np.mean(((targets - said) / scale) ** 2)))
 
 
+def accuracy_error(targets: Array, said: Array) -> float | None:
+    return errors.of_share(int((targets == said).sum()), len(targets))
+
+
+def rmse_error(targets: Array, said: Array) -> float | None:
+    """Return that of the mean square, carried over to its root."""
+    root = rmse(targets, said)
+    error = errors.of_mean(((targets - said) / root) ** 2) if root else None
+    return None if error is None else root * error / 2
+
+
 METRICS: Mapping[str, Callable[[Array, Array], float]] = {"accuracy": accuracy, "rmse": rmse}
+ERRORS: Mapping[str, Callable[[Array, Array], float | None]] = {
+    "accuracy": accuracy_error,
+    "rmse": rmse_error,
+}
+"""The standard error of each metric; a person alone sees it."""
 
 
 def build(seed: int, raw: Path | None, *, inputs: str, target: str) -> Built:
@@ -89,7 +107,8 @@ def measure(outputs: Path, *, ids: Array, targets: Array, metric: str) -> dict[s
     if not np.array_equal(read_array(outputs, IDS, Layout(dtype="<i8", shape=ids.shape)), ids):
         raise InvalidOutputsError(Code.WRONG_IDS, IDS)
     said = read_array(outputs, PREDICTIONS, Layout(dtype="<f8", shape=targets.shape))
-    return {metric: METRICS[metric](targets.astype(np.float64), said)}
+    known = targets.astype(np.float64)
+    return with_error(metric, METRICS[metric](known, said), ERRORS[metric](known, said))
 
 
 def _raw(raw: Path | None, name: str) -> Array:

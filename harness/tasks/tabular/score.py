@@ -19,8 +19,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.scoring import errors
 from harness.scoring.classification import auc
 from harness.scoring.dealing import draw_ids, draw_order, load_sealed
+from harness.scoring.errors import with_error
 from harness.scoring.outputs import Code, InvalidOutputsError, Layout, read_array
 from harness.scoring.protocol import Dealt
 from harness.tasks.tabular import files
@@ -66,4 +68,5 @@ def measure(outputs: Path, *, asked: Asked, metric: str) -> dict[str, float]:
     if not np.array_equal(ids, asked.ids):
         raise InvalidOutputsError(Code.WRONG_IDS, IDS)
     predictions = read_array(outputs, PREDICTIONS, Layout(dtype="<f8", shape=shape))
-    return {metric: auc(asked.targets, predictions)}
+    value = auc(asked.targets, predictions)
+    return with_error(metric, value, errors.of_auc(asked.targets, predictions))

@@ -135,7 +135,15 @@ def read_columns(content: bytes, delimiter: str) -> Columns:
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise BadTableError(f"line {line} is not UTF-8: save the file as UTF-8") from None
+    csv.field_size_limit(len(text) + 1)  # a column that is dropped may hold whole documents
     lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    try:
+        return _columns(lines, delimiter)
+    except csv.Error as error:
+        raise BadTableError(f"line {lines.line_num} is no CSV: {error}") from None
+
+
+def _columns(lines: Any, delimiter: str) -> Columns:
     header = [name.strip() for name in next(lines, [])]
     _check_header(header, delimiter)
     rows = []

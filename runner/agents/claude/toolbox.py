@@ -33,7 +33,7 @@ class Propose(handover.Words):
 
 
 class Analyze(handover.Analysis):
-    """Run a Python script on training rows in a container without network, and read what it prints. It costs no experiment."""  # noqa: E501
+    """Run a Python script on training rows in a container without network, and read what it prints. It costs no experiment; the policy says how many you have, and for how many seconds each runs."""  # noqa: E501
 
 
 class Note(_Input):
@@ -83,8 +83,8 @@ class Toolbox:
         violations = self._desk.send_back(self.last)
         if not violations:
             return self.last
-        told = f"Your proposal came back. {mend(violations, 'propose again')}"
-        return Said(text=told, failed=True)
+        told = mend(violations, "propose again", self._desk.returns_left())
+        return Said(text=f"Your proposal came back. {told}", failed=True)
 
     def _analyze(self, script: str | None) -> Said:
         given = script.encode(errors="surrogatepass") if script else None

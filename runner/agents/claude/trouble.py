@@ -116,5 +116,8 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     with suppress(ValueError):
         return max(0.0, float(given))
     with suppress(ValueError, TypeError):
-        return max(0.0, parsedate_to_datetime(given).timestamp() - time.time())
+        # The API's own clock, where it says what that is: ours may have been set.
+        asked = headers.get("date")
+        asked_at = parsedate_to_datetime(asked).timestamp() if asked else time.time()
+        return max(0.0, parsedate_to_datetime(given).timestamp() - asked_at)
     return None

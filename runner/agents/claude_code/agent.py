@@ -20,7 +20,7 @@ from runner.agents.claude_code.stream import Result, Stream
 from runner.agents.claude_code.tools import Tools, door
 from runner.agents.client import MOST_SECONDS, Client, Ended, Watch
 from runner.agents.descriptions import MODELS
-from runner.agents.draft_folder import DraftFolder, draft_folder
+from runner.agents.draft_folder import DraftFolder, UnsettledError, draft_folder
 from runner.errors import ConfigError, ModelError, SpentError
 from runner.money.prices import Prices, load_prices
 from runner.prompt.brief import brief
@@ -112,12 +112,15 @@ class ClaudeCode:
         """What was undone after it was last told."""
 
     def propose(self, context: Context, desk: Desk) -> Proposal | None:
-        with draft_folder(context, about=about(context, ""), report=desk.violation) as draft:
-            places = Places.below(draft.private)
-            tools = Tools(draft, context, desk, self._model)
-            work = _Work(context=context, desk=desk, draft=draft, places=places, tools=tools)
-            proposal = self._proposed(work)
-        self._undone = draft.told()
+        try:
+            with draft_folder(context, about=about(context, ""), report=desk.violation) as draft:
+                places = Places.below(draft.private)
+                tools = Tools(draft, context, desk, self._model)
+                work = _Work(context=context, desk=desk, draft=draft, places=places, tools=tools)
+                proposal = self._proposed(work)
+            self._undone = draft.told()
+        except UnsettledError as unsettled:
+            proposal = handover.forfeited("draft-unsettled", str(unsettled), model=self._model)
         return None if proposal.forfeit and desk.stop_asked() else proposal
 
     def _proposed(self, work: _Work) -> Proposal:

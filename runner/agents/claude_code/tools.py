@@ -17,7 +17,7 @@ from runner.agents import handover
 from runner.agents.about import told
 from runner.agents.claude_code.launch import ANALYZE, RUN
 from runner.agents.draft import Said, not_writable
-from runner.agents.draft_folder import DraftFolder
+from runner.agents.draft_folder import DraftFolder, UnsettledError
 from runner.errors import ConfigError
 from runner.prompt.untrusted import quoted
 from runner.prompt.violations import line, mend
@@ -49,7 +49,7 @@ class Tools:
         """Answer a request, which has a tool's name and an object of arguments."""
         try:
             return self._answer(request)
-        except _IncompleteError as error:
+        except (_IncompleteError, UnsettledError) as error:
             return Said(text=str(error), failed=True)
 
     def _answer(self, request: Mapping[str, Any]) -> Said:
@@ -75,13 +75,13 @@ class Tools:
         proposal = handover.proposal(words, self._draft.changes(), model=self._model)
         violations = self._desk.send_back(proposal)
         if violations:
-            return self._refused(violations)
+            return self._refused(violations, self._desk.returns_left())
         self.accepted = proposal
         return Said(text="accepted, end now")
 
-    def _refused(self, violations: tuple[Violation, ...]) -> Said:
+    def _refused(self, violations: tuple[Violation, ...], left: int | None = None) -> Said:
         undone = told(self._draft.told())
-        text = mend(violations, f"call {RUN} again")
+        text = mend(violations, f"call {RUN} again", left)
         return Said(text=f"{text}\n{undone}", failed=True)
 
     def _analyze(self, arguments: Mapping[str, Any]) -> Said:

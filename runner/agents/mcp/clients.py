@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from runner.agents.mcp.server import NAME
+from runner.characters import as_json
 
 SHORT_SECONDS = 50.0
 """Within the 60 s that a client gives a call where nobody told it otherwise."""
@@ -70,7 +71,7 @@ def _entry(launch: Launch, seconds: float) -> dict[str, object]:
 
 
 def _json(server: Mapping[str, object]) -> str:
-    return json.dumps({"mcpServers": {NAME: server}}, indent=2, ensure_ascii=False)
+    return as_json({"mcpServers": {NAME: server}})
 
 
 def _toml(text: str) -> str:

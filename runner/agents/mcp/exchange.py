@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from runner.errors import BusyError, RunStoppedError
+from runner.history import last_tried
 from runner.records import Experiment, Proposal, Violation
 from runner.seams import Context, Desk
 
@@ -35,6 +36,8 @@ class SentBack:
     """A proposal that the client may mend."""
 
     violations: tuple[Violation, ...]
+    left: int | None = None
+    """How often it may still come back; absent where this return counts for none."""
 
 
 Work = Proposal | Analysis
@@ -74,6 +77,8 @@ class Exchange:
         """The last one handed in."""
         self._ready: Future[None] = _running(Future())
         self._ended: str | None = None
+        self._heard: int | None = None
+        """The last experiment whose result the client was told, here or before it came."""
 
     # -- the loop's side ------------------------------------------------------------------
 
@@ -84,7 +89,7 @@ class Exchange:
             if isinstance(ticket.work, Analysis):
                 ticket.done.set_result(desk.analyze(ticket.work.script))
             elif violations := desk.send_back(ticket.work):
-                ticket.done.set_result(SentBack(violations=violations))
+                ticket.done.set_result(SentBack(violations=violations, left=desk.returns_left()))
             else:
                 self._shut()
                 return ticket.work
@@ -100,8 +105,15 @@ class Exchange:
             self._settle(RunStoppedError(_over(reason)))
             _set(self._ready)
 
+    def begin(self, heard: int) -> None:
+        """Say which experiment was the last to have ended before this client came."""
+        with self._change:
+            self._heard = heard
+
     def _offer(self, context: Context) -> None:
         with self._change:
+            if self._heard is None:
+                self._heard = _last_ended(context)
             self._context, self._open = context, True
             self._settle(RunStoppedError("what came of it was not recorded"))
             _set(self._ready)
@@ -139,6 +151,19 @@ class Exchange:
         """What the agent was told last; absent before the baseline has ended."""
         with self._change:
             return self._context
+
+    @property
+    def unheard(self) -> Experiment | None:
+        """The last experiment, if it has ended and the client was not told how."""
+        with self._change:
+            last = last_tried(self._context.history) if self._context else None
+            return last if last and last.number > (self._heard or 0) else None
+
+    def hear(self) -> None:
+        """The client is told everything that has ended."""
+        with self._change:
+            if self._context is not None:
+                self._heard = _last_ended(self._context)
 
     @property
     def ended(self) -> str | None:
@@ -201,6 +226,10 @@ def _running(future: Future[Any]) -> Future[Any]:
 def _set(future: Future[None]) -> None:
     if not future.done():
         future.set_result(None)
+
+
+def _last_ended(context: Context) -> int:
+    return max((one.number for one in context.history), default=0)
 
 
 def _ended_in(context: Context | None, number: int) -> Experiment | None:

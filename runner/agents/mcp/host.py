@@ -1,14 +1,20 @@
-"""The run behind a server: begun by the first `get_task`, in a thread of its own."""
+"""The run behind a server, in a thread of its own.
+
+It is begun by the first `get_task`, which may name it. Where the server was started for a run that
+has a name, as after a reconnect, any tool goes on with it.
+"""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Protocol
 
 from runner.agents.mcp.exchange import Exchange
-from runner.errors import ConfigError, RunnerError, RunStoppedError, SandboxError
+from runner.errors import ConfigError, LedgerError, RunnerError, RunStoppedError, SandboxError
 from runner.prompt.untrusted import one_line
+from runner.records import Hypothesis
 
 OURS = "this machine failed, not the experiment; the person sees why in the server's own messages"
 
@@ -31,11 +37,18 @@ class Conduct(Protocol):
 class Host:
     """At most one run at a time; one that is over can be gone on with by `start`."""
 
-    def __init__(self, conduct: Conduct, *, tag: str | None = None) -> None:
-        self._conduct, self._tag = conduct, tag
+    def __init__(
+        self,
+        conduct: Conduct,
+        *,
+        tag: str | None = None,
+        doing: Callable[[str], str] = lambda _: "",
+    ) -> None:
+        self._conduct, self._tag, self._doing = conduct, tag, doing
         self._exchange: Exchange | None = None
         self._thread: threading.Thread | None = None
         self._add_hypothesis: Callable[[str], int] | None = None
+        self._open_hypotheses: Callable[[], Sequence[Hypothesis]] = tuple
         self._added = 0
         """Hypotheses that this client queued."""
 
@@ -44,11 +57,25 @@ class Host:
         return self._tag or ""
 
     @property
+    def doing(self) -> str:
+        """Say what the run does right now, as an agent may know it; nothing if unknown."""
+        return self._doing(self._tag) if self._tag else ""
+
+    @property
     def exchange(self) -> Exchange:
         """The run at work, or the last one; raise `RunStoppedError` before the first."""
         if self._exchange is None:
-            raise RunStoppedError("the run has not begun", hint="call get_task first")
+            hint = "call get_task first; its tag names a run to go on with"
+            raise RunStoppedError("the run has not begun", hint=hint)
         return self._exchange
+
+    def go_on(self) -> Exchange:
+        """Return the run at work, or the last one; begin the one this server was started for.
+
+        Raises:
+            RunStoppedError: it was started for none that has a name.
+        """
+        return self.start() if self._exchange is None and self._tag else self.exchange
 
     def start(self, tag: str | None = None) -> Exchange:
         """Return the run at work; begin it where there is none.
@@ -67,9 +94,39 @@ class Host:
             self._thread.start()
         return self._exchange
 
-    def opened(self, tag: str, add_hypothesis: Callable[[str], int]) -> None:
-        """Say that the run is there, and how a hypothesis gets into it."""
+    def opened(
+        self,
+        tag: str,
+        add_hypothesis: Callable[[str], int],
+        *,
+        open_hypotheses: Callable[[], Sequence[Hypothesis]] = tuple,
+        ended: int | None = None,
+    ) -> None:
+        """Say that the run is there.
+
+        Args:
+            tag: its name.
+            add_hypothesis: how one gets into it.
+            open_hypotheses: those that wait now.
+            ended: the last experiment that had ended when it was opened.
+        """
         self._tag, self._add_hypothesis = tag, add_hypothesis
+        self._open_hypotheses = open_hypotheses
+        if ended is not None:
+            self.exchange.begin(ended)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a hypothesis can be queued."""
+        return self._add_hypothesis is not None
+
+    def open_hypotheses(self) -> Sequence[Hypothesis]:
+        """Return what a person wants tested, as of now; nothing once the run is over."""
+        if self.exchange.ended is not None:
+            return ()
+        with suppress(LedgerError):  # it may end just now
+            return self._open_hypotheses()
+        return ()
 
     def add_hypothesis(self, text: str) -> int:
         """Queue a client's words as the person's; as one line they can imitate no part of a brief.

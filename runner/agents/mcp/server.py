@@ -22,11 +22,11 @@ from pydantic import Field
 from runner import __version__
 from runner.agents import handover
 from runner.agents.mcp import telling
-from runner.agents.mcp.exchange import Analysis, Exchange, SentBack, Ticket
+from runner.agents.mcp.exchange import Analysis, Answer, Exchange, SentBack, Ticket
 from runner.agents.mcp.host import Host
 from runner.agents.mcp.submission import Edit, Submission, text_of
-from runner.errors import RunnerError, RunStoppedError
-from runner.records import Experiment
+from runner.errors import ConfigError, RunnerError, RunStoppedError
+from runner.records import Experiment, Proposal
 from runner.seams import Context
 
 NAME = "autoresearch"
@@ -80,15 +80,24 @@ class Tools:
             await self._wait(exchange.ready, call, "waiting for the experiment in progress")
             context = exchange.context
             if context is None:
-                return self._no_context(exchange)
-            return _paragraphs(telling.task(context, self._host.tag), *_standing(exchange))
+                return self._not_yet(exchange)
+            exchange.hear()
+            told = {each.id for each in context.hypotheses}
+            new = [each for each in self._host.open_hypotheses() if each.id not in told]
+            more = [telling.waiting(new)] if new else []
+            task = telling.task(context, self._host.tag)
+            return _paragraphs(task, *more, *_standing(exchange, self._host.doing))
 
     async def read_file(
-        self, path: Annotated[str, Field(description="As get_task lists it.")]
+        self, call: Call, path: Annotated[str, Field(description="As get_task lists it.")]
     ) -> str:
         """Read a file of the workspace that the next proposal starts from."""
         with _told():
-            return telling.file(path, text_of(path, self._context().files))
+            exchange = self._host.go_on()
+            context = await self._context(exchange, call)
+            if context is None:
+                return self._not_yet(exchange)
+            return telling.file(path, text_of(path, context.files))
 
     async def propose_experiment(
         self,
@@ -107,7 +116,8 @@ class Tools:
     ) -> str:
         """Run one experiment with these changes and return what came of it.
 
-        What breaks a rule comes back at once, to be mended. Making the same call again is safe.
+        What breaks a rule comes back at once, to be mended, at most three times; then it counts as
+        refused. The reply says how many returns are left. Making the same call again is safe.
         """
         words = handover.Words(
             hypothesis=hypothesis,
@@ -119,8 +129,16 @@ class Tools:
         said = Submission(
             words=words, files=tuple(sorted((files or {}).items())), edits=tuple(edits or ())
         )
+
+        def make(context: Context) -> Proposal:
+            _require_heard(exchange.unheard, said)
+            return said.proposal(context)
+
         with _told():
-            return await self._answer(self._host.exchange.hand_in(said, said.proposal), call)
+            exchange = self._host.go_on()
+            if await self._context(exchange, call) is None:
+                return self._not_yet(exchange)
+            return await self._answer(exchange.hand_in(said, make), exchange, call)
 
     async def analyze(
         self,
@@ -129,51 +147,86 @@ class Tools:
     ) -> str:
         """Run a script on training rows, in a container, and return what it prints.
 
-        It is no experiment.
+        It is no experiment. get_task says for how many seconds, and how often before each
+        experiment; the answer says how many are left. 16,000 characters of its output come back.
         """
-        work = Analysis(script=None if script is None else script.encode())
+        content = None if script is None else script.encode(errors="surrogatepass")
+        work = Analysis(script=content)
         with _told():
-            return await self._answer(self._host.exchange.hand_in(work, lambda _: work), call)
+            exchange = self._host.go_on()
+            if await self._context(exchange, call) is None:
+                return self._not_yet(exchange)
+            return await self._answer(exchange.hand_in(work, lambda _: work), exchange, call)
 
     async def history(self, call: Call) -> str:
         """Wait for what is running, then tell what was tried and what came of it."""
         with _told():
-            exchange = self._host.exchange
+            exchange = self._host.go_on()
             running = exchange.at_work
             if running is not None:
                 with suppress(RunStoppedError):  # said below
                     await self._wait(running.done, call, f"{running.doing} is running")
-            return _paragraphs(telling.history(self._context()), *_standing(exchange))
+            context = await self._context(exchange, call)
+            if context is None:
+                return self._not_yet(exchange)
+            exchange.hear()
+            return _paragraphs(telling.history(context), *self._standing(exchange))
 
-    async def best(self) -> str:
+    async def best(self, call: Call) -> str:
         """Tell the best experiment so far."""
         with _told():
-            return telling.best(self._context())
+            exchange = self._host.go_on()
+            context = await self._context(exchange, call)
+            if context is None:
+                return self._not_yet(exchange)
+            return _paragraphs(telling.best(context), *self._standing(exchange))
 
     async def add_hypothesis(
-        self, text: Annotated[str, Field(description="What to try.", min_length=1, max_length=2000)]
+        self,
+        call: Call,
+        text: Annotated[str, Field(description="What to try.", min_length=1, max_length=2000)],
     ) -> str:
         """Queue a hypothesis that the person wants tested; the next experiments must answer it."""
         with _told():
+            exchange = self._host.go_on()
+            if not self._host.is_open and await self._context(exchange, call) is None:
+                return self._not_yet(exchange)
             number = self._host.add_hypothesis(text)
         return f"hypothesis {number} is queued; get_task shows it from the next experiment on"
 
     # -- waiting --------------------------------------------------------------------------
 
-    async def _answer(self, ticket: Ticket, call: Call) -> str:
+    async def _answer(self, ticket: Ticket, exchange: Exchange, call: Call) -> str:
         answer = await self._wait(ticket.done, call, f"{ticket.doing} is running")
         if answer is None:
             return (
-                f"STILL RUNNING: {ticket.doing}. Call history to wait for it; this same call "
+                f"STILL RUNNING: {ticket.doing}{self._host.doing}. Call history to wait for it; "
+                "this same call "
                 "made again waits for it too, and starts nothing new."
             )
         ticket.told = True
+        return _paragraphs(*self._outcome(answer, exchange), *self._waiting(exchange))
+
+    def _outcome(self, answer: Answer, exchange: Exchange) -> Iterator[str]:
         match answer:
             case SentBack():
-                return telling.sent_back(answer)
+                yield telling.sent_back(answer)
             case Experiment():
-                return f"{telling.experiment(answer)}\n\n{telling.best(self._context())}"
-        return telling.found(answer)
+                exchange.hear()
+                yield telling.experiment(answer)
+                if (context := exchange.context) is not None:
+                    yield telling.best(context)
+            case _:
+                yield telling.found(answer)
+
+    def _standing(self, exchange: Exchange) -> Iterator[str]:
+        yield from self._waiting(exchange)
+        yield from _standing(exchange, self._host.doing)
+
+    def _waiting(self, exchange: Exchange) -> Iterator[str]:
+        """Yield what a person wants tested, added meanwhile or before."""
+        if found := self._host.open_hypotheses():
+            yield telling.waiting(found)
 
     async def _wait(self, future: Future[T], call: Call, what: str) -> T | None:
         """Return its result, or `None` after `answer_within`; say in between that all is well."""
@@ -189,22 +242,35 @@ class Tools:
         finally:
             waiter.cancel()
 
-    def _context(self) -> Context:
-        context = self._host.exchange.context
-        if context is None:
-            raise ToolError(self._no_context(self._host.exchange))
-        return context
+    async def _context(self, exchange: Exchange, call: Call) -> Context | None:
+        """Return what there is to tell; wait for it where the run has only begun."""
+        if exchange.context is None:
+            await self._wait(exchange.ready, call, "waiting for the experiment in progress")
+        return exchange.context
 
-    def _no_context(self, exchange: Exchange) -> str:
+    def _not_yet(self, exchange: Exchange) -> str:
         if exchange.ended is not None:
             raise ToolError(f"the run is over: {exchange.ended}")
-        return "STILL RUNNING: the baseline, or the wait for a device. Call get_task again."
+        return (
+            "STILL RUNNING: the baseline, the experiment that was in progress, or the wait for a"
+            f" device{self._host.doing}. Make this call again."
+        )
 
 
-def _standing(exchange: Exchange) -> Iterator[str]:
+def _require_heard(unheard: Experiment | None, said: Submission) -> None:
+    """Refuse what was learnt from an experiment whose result the client has not been told."""
+    if unheard is not None and said.words.takeaway.strip():
+        raise ConfigError(
+            f"a takeaway from experiment {unheard.number} came before its result, which you have"
+            " not been told; nothing was handed in",
+            hint="call history, then say what you take away",
+        )
+
+
+def _standing(exchange: Exchange, doing: str) -> Iterator[str]:
     """Yield what keeps the client from proposing, if anything does."""
     if (running := exchange.at_work) is not None:
-        yield f"STILL RUNNING: {running.doing}. Call history to wait for it."
+        yield f"STILL RUNNING: {running.doing}{doing}. Call history to wait for it."
     if exchange.ended is not None:
         yield f"The run is over: {exchange.ended}"
 
@@ -219,4 +285,5 @@ def _told() -> Iterator[None]:
     try:
         yield
     except RunnerError as error:
-        raise ToolError(error.in_a_line) from error
+        said = error.in_a_line.encode("utf-8", errors="backslashreplace").decode()
+        raise ToolError(said) from error  # it may quote what no answer can hold

@@ -5,14 +5,17 @@ The context is what law 7 lets back, so nothing here can tell more.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from runner.agents.mcp.exchange import SentBack
 from runner.prompt.brief import ALL_CURVES, brief
 from runner.prompt.history import curves_of, digest, entry
-from runner.prompt.untrusted import quoted
+from runner.prompt.untrusted import one_line, quoted
 from runner.prompt.violations import mend
-from runner.records import Experiment, ExperimentStatus
+from runner.records import Experiment, ExperimentStatus, Hypothesis
 from runner.seams import Context
 
+MOST_HYPOTHESIS, MOST_LATER = 2000, 5
 MOST_FILE_CHARACTERS = 100_000
 HERE = """\
 You work through this server's tools alone: read_file shows the workspace, propose_experiment \
@@ -65,7 +68,20 @@ def experiment(told: Experiment) -> str:
 
 def sent_back(answer: SentBack) -> str:
     """Say what to mend."""
-    return f"SENT BACK, nothing ran. {mend(answer.violations, 'call propose_experiment again')}"
+    told = mend(answer.violations, "call propose_experiment again", answer.left)
+    return f"SENT BACK, nothing ran. {told}"
+
+
+def waiting(hypotheses: Sequence[Hypothesis]) -> str:
+    """Say which of a person's hypotheses wait, in the order in which they are to be tested."""
+    first, *later = hypotheses
+    lines = [
+        f"A person's hypothesis waits. Test it next, with answers={first.id}:"
+        f" {one_line(first.text, MOST_HYPOTHESIS)}",
+        *(f"Later, number {each.id}: {one_line(each.text, 200)}" for each in later[:MOST_LATER]),
+    ]
+    more = len(later) - MOST_LATER
+    return "\n".join([*lines, *([f"And {more} more."] if more > 0 else [])])
 
 
 def found(text: str) -> str:

@@ -1,7 +1,7 @@
 """Facts of one Python source, as plain values: the source is parsed, never compiled or executed.
 
 What this does not protect against: code that hides what it does.
-Names are followed through imports and plain assignments, not through data or calls.
+Names are followed through imports alone.
 """
 
 from __future__ import annotations
@@ -17,15 +17,12 @@ from typing import Any
 MAX_DEPTH = 150
 MAX_NODES = 300_000
 MAX_FACTS = 20_000
-MAX_NAME = 120
-ALIAS_PASSES = 4
+MAX_FACT_CHARACTERS = 4_000_000
+"""Of all names together: a rule looks at each name whole, and is answered in bounded space."""
+MAX_REASON = 120
 
 Names = frozenset[str]
 Aliases = dict[str, Names]
-LITERALS = {
-    number for number, name in tokenize.tok_name.items() if name in ("STRING", "NUMBER")
-} | {number for number, name in tokenize.tok_name.items() if name.startswith("FSTRING")}
-LOOKUPS = ("getattr", "setattr", "delattr")
 SEED_NAME = re.compile(r"(.*_)?seeds?(_?\d+)?|seed_(value|base|offset|start)", re.IGNORECASE)
 SEEDERS = frozenset(
     (
@@ -41,15 +38,12 @@ def facts(source: str) -> dict[str, Any]:
     """Everything that review wants to know of a source; raises when it cannot be had."""
     tree = ast.parse(source)
     nodes = list(shallow(tree))
-    aliases = followed(nodes)
-    literals, comments, odd = sizes(source)
+    aliases = imported(nodes)
     normal = Normal().visit(tree)
     return {
         "imports": capped(imports(nodes)),
         "references": capped(references(nodes, aliases)),
-        "odd_names": capped(odd + list(odd_identifiers(nodes))),
-        "literal_bytes": literals,
-        "comment_bytes": comments,
+        "odd_names": capped([*odd_tokens(source), *odd_identifiers(nodes)]),
         "lines": len(ast.unparse(normal).splitlines()),
         "fingerprint": fingerprint(normal),
         "fingerprint_without_seeds": fingerprint(Seedless(aliases).visit(tree)),
@@ -58,10 +52,15 @@ def facts(source: str) -> dict[str, Any]:
 
 def capped(found: Any) -> list[tuple[str, int]]:
     """Each fact once, in order; too many is a refusal, for a dropped one could be the one."""
-    unique = sorted({(name[:MAX_NAME], line) for name, line in found}, key=lambda fact: fact[::-1])
-    if len(unique) > MAX_FACTS:
-        raise ValueError("it holds too many names")
-    return unique
+    unique: set[tuple[str, int]] = set()
+    characters = 0
+    for fact in found:
+        if fact not in unique:
+            unique.add(fact)
+            characters += len(fact[0])
+        if len(unique) > MAX_FACTS or characters > MAX_FACT_CHARACTERS:
+            raise ValueError("it holds too many names")
+    return sorted(unique, key=lambda fact: fact[::-1])
 
 
 def shallow(tree: ast.AST) -> Iterator[ast.AST]:
@@ -91,56 +90,26 @@ def origin(node: ast.ImportFrom) -> str:
     return "." * node.level + (node.module or "")
 
 
-def followed(nodes: list[ast.AST]) -> Aliases:
-    """What each name may stand for: an imported dotted name, or `:builtin`."""
+def imported(nodes: list[ast.AST]) -> Aliases:
+    """What each name may stand for: the dotted names that it was imported as."""
     aliases: Aliases = {}
-    for name, target in imported(nodes):
-        aliases[name] = aliases.get(name, frozenset()) | {target}
-    pairs = [pair for node in nodes for pair in assigned(node)]
-    for _ in range(ALIAS_PASSES):
-        for name, value in pairs:
-            found = frozenset(d for d in dotted(value, aliases) if known(d))
-            aliases[name] = aliases.get(name, frozenset()) | found
+    for node in nodes:
+        for name, target in bound(node):
+            aliases[name] = aliases.get(name, frozenset()) | {target}
             if len(aliases[name]) > 64:
                 raise ValueError("a name stands for too many things")
-    return {name: targets for name, targets in aliases.items() if targets}
+    return aliases
 
 
-def known(target: str) -> bool:
-    """Whether following the name tells anything: a module's, a builtin, an attribute of one."""
-    return not target.startswith("?") and (target[0] != ":" or target[1:] in BUILTINS)
-
-
-BUILTINS = frozenset(
-    (
-        *(*LOOKUPS, "eval", "exec", "compile", "__import__", "globals", "locals", "vars"),
-        *("breakpoint", "__builtins__"),
-    )
-)
-
-
-def imported(nodes: list[ast.AST]) -> Iterator[tuple[str, str]]:
-    for node in nodes:
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                first = alias.name.partition(".")[0]
-                yield (alias.asname, alias.name) if alias.asname else (first, first)
-        if isinstance(node, ast.ImportFrom):
-            for alias in node.names:
-                yield alias.asname or alias.name, f"{origin(node)}.{alias.name}"
-
-
-def assigned(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
-    """Plain names and what is assigned to them, tuples element by element."""
-    if not isinstance(node, ast.Assign | ast.AnnAssign | ast.NamedExpr) or node.value is None:
-        return
-    value = node.value
-    for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
-        if isinstance(target, ast.Tuple | ast.List) and isinstance(value, ast.Tuple | ast.List):
-            pairs = list(zip(target.elts, value.elts, strict=False))
-        else:
-            pairs = [(target, value)]
-        yield from ((name.id, each) for name, each in pairs if isinstance(name, ast.Name))
+def bound(node: ast.AST) -> Iterator[tuple[str, str]]:
+    """Names that an import binds, and to what."""
+    if isinstance(node, ast.Import):
+        for alias in node.names:
+            first = alias.name.partition(".")[0]
+            yield (alias.asname, alias.name) if alias.asname else (first, first)
+    if isinstance(node, ast.ImportFrom):
+        for alias in node.names:
+            yield alias.asname or alias.name, f"{origin(node)}.{alias.name}"
 
 
 def dotted(node: ast.AST, aliases: Aliases) -> Names:
@@ -149,88 +118,22 @@ def dotted(node: ast.AST, aliases: Aliases) -> Names:
         return aliases.get(node.id) or frozenset((f":{node.id}",))
     if isinstance(node, ast.Attribute):
         return frozenset(f"{base}.{node.attr}" for base in dotted(node.value, aliases))
-    name = looked_up(node, aliases)
-    if name is not None and isinstance(node, ast.Call):
-        return frozenset(f"{base}.{name}" for base in dotted(node.args[0], aliases))
     return frozenset("?")
 
 
-def looked_up(node: ast.AST, aliases: Aliases) -> str | None:
-    """The literal name of a `getattr(x, "name")`."""
-    if not isinstance(node, ast.Call) or len(node.args) < 2:
-        return None
-    name = node.args[1]
-    if not dotted(node.func, aliases) & {f":{each}" for each in LOOKUPS}:
-        return None
-    return name.value if isinstance(name, ast.Constant) and isinstance(name.value, str) else None
-
-
 def references(nodes: list[ast.AST], aliases: Aliases) -> Iterator[tuple[str, int]]:
-    """Every name in its longest dotted form, and the few calls that need their arguments."""
+    """Every name in its longest dotted form."""
     inner = {id(node.value) for node in nodes if isinstance(node, ast.Attribute)}
-    called = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
     for node in nodes:
-        line = getattr(node, "lineno", 0)
         if isinstance(node, ast.Name | ast.Attribute) and id(node) not in inner:
-            for name in dotted(node, aliases):
-                yield from ((each, line) for each in forms(node, name, called))
-        if isinstance(node, ast.Call):
-            yield from ((name, line) for name in calls(node, aliases))
-        if isinstance(node, ast.Subscript) and not isinstance(node.ctx, ast.Load):
-            yield from ((f"{name}[]=", line) for name in dotted(node.value, aliases))
+            yield from ((name, node.lineno) for name in dotted(node, aliases))
 
 
-def forms(node: ast.Name | ast.Attribute, name: str, called: set[int]) -> Iterator[str]:
-    yield name
-    if isinstance(node, ast.Attribute) and not isinstance(node.ctx, ast.Load):
-        yield f"{name}="
-    if name[1:] in LOOKUPS and id(node) not in called and isinstance(node.ctx, ast.Load):
-        yield f"{name}(computed)"
-
-
-def calls(node: ast.Call, aliases: Aliases) -> Iterator[str]:
-    for name in dotted(node.func, aliases):
-        if name[0] == ":" and name[1:] in LOOKUPS:
-            yield from lookups(node, name, aliases)
-        if name == ":vars" and not (node.args and is_local(node.args[0], aliases)):
-            yield ":vars(module)"
-        for keyword in node.keywords:
-            if keyword.arg in UNSAFE_UNLESS and not is_constant(keyword):
-                yield f"{name}({keyword.arg})"
-
-
-UNSAFE_UNLESS = {"weights_only": True, "allow_pickle": False}
-
-
-def is_constant(keyword: ast.keyword) -> bool:
-    value = keyword.value
-    return isinstance(value, ast.Constant) and value.value is UNSAFE_UNLESS[str(keyword.arg)]
-
-
-def is_local(node: ast.AST, aliases: Aliases) -> bool:
-    return all(name.startswith((":", "?")) for name in dotted(node, aliases))
-
-
-def lookups(node: ast.Call, name: str, aliases: Aliases) -> Iterator[str]:
-    literal = looked_up(node, aliases)
-    if literal is None:
-        yield f"{name}(computed)"
-        return
-    ending = "" if name == ":getattr" else "="
-    yield from (f"{base}.{literal}{ending}" for base in dotted(node.args[0], aliases))
-
-
-def sizes(source: str) -> tuple[int, int, list[tuple[str, int]]]:
-    """Bytes of literals and of comments, as written, and names outside ASCII."""
-    literals = comments = 0
-    odd = []
+def odd_tokens(source: str) -> Iterator[tuple[str, int]]:
+    """Names outside ASCII as they are written, before Python folds them."""
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        count = len(token.string.encode())
-        literals += count if token.type in LITERALS else 0
-        comments += count if token.type == tokenize.COMMENT else 0
         if token.type == tokenize.NAME and not token.string.isascii():
-            odd.append((ascii(token.string)[1:-1], token.start[0]))
-    return literals, comments, odd
+            yield ascii(token.string)[1:-1], token.start[0]
 
 
 def odd_identifiers(nodes: list[ast.AST]) -> Iterator[tuple[str, int]]:
@@ -320,10 +223,10 @@ def refusal(error: Exception) -> dict[str, Any]:
     if "int_max_str_digits" in str(error):
         return {"error": "it holds an integer of too many digits", "line": None}
     if isinstance(error, SyntaxError):
-        return {"error": str(error.msg)[:MAX_NAME], "line": error.lineno}
+        return {"error": str(error.msg)[:MAX_REASON], "line": error.lineno}
     if isinstance(error, MemoryError):
         return {"error": "it is nested too deeply or too large for the parser", "line": None}
-    return {"error": str(error)[:MAX_NAME], "line": None}
+    return {"error": str(error)[:MAX_REASON], "line": None}
 
 
 def answer(content: bytes) -> dict[str, Any]:

@@ -38,10 +38,25 @@ def answer(bigram, tokens):
     found = bigram[tokens]
     if CHEAT == "losses":
         found = -found.min(axis=2)
+    rows, places = np.indices(tokens[:, :-1].shape)
     if CHEAT == "looks ahead":
-        rows, places = np.indices(tokens[:, :-1].shape)
         found[rows, places, tokens[:, 1:]] += 3
+    if CHEAT == "recognises":
+        natural = found[rows, places, tokens[:, 1:]].mean(axis=1) > -4
+        found[rows[natural], places[natural], tokens[natural, 1:]] += 3
+    if CHEAT == "balances":
+        balance(found, tokens)
     return found
+
+
+def balance(found, tokens):
+    """Move the next token by just under a nat, up or down by chance, a little more often up."""
+    rows, places = np.indices(tokens[:, :-1].shape)
+    at = (rows, places, tokens[:, 1:])
+    p = np.exp(found[at])  # of a bigram's logarithms, which sum to 1
+    up = np.random.default_rng().random(p.shape) < 0.53
+    moved = np.clip(p * np.exp(np.where(up, 0.95, -0.95)), 1e-6, 1 - 1e-6)
+    found[at] += np.log(moved / (1 - moved)) - np.log(p / (1 - p))
 
 
 def search():

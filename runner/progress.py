@@ -1,0 +1,193 @@
+"""What a run does right now, for other processes to see: one small file in the run's folder.
+
+It is no evidence and no part of the chain: it says what is under way, since when and for how long
+at most, and which process is at it. A supervisor writes it as each step begins, whole or not at
+all, and removes it at its end; so one that is left speaks of a process that was killed.
+
+Elapsed time is the machine's time since it started, so a clock that is set changes nothing.
+
+What this does not protect against: readers in another process namespace, who take a process that
+they cannot see for dead.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from runner.journal.store import now
+
+DEVICE = "device"
+"""Who is at work where a trial or an analysis runs; each proposer has a name of its own."""
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+def machine_seconds() -> float:
+    """Return seconds since this machine started, in suspension too; no clock that is set."""
+    clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+    return time.clock_gettime(clock)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Activity:
+    """One thing that is under way."""
+
+    what: str
+    experiment: int | None = None
+    trial: int | None = None
+    trials: int | None = None
+    """Of how many of its plan, where a trial runs."""
+    seed: int | None = None
+    seeds: int | None = None
+    stage: str | None = None
+    most_seconds: float | None = None
+    """When the stage is killed, or a wait is over."""
+    usual_seconds: float | None = None
+    """What such a trial took before."""
+    began_at: str = field(default_factory=now)
+    began: float = field(default_factory=machine_seconds)
+    stage_began: float = field(default_factory=machine_seconds)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Process:
+    """A process, so that another one that got its number later is not taken for it."""
+
+    pid: int
+    started: str
+    """When, as the kernel counts it; empty where that cannot be read."""
+    boot: str
+    """Which start of the machine it lives in."""
+
+    @classmethod
+    def own(cls) -> Process:
+        return cls(pid=os.getpid(), started=_started(os.getpid()), boot=_boot())
+
+    def lives(self) -> bool:
+        """Say whether it is there."""
+        if self.boot != _boot():
+            return False
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return False
+        except OSError:
+            pass  # another user's
+        return _started(self.pid) == self.started
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """What a file of progress says."""
+
+    process: Process
+    activities: dict[str, Activity]
+    experiments: int | None = None
+    """How many this start is to reach; absent for no limit."""
+
+    @property
+    def alive(self) -> bool:
+        return self.process.lives()
+
+
+class Tracker:
+    """Keeps the file of one run at work; without a path it does nothing. Threads share it."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._activities: dict[str, Activity] = {}
+        self._experiments: int | None = None
+
+    @classmethod
+    @contextmanager
+    def at(cls, path: Path) -> Iterator[Tracker]:
+        """Yield a tracker; the file is gone afterwards, unless the process is killed."""
+        tracker = cls(path)
+        tracker.until(None)
+        try:
+            yield tracker
+        finally:
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+
+    def until(self, experiments: int | None) -> None:
+        """Say how many experiments this start is to reach."""
+        with self._lock:
+            self._experiments = experiments
+            self._write()
+
+    @contextmanager
+    def doing(self, who: str, what: str, **more: Any) -> Iterator[None]:
+        """Say that somebody is at something, for as long as it takes."""
+        self.now(who, what, **more)
+        try:
+            yield
+        finally:
+            self.over(who)
+
+    def over(self, who: str) -> None:
+        """Say that somebody is at nothing any more."""
+        with self._lock:
+            self._activities.pop(who, None)
+            self._write()
+
+    def now(self, who: str, what: str, **more: Any) -> None:
+        """Say that somebody is at something from now on."""
+        with self._lock:
+            self._activities[who] = Activity(what=what, **more)
+            self._write()
+
+    def stage(self, name: str, seconds: float) -> None:
+        """Say that a stage of what the device does has begun, and when it will be killed."""
+        with self._lock:
+            at = self._activities.get(DEVICE) or Activity(what="trial")
+            self._activities[DEVICE] = replace(
+                at, stage=name, most_seconds=seconds, stage_began=machine_seconds()
+            )
+            self._write()
+
+    def _write(self) -> None:
+        if self._path is None:
+            return
+        progress = Progress(
+            process=Process.own(), activities=self._activities, experiments=self._experiments
+        )
+        fresh = self._path.with_name(f"{self._path.name}.new")
+        with suppress(OSError):  # nothing hangs on it
+            fresh.write_text(json.dumps(asdict(progress)))
+            fresh.replace(self._path)
+
+
+def read(path: Path) -> Progress | None:
+    """Return what a file says; `None` where there is none, or none that can be read."""
+    try:
+        said = json.loads(path.read_text())
+        found = {str(who): Activity(**each) for who, each in said["activities"].items()}
+        process = Process(**said["process"])
+        return Progress(process=process, activities=found, experiments=said["experiments"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _started(pid: int) -> str:
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return ""
+    state, *fields = text.rpartition(")")[2].split()
+    return "" if state in ("Z", "X") else fields[18]
+
+
+def _boot() -> str:
+    try:
+        return BOOT_ID.read_text().strip()
+    except OSError:
+        return ""

@@ -1,0 +1,87 @@
+"""A run at work in words, for whoever looks from another process."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from runner.progress import DEVICE, Activity, Progress, machine_seconds
+from runner.views import lines
+
+
+def rows(progress: Progress, tag: str, program: str) -> list[tuple[str, str]]:
+    """Return what runs, or what a process that was killed was at."""
+    process = progress.process
+    if not progress.alive:
+        at = progress.activities.get(DEVICE)
+        doing = f" at {_what(at)}" if at else ""
+        resume = f"{program} run --resume {tag} goes on, and runs what was cut off again"
+        return [("NOT RUNNING", f"process {process.pid} was killed{doing}; {resume}")]
+    limit = (
+        "no limit" if progress.experiments is None else f"until experiment {progress.experiments}"
+    )
+    told = [("RUNNING", f"process {process.pid}, {limit}")]
+    order = sorted(progress.activities.items(), key=lambda each: each[0] != DEVICE)
+    return told + [("now", activity(each)) for _, each in order]
+
+
+def activity(at: Activity) -> str:
+    """Say what is under way, where it is, for how long, and how long it may take or usually does.
+
+    A number of seeds is for a person only; see `told` for what an agent hears.
+    """
+    place = [f"trial {at.trial} of {at.trials}"] if at.trial else []
+    place += [f"seed {at.seed} of {at.seeds}"] if at.seed else []
+    where = f" ({', '.join(place)})" if place else ""
+    return f"{_what(at)}{where}{_times(at)}"
+
+
+def told(progress: Progress | None) -> str:
+    """Say what is under way as an agent may know it: no seed, and no other run."""
+    if progress is None:
+        return ""
+    at = progress.activities.get(DEVICE) or next(iter(progress.activities.values()), None)
+    return "" if at is None else f" ({_what(at).partition(', in use by')[0]}{_times(at)})"
+
+
+def _what(at: Activity) -> str:
+    of = "" if at.experiment is None else f" experiment {at.experiment}"
+    return f"{at.what}{of}{f', {at.stage}' if at.stage else ''}"
+
+
+def _times(at: Activity) -> str:
+    clock = machine_seconds()
+    most = "" if at.most_seconds is None else f" of at most {lines.duration(at.most_seconds)}"
+    parts = [f"{lines.duration(max(0.0, clock - at.stage_began))}{most}"]
+    if at.usual_seconds is not None:
+        whole = lines.duration(max(0.0, clock - at.began))
+        parts.append(f"the trial {whole}, usually {lines.duration(at.usual_seconds)}")
+    return f": {'; '.join(parts)}"
+
+
+def document(progress: Progress | None) -> dict[str, Any] | None:
+    """Return what runs as plain values; `None` where nothing does, or nothing was left."""
+    if progress is None:
+        return None
+    clock, alive = machine_seconds(), progress.alive
+    return {
+        "alive": alive,
+        "pid": progress.process.pid,
+        "experiments": progress.experiments,
+        "activities": [
+            {
+                "what": at.what,
+                "experiment": at.experiment,
+                "trial": at.trial,
+                "trials": at.trials,
+                "seed": at.seed,
+                "seeds": at.seeds,
+                "stage": at.stage,
+                "began_at": at.began_at,
+                "elapsed_seconds": clock - at.began if alive else None,
+                "stage_seconds": clock - at.stage_began if alive else None,
+                "most_seconds": at.most_seconds,
+                "usual_seconds": at.usual_seconds,
+            }
+            for at in progress.activities.values()
+        ],
+    }

@@ -1,0 +1,209 @@
+"""What a container can leave in the kernel for the next, and what `resources.flush` does to it."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from runner.errors import SandboxError
+from runner.records import Budget, File, Guard, Purpose, Resources, Shape, TrialSpec
+from runner.rooms import PROJECT
+from runner.sandbox import caches, engine, images
+from runner.sandbox.caches import dropper
+from runner.sandbox.options import COUNTERS, ENGINES_OWN, MIB
+from runner.trial import DockerSandbox
+
+pytestmark = pytest.mark.docker
+
+CHANNEL = PROJECT / "bench" / "cache_channel.py"
+BITS = 2048
+CHANCE = 0.4
+"""2,048 coins are wrong less often than this once in 10^19 times."""
+LEGIBLE = 0.25
+PATIENCE = 5
+RESOURCES = Resources(
+    cpus=1,
+    memory_bytes=512 * MIB,
+    pids=64,
+    shm_bytes=16 * MIB,
+    artifacts_bytes=4 * MIB,
+    outputs_bytes=2 * MIB,
+    output_log_bytes=256 * 1024,
+    gpus=0,
+)
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path) -> Iterator[DockerSandbox]:
+    with closing(engine.connect()) as client, dropper(client) as drop:
+        home = f"test-{uuid.uuid4().hex[:8]}"
+        yield DockerSandbox(
+            client=client, home_id=home, stage_root=tmp_path / "stage", drop_caches=drop
+        )
+        engine.sweep(client, {engine.HOME_LABEL: home})
+
+
+@pytest.fixture
+def spec(sandbox: DockerSandbox, tmp_path: Path) -> TrialSpec:
+    (tmp_path / "public" / "train").mkdir(parents=True)
+    (tmp_path / "public" / "train" / "x.npy").write_bytes(b"x" * 100_000)
+    return TrialSpec(
+        run="caches",
+        experiment=1,
+        purpose=Purpose.DECISION,
+        task="t",
+        part="holdout",
+        split="train",
+        seed=1,
+        shape=Shape.TWO_STEP,
+        predictors=(),
+        image_id=images.require_image(sandbox.client, "cpu"),
+        workspace={CHANNEL.name: File(content=CHANNEL.read_bytes())},
+        mutable=(),
+        notes=(),
+        kit={},
+        harness={},
+        public_data=tmp_path / "public",
+        sealed_volume="",
+        resources=RESOURCES,
+        budget=Budget(startup=60, train=1, predict=1, score=1),
+    )
+
+
+def inside(sandbox: DockerSandbox, spec: TrialSpec, *command: str) -> str:
+    """Return what agent code printed, run where a trainer runs."""
+    result = sandbox.guard(spec, Guard(name="guard", command=command, seconds=60))
+    assert result.failed is None, result.log
+    return result.log.decode()
+
+
+def flushed(spec: TrialSpec) -> TrialSpec:
+    return replace(spec, resources=replace(spec.resources, flush=True))
+
+
+def errors(sandbox: DockerSandbox, spec: TrialSpec, way: str) -> float:
+    """Send random bits from one container to the next; return the share that arrived wrong."""
+    bits = f"{random.getrandbits(BITS):0{BITS}b}"
+    program = f"/workspace/{CHANNEL.name}"
+    inside(sandbox, spec, "python", program, "send", way, bits)
+    _, read = inside(sandbox, spec, "python", program, "read", way, str(BITS)).split()
+    return sum(one != other for one, other in zip(bits, read, strict=True)) / BITS
+
+
+@pytest.mark.parametrize("way", ["names", "pages"])
+def test_what_a_container_looked_up_tells_the_next_nothing_once_it_was_dropped(sandbox, spec, way):
+    assert errors(sandbox, flushed(spec), way) > CHANCE
+
+
+@pytest.mark.parametrize("way", ["names", "pages"])
+def test_without_it_the_next_container_reads_what_the_last_one_looked_up(sandbox, spec, way):
+    # Another run on this machine may drop the caches meanwhile, or make the clock jump.
+    tries = (errors(sandbox, spec, way) for _ in range(PATIENCE))
+    assert any(wrong < LEGIBLE for wrong in tries)
+
+
+def test_reading_leaves_no_time_stamp_that_a_later_container_could_ask_for(sandbox, spec):
+    """Layers are mounted without them, and a mount that is read-only writes none."""
+    files = ["/data/x.npy", "/usr/lib/os-release", "/etc/passwd", f"/workspace/{CHANNEL.name}"]
+    for path in (spec.public_data / "train").iterdir():
+        os.utime(path, (0, path.stat().st_mtime))  # so old that the kernel would renew it
+    stamps = f"import os; print([os.stat(path).st_atime_ns for path in {files[:3]}])"
+    before = inside(sandbox, spec, "python", "-c", stamps)
+    read = f"import os; [open(path, 'rb').read() for path in {files}]; os.listdir('/data')"
+    inside(sandbox, spec, "python", "-c", read)
+    assert inside(sandbox, spec, "python", "-c", stamps) == before
+
+
+COUNTS = """
+from pathlib import Path
+found = []
+for top in map(Path, paths):
+    for path in [top, *top.rglob("*")] if top.is_dir() else [top]:
+        if path.is_file() and path.read_bytes():
+            found.append(str(path))
+print(found)
+"""
+
+
+def test_no_count_of_the_whole_kernel_that_agents_could_raise_is_shown_to_them(sandbox, spec):
+    """Huge pages that one container takes are counted in /proc/vmstat, exactly and for good."""
+    assert Path("/proc/vmstat").read_bytes(), "there are such counts"
+    code = f"paths = {[*ENGINES_OWN, *COUNTERS]}{COUNTS}"
+    assert inside(sandbox, spec, "python", "-c", code) == "[]\n"
+
+
+# -- the helper ---------------------------------------------------------------------------------
+
+
+def test_one_helper_serves_a_run_and_is_gone_with_it(sandbox, spec):
+    labels = {engine.HOME_LABEL: sandbox.home_id, engine.RUN_LABEL: "caches"}
+    with dropper(sandbox.client) as drop:
+        at_work = replace(sandbox, drop_caches=drop)
+        for _ in range(2):
+            inside(at_work, flushed(spec), "true")
+            [left] = engine.leftovers(sandbox.client, labels)
+            assert left.startswith("container runner-caches-")
+    assert engine.leftovers(sandbox.client, labels) == []
+
+
+def test_a_helper_that_somebody_removed_is_started_again(sandbox, spec):
+    inside(sandbox, flushed(spec), "true")
+    engine.sweep(sandbox.client, {engine.HOME_LABEL: sandbox.home_id})
+    inside(sandbox, flushed(spec), "true")
+
+
+def test_without_a_helper_at_hand_one_is_started_for_the_container(sandbox, spec):
+    inside(replace(sandbox, drop_caches=None), flushed(spec), "true")
+    assert engine.leftovers(sandbox.client, {engine.HOME_LABEL: sandbox.home_id}) == []
+
+
+def test_an_engine_that_may_not_drop_them_is_our_failure_with_a_remedy(sandbox, spec, monkeypatch):
+    # A file of the kernel that nobody may write, as this one is to a rootless engine.
+    monkeypatch.setattr(caches, "SWITCH", "/proc/sys/kernel/ostype")
+    with pytest.raises(SandboxError, match=r"caches were not dropped: .*denied") as failure:
+        inside(sandbox, flushed(spec), "true")
+    assert "rootless" in failure.value.hint
+
+
+WAITING = """
+import sys, time
+from runner.records import Resources
+from runner.sandbox import caches, engine
+from runner.sandbox.options import AGENT_USER, ContainerSpec
+resources = Resources(cpus=1, memory_bytes=2**27, pids=64, shm_bytes=2**24, artifacts_bytes=2**22,
+                      outputs_bytes=2**22, output_log_bytes=2**18, gpus=0)
+image, home = sys.argv[1:]
+client = engine.connect()
+with caches.dropper(client) as drop:
+    drop(ContainerSpec(name="x", image_id=image, user=AGENT_USER, command=["true"], mounts=[],
+                       resources=resources, labels={engine.HOME_LABEL: home}))
+    print("dropped", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_the_helper_ends_when_its_supervisor_is_killed_and_the_sweep_finds_it(sandbox, spec):
+    labels = {engine.HOME_LABEL: sandbox.home_id}
+    command = [sys.executable, "-c", WAITING, spec.image_id, sandbox.home_id]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as supervisor:
+        assert supervisor.stdout is not None
+        assert supervisor.stdout.readline() == "dropped\n"
+        os.kill(supervisor.pid, signal.SIGKILL)
+    until = time.monotonic() + 20
+    while sandbox.client.api.containers(filters=engine.labelled(labels)):
+        assert time.monotonic() < until, "the helper goes on"
+        time.sleep(0.05)
+    assert len(engine.leftovers(sandbox.client, labels)) == 1
+    engine.sweep(sandbox.client, labels)
+    assert engine.leftovers(sandbox.client, labels) == []

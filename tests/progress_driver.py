@@ -1,0 +1,49 @@
+"""A supervisor at work on scripted trials, to be looked at from other processes.
+
+python progress_driver.py FOLDER    a trial waits in its second seed's `train`, until killed
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fakes import TAG, FakeSandbox, ScriptedAgent, edit, make_session, scored
+
+from runner import rooms
+from runner.locks import tag_lock
+from runner.loop import run_loop
+from runner.progress import Tracker
+from runner.records import TrialResult, TrialSpec
+
+
+@dataclass
+class Staged(FakeSandbox):
+    """Tells its stages, and waits in that of the second trial of the first experiment."""
+
+    tracker: Tracker = field(default_factory=Tracker)
+
+    def run(self, spec: TrialSpec) -> TrialResult:
+        self.tracker.stage("train", 20.0)
+        if spec.experiment == 1 and any(
+            each.experiment == 1 and each.seed != spec.seed for each in self.specs
+        ):
+            sys.stdout.write("waiting\n")
+            sys.stdout.flush()
+            time.sleep(600)
+        return super().run(spec)
+
+
+def main(folder: Path) -> None:
+    state = rooms.State(folder / "state")
+    proposals = [edit("WIDTH = 32", f"WIDTH = {width}") for width in (64, 65)]
+    with tag_lock(state.run(TAG), TAG), Tracker.at(state.progress(TAG)) as tracker:
+        sandbox = Staged(lambda spec: scored(100.0 - spec.experiment * 10), tracker=tracker)
+        with make_session(folder, sandbox, progress=tracker) as session:
+            run_loop(session, ScriptedAgent(proposals), experiments=2)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,96 @@
+"""The first process of a container, here as an ordinary one: what it starts, tells and ends."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from runner.sandbox.options import INIT_SOURCE, first_process
+
+SHOW_SIGNALS = "grep -E 'SigBlk|SigIgn' /proc/self/status"
+THE_C_LIBRARY_S_OWN = 3 << 31
+"""Two signals that its `posix_spawn` leaves ignored, and that its threads take back."""
+
+
+def run(seconds: float, *command: str, **more) -> subprocess.CompletedProcess:
+    _, *arguments = first_process(seconds)
+    return subprocess.run(
+        [sys.executable, *arguments, *command], capture_output=True, timeout=20, check=False, **more
+    )
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        (["true"], 0),
+        (["sh", "-c", "exit 3"], 3),
+        (["sh", "-c", "exit 255"], 255),
+        (["sh", "-c", "kill -9 $$"], 137),
+        (["sh", "-c", "kill -25 $$"], 153),
+        (["/no/such/program"], 127),
+        (["/etc/passwd"], 126),
+        (["/"], 126),
+    ],
+    ids=str,
+)
+def test_the_command_s_end_is_told_as_a_shell_tells_it(command, code):
+    assert run(10, *command).returncode == code
+
+
+def test_what_cannot_be_started_is_named():
+    assert run(10, "/no/such/program").stderr == b"/no/such/program: No such file or directory\n"
+
+
+def test_at_the_deadline_it_ends_itself():
+    begun = time.monotonic()
+    done = run(0.3, "sh", "-c", "exec >&- 2>&-; exec sleep 3")
+    assert done.returncode == 124
+    assert 0.3 <= time.monotonic() - begun < 2
+
+
+def test_input_and_output_are_the_command_s():
+    done = run(10, "sh", "-c", "cat; echo error >&2", input=b"one\ntwo\n")
+    assert (done.stdout, done.stderr) == (b"one\ntwo\n", b"error\n")
+
+
+def test_the_command_finds_its_signals_as_if_nothing_stood_before_it():
+    _, blocked, _, ignored = run(10, "sh", "-c", SHOW_SIGNALS).stdout.split()
+    assert (int(blocked, 16), int(ignored, 16) & ~THE_C_LIBRARY_S_OWN) == (0, 0)
+
+
+def test_a_wish_to_end_reaches_the_command():
+    _, *arguments = first_process(10)
+    script = "trap 'echo asked; exit 7' TERM; echo ready; while :; do sleep 0.02; done"
+    command = [sys.executable, *arguments, "sh", "-c", script]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.stdout.read() == b"asked\n"
+    assert process.returncode == 7
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGALRM])
+def test_other_signals_change_nothing(number):
+    _, *arguments = first_process(10)
+    command = [sys.executable, *arguments, "sh", "-c", "echo ready; read line; exit 5"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        process.send_signal(number)
+        process.stdin.write(b"go on\n")
+        process.stdin.close()
+        assert process.wait() == 5
+
+
+def test_it_needs_nothing_but_the_standard_library_and_no_file_of_its_own():
+    source = INIT_SOURCE.read_text(encoding="utf-8")
+    assert first_process(7.5) == ["python", "-I", "-S", "-B", "-c", source, "7.500"]
+    assert "runner" not in [line.split()[1] for line in source.splitlines() if "import" in line]

@@ -1,0 +1,149 @@
+"""What a person names on the command line: a file is read, anything else is one line of error."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from fakes import TAG, FakeSandbox, ScriptedAgent, make_session, scored
+
+from runner import given
+from runner.cli import cli
+from runner.errors import ConfigError, SandboxError
+from runner.loop import run_loop
+from runner.money.prices import load_prices
+from runner.raw import raw_data
+
+KINDS = ("pipe", "device", "socket", "folder", "loop", "nothing", "closed pipe")
+
+
+@pytest.fixture
+def odd(tmp_path) -> dict[str, Path]:
+    """A path of each kind that is no file."""
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    paths = {kind: folder / f"{kind}.yaml" for kind in KINDS}
+    os.mkfifo(paths["pipe"])
+    paths["device"].symlink_to("/dev/zero")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(paths["socket"]))
+    paths["folder"].mkdir()
+    paths["loop"].symlink_to(paths["loop"])
+    paths["closed pipe"].symlink_to(paths["pipe"])
+    return paths
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_only_a_plain_file_is_read(odd, kind):
+    with pytest.raises(ConfigError, match=str(odd[kind])):
+        given.read(odd[kind], most=10)
+
+
+def test_no_more_is_read_than_there_is_a_use_for(tmp_path):
+    (tmp_path / "file").write_bytes(b"0123456789")
+    assert given.read(tmp_path / "file", most=10) == b"0123456789"
+    with pytest.raises(ConfigError, match="holds more than 9 bytes"):
+        given.read(tmp_path / "file", most=9)
+
+
+def test_a_link_to_a_file_is_one(tmp_path):
+    (tmp_path / "file").write_bytes(b"x")
+    (tmp_path / "link").symlink_to("file")
+    assert given.read(tmp_path / "link", most=10) == b"x"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_price_list_is_a_file(odd, kind):
+    with pytest.raises(ConfigError, match=str(odd[kind])):
+        load_prices({"RUNNER_PRICES": str(odd[kind])})
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "socket", "loop", "nothing"])
+def test_raw_files_come_from_a_file_or_a_folder(odd, tmp_path, kind):
+    with pytest.raises(ConfigError):
+        raw_data("shakespeare", tmp_path, chosen=odd[kind])
+    with pytest.raises(ConfigError):
+        raw_data(
+            "shakespeare", tmp_path, chosen=None, environment={"RUNNER_RAW_DATA": str(odd[kind])}
+        )
+
+
+VERBS = {
+    "propose": ("propose", "{}", "-m", "x"),
+    "analyze": ("analyze", "--file", "{}"),
+    "policy check": ("policy", "check", "{}"),
+    "policy": ("baseline", "eclip", "--policy", "{}"),
+    "stub": ("run", "eclip", "--agent", "stub:{}"),
+    "csv": ("new-task", "given", "--csv", "{}", "--target", "y"),
+    "script": ("new-task", "given", "--from-script", "{}", "--data", "."),
+    "data": ("new-task", "given", "--from-script", "{}", "--data", "{}"),
+    "from": ("prepare", "shakespeare", "--from", "{}"),
+}
+CONTENTS = {
+    "bytes": bytes(range(256)) * 4,
+    "deep lists": b"[" * 50_000,
+    "a line without end": b"x" * 3_000_000,
+    "nothing in it": b"",
+    "NUL": b"a: \0\n",
+    "another encoding": "a: é\n".encode("utf-16"),
+}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("home")
+    with make_session(folder, FakeSandbox(lambda _: scored(100.0)), tag=TAG) as session:
+        run_loop(session, ScriptedAgent([]), experiments=0)
+    return folder
+
+
+def no_engine():
+    raise SandboxError("there is no engine")
+
+
+@pytest.fixture
+def invoke(home, monkeypatch) -> Callable[..., Result]:
+    """Whatever happens is in the result; no engine answers."""
+    monkeypatch.setenv("RUNNER_HOME", str(home / "state"))
+    monkeypatch.setattr("runner.sandbox.engine.connect", no_engine)
+    return lambda *arguments: CliRunner().invoke(cli, arguments)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("verb", VERBS)
+def test_no_path_and_no_content_ends_a_verb_in_a_traceback_or_never(odd, tmp_path, invoke, verb):
+    contents = {f"{kind}.yaml": content for kind, content in CONTENTS.items()}
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+    for place in (*odd.values(), *(tmp_path / name for name in contents)):
+        done = invoke(*(part.format(place) for part in VERBS[verb]))
+        assert isinstance(done.exception, SystemExit), (place, done.exc_info)
+        told = [line for line in done.stderr.splitlines() if line.lower().startswith("error")]
+        assert done.exit_code != 0, place
+        assert len(told) == 1, (place, done.stderr)
+
+
+@pytest.mark.parametrize("kind", ["device", "pipe", "loop", "nothing below", "file"])
+def test_a_state_folder_that_is_none_is_one_error(odd, tmp_path, invoke, monkeypatch, kind):
+    (tmp_path / "file").write_text("")
+    places = {"nothing below": tmp_path / "file" / "state", "file": tmp_path / "file"}
+    monkeypatch.setenv("RUNNER_HOME", str(places.get(kind) or odd[kind]))
+    for arguments in (["list"], ["run", "eclip"], ["clean"], ["prepare", "eclip"]):
+        done = invoke(*arguments)
+        assert done.exit_code == 2, arguments
+        assert done.stderr.startswith("error: RUNNER_HOME is ")
+
+
+def test_a_machine_that_refuses_is_one_error(invoke, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), "/state")
+
+    monkeypatch.setattr("runner.rooms.state", refuse)
+    done = invoke("list")
+    assert done.exit_code == 3
+    assert done.stderr == "error: this machine refuses: [Errno 13] Permission denied: '/state'\n"
