@@ -123,6 +123,7 @@ def test_a_run_of_an_older_version_is_clean_after_its_migration(
         "DROP TABLE calls",
         "DROP TABLE hypotheses",
         "DROP TABLE reservations",
+        "DROP TABLE analyses",
         "PRAGMA user_version = 1",
     ):
         copy.sql(statement)
