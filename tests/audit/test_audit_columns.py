@@ -22,6 +22,7 @@ NOT_COVERED = {
     "calls": "what models cost; it may be recorded long after its experiment",
     "reservations": "money of calls under way; empty in a run that ended",
     "hypotheses": "who asked for what; an experiment says itself which one it answers",
+    "analyses": "what was looked at between experiments; nothing is decided by it",
     "events": "why a run paused, and which strategy it took; nothing is decided by it",
 }
 """Tables that no link covers, and why not yet."""
