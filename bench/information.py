@@ -28,7 +28,7 @@ import carriers
 
 PAYLOAD = 6_500
 ADDED = 300
-MODULES = ("workspace", "estimate", "raw", "doctor", "trial/run", "ledger/store", "policy/schema")
+MODULES = ("workspace", "estimate", "raw", "doctor", "trial/run", "journal/store", "policy/schema")
 DRAW = random.Random(8)  # noqa: S311 - a measurement
 REPEATS = 5
 

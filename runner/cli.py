@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import errno
 import importlib
-import os
-import sys
 import traceback
 from typing import Any
 
 import click
 
 from runner import __version__
-from runner.errors import CLOSED, FAULT, INTERRUPTED, RunnerError, SandboxError
+from runner.errors import FAULT, INTERRUPTED, RunnerError, SandboxError
 from runner.outlets import keep_usable
 
 MACHINE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
@@ -71,10 +69,6 @@ class Group(click.Group):
         except (click.Abort, KeyboardInterrupt):
             click.echo("stopped", err=True)
             ctx.exit(INTERRUPTED)
-        except BrokenPipeError:
-            # Python would complain of the same once more, when it flushes at its end.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            ctx.exit(CLOSED)
         except OSError as error:
             if error.errno not in MACHINE:
                 traceback.print_exc()

@@ -3,8 +3,6 @@
 FAULT = 70
 """The exit code of a fault in the runner itself (`EX_SOFTWARE`): no verb's own answer."""
 INTERRUPTED = 130
-CLOSED = 141
-"""Of a verb whose reader went away, as a shell has it after SIGPIPE."""
 
 
 class RunnerError(Exception):

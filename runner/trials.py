@@ -8,7 +8,7 @@ from typing import Any
 from runner import rooms
 from runner.decision import Decision, MoreTrials, Tie, after_guards, decide
 from runner.history import record
-from runner.journal.entries import Entry
+from runner.journal.entries import RESULTS, Entry
 from runner.policy.lines import count_lines
 from runner.progress import DEVICE
 from runner.records import (
@@ -184,7 +184,9 @@ def audit_if_kept(session: Session, experiment: Experiment) -> None:
 
 
 def _log_trial(session: Session, experiment: Experiment, trial: TrialRecord, entry: Entry) -> None:
+    """Log how it ended; an audit with the journal's chain at it, of which the log is a witness."""
     result = trial.result
+    witnessed = {"seq": entry.seq, "chain": entry.chain} if entry.kind in RESULTS else {}
     session.log.info(
         "trial.ended",
         experiment=experiment.number,
@@ -198,6 +200,5 @@ def _log_trial(session: Session, experiment: Experiment, trial: TrialRecord, ent
         overhead_seconds=round(result.overhead_seconds, 3),
         peak_memory_bytes=result.peak_memory_bytes,
         peak_gpu_memory_bytes=result.peak_gpu_memory_bytes,
-        seq=entry.seq,
-        chain=entry.chain,
+        **witnessed,
     )

@@ -21,6 +21,7 @@ from runner.audit.evidence import (
 )
 from runner.audit.findings import CannotCheckError, Finding, Report
 from runner.audit.objects import damage, git, open_objects, refs
+from runner.decision import Direction
 from runner.errors import ConfigError, LedgerError, WorkspaceError
 from runner.journal.reader import Reader, open_reader, refuse_unreleased
 from runner.policy.schema import Policy
@@ -93,6 +94,8 @@ def _find_run(ledger: Reader, tag: str | None) -> Run:
     if not found:
         known = ", ".join(run.tag for run in runs) or "none yet"
         raise CannotCheckError(f"there is no run {tag or ''}".strip(), hint=f"runs: {known}")
+    if found[-1].direction not in set(Direction):
+        raise CannotCheckError(f"cannot check: the direction of {found[-1].tag} is none")
     return found[-1]
 
 

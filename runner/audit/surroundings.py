@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from runner import commit_messages
 from runner.audit.evidence import Evidence
 from runner.audit.findings import Finding
-from runner.journal.entries import RESULTS
+from runner.journal.entries import RESULTS, Entry
 
 
 def data(evidence: Evidence) -> Iterator[Finding]:
@@ -32,14 +32,22 @@ def event_log(evidence: Evidence) -> Iterator[Finding]:
         if seq not in entries:
             yield _event(None, f"it knows an entry {seq}, the journal does not")
         elif entries[seq].chain != chain:
-            yield _event(None, f"the chain that it has at entry {seq} is not the journal's")
+            message = f"the chain that it has at entry {seq} is not the journal's"
+            yield _event(_about(entries[seq]), message)
     known = sorted({seq for seq, _ in logged.heads})
     for seq in _owed(evidence):
         later = next((other for other in known if other >= seq), None)
         if later is None or (later != seq and later not in logged.starts):
-            kind, said = entries[seq].kind, entries[seq].document
-            number = said.get("number", said.get("experiment"))
-            yield _event(number, f"it lacks entry {seq} ({kind}) of experiment {number}")
+            number = _about(entries[seq])
+            what = f"entry {seq} ({entries[seq].kind}) of experiment {number}"
+            yield _event(number, f"it lacks {what}")
+
+
+def _about(entry: Entry) -> int | None:
+    """Return the experiment that an entry is about."""
+    said = entry.document
+    number: int | None = said.get("number", said.get("experiment"))
+    return number
 
 
 def _owed(evidence: Evidence) -> list[int]:

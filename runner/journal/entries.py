@@ -30,6 +30,7 @@ class Kind(StrEnum):
     TRIAL_ENDED = "trial-ended"
     DECIDED = "decided"
     SETTLED = "settled"
+    AUDITED = "audited"
     CALL_RESERVED = "call-reserved"
     CALL_MADE = "call-made"
     CALL_RELEASED = "call-released"
@@ -40,7 +41,7 @@ class Kind(StrEnum):
     NOTED = "noted"
 
 
-RESULTS = (Kind.TRIAL_ENDED, Kind.SETTLED)
+RESULTS = (Kind.SETTLED, Kind.AUDITED)
 """What the event log and git are witnesses of."""
 
 

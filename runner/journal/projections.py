@@ -211,7 +211,7 @@ def writes(entry: Entry) -> Iterator[Write]:  # noqa: C901 - one case for each k
             yield Write(table="experiments", values=said | {"proposed_chain": entry.chain})
         case Kind.ATTEMPT_STORED | Kind.REVIEWED | Kind.DECIDED | Kind.SETTLED:
             yield _experiment(entry, said)
-        case Kind.TRIAL_ENDED:
+        case Kind.TRIAL_ENDED | Kind.AUDITED:
             yield from _trial(entry, said)
         case Kind.CALL_RESERVED:
             yield Write(table="reservations", values=here | said)

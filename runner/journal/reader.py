@@ -89,7 +89,7 @@ class Reader:
         return Head(**row) if row else Head()
 
     def result_chain(self, tag: str) -> str:
-        """Return the chain at the newest trial or experiment that ended, for git to be a witness.
+        """Return the chain at the newest result, settled or audited, of which git is a witness.
 
         What else is an entry (a call, a person's hypothesis) moves the head at any time.
         """

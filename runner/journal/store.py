@@ -30,6 +30,7 @@ from runner.records import (
     ExperimentStatus,
     HypothesisStatus,
     ModelCall,
+    Purpose,
     Run,
     TrialRecord,
 )
@@ -80,8 +81,8 @@ class Journal(Reader):
 
     def trial_ended(self, tag: str, number: int, trial: TrialRecord) -> Entry:
         """Record an ended trial together with its scores."""
-        said = rows.trial_document(number, trial)
-        return self._append(tag, Kind.TRIAL_ENDED, said, of=number)
+        kind = Kind.AUDITED if trial.purpose is Purpose.AUDIT else Kind.TRIAL_ENDED
+        return self._append(tag, kind, rows.trial_document(number, trial), of=number)
 
     def decided(self, tag: str, number: int, *, status: ExperimentStatus, **columns: Any) -> Entry:
         """Record the answer; git moves next, and a kept commit carries this entry's chain."""

@@ -18,8 +18,6 @@ from runner.records import Files, Proposal, Violation
 __all__ = ["CHECKS", "RULES", "Earlier", "Examination", "examine", "fingerprint", "review"]
 
 Check = Callable[[Case], Iterator[Violation]]
-Parse = Callable[[bytes], Facts]
-"""Returns the facts of one source, as `read_facts` does."""
 CHECKS: tuple[Check, ...] = (
     file_checks.paths,
     file_checks.kinds,
@@ -77,11 +75,10 @@ def examine(
     *,
     files: Files,
     earlier: Sequence[Earlier],
-    parse: Parse | None = None,
 ) -> Examination:
     """Parse what the proposal and the workspace hold, then review."""
     bare = Case(proposal, policy, files, {}, earlier)
-    case = Case(proposal, policy, files, _facts(bare, parse or read_facts), earlier)
+    case = Case(proposal, policy, files, _facts(bare), earlier)
     return Examination(violations=_violations(case), fingerprint=case.fingerprint)
 
 
@@ -89,7 +86,7 @@ def fingerprint(files: Files, policy: Policy) -> str:
     """The digest that a proposal leading to exactly these files would have."""
     proposal = Proposal(hypothesis="")
     bare = Case(proposal, policy, files, {})
-    return Case(proposal, policy, files, _facts(bare, read_facts)).fingerprint_before
+    return Case(proposal, policy, files, _facts(bare)).fingerprint_before
 
 
 def _violations(case: Case) -> tuple[Violation, ...]:
@@ -97,13 +94,13 @@ def _violations(case: Case) -> tuple[Violation, ...]:
     return tuple(sorted(found, key=lambda violation: RULES.index(violation.rule)))
 
 
-def _facts(case: Case, parse: Parse) -> Mapping[bytes, Facts]:
+def _facts(case: Case) -> Mapping[bytes, Facts]:
     """Facts of the mutable Python files before and after; what is too large is not parsed."""
     paths = [path for path in case.policy.files.mutable if is_python(path)]
     sources = [case.edited.get(path) for path in paths] + [case.before(path) for path in paths]
     most = case.policy.edits.max_file_bytes
     return {
-        source: parse(source)
+        source: read_facts(source)
         for source in sources
         if source is not None and len(source) <= most and is_text(source)
     }

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import docker
 from docker.errors import ImageNotFound
+from docker.utils import parse_repository_tag
 
 from runner.errors import SandboxError
 from runner.sandbox.builds import Build, Say, build
@@ -118,25 +119,14 @@ def flattened(client: docker.DockerClient, image_id: str, name: str) -> str:
 
 def _pulled(client: docker.DockerClient, wanted: str, say: Say) -> str:
     say(f"pulling {wanted}")
-    with _patience(client, SILENCE_SECONDS):
-        _pull(client, wanted)
+    name, tag = parse_repository_tag(wanted)
+    with _patience(client, SILENCE_SECONDS), our_fault(f"pulling {wanted}"):
+        for line in client.api.pull(name, tag=tag or "latest", stream=True, decode=True):
+            if "error" in line:
+                raise SandboxError(f"pulling {wanted}: {line['error']}")
     if (found := find(client, wanted)) is None:
         raise SandboxError(f"pulling {wanted}: the engine has no such image afterwards")
     return found
-
-
-def _pull(client: docker.DockerClient, image: str) -> None:
-    with our_fault(f"pulling {image}"):
-        name, _, tag = image.partition("@") if "@" in image else _name_and_tag(image)
-        for line in client.api.pull(name, tag=tag or "latest", stream=True, decode=True):
-            if "error" in line:
-                raise SandboxError(f"pulling {image}: {line['error']}")
-
-
-def _name_and_tag(image: str) -> tuple[str, str, str]:
-    name, colon, tag = image.rpartition(":")
-    # A colon before a slash is a registry's port.
-    return (name, colon, tag) if colon and "/" not in tag else (image, "", "")
 
 
 def _from_packages(client: docker.DockerClient, script: Path, tag: str, say: Say) -> Base:

@@ -178,7 +178,7 @@ def _as_the_tables_say(database: sqlite3.Connection, entry: Entry) -> dict[str, 
     said = entry.document
     if entry.kind == Kind.RUN_CREATED:
         return said | dict(database.execute("SELECT * FROM runs").fetchone())
-    if entry.kind == Kind.TRIAL_ENDED:
+    if entry.kind in (Kind.TRIAL_ENDED, Kind.AUDITED):
         place = [said[name] for name in ("experiment", "split", "seed")]
         where = "experiment = ? AND split = ? AND seed = ?"
         query = f"SELECT * FROM trials WHERE purpose = ? AND {where}"  # noqa: S608
@@ -193,14 +193,15 @@ def _as_the_tables_say(database: sqlite3.Connection, entry: Entry) -> dict[str, 
     return said
 
 
+TRIAL_ENDED = (
+    "SELECT ended_at FROM trials WHERE purpose = ? AND experiment = ? AND split = ? AND seed = ?",
+    ("purpose", "experiment", "split", "seed"),
+)
 MOMENTS = {
     Kind.DECIDED: ("SELECT decided_at FROM experiments WHERE number = ?", ("number",)),
     Kind.SETTLED: ("SELECT ended_at FROM experiments WHERE number = ?", ("number",)),
-    Kind.TRIAL_ENDED: (
-        "SELECT ended_at FROM trials WHERE purpose = ? AND experiment = ? AND split = ?"
-        " AND seed = ?",
-        ("purpose", "experiment", "split", "seed"),
-    ),
+    Kind.TRIAL_ENDED: TRIAL_ENDED,
+    Kind.AUDITED: TRIAL_ENDED,
 }
 
 

@@ -22,8 +22,9 @@ COVERED = ("runs", "experiments", "trials", "scores", "audit_scores")
 LINKS = {
     *(("experiments", name) for name in ("proposed_chain", "decided_chain", "chain")),
     ("trials", "seq"),
+    *((table, "run") for table in ("trials", "scores", "audit_scores")),
 }
-"""What the entries' own places and links make: made to fit again, nothing is changed."""
+"""What an entry's own run, place and link make: made to fit again, nothing is changed."""
 ROWS = {
     "runs": "1",
     "experiments": "number = (SELECT max(number) FROM experiments WHERE status = 'kept')",
@@ -92,16 +93,25 @@ ROW_EDITS = [
     "DELETE FROM scores WHERE experiment = 7 AND metric = 'extra'",
     "DELETE FROM experiments WHERE number = 7",
     "INSERT INTO scores SELECT run, experiment, split, seed, 'more', 1 FROM scores LIMIT 1",
-    "INSERT INTO scores SELECT run, experiment, split, 5, metric, 1 FROM scores LIMIT 1",
-    "INSERT INTO audit_scores SELECT run, 7, split, seed, metric, 1 FROM audit_scores LIMIT 1",
     "UPDATE audit_scores SET value = value + 1e-13 WHERE experiment = 5",
 ]
+STRAYS = [
+    "INSERT INTO scores SELECT run, experiment, split, 5, metric, 1 FROM scores LIMIT 1",
+    "INSERT INTO audit_scores SELECT run, 7, split, seed, metric, 1 FROM audit_scores LIMIT 1",
+]
+"""Of no trial: no entry can make them."""
 
 
 @pytest.mark.parametrize("statement", ROW_EDITS)
 def test_a_row_more_or_less_shows_although_the_chain_fits(copy: Copy, statement: str) -> None:
     copy.sql(statement)
     copy.relink()
+    assert not copy.audit().clean
+
+
+@pytest.mark.parametrize("statement", [*ROW_EDITS, *STRAYS])
+def test_a_row_more_or_less_shows(copy: Copy, statement: str) -> None:
+    copy.sql(statement)
     assert not copy.audit().clean
 
 

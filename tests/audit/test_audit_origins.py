@@ -60,17 +60,17 @@ def test_an_honest_forfeit_is_clean(copy: Copy) -> None:
 @pytest.mark.parametrize(
     ("plant", "expected"),
     [
-        pytest.param(told_otherwise(1, agent="human"), {"chain"}, id="another agent"),
-        pytest.param(told_otherwise(1, isolation="none"), {"chain"}, id="another isolation"),
-        pytest.param(told_otherwise(1, model="cheap"), {"chain"}, id="another model"),
+        pytest.param(told_otherwise(1, agent="human"), {"projection"}, id="another agent"),
+        pytest.param(told_otherwise(1, isolation="none"), {"projection"}, id="another isolation"),
+        pytest.param(told_otherwise(1, model="cheap"), {"projection"}, id="another model"),
         pytest.param(
-            told_otherwise(1, parent=7), {"chain", "experiment-parent"}, id="another parent"
+            told_otherwise(1, parent=7), {"projection", "experiment-parent"}, id="another parent"
         ),
-        pytest.param(told_otherwise(1, takeaway="it works"), {"chain"}, id="another takeaway"),
-        pytest.param(told_otherwise(2, forfeit=None), {"chain"}, id="a forfeit forgotten"),
-        pytest.param(lambda c: c.set(1, origin=None), {"chain"}, id="no origin at all"),
+        pytest.param(told_otherwise(1, takeaway="it works"), {"projection"}, id="another takeaway"),
+        pytest.param(told_otherwise(2, forfeit=None), {"projection"}, id="a forfeit forgotten"),
+        pytest.param(lambda c: c.set(1, origin=None), {"projection"}, id="no origin at all"),
         pytest.param(
-            lambda c: c.set(3, origin="{}"), {"chain", "row-unreadable"}, id="a broken origin"
+            lambda c: c.set(3, origin="{}"), {"projection", "row-unreadable"}, id="a broken origin"
         ),
     ],
 )
@@ -104,6 +104,6 @@ def test_a_forfeit_that_was_not_refused_for_what_it_was_is_found(
     assert rules(copy) - WITNESSES == expected
 
 
-def test_what_calls_cost_is_no_part_of_the_proof(copy: Copy) -> None:
+def test_what_calls_cost_is_part_of_the_proof(copy: Copy) -> None:
     copy.sql("UPDATE calls SET usd = 0")
-    assert copy.audit().clean
+    assert rules(copy) == {"projection"}

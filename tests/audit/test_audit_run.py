@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from fakes import TAG
 from planting import BRANCH, WITNESSES, Copy
 
+from runner.journal import projections
 from runner.workspace import HARNESS_REF, NOTES_REF
 
 Plant = Callable[[Copy], object]
@@ -59,58 +61,103 @@ def forget_a_trial(copy: Copy) -> None:
 
 
 ROWS = [
-    pytest.param(lambda c: c.set(2, score=85.0), {"chain", "score"}, id="a score"),
-    pytest.param(lambda c: c.set(2, gain=-1.0), {"chain", "gain"}, id="a gain"),
-    pytest.param(lambda c: c.set(2, status="crashed"), {"chain", "decision"}, id="a status"),
-    pytest.param(lambda c: c.set(2, reason="bad luck"), {"chain"}, id="a reason"),
-    pytest.param(lambda c: c.set(4, hypothesis="honest"), {"chain"}, id="a hypothesis"),
+    pytest.param(lambda c: c.set(2, score=85.0), {"projection", "score"}, id="a score"),
+    pytest.param(lambda c: c.set(2, gain=-1.0), {"projection", "gain"}, id="a gain"),
+    pytest.param(lambda c: c.set(2, status="crashed"), {"projection", "decision"}, id="a status"),
+    pytest.param(lambda c: c.set(2, reason="bad luck"), {"projection"}, id="a reason"),
     pytest.param(
-        lambda c: c.set(7, status="excellent"), {"chain", "row-unreadable"}, id="an unknown status"
+        lambda c: c.set(4, hypothesis="honest"),
+        {"attempt-message", "projection"},
+        id="a hypothesis",
     ),
     pytest.param(
-        lambda c: c.set(7, changes="[{}]"), {"chain", "row-unreadable"}, id="broken changes"
+        lambda c: c.set(7, status="excellent"),
+        {"projection", "row-unreadable"},
+        id="an unknown status",
+    ),
+    pytest.param(
+        lambda c: c.set(7, changes="[{}]"), {"projection", "row-unreadable"}, id="broken changes"
     ),
     pytest.param(
         lambda c: c.sql("UPDATE trials SET wall_seconds = 1 WHERE experiment = 2"),
-        {"chain"},
+        {"projection"},
         id="a trial's time",
     ),
     pytest.param(
         lambda c: c.sql("UPDATE scores SET value = 2 WHERE experiment = 2 AND metric = 'extra'"),
-        {"chain"},
+        {"projection"},
         id="a metric that does not decide",
     ),
     pytest.param(
         lambda c: c.sql("UPDATE audit_scores SET value = 1 WHERE experiment = 1"),
-        {"chain"},
+        {"projection"},
         id="an audit score",
     ),
     pytest.param(
         lambda c: c.sql("DELETE FROM scores WHERE experiment = 2"),
-        {"chain", "score"},
+        {"projection", "score"},
         id="a trial's score deleted",
     ),
-    pytest.param(forget_a_trial, {"chain", "trials", "stray"}, id="a trial deleted"),
+    pytest.param(forget_a_trial, {"projection", "trials"}, id="a trial deleted"),
     pytest.param(
-        swap_scores, {"chain", "score", "gain", "trials"}, id="scores of two experiments swapped"
+        swap_scores,
+        {"projection", "score", "gain", "trials"},
+        id="scores of two experiments swapped",
     ),
     pytest.param(
         delete_row(3),
-        {"numbering", "chain", "attempt-unknown", "event-log", "stray"},
+        {"attempt-unknown", "numbering", "projection"},
         id="a row deleted in the middle",
     ),
+    pytest.param(delete_row(7), {"attempt-unknown", "projection"}, id="the last row deleted"),
+    pytest.param(lambda c: c.set(7, chain=None), {"closing", "projection"}, id="a link deleted"),
     pytest.param(
-        delete_row(7), {"attempt-unknown", "event-log", "stray"}, id="the last row deleted"
+        lambda c: c.set(2, ended_at=None), {"closing", "projection"}, id="an open row in the middle"
     ),
-    pytest.param(lambda c: c.set(7, chain=None), {"closing", "event-log"}, id="a link deleted"),
+    pytest.param(lambda c: c.set(7, chain=OTHER), {"projection"}, id="a link changed"),
     pytest.param(
-        lambda c: c.set(2, ended_at=None), {"closing", "chain"}, id="an open row in the middle"
-    ),
-    pytest.param(lambda c: c.set(7, chain=OTHER), {"chain", "event-log"}, id="a link changed"),
-    pytest.param(
-        lambda c: c.set(2, commit="c" * 40), {"chain", "kept-commits"}, id="a commit for a revert"
+        lambda c: c.set(2, commit="c" * 40),
+        {"projection", "kept-commits"},
+        id="a commit for a revert",
     ),
 ]
+
+
+KINDS = ("run-created", "proposed", "attempt-stored", "reviewed", "trial-ended", "decided")
+KINDS += ("settled", "audited")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("which", [0, -1], ids=["first", "last"])
+def test_an_edited_entry_of_any_kind_breaks_the_chain(copy: Copy, kind: str, which: int) -> None:
+    copy.edit_entry(copy.entries(kind)[which], surplus="x")
+    assert "chain" in {finding.rule for finding in copy.audit().findings}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("which", [0, -1], ids=["first", "last"])
+def test_a_deleted_entry_of_any_kind_shows(copy: Copy, kind: str, which: int) -> None:
+    copy.sql("DELETE FROM entries WHERE seq = ?", copy.entries(kind)[which])
+    assert {finding.rule for finding in copy.audit().findings} & {"chain", "projection"}
+
+
+@pytest.mark.parametrize("table", [name for name in projections.KEYS if name != "runs"])
+def test_a_row_that_no_entry_makes_shows_in_any_table(copy: Copy, table: str) -> None:
+    columns = copy.rows(f"PRAGMA table_info({table})")
+    values = {"INTEGER": 777, "REAL": 7.5, "TEXT": "x"}
+    row = [TAG if name == "run" else values[kind] for _, name, kind, *_ in columns]
+    marks = ", ".join("?" for _ in row)
+    copy.sql(f"INSERT INTO {table} VALUES ({marks})", *row)  # noqa: S608
+    assert "projection" in {finding.rule for finding in copy.audit().findings}
+
+
+def test_a_journal_cut_short_and_made_to_fit_disagrees_with_the_event_log(copy: Copy) -> None:
+    copy.sql("DELETE FROM trials WHERE experiment = 5 AND purpose = 'audit'")
+    copy.sql("DELETE FROM trials WHERE experiment > 5")
+    copy.sql("DELETE FROM scores WHERE experiment > 5")
+    copy.sql("DELETE FROM experiments WHERE number > 5")
+    copy.relink()
+    assert "event-log" in {finding.rule for finding in copy.audit().findings}
 
 
 def graft(copy: Copy) -> None:
@@ -119,7 +166,9 @@ def graft(copy: Copy) -> None:
 
 
 @pytest.mark.parametrize(("plant", "rules"), ROWS)
-def test_a_changed_ledger_breaks_its_chain(copy: Copy, plant: Plant, rules: set[str]) -> None:
+def test_a_changed_table_is_not_what_its_entries_make(
+    copy: Copy, plant: Plant, rules: set[str]
+) -> None:
     plant(copy)
     assert found_rules(copy) - WITNESSES == rules - WITNESSES
 
@@ -195,7 +244,7 @@ def widened(copy: Copy) -> str:
 @pytest.mark.parametrize(("plant", "rules"), FROZEN)
 def test_what_was_frozen_cannot_change(copy: Copy, plant: Plant, rules: set[str]) -> None:
     plant(copy)
-    assert found_rules(copy) - WITNESSES - {"chain"} == rules
+    assert found_rules(copy) - WITNESSES - {"projection"} == rules
 
 
 REPOSITORY = [

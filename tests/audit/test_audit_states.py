@@ -145,7 +145,7 @@ def test_a_missing_event_log_shows(copy: Copy) -> None:
 
 
 def test_any_line_that_is_cut_out_of_the_event_log_shows(copy: Copy) -> None:
-    """Each line that carries a head, but for the first one's, whose head no experiment has."""
+    """Each line that carries the chain, but for the first, which only says that a run began."""
     lines = copy.events.read_text().splitlines(keepends=True)
     ends = [number for number, line in enumerate(lines) if '"chain"' in line][1:]
     assert len(ends) == 11  # eight experiments, three audits

@@ -77,15 +77,14 @@ def knowing(rows: np.ndarray) -> Embed:
 def test_a_model_that_knows_every_pair_has_rank_zero_through_the_shuffles(mounted, mounts):
     images, captions = sealed_pairs(mounts)
     document = scored(mounted, mounts, knowing(images), knowing(captions))
-    assert document == {
-        "status": "scored",
-        "metrics": {
-            "mean_rank": 0.0,
-            "median_rank": 0.0,
-            "recall_at_1": 1.0,
-            "recall_at_5": 1.0,
-            "recall_at_10": 1.0,
-        },
+    assert document["status"] == "scored"
+    metrics = {name: value for name, value in document["metrics"].items() if name[-3:] != "_se"}
+    assert metrics == {
+        "mean_rank": 0.0,
+        "median_rank": 0.0,
+        "recall_at_1": 1.0,
+        "recall_at_5": 1.0,
+        "recall_at_10": 1.0,
     }
 
 

@@ -226,7 +226,7 @@ def test_the_kit_reads_what_is_dealt_and_writes_what_is_read(trial, monkeypatch)
     assert trial.auc() == 1
 
 
-@pytest.mark.parametrize("predictions", [np.zeros(3), np.zeros((4, 1)), np.full(4, np.nan)])
+@pytest.mark.parametrize("predictions", [np.zeros(3), np.zeros((4, 2)), np.full(4, np.nan)])
 def test_the_kit_explains_an_answer_that_would_be_refused(predictions):
     with pytest.raises(ValueError, match="predict"):
         tables.answer(np.arange(4), predictions)

@@ -135,7 +135,7 @@ def test_an_honest_change_of_a_template_passes(task):
 
 def honest_lines(count: int) -> list[bytes]:
     """Parts of this project's own code, which somebody wrote to be read."""
-    modules = ("workspace", "estimate", "raw", "doctor", "trial/run", "ledger/store")
+    modules = ("workspace", "estimate", "raw", "doctor", "trial/run", "journal/store")
     texts = [(PROJECT / "runner" / f"{name}.py").read_bytes() for name in modules]
     return [b"".join(text.splitlines(keepends=True)[:count]) for text in texts]
 

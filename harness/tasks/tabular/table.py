@@ -135,7 +135,8 @@ def read_columns(content: bytes, delimiter: str) -> Columns:
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise BadTableError(f"line {line} is not UTF-8: save the file as UTF-8") from None
-    csv.field_size_limit(len(text) + 1)  # a column that is dropped may hold whole documents
+    # A column that is dropped may hold whole documents. The limit is the module's: only raised.
+    csv.field_size_limit(max(len(text) + 1, csv.field_size_limit()))
     lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:
         return _columns(lines, delimiter)
