@@ -96,6 +96,11 @@ class DraftFolder:
         self._reports, self._untold = 0, list[str]()
         self._failure: RunnerError | None = None
 
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """The draft's own folders, itself among them."""
+        return (self.path, *(self.path / name for name in sorted(self._folders)))
+
     def write(self) -> None:
         """Lay the draft out."""
         for folder in (self.path, self.home, self._trash):
@@ -298,8 +303,13 @@ def _about(about: Mapping[str, bytes]) -> Files:
 
 @contextmanager
 def _watched(draft: DraftFolder) -> Iterator[None]:
-    observer = Observer()
-    observer.schedule(_Watch(draft), str(draft.path), recursive=True)
+    """Watch the draft's own folders, each by itself: what else an agent makes counts for nothing.
+
+    A recursive watch would walk whatever is made in there, links to other places included.
+    """
+    observer, watch = Observer(), _Watch(draft)
+    for folder in draft.folders:
+        observer.schedule(watch, str(folder), recursive=False)
     observer.start()
     try:
         yield

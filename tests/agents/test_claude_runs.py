@@ -159,7 +159,7 @@ def test_the_key_is_nowhere_but_in_the_requests_headers(tmp_path, capfd):
     ):
         run_loop(session, work.agent, experiments=5)
     written = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert any(path.name.startswith("ledger") for path in written)
+    assert any(path.name.startswith("journal") for path in written)
     assert any("event" in path.name for path in written)
     assert [path for path in written if KEY.encode() in path.read_bytes()] == []
     assert all(KEY.encode() not in request.raw for request in work.server.requests)
