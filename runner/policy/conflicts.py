@@ -135,7 +135,8 @@ def _predictors(policy: Policy) -> Iterator[Conflict]:
 
 def _shared_targets(policy: Policy) -> Iterator[Conflict]:
     evaluation = policy.evaluation
-    if len(evaluation.splits) > 1 and "shared_targets" not in evaluation.model_fields_set:
+    several = len({*evaluation.splits, *evaluation.audited}) > 1
+    if several and "shared_targets" not in evaluation.model_fields_set:
         message = (
             "must be said where there are several splits: true if one split's training targets are"
             " another split's evaluation targets, else false"
