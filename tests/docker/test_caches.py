@@ -172,6 +172,15 @@ def test_a_helper_that_somebody_removed_is_started_again(sandbox, spec):
     inside(sandbox, flushed(spec), "true")
 
 
+def test_a_helper_is_replaced_before_its_answers_fill_the_log(sandbox, spec, monkeypatch):
+    monkeypatch.setattr(caches, "MOST_DROPS", 3)
+    small = replace(spec, resources=replace(RESOURCES, output_log_bytes=8))
+    for _ in range(5):
+        inside(sandbox, flushed(small), "true")
+    labels = {engine.HOME_LABEL: sandbox.home_id}
+    assert len(engine.leftovers(sandbox.client, labels)) == 1
+
+
 def test_without_a_helper_at_hand_one_is_started_for_the_container(sandbox, spec):
     inside(replace(sandbox, drop_caches=None), flushed(spec), "true")
     assert engine.leftovers(sandbox.client, {engine.HOME_LABEL: sandbox.home_id}) == []
