@@ -25,6 +25,7 @@ OURS = (
     *("PATH", "HOME", "USER", "LOGNAME", "LANG", "HOSTNAME", "XDG_CACHE_HOME", "TRITON_CACHE_DIR"),
     *("TORCHINDUCTOR_CACHE_DIR", "TORCHINDUCTOR_CPP_CACHE_PRECOMPILE_HEADERS", "CUDA_CACHE_PATH"),
     *("TORCH_EXTENSIONS_DIR", "MPLCONFIGDIR", "BASH_ENV", "ENV", "IFS", "GCONV_PATH", "LOCPATH"),
+    *("SHELLOPTS", "BASHOPTS", "PS4"),
 )
 """Environment variables that the supervisor sets, or that choose which code runs."""
 OURS_FROM = ("RUNNER_", "PYTHON", "LD_", "LC_", "GLIBC_", "NVIDIA_")
