@@ -147,6 +147,7 @@ def holder(client: Any, *command: str) -> ContainerSpec:
         mounts=[],
         resources=load_policy(policy_path("eclip")).policy.resources_record(),
         labels={engine.HOME_LABEL: "bench-caches"},
+        seconds=600.0,
     )
 
 

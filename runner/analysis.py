@@ -100,8 +100,9 @@ def shared_rows(public: Path, policy: Policy) -> Path:
     Raises:
         ConfigError: every row is evaluated in some split.
     """
-    splits = policy.evaluation.splits
-    if (public / FOLDER).is_dir():
+    splits, audited = policy.evaluation.splits, policy.evaluation.audited
+    # A split of that name is no set of rows aside: it trains on what others are asked about.
+    if FOLDER not in {*splits, *audited} and (public / FOLDER).is_dir():
         return public / FOLDER
     if len(splits) == 1:
         return public / splits[0]

@@ -37,6 +37,16 @@ def test_folds_that_evaluate_every_row_have_none_to_show(tmp_path: Path):
     assert "one split's answers" in refused.value.hint
 
 
+@pytest.mark.parametrize("old", ["splits: [fold0, fold1,", "audit_splits: [full]"])
+def test_a_split_that_is_called_analysis_is_not_shown(tmp_path: Path, old):
+    (tmp_path / "analysis").mkdir()
+    with pytest.raises(ConfigError, match="heart has no rows to analyse"):
+        shared_rows(
+            tmp_path,
+            policy("heart", old, old.replace("full", "analysis").replace("fold0", "analysis")),
+        )
+
+
 def test_output_is_ascii_without_control_characters_or_curves():
     shown = readable(b"\n#curve loss 1 2\ncaf\xc3\xa9\r\n\x1b[31mred\xff\ttab\n  kept\n\n")
     assert shown.isascii()

@@ -133,6 +133,20 @@ def test_it_does_where_they_do_not(tmp_path):
     }  # fmt: skip
 
 
+def test_the_lines_of_a_note_are_no_places_of_a_crash(tmp_path):
+    """A note has as many lines as its agent likes, and is in no container of a trainer."""
+    place = Crash(exception="ValueError", file="/workspace/scratchpad.md", line=900, message="")
+    crashed = TrialResult(status=TrialStatus.CRASHED, stage="train", reason="", crash=place)
+    sandbox = FakeSandbox(lambda spec: crashed if spec.experiment else worse(spec))
+    proposal = edit("WIDTH = 32", "WIDTH = 64", notes="\n" * 1000)
+    with make_session(tmp_path, sandbox, policy_text=SHARED) as session:
+        for split in ("fold0", "fold1"):
+            (session.data.public / split).mkdir(exist_ok=True)
+        run_loop(session, ScriptedAgent([proposal]), experiments=1)
+        [told] = [each for each in make_context(session, 2).history if each.number == 1]
+    assert told.trials[0].result.crash == replace(place, file=None, line=None)
+
+
 @pytest.mark.parametrize(
     ("policy", "says", "does_not"),
     [(SHARED, "No message and no curve", "500 bytes"), (OPEN, "500 bytes", "No message")],

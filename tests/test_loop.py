@@ -274,7 +274,9 @@ def test_only_what_is_kept_is_audited_once_on_the_locked_part(tmp_path):
 
 
 def test_the_audit_trains_on_splits_of_its_own_where_the_policy_says_so(tmp_path):
-    text = POLICY_TEXT.replace("splits: [train]", "splits: [train]\n  audit_splits: [full]")
+    text = POLICY_TEXT.replace(
+        "splits: [train]", "splits: [train]\n  audit_splits: [full]\n  shared_targets: false"
+    )
     ended = run(tmp_path, Trials({0: BASELINE}), policy=text)
     assert {spec.purpose: spec.split for spec in ended.specs} == {
         Purpose.DECISION: "train",

@@ -25,6 +25,7 @@ OURS = (
     *("PATH", "HOME", "USER", "LOGNAME", "LANG", "HOSTNAME", "XDG_CACHE_HOME", "TRITON_CACHE_DIR"),
     *("TORCHINDUCTOR_CACHE_DIR", "TORCHINDUCTOR_CPP_CACHE_PRECOMPILE_HEADERS", "CUDA_CACHE_PATH"),
     *("TORCH_EXTENSIONS_DIR", "MPLCONFIGDIR", "BASH_ENV", "ENV", "IFS", "GCONV_PATH", "LOCPATH"),
+    *("SHELLOPTS", "BASHOPTS", "PS4"),
 )
 """Environment variables that the supervisor sets, or that choose which code runs."""
 OURS_FROM = ("RUNNER_", "PYTHON", "LD_", "LC_", "GLIBC_", "NVIDIA_")
@@ -135,7 +136,8 @@ def _predictors(policy: Policy) -> Iterator[Conflict]:
 
 def _shared_targets(policy: Policy) -> Iterator[Conflict]:
     evaluation = policy.evaluation
-    if len(evaluation.splits) > 1 and "shared_targets" not in evaluation.model_fields_set:
+    several = len({*evaluation.splits, *evaluation.audited}) > 1
+    if several and "shared_targets" not in evaluation.model_fields_set:
         message = (
             "must be said where there are several splits: true if one split's training targets are"
             " another split's evaluation targets, else false"

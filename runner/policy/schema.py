@@ -155,7 +155,7 @@ class Evaluation(Strict):
     shared_targets: bool = False
     """One split's training targets are another split's evaluation targets, so that what comes back
     from a trainer could tell them: of a crash an agent is told type, file and line, and no curves.
-    Must be said where there are several splits."""
+    Must be said where there are several splits, those of the audit included."""
 
     @property
     def audited(self) -> tuple[str, ...]:

@@ -176,11 +176,12 @@ def _trial_as_told(trial: TrialRecord) -> TrialRecord:
 
 
 def _files_of(session: Session, experiment: Experiment) -> Files:
-    """Return the files that an experiment ran."""
+    """Return the files that an experiment ran: no notes, which may be of any length."""
+    mutable = session.policy.files.mutable
     changed = {
         change.path: File(content=change.content)
         for change in experiment.changes
-        if change.content is not None
+        if change.content is not None and change.path in mutable
     }
     return {**session.workspace.files(experiment.parent_commit), **changed}
 

@@ -34,6 +34,8 @@ YEAR_SECONDS = 365 * 86_400.0
 """It ends with the supervisor, at the end of its input."""
 DROP_SECONDS = 10.0
 """More is our failure: what it takes is taken from the next container's startup."""
+MOST_DROPS = 500
+"""Of one helper, whose answers count as output: together less than the least `resources.log`."""
 HINT = (
     "resources.flush needs an engine whose root is the machine's: neither rootless nor with user"
     " namespaces; set it to false for a run that does without"
@@ -45,7 +47,7 @@ Drop = Callable[[ContainerSpec], None]
 
 @contextmanager
 def dropper(client: Any) -> Iterator[Drop]:
-    """Yield what drops the caches. Its helper starts with the first call and stays to the end.
+    """Yield what drops the caches. Its helper starts with the first call and is replaced seldom.
 
     Several threads may call it.
 
@@ -71,8 +73,10 @@ class _Dropper:
 
     def drop(self, spec: ContainerSpec) -> None:
         with self._turn:
-            # It may have been removed by somebody, or have reached a limit of its own.
-            if self._helper is None or self._helper.has_ended():
+            # It may have been removed by somebody.
+            if self._helper is None or self._helper.has_ended() or self._count == MOST_DROPS:
+                self._stack.close()
+                self._count = 0
                 self._helper = self._stack.enter_context(started(self._client, helper(spec)))
             self._count += 1
             asked = b"%d\n" % self._count

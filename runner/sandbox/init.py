@@ -42,7 +42,7 @@ def main(seconds: str, *command: str) -> int:
         told = signal.sigtimedwait({signal.SIGCHLD, signal.SIGTERM}, min(left, LOOK_SECONDS))
         if told is not None and told.si_signo == signal.SIGTERM:
             os.kill(child, signal.SIGTERM)
-        if (code := _reaped(child)) is not None:
+        if (code := _reaped(child, deadline)) is not None:
             return code
     return LATE
 
@@ -53,15 +53,19 @@ def _started(command: tuple[str, ...]) -> int:
     return os.posix_spawnp(command[0], command, os.environ, setsigmask=(), setsigdef=ignored)
 
 
-def _reaped(child: int) -> int | None:
-    """Take every process that has ended; return the exit code once the command is among them."""
-    while True:
+def _reaped(child: int, deadline: float) -> int | None:
+    """Take every process that has ended; return the exit code once the command is among them.
+
+    Not beyond the deadline: there may be processes that come and end faster than they are taken.
+    """
+    while time.monotonic() < deadline:
         process, status = os.waitpid(-1, os.WNOHANG)
         if process == child:
             code = os.waitstatus_to_exitcode(status)
             return code if code >= 0 else 128 - code
         if process == 0:
             return None
+    return None
 
 
 if __name__ == "__main__":

@@ -143,6 +143,15 @@ def test_no_count_of_the_whole_kernel_that_agents_could_raise_is_shown_to_them(s
     assert inside(sandbox, spec, "python", "-c", code) == "[]\n"
 
 
+def test_no_disk_shows_a_container_what_was_read_of_it(sandbox, spec):
+    """Reads add up, so that one container could leave a chosen count for the next."""
+    disks = [disk.resolve() for disk in Path("/sys/block").iterdir()]
+    assert all((disk / "stat").read_bytes() for disk in disks)
+    places = [str(path) for disk in disks for path in (disk, Path("/sys/class/block", disk.name))]
+    code = f"import os; print([path for path in {places} if os.path.exists(path + '/stat')])"
+    assert inside(sandbox, spec, "python", "-c", code) == "[]\n"
+
+
 # -- the helper ---------------------------------------------------------------------------------
 
 
@@ -161,6 +170,15 @@ def test_a_helper_that_somebody_removed_is_started_again(sandbox, spec):
     inside(sandbox, flushed(spec), "true")
     engine.sweep(sandbox.client, {engine.HOME_LABEL: sandbox.home_id})
     inside(sandbox, flushed(spec), "true")
+
+
+def test_a_helper_is_replaced_before_its_answers_fill_the_log(sandbox, spec, monkeypatch):
+    monkeypatch.setattr(caches, "MOST_DROPS", 3)
+    small = replace(spec, resources=replace(RESOURCES, output_log_bytes=8))
+    for _ in range(5):
+        inside(sandbox, flushed(small), "true")
+    labels = {engine.HOME_LABEL: sandbox.home_id}
+    assert len(engine.leftovers(sandbox.client, labels)) == 1
 
 
 def test_without_a_helper_at_hand_one_is_started_for_the_container(sandbox, spec):
@@ -187,7 +205,7 @@ image, home = sys.argv[1:]
 client = engine.connect()
 with caches.dropper(client) as drop:
     drop(ContainerSpec(name="x", image_id=image, user=AGENT_USER, command=["true"], mounts=[],
-                       resources=resources, labels={engine.HOME_LABEL: home}))
+                       resources=resources, labels={engine.HOME_LABEL: home}, seconds=60))
     print("dropped", flush=True)
     time.sleep(600)
 """

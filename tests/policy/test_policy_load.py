@@ -143,6 +143,13 @@ def problems(text: str) -> list[str]:
             id="several splits, and nothing said of their targets",
         ),
         pytest.param(
+            "splits: [train]",
+            "splits: [train], audit_splits: [full]",
+            "18: evaluation.shared_targets: must be said where there are several splits",
+            "got null",
+            id="another split in the audit, and nothing said of their targets",
+        ),
+        pytest.param(
             "direction: minimize",
             "direction: down",
             "2: metric.direction: must not be 'down'",
@@ -165,7 +172,7 @@ def problems(text: str) -> list[str]:
         ),
         pytest.param(
             "seeds: 2}",
-            "seeds: 2, audit_splits: [full, full]}",
+            "seeds: 2, shared_targets: false, audit_splits: [full, full]}",
             "18: evaluation.audit_splits[1]: must be listed once",
             "got 'full'",
             id="an audited split twice",

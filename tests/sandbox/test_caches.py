@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from test_options import SPEC
 
-from runner.sandbox.caches import SWITCH, helper
+from runner.sandbox.caches import MOST_DROPS, SWITCH, helper
 from runner.sandbox.options import container_config
 from runner.trial import DockerSandbox
 
@@ -27,6 +27,10 @@ def test_the_helper_carries_nothing_of_an_agent_s():
     assert found.env == {}
     assert SPEC.command[0] not in found.command
     assert found.labels == {"runner.run": "t1"}, "a run's, so that the sweep finds it"
+
+
+def test_all_answers_of_a_helper_fit_into_the_smallest_log():
+    assert sum(len(b"%d\n" % number) for number in range(1, MOST_DROPS + 1)) < 4096
 
 
 def test_the_caches_are_dropped_before_a_container_is_made_where_the_policy_says_so(monkeypatch):

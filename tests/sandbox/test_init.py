@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from runner.sandbox import init
 from runner.sandbox.options import INIT_SOURCE, first_process
 
 SHOW_SIGNALS = "grep -E 'SigBlk|SigIgn' /proc/self/status"
@@ -94,3 +95,11 @@ def test_it_needs_nothing_but_the_standard_library_and_no_file_of_its_own():
     source = INIT_SOURCE.read_text(encoding="utf-8")
     assert first_process(7.5) == ["python", "-I", "-S", "-B", "-c", source, "7.500"]
     assert "runner" not in [line.split()[1] for line in source.splitlines() if "import" in line]
+
+
+def test_ends_that_never_end_do_not_hold_it_beyond_its_deadline(monkeypatch):
+    """Of processes that are made and die faster than they are taken there is always one more."""
+    monkeypatch.setattr("os.waitpid", lambda *_: (2, 0))
+    begun = time.monotonic()
+    assert init._reaped(1, begun + 0.1) is None
+    assert time.monotonic() - begun < 1
