@@ -1,4 +1,4 @@
-"""The journal's other door: read-only, never migrating, never in the writer's way.
+"""Reads the journal: never changes the file, never keeps the writer waiting.
 
 Every view, every `--json` and the loop itself read here, from the projections.
 """

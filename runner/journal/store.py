@@ -11,12 +11,11 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from runner.journal import projections, rows
-from runner.journal.entries import Entry, Kind, following
+from runner.journal.entries import Entry, Kind, following, now
 from runner.journal.reader import (
     VERSION,
     Reader,
@@ -47,11 +46,6 @@ ENTRIES = """
         PRIMARY KEY (run, seq)
     ) STRICT, WITHOUT ROWID;
 """
-
-
-def now() -> str:
-    """Return this moment, UTC, ISO 8601 with milliseconds."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 class Journal(Reader):
