@@ -20,6 +20,18 @@ from typing import Any
 GENESIS = "0" * 64
 """What the first entry of a run follows."""
 
+ENTRIES = """
+    CREATE TABLE entries (
+        run TEXT NOT NULL,
+        seq INTEGER NOT NULL,
+        at TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        body TEXT NOT NULL,             -- JSON
+        chain TEXT NOT NULL,
+        PRIMARY KEY (run, seq)
+    ) STRICT, WITHOUT ROWID;
+"""
+
 
 class Kind(StrEnum):
     """What an entry says; `projections.writes` says what becomes of each."""

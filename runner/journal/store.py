@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from runner.journal import projections, rows
-from runner.journal.entries import Entry, Kind, following, now
+from runner.journal.entries import ENTRIES, Entry, Kind, following, now
 from runner.journal.reader import (
     VERSION,
     Reader,
     our_fault,
     refuse_unreleased,
-    require_version,
+    require_form,
 )
 from runner.records import (
     Analysis,
@@ -35,17 +35,6 @@ from runner.records import (
 )
 
 BUSY_SECONDS = 10.0
-ENTRIES = """
-    CREATE TABLE entries (
-        run TEXT NOT NULL,
-        seq INTEGER NOT NULL,
-        at TEXT NOT NULL,
-        kind TEXT NOT NULL,
-        body TEXT NOT NULL,             -- JSON
-        chain TEXT NOT NULL,
-        PRIMARY KEY (run, seq)
-    ) STRICT, WITHOUT ROWID;
-"""
 
 
 class Journal(Reader):
@@ -202,10 +191,10 @@ def open_journal(path: Path) -> Iterator[Journal]:
             connection.row_factory = sqlite3.Row
             if _is_new(connection):
                 _make(connection, path)
-            require_version(connection)
+            require_form(connection)
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")
-        yield Journal(connection)
+        yield Journal(connection, path)
     finally:
         connection.close()
 
