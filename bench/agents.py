@@ -30,7 +30,8 @@ from rich.table import Table
 from runner import rooms
 from runner.agents.claude.agent import load_claude
 from runner.data import Prepared
-from runner.journal.store import now, open_journal
+from runner.journal.entries import now
+from runner.journal.store import open_journal
 from runner.logs import event_log
 from runner.loop import run_loop
 from runner.policy.load import load_policy

@@ -15,7 +15,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from runner.journal.store import now, open_journal
+from runner.journal.entries import now
+from runner.journal.store import open_journal
 from runner.records import Run
 
 COMMANDS = (["--help"], ["status"], ["list"])

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from runner import rooms
 from runner.errors import ConfigError
-from runner.journal.store import now
+from runner.journal.entries import now
 from runner.policy.conflicts import FINDINGS
 from runner.policy.schema import Policy
 from runner.records import Change, File, Files, Findings

@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from runner.journal.store import now
+from runner.journal.entries import now
 
 DEVICE = "device"
 """Who is at work where a trial or an analysis runs; each proposer has a name of its own."""

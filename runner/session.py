@@ -14,7 +14,8 @@ from runner.data import Prepared
 from runner.decision import Metric
 from runner.errors import ConfigError
 from runner.history import metric_of
-from runner.journal.store import Journal, now
+from runner.journal.entries import now
+from runner.journal.store import Journal
 from runner.logs import Log
 from runner.money.spending import Spending
 from runner.policy.schema import Policy

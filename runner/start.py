@@ -16,7 +16,8 @@ from runner.agents import make_agents
 from runner.agents.descriptions import canonical, is_independent, with_model
 from runner.analysis import analyze, require_rows
 from runner.errors import ConfigError
-from runner.journal.store import Journal, now, open_journal
+from runner.journal.entries import now
+from runner.journal.store import Journal, open_journal
 from runner.locks import device_lock, device_of, gpus_of, tag_lock
 from runner.logs import event_log
 from runner.policy.information import information

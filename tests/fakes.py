@@ -11,7 +11,8 @@ from typing import Any
 
 from runner import data, rooms
 from runner.errors import SpentError
-from runner.journal.store import now, open_journal
+from runner.journal.entries import now
+from runner.journal.store import open_journal
 from runner.logs import event_log
 from runner.policy.load import LoadedPolicy, parse_policy
 from runner.records import (

@@ -14,7 +14,7 @@ from fakes import POLICY_TEXT, TAG, FakeSandbox, ScriptedAgent, edit, make_sessi
 from harness.kit.deadline import Deadline, age
 from runner.agents.claude.trouble import retry_after
 from runner.audit.run import audit_run
-from runner.journal import store
+from runner.journal import entries
 from runner.journal.store import open_journal
 from runner.loop import run_loop
 from runner.records import Purpose, TrialSpec
@@ -30,7 +30,7 @@ def falling_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     looks = itertools.count()
     start = datetime(2026, 3, 1, tzinfo=UTC)
     clock = SimpleNamespace(now=lambda _zone: start - next(looks) * HOUR)
-    monkeypatch.setattr(store, "datetime", clock)
+    monkeypatch.setattr(entries, "datetime", clock)
 
 
 def better_each_time(spec: TrialSpec) -> object:

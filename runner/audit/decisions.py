@@ -53,7 +53,7 @@ def audits(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
     for experiment in evidence.written.experiments.values():
         done = [trial for trial in experiment.trials if trial.purpose is Purpose.AUDIT]
         kept = experiment.status is ExperimentStatus.KEPT
-        expected = [(split, experiment.seeds[0]) for split in asked] if kept else []
+        expected = [(split, seed) for seed in experiment.seeds[:1] for split in asked if kept]
         if strange := {(trial.split, trial.seed) for trial in done}.difference(expected):
             yield _finding("audit", experiment, f"nobody asked for an audit of {sorted(strange)}")
         if len(done) < len(expected) and experiment.number != max(evidence.written.experiments):

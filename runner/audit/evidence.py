@@ -17,7 +17,7 @@ from runner.errors import BusyError, ConfigError, DataError, SandboxError
 from runner.history import record
 from runner.journal import projections
 from runner.journal.entries import Entry, broken
-from runner.journal.reader import Reader
+from runner.journal.reader import ODD, Reader, UnreadableError
 from runner.locks import tag_lock
 from runner.policy.lines import count_lines
 from runner.policy.load import digest, parse_policy
@@ -29,8 +29,6 @@ from runner.workspace import HARNESS_REF, NOTES_REF, Commit, tree_digest
 ATTEMPTS = "refs/attempts/"
 START = "loop.begun"
 Row = Mapping[str, Any]
-UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError)
-"""What reading a value comes to that no supervisor writes."""
 Leftovers = Callable[[str], Sequence[str]]
 """Names a tag's containers and volumes; raises `SandboxError` where the engine is away."""
 
@@ -173,8 +171,8 @@ def read_ledger(subject: Subject) -> Written:
         number = row["number"]
         try:
             found = ledger.experiment(run.tag, number)
-        except UNREADABLE as error:
-            unreadable[number] = f"{type(error).__name__}: {error}"
+        except UnreadableError as error:
+            unreadable[number] = str(error)
         else:
             experiments |= {number: found} if found else {}
     return Written(
@@ -195,7 +193,7 @@ def _differences(
     """Make the tables again from the entries, and say where they are not the same."""
     try:
         again = projections.made_again(entries)
-    except (*UNREADABLE, sqlite3.Error) as error:
+    except (*ODD, sqlite3.Error) as error:
         yield None, f"the entries cannot be made into tables: {type(error).__name__}: {error}"
         return
     with closing(again):
@@ -343,7 +341,7 @@ def _logged(path: Path) -> Logged:
     if not path.is_file():
         return Logged()
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        with suppress(*UNREADABLE):
+        with suppress(*ODD):
             event = json.loads(line)
             if "chain" in event:
                 heads.append((int(event["seq"]), str(event["chain"])))

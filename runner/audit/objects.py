@@ -65,7 +65,7 @@ def ask_git(at: Sequence[str], *args: str, given: bytes = b"") -> Answer:
             timeout=GIT_SECONDS,
             check=False,
         )
-    except (OSError, subprocess.TimeoutExpired) as error:
+    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
         raise WorkspaceError(f"git failed: {error}", hint="run: runner doctor") from error
     return Answer(done.returncode == 0, done.stdout, done.stderr.decode(errors="replace").strip())
 

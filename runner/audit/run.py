@@ -19,11 +19,11 @@ from runner.audit.evidence import (
     read_ledger,
     read_repository,
 )
-from runner.audit.findings import CannotCheckError, Finding, Report
+from runner.audit.findings import LEDGER, CannotCheckError, Finding, Report
 from runner.audit.objects import damage, git, open_objects, refs
 from runner.decision import Direction
 from runner.errors import ConfigError, LedgerError, WorkspaceError
-from runner.journal.reader import Reader, open_reader, refuse_unreleased
+from runner.journal.reader import ChangedFormError, Reader, open_reader, refuse_unreleased
 from runner.policy.schema import Policy
 from runner.records import Run
 from runner.rooms import State
@@ -83,6 +83,9 @@ def audit_run(state: State, tag: str | None, leftovers: Leftovers) -> Report:
         with open_reader(state.ledger) as ledger:
             run = _find_run(ledger, tag)
             return _audit(Subject(state=state, ledger=ledger, run=run, leftovers=leftovers))
+    except ChangedFormError as error:
+        found = Finding(rule="journal-form", file=LEDGER, message=str(error))
+        return _unreadable(tag or "journal", (found,), "the journal is not read")
     except (LedgerError, WorkspaceError, ConfigError, OSError) as error:
         hint = getattr(error, "hint", "")
         raise CannotCheckError(f"cannot check: {error}", hint=hint) from error
@@ -102,6 +105,9 @@ def _find_run(ledger: Reader, tag: str | None) -> Run:
 def _audit(subject: Subject) -> Report:
     git(subject.at, "rev-parse", "--git-dir")  # before anything is written beside it
     damaged = tuple(_damaged(line) for line in damage(subject.at))
+    if faults := subject.ledger.damage():
+        found = tuple(Finding(rule="journal-damage", file=LEDGER, message=line) for line in faults)
+        return _unreadable(subject.run.tag, found, "the journal is damaged")
     with holding(subject) as busy:
         try:
             evidence = _read(subject, busy)
@@ -109,11 +115,13 @@ def _audit(subject: Subject) -> Report:
             if not damaged:
                 raise
             return _unreadable(subject.run.tag, damaged, error)
+    if subject.ledger.changed():
+        raise CannotCheckError("the journal was written to meanwhile", hint="audit again")
     return _report(evidence, damaged)
 
 
-def _unreadable(tag: str, damaged: tuple[Finding, ...], error: WorkspaceError) -> Report:
-    unchecked = (f"everything else: {error}",)
+def _unreadable(tag: str, damaged: tuple[Finding, ...], why: object) -> Report:
+    unchecked = (f"everything else: {why}",)
     return Report(subject=tag, findings=damaged, examined={"checks": 1}, unchecked=unchecked)
 
 

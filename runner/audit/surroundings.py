@@ -10,6 +10,7 @@ compares those.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from runner import commit_messages
 from runner.audit.evidence import Evidence
@@ -34,6 +35,9 @@ def event_log(evidence: Evidence) -> Iterator[Finding]:
         elif entries[seq].chain != chain:
             message = f"the chain that it has at entry {seq} is not the journal's"
             yield _event(_about(entries[seq]), message)
+    for (before, _), (seq, _) in pairwise(logged.heads):
+        if seq < before:
+            yield _event(None, f"it has entry {seq} after entry {before}")
     known = sorted({seq for seq, _ in logged.heads})
     for seq in _owed(evidence):
         later = next((other for other in known if other >= seq), None)

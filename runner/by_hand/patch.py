@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from runner.errors import ConfigError, WorkspaceError
-from runner.journal.store import now
+from runner.journal.entries import now
 from runner.records import Change, Files
 from runner.sandbox.evidence import escaped
 from runner.workspace import Workspace

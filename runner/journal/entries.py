@@ -1,4 +1,4 @@
-"""The journal's entries: facts about a run, each hash-chained to the one before; pure.
+"""The journal's entries: facts about a run, each hash-chained to the one before.
 
 Every entry of every kind is in the chain, and the head at a keep is a trailer of its commit, so
 what is changed later disagrees with its own link, with git, or with the event log.
@@ -13,11 +13,24 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
 GENESIS = "0" * 64
 """What the first entry of a run follows."""
+
+ENTRIES = """
+    CREATE TABLE entries (
+        run TEXT NOT NULL,
+        seq INTEGER NOT NULL,
+        at TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        body TEXT NOT NULL,             -- JSON
+        chain TEXT NOT NULL,
+        PRIMARY KEY (run, seq)
+    ) STRICT, WITHOUT ROWID;
+"""
 
 
 class Kind(StrEnum):
@@ -70,6 +83,11 @@ class Head:
 
     seq: int = 0
     chain: str = GENESIS
+
+
+def now() -> str:
+    """Return this moment, UTC, ISO 8601 with milliseconds."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def following(head: Head, *, run: str, at: str, kind: Kind, document: Mapping[str, Any]) -> Entry:

@@ -10,10 +10,12 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
-from runner.journal.entries import Entry, Kind
+from runner.journal.entries import ENTRIES, Entry, Kind
 
 TABLES = """
     CREATE TABLE runs (
@@ -306,6 +308,27 @@ def made_again(entries: Iterable[Entry]) -> sqlite3.Connection:
     for entry in entries:
         apply(database, entry)
     return database
+
+
+FORM = """
+    SELECT m.type, m.name, t.wr, t.strict, c.name, c.type, c."notnull", c.pk
+    FROM sqlite_master AS m JOIN pragma_table_list(m.name) AS t, pragma_table_xinfo(m.name) AS c
+    WHERE m.name NOT LIKE 'sqlite^_%' ESCAPE '^'
+    UNION ALL SELECT type, name, 0, 0, '', '', 0, 0 FROM sqlite_master WHERE type = 'trigger'
+"""
+
+
+def form(database: sqlite3.Connection) -> frozenset[tuple[Any, ...]]:
+    """Return which tables, views and triggers a database has, with each column as declared."""
+    return frozenset(tuple(row) for row in database.execute(FORM))
+
+
+@cache
+def own_form() -> frozenset[tuple[Any, ...]]:
+    """Return the form of a journal of this version."""
+    with closing(made_again(())) as database:
+        database.executescript(ENTRIES)
+        return form(database)
 
 
 def rows(database: sqlite3.Connection, table: str, run: str) -> list[dict[str, Any]]:

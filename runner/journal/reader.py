@@ -1,4 +1,4 @@
-"""The journal's other door: read-only, never migrating, never in the writer's way.
+"""Reads the journal: never changes the file, never keeps the writer waiting.
 
 Every view, every `--json` and the loop itself read here, from the projections.
 """
@@ -22,13 +22,27 @@ VERSION = 100
 """`PRAGMA user_version` of the first released form; smaller ones were never released."""
 
 MARKS = ", ".join("?" for _ in RESULTS)
+ODD = (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError)
+"""What reading a value comes to that no supervisor writes."""
+BUSY = ("locked", "full", "readonly", "disk I/O")
+"""Words of the database about a file that is whole."""
+
+
+class ChangedFormError(LedgerError):
+    """The file has other tables, columns or triggers than the runner makes."""
+
+
+class UnreadableError(LedgerError):
+    """A row holds what no supervisor writes."""
 
 
 class Reader:
     """One connection to the journal, which threads take turns at. Made by `open_reader`."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._db = connection
+    def __init__(
+        self, connection: sqlite3.Connection, path: Path, still: tuple[int, ...] | None = None
+    ) -> None:
+        self._db, self._path, self._still = connection, path, still
         self._turn = threading.RLock()
         self._ended: dict[str, tuple[Experiment, ...]] = {}
         """Tag → its first experiments, up to one that has not ended: they are asked for often."""
@@ -38,6 +52,15 @@ class Reader:
     def run(self, tag: str) -> Run | None:
         found = self._one("SELECT * FROM runs WHERE tag = ?", tag)
         return Run(**found) if found else None
+
+    def damage(self) -> tuple[str, ...]:
+        """Return what the database's own check of every page, index and type complains of."""
+        found = [str(*row.values()) for row in self._all("PRAGMA integrity_check")]
+        return () if found == ["ok"] else tuple(found)
+
+    def changed(self) -> bool:
+        """Say whether somebody wrote to a file that was opened as one that nobody writes to."""
+        return self._still is not None and self._still != _stamp(self._path)
 
     def runs(self) -> tuple[Run, ...]:
         """Return all runs, the newest last, whatever the clock said when they were made."""
@@ -52,7 +75,7 @@ class Reader:
 
     def experiment(self, tag: str, number: int) -> Experiment | None:
         ended = self._ended.get(tag, ())
-        if number < len(ended):
+        if 0 <= number < len(ended):
             return ended[number]
         with self._turn:
             return next(iter(self._read(tag, number, number)), None)
@@ -102,7 +125,8 @@ class Reader:
 
     def calls(self, tag: str) -> tuple[ModelCall, ...]:
         query = "SELECT * FROM calls WHERE run = ? ORDER BY seq"
-        return tuple(rows.read_call(row) for row in self._all(query, tag))
+        with readable("a call"):
+            return tuple(rows.read_call(row) for row in self._all(query, tag))
 
     def spent(self, tag: str) -> float:
         """Return what a run's model calls cost so far, in US dollars."""
@@ -111,15 +135,20 @@ class Reader:
 
     def hypotheses(self, tag: str) -> tuple[Hypothesis, ...]:
         query = "SELECT * FROM hypotheses WHERE run = ? ORDER BY id"
-        return tuple(rows.read_hypothesis(row) for row in self._all(query, tag))
+        with readable("a hypothesis"):
+            return tuple(rows.read_hypothesis(row) for row in self._all(query, tag))
 
     def analyses(self, tag: str) -> tuple[Analysis, ...]:
         query = "SELECT * FROM analyses WHERE run = ? ORDER BY seq"
-        return tuple(rows.read_analysis(row) for row in self._all(query, tag))
+        with readable("an analysis"):
+            return tuple(rows.read_analysis(row) for row in self._all(query, tag))
 
     def events(self, tag: str) -> tuple[dict[str, Any], ...]:
         query = "SELECT at, name, detail FROM notes WHERE run = ? ORDER BY seq"
-        return tuple(row | {"detail": rows.load(row["detail"])} for row in self._all(query, tag))
+        with readable("a note"):
+            return tuple(
+                row | {"detail": rows.load(row["detail"])} for row in self._all(query, tag)
+            )
 
     # -- plumbing -------------------------------------------------------------------------
 
@@ -135,9 +164,10 @@ class Reader:
         trials: dict[int, list[TrialRecord]] = defaultdict(list)
         for row in self._all(query.format("trials", "experiment", "seq"), *place):
             key = (row["experiment"], row["purpose"], row["split"], row["seed"])
-            trials[row["experiment"]].append(rows.read_trial(row, scores.get(key, {})))
+            with readable(f"a trial of experiment {row['experiment']}"):
+                trials[row["experiment"]].append(rows.read_trial(row, scores.get(key, {})))
         found = self._all(query.format("experiments", "number", "number"), *place)
-        return [rows.read_experiment(row, tuple(trials[row["number"]])) for row in found]
+        return [_experiment(row, tuple(trials[row["number"]])) for row in found]
 
     def _do(self, query: str, *values: Any) -> sqlite3.Cursor:
         with self._turn, our_fault():
@@ -152,6 +182,11 @@ class Reader:
         return found[0] if found else None
 
 
+def _experiment(row: dict[str, Any], trials: tuple[TrialRecord, ...]) -> Experiment:
+    with readable(f"experiment {row['number']}"):
+        return rows.read_experiment(row, trials)
+
+
 def _ended_in_order(experiments: Iterable[Experiment], first: int) -> Iterator[Experiment]:
     """Yield those that ended, up to one that has not or a number that is missing."""
     for number, experiment in enumerate(experiments, start=first):
@@ -162,33 +197,64 @@ def _ended_in_order(experiments: Iterable[Experiment], first: int) -> Iterator[E
 
 @contextmanager
 def open_reader(path: Path) -> Iterator[Reader]:
-    """Yield a reader of the journal at `path`.
+    """Yield a reader of the journal at `path`; no file is made or changed.
+
+    Without a write-ahead log nobody is at work, and everything is in the one file: then it is read
+    as it lies, from a folder that cannot be written to as well.
 
     Raises:
         LedgerError: it is not there, damaged, or of another version.
     """
     refuse_unreleased(path)
+    still = None if _is_filled(path.with_name(f"{path.name}-wal")) else _stamp(path)
+    options = "mode=ro" if still is None else "mode=ro&immutable=1"
     with our_fault():
         connection = sqlite3.connect(
-            f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None,
+            f"{path.absolute().as_uri()}?{options}", uri=True, isolation_level=None,
             check_same_thread=False,
         )  # fmt: skip
     try:
         with our_fault():
             connection.row_factory = sqlite3.Row
-            require_version(connection)
-        yield Reader(connection)
+            connection.text_factory = _text
+            require_form(connection)
+        yield Reader(connection, path, still)
     finally:
         connection.close()
 
 
-def require_version(connection: sqlite3.Connection) -> None:
-    """Raise `LedgerError` where the file is not of this version."""
+def _text(stored: bytes) -> str:
+    """Return a text that somebody else may have written."""
+    return stored.decode("utf-8", errors="backslashreplace")
+
+
+def _is_filled(path: Path) -> bool:
+    try:
+        return path.stat().st_size > 0
+    except OSError:
+        return False
+
+
+def _stamp(path: Path) -> tuple[int, ...] | None:
+    """Return what tells that a file was written to; `None` where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def require_form(connection: sqlite3.Connection) -> None:
+    """Raise `LedgerError` where the file is not a journal of this version."""
     found: int = connection.execute("PRAGMA user_version").fetchone()[0]
     if found > VERSION:
         raise LedgerError("the journal was written by a newer version", hint="update this checkout")
     if found != VERSION:
         raise LedgerError("this file is no journal of this version", hint="move it elsewhere")
+    if strange := projections.form(connection) ^ projections.own_form():
+        names = ", ".join(sorted({name for _, name, *_ in strange}))
+        message = f"the journal was changed by hand: its tables are not the runner's: {names}"
+        raise ChangedFormError(message, hint="move it elsewhere, and start anew")
 
 
 def refuse_unreleased(path: Path) -> None:
@@ -202,6 +268,17 @@ def refuse_unreleased(path: Path) -> None:
 
 
 @contextmanager
+def readable(what: str) -> Iterator[None]:
+    """Raise `UnreadableError` where a row is none that a supervisor writes."""
+    try:
+        yield
+    except ODD as error:
+        hint = "it was changed by hand, see: runner audit"
+        message = f"the journal: {what} cannot be read: {type(error).__name__}: {error}"
+        raise UnreadableError(message, hint=hint) from error
+
+
+@contextmanager
 def our_fault() -> Iterator[None]:
     """Turn what the database refuses into one `LedgerError` with a hint."""
     try:
@@ -210,4 +287,6 @@ def our_fault() -> Iterator[None]:
         raise  # a bug of ours: it keeps its traceback
     except sqlite3.Error as error:
         hint = "free the disk or end whoever holds the journal, then: runner run --resume TAG"
+        if not any(word in str(error) for word in BUSY):
+            hint = "the file is damaged, or was changed by hand"
         raise LedgerError(f"the journal: {error}", hint=hint) from error

@@ -11,18 +11,17 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from runner.journal import projections, rows
-from runner.journal.entries import Entry, Kind, following
+from runner.journal.entries import ENTRIES, Entry, Kind, following, now
 from runner.journal.reader import (
     VERSION,
     Reader,
     our_fault,
     refuse_unreleased,
-    require_version,
+    require_form,
 )
 from runner.records import (
     Analysis,
@@ -36,22 +35,6 @@ from runner.records import (
 )
 
 BUSY_SECONDS = 10.0
-ENTRIES = """
-    CREATE TABLE entries (
-        run TEXT NOT NULL,
-        seq INTEGER NOT NULL,
-        at TEXT NOT NULL,
-        kind TEXT NOT NULL,
-        body TEXT NOT NULL,             -- JSON
-        chain TEXT NOT NULL,
-        PRIMARY KEY (run, seq)
-    ) STRICT, WITHOUT ROWID;
-"""
-
-
-def now() -> str:
-    """Return this moment, UTC, ISO 8601 with milliseconds."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 class Journal(Reader):
@@ -208,10 +191,10 @@ def open_journal(path: Path) -> Iterator[Journal]:
             connection.row_factory = sqlite3.Row
             if _is_new(connection):
                 _make(connection, path)
-            require_version(connection)
+            require_form(connection)
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")
-        yield Journal(connection)
+        yield Journal(connection, path)
     finally:
         connection.close()
 

@@ -6,7 +6,7 @@ import secrets
 from dataclasses import replace
 
 from runner.history import last_tried
-from runner.journal.store import now
+from runner.journal.entries import now
 from runner.policy.schema import Policy
 from runner.proposals.context import open_hypotheses
 from runner.proposals.rebasing import Based

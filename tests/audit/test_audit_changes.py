@@ -383,7 +383,7 @@ def test_the_ignore_files_of_rev_are_the_ones_that_count(repository: Repository)
     repository.git("switch", "--quiet", "work")
     repository.git("merge", "--quiet", "main")
     repository.write("docs/build/page.html")
-    repository.write("state/ledger.sqlite")
+    repository.write("state/journal.sqlite")
     assert repository.audit().clean
     repository.write("build/page.html")
     assert [file for _, file, _ in repository.found()] == ["build/page.html"]
@@ -498,3 +498,9 @@ def test_names_that_are_not_text_are_found_wherever_they_stand(repository: Repos
     [line, _] = repository.audit().lines
     assert line.isascii()
     assert line.isprintable()
+
+
+def test_a_link_to_a_repository_that_no_path_can_be_is_no_verdict(tmp_path: Path) -> None:
+    (tmp_path / ".git").write_bytes(b"gitdir: \0")
+    with pytest.raises(CannotCheckError, match="null byte"):
+        audit_changes(tmp_path, "main")
