@@ -246,7 +246,12 @@ here.symlink_to("/etc")
 
 @pytest.mark.slow
 def test_what_a_program_leaves_at_work_in_the_draft_cannot_end_the_run(tmp_path, monkeypatch):
-    """It fills folders and swaps them for links, beyond the end of the program that began it."""
+    """It fills folders and swaps them for links, beyond the end of the program that began it.
+
+    Its links lead to a folder of the test's: it follows them itself.
+    """
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
     monkeypatch.setattr("runner.agents.draft_folder.PATIENCE_SECONDS", 0.5)
     monkeypatch.setattr("runner.agents.draft_folder.LAST_CLEARING_SECONDS", 1.0)
     body = """
@@ -258,7 +263,7 @@ while os.path.isdir("..") and time.monotonic() < until:
         lambda: os.makedirs("junk/inner"),
         lambda: open("junk/inner/file", "w").close(),
         lambda: os.rename("junk", "moved"),
-        lambda: os.symlink("/etc", "junk"),
+        lambda: os.symlink(ELSEWHERE, "junk"),
         lambda: os.rename("train.py", "train.py~"),
         lambda: os.mkdir("train.py"),
     ):
@@ -271,7 +276,7 @@ subprocess.Popen([sys.executable, "-c", bustle], start_new_session=True,
                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 say(hypothesis="busy", category="none")
 """
-    agent = program(tmp_path, body)
+    agent = program(tmp_path, body.replace("ELSEWHERE", repr(str(elsewhere))))
     for _ in range(4):
         proposal = agent.propose(CONTEXT, FakeDesk())
         assert proposal.forfeit is None or proposal.forfeit.rule == "draft-unsettled"

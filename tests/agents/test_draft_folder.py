@@ -326,7 +326,8 @@ BUSTLE = """
 import os, random, shutil, sys, time
 from contextlib import suppress
 
-root, seconds = sys.argv[1], float(sys.argv[2])
+# Whoever follows a link of its making comes to a folder of the test's, never to the machine's.
+root, elsewhere, seconds = sys.argv[1], sys.argv[2], float(sys.argv[3])
 paths = ["train.py", "run.sh", "model", "model/layers.py", "model/frozen.py", "junk"]
 
 def fill(path):
@@ -336,7 +337,7 @@ def fill(path):
 
 def swap(path):
     os.rename(path, f"{root}/{random.random()}")
-    os.symlink("/etc", path)
+    os.symlink(elsewhere, path)
 
 def become(path):
     shutil.rmtree(path, ignore_errors=True)
@@ -364,8 +365,13 @@ while time.monotonic() < until:
 @contextmanager
 def bustling(root, seconds):
     """Somebody who fills, moves, closes and replaces what is in a folder, all the time."""
-    command = [sys.executable, "-c", BUSTLE, str(root), str(seconds)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as elsewhere,
+        subprocess.Popen(
+            [sys.executable, "-c", BUSTLE, str(root), elsewhere, str(seconds)],
+            stdout=subprocess.PIPE,
+        ) as process,
+    ):
         try:
             assert process.stdout.readline() == b"busy\n"
             yield process
