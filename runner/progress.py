@@ -20,12 +20,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import Field, FiniteFloat, TypeAdapter
+
+from runner import given
+from runner.errors import ConfigError
 from runner.journal.store import now
 
 DEVICE = "device"
 """Who is at work where a trial or an analysis runs; each proposer has a name of its own."""
+MOST_BYTES = 1_000_000
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -47,20 +52,20 @@ class Activity:
     seed: int | None = None
     seeds: int | None = None
     stage: str | None = None
-    most_seconds: float | None = None
+    most_seconds: FiniteFloat | None = None
     """When the stage is killed, or a wait is over."""
-    usual_seconds: float | None = None
+    usual_seconds: FiniteFloat | None = None
     """What such a trial took before."""
     began_at: str = field(default_factory=now)
-    began: float = field(default_factory=machine_seconds)
-    stage_began: float = field(default_factory=machine_seconds)
+    began: FiniteFloat = field(default_factory=machine_seconds)
+    stage_began: FiniteFloat = field(default_factory=machine_seconds)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Process:
     """A process, so that another one that got its number later is not taken for it."""
 
-    pid: int
+    pid: Annotated[int, Field(gt=0, lt=2**31)]
     started: str
     """When, as the kernel counts it; empty where that cannot be read."""
     boot: str
@@ -95,6 +100,9 @@ class Progress:
     @property
     def alive(self) -> bool:
         return self.process.lives()
+
+
+FORM = TypeAdapter(Progress)
 
 
 class Tracker:
@@ -169,11 +177,8 @@ class Tracker:
 def read(path: Path) -> Progress | None:
     """Return what a file says; `None` where there is none, or none that can be read."""
     try:
-        said = json.loads(path.read_text())
-        found = {str(who): Activity(**each) for who, each in said["activities"].items()}
-        process = Process(**said["process"])
-        return Progress(process=process, activities=found, experiments=said["experiments"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return FORM.validate_json(given.read(path, most=MOST_BYTES), strict=True)
+    except (ConfigError, ValueError):
         return None
 
 
