@@ -13,6 +13,7 @@ they cannot see for dead.
 from __future__ import annotations
 
 import json
+import math
 import os
 import threading
 import time
@@ -20,17 +21,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any, TypeVar, get_origin, get_type_hints
 
-from pydantic import Field, FiniteFloat, TypeAdapter
-
-from runner import given
-from runner.errors import ConfigError
 from runner.journal.store import now
 
 DEVICE = "device"
 """Who is at work where a trial or an analysis runs; each proposer has a name of its own."""
+T = TypeVar("T")
 MOST_BYTES = 1_000_000
+MOST_PROCESSES = 2**31
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -52,24 +51,33 @@ class Activity:
     seed: int | None = None
     seeds: int | None = None
     stage: str | None = None
-    most_seconds: FiniteFloat | None = None
+    most_seconds: float | None = None
     """When the stage is killed, or a wait is over."""
-    usual_seconds: FiniteFloat | None = None
+    usual_seconds: float | None = None
     """What such a trial took before."""
     began_at: str = field(default_factory=now)
-    began: FiniteFloat = field(default_factory=machine_seconds)
-    stage_began: FiniteFloat = field(default_factory=machine_seconds)
+    began: float = field(default_factory=machine_seconds)
+    stage_began: float = field(default_factory=machine_seconds)
+
+    def __post_init__(self) -> None:
+        times = (self.began, self.stage_began, self.most_seconds or 0, self.usual_seconds or 0)
+        if not all(map(math.isfinite, times)):
+            raise ValueError("a time that is no number")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Process:
     """A process, so that another one that got its number later is not taken for it."""
 
-    pid: Annotated[int, Field(gt=0, lt=2**31)]
+    pid: int
     started: str
     """When, as the kernel counts it; empty where that cannot be read."""
     boot: str
     """Which start of the machine it lives in."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.pid < MOST_PROCESSES:
+            raise ValueError("no number of a process")
 
     @classmethod
     def own(cls) -> Process:
@@ -100,9 +108,6 @@ class Progress:
     @property
     def alive(self) -> bool:
         return self.process.lives()
-
-
-FORM = TypeAdapter(Progress)
 
 
 class Tracker:
@@ -177,9 +182,34 @@ class Tracker:
 def read(path: Path) -> Progress | None:
     """Return what a file says; `None` where there is none, or none that can be read."""
     try:
-        return FORM.validate_json(given.read(path, most=MOST_BYTES), strict=True)
-    except (ConfigError, ValueError):
+        if not path.is_file():  # a pipe would be waited for
+            return None
+        with path.open("rb") as file:
+            said = json.loads(file.read(MOST_BYTES))
+        found = {who: _made(Activity, each) for who, each in said["activities"].items()}
+        progress = {"process": _made(Process, said["process"]), "activities": found}
+        return _made(Progress, said | progress)
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        ArithmeticError,
+        RecursionError,
+    ):
         return None
+
+
+def _made(form: type[T], said: dict[str, Any]) -> T:
+    """Return a value of this form; raise `TypeError` where a part has another type."""
+    made = form(**said)
+    for name, kind in get_type_hints(form).items():
+        value, wanted = getattr(made, name), get_origin(kind) if get_origin(kind) is dict else kind
+        number = int if isinstance(0.0, wanted) else wanted
+        if isinstance(value, bool) or not isinstance(value, (wanted, number)):
+            raise TypeError(f"{name} is no {kind}")
+    return made
 
 
 def _started(pid: int) -> str:

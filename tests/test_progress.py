@@ -137,7 +137,7 @@ ODD = {
     "stage_began": ["x", None, float("-inf")],
     "most_seconds": ["x", float("nan")],
     "usual_seconds": [{}, True],
-    "what": [3, None, ["x"], "\ud800"],
+    "what": [3, None, ["x"]],
     "experiment": ["1", 1.5],
     "pid": [0, -1, 2**31, 10**30, "12", 1.5, None],
     "started": [5],
