@@ -102,7 +102,7 @@ def _measured(
         value = experiment.score
     else:
         whole = documents and len(documents) == len(trials)
-        value = statistics.fmean(found[metric.name] for found in documents) if whole else None
+        value = statistics.mean(found[metric.name] for found in documents) if whole else None
     if value is None:
         return None
     by_split: dict[str, list[float]] = defaultdict(list)
@@ -112,7 +112,7 @@ def _measured(
             by_split[trial.split].append(found[f"{metric.name}{ERROR}"])
     parts = []
     if by_split:
-        of_splits = [statistics.fmean(found) for found in by_split.values()]
+        of_splits = [statistics.mean(found) for found in by_split.values()]
         parts.append(math.hypot(*of_splits) / len(of_splits))
     if spread is not None and trials:
         parts.append(spread / math.sqrt(len(trials)))
@@ -121,16 +121,22 @@ def _measured(
 
 def _spread(metric: Metric, experiments: Iterable[Experiment]) -> float | None:
     """Return the standard deviation between seeds, of all splits that were trained on several."""
-    variances = [
-        (len(values) - 1, statistics.variance(values))
+    deviations = [
+        (len(values) - 1, _deviation(values))
         for experiment in experiments
         for values in _by_split(metric, experiment)
         if len(values) > 1
     ]
-    freedom = sum(count for count, _ in variances)
+    freedom = sum(count for count, _ in deviations)
     if not freedom:
         return None
-    return math.sqrt(sum(count * found for count, found in variances) / freedom)
+    return math.hypot(*(math.sqrt(count / freedom) * found for count, found in deviations))
+
+
+def _deviation(values: Sequence[float]) -> float:
+    """Return it by way of shares: a diverged score's square is no float any more."""
+    largest = max(map(abs, values)) or 1.0
+    return largest * statistics.stdev(value / largest for value in values)
 
 
 def _by_split(metric: Metric, experiment: Experiment) -> Sequence[list[float]]:

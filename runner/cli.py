@@ -14,7 +14,7 @@ from runner.errors import FAULT, INTERRUPTED, RunnerError, SandboxError
 from runner.outlets import keep_usable
 
 MACHINE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
-"""What a person has to mend; every other error that nobody expected is a bug of ours."""
+"""What a person has to mend; most other errors that nobody expected are bugs of ours."""
 VERBS = {
     "analyze": "Look at training rows: run a run's analysis.py on them.",
     "audit": "Prove from the records that nothing forbidden changed.",
@@ -70,7 +70,7 @@ class Group(click.Group):
             click.echo("stopped", err=True)
             ctx.exit(INTERRUPTED)
         except OSError as error:
-            if error.errno not in MACHINE:
+            if error.errno not in MACHINE and not _in_the_state_folder(error):
                 traceback.print_exc()
                 ctx.exit(FAULT)
             _tell(SandboxError(f"this machine refuses: {error}"))
@@ -78,6 +78,14 @@ class Group(click.Group):
         except Exception:
             traceback.print_exc()
             ctx.exit(FAULT)
+
+
+def _in_the_state_folder(error: OSError) -> bool:
+    """Say whether something there is not what we left, which is a person's to mend too."""
+    from runner import rooms
+
+    named = (error.filename, error.filename2)
+    return any(str(path).startswith(f"{rooms.state().root}/") for path in named if path)
 
 
 def _tell(error: RunnerError) -> None:

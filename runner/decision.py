@@ -10,6 +10,7 @@ word for the outcome comes from that comparison, never from rounded numbers.
 from __future__ import annotations
 
 import statistics
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -34,7 +35,7 @@ class Metric:
 
     def gain(self, best: float, score: float) -> float:
         """Return the improvement of `score` over `best`; positive is better."""
-        return float(self.difference(exact(best), exact(score)))
+        return _finite(self.difference(exact(best), exact(score)))
 
     def difference(self, best: Decimal, score: Decimal) -> Decimal:
         """Return the same of decimals, without any rounding."""
@@ -43,7 +44,7 @@ class Metric:
     def before(self, score: float, gain: float) -> float:
         """Return the best that a score was this much better than."""
         moved = exact(gain) if self.direction is Direction.MINIMIZE else -exact(gain)
-        return float(exact(score) + moved)
+        return _finite(exact(score) + moved)
 
     def better(self, scores: Sequence[float]) -> float | None:
         """Return the best of them; absent where there are none."""
@@ -52,12 +53,18 @@ class Metric:
 
     def rounded(self, score: float) -> float:
         """Return the score as an agent may see it."""
-        return round(round(score / self.round_to) * self.round_to, 10) + 0.0  # no -0.0
+        step = exact(self.round_to)
+        return _finite((exact(score) / step).to_integral_value() * step) + 0.0  # no -0.0
 
 
 def exact(value: float) -> Decimal:
     """Return a number as it is written, not as it is stored."""
     return Decimal(repr(float(value)))
+
+
+def _finite(value: Decimal) -> float:
+    """Return the nearest float: what a diverged training scores may leave their range."""
+    return max(-sys.float_info.max, min(sys.float_info.max, float(value)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,7 +188,7 @@ def decide(
     scores = [_value(metric, result) for result in results]
     if not scores:
         return MoreTrials(index=0)
-    first = statistics.fmean(scores[:splits])
+    first = statistics.mean(scores[:splits])
     seeds = Seeds(ran=len(scores) // splits, planned=planned // splits, splits=splits)
     if len(scores) == splits < planned and best is not None:
         hopeless = -exact(tie.allowance if tie else 0.0)
@@ -189,7 +196,7 @@ def decide(
             return _compare(metric, best, first, seeds, min_gain, tie)
     if len(scores) < planned:
         return MoreTrials(index=len(scores))
-    return _compare(metric, best, statistics.fmean(scores), seeds, min_gain, tie)
+    return _compare(metric, best, statistics.mean(scores), seeds, min_gain, tie)
 
 
 def _value(metric: Metric, result: TrialResult) -> float:
@@ -311,7 +318,7 @@ def told(
         claim = verdict.claim(written(needed), written(within or Decimal()))
         step = written(exact(metric.round_to))
         said = f"{verdict}: {levels}, both in steps of {step}; before rounding {claim}"
-    return float(gain), said
+    return _finite(gain), said
 
 
 def same_sign(one: float, other: float) -> bool:

@@ -62,4 +62,4 @@ def mean_audit(experiment: Experiment, metric: str) -> float | None:
     """Return the mean of the audit trials' metric; `None` if any failed or there are none."""
     audits = [trial for trial in experiment.trials if trial.purpose is Purpose.AUDIT]
     scores = [trial.result.score.metrics[metric] for trial in audits if trial.result.score]
-    return statistics.fmean(scores) if scores and len(scores) == len(audits) else None
+    return statistics.mean(scores) if scores and len(scores) == len(audits) else None

@@ -15,10 +15,12 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from runner.errors import BusyError
+from runner import given
+from runner.errors import BusyError, ConfigError
 from runner.private import runtime_folder
 
 WAIT_SECONDS = 1.0
+MOST_BYTES = 10_000
 CPU, GPU = "cpu", "gpu"
 LOCK_MODE = 0o660
 """For others a lock cannot even be opened, and so not be held."""
@@ -37,10 +39,10 @@ def gpus_of(device: str) -> tuple[str, ...]:
 @contextmanager
 def tag_lock(folder: Path, tag: str) -> Iterator[None]:
     """Hold a tag, or raise `BusyError` saying who does."""
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / "lock"
     lock = FileLock(path, mode=LOCK_MODE)
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
     except Timeout:
         raise BusyError(
@@ -85,9 +87,9 @@ def _one_device(path: Path, device: str, tag: str, say: Callable[[str], None]) -
 def holder(path: Path) -> str:
     """Say who holds a lock, as far as it told."""
     try:
-        said = json.loads(_name_tag(path).read_text())
+        said = json.loads(given.read(_name_tag(path), most=MOST_BYTES))
         return f"run {said['tag']} (process {said['pid']})"
-    except (OSError, ValueError, KeyError, TypeError):
+    except (ConfigError, ValueError, KeyError, TypeError, RecursionError):
         return "somebody who did not leave a name"
 
 

@@ -15,7 +15,8 @@ Log = Any
 
 
 def _durable(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_DSYNC, 0o666)
+    # In a pipe's place it is an error, not a wait.
+    return os.open(path, flags | os.O_DSYNC | os.O_NONBLOCK, 0o666)
 
 
 @contextmanager

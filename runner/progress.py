@@ -13,6 +13,7 @@ they cannot see for dead.
 from __future__ import annotations
 
 import json
+import math
 import os
 import threading
 import time
@@ -20,12 +21,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, get_origin, get_type_hints
 
 from runner.journal.entries import now
 
 DEVICE = "device"
 """Who is at work where a trial or an analysis runs; each proposer has a name of its own."""
+T = TypeVar("T")
+MOST_BYTES = 1_000_000
+MOST_PROCESSES = 2**31
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -55,6 +59,11 @@ class Activity:
     began: float = field(default_factory=machine_seconds)
     stage_began: float = field(default_factory=machine_seconds)
 
+    def __post_init__(self) -> None:
+        times = (self.began, self.stage_began, self.most_seconds or 0, self.usual_seconds or 0)
+        if not all(map(math.isfinite, times)):
+            raise ValueError("a time that is no number")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Process:
@@ -65,6 +74,10 @@ class Process:
     """When, as the kernel counts it; empty where that cannot be read."""
     boot: str
     """Which start of the machine it lives in."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.pid < MOST_PROCESSES:
+            raise ValueError("no number of a process")
 
     @classmethod
     def own(cls) -> Process:
@@ -169,12 +182,34 @@ class Tracker:
 def read(path: Path) -> Progress | None:
     """Return what a file says; `None` where there is none, or none that can be read."""
     try:
-        said = json.loads(path.read_text())
-        found = {str(who): Activity(**each) for who, each in said["activities"].items()}
-        process = Process(**said["process"])
-        return Progress(process=process, activities=found, experiments=said["experiments"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        if not path.is_file():  # a pipe would be waited for
+            return None
+        with path.open("rb") as file:
+            said = json.loads(file.read(MOST_BYTES))
+        found = {who: _made(Activity, each) for who, each in said["activities"].items()}
+        progress = {"process": _made(Process, said["process"]), "activities": found}
+        return _made(Progress, said | progress)
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        ArithmeticError,
+        RecursionError,
+    ):
         return None
+
+
+def _made(form: type[T], said: dict[str, Any]) -> T:
+    """Return a value of this form; raise `TypeError` where a part has another type."""
+    made = form(**said)
+    for name, kind in get_type_hints(form).items():
+        value, wanted = getattr(made, name), get_origin(kind) if get_origin(kind) is dict else kind
+        number = int if isinstance(0.0, wanted) else wanted
+        if isinstance(value, bool) or not isinstance(value, (wanted, number)):
+            raise TypeError(f"{name} is no {kind}")
+    return made
 
 
 def _started(pid: int) -> str:

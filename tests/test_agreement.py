@@ -12,7 +12,7 @@ from harness.scoring import errors
 from harness.scoring.classification import auc
 from harness.scoring.ranks import retrieval_metrics
 from runner.agents.about import about
-from runner.agreement import Agreement, Gain, agreement, compared
+from runner.agreement import Agreement, Gain, _deviation, agreement, compared
 from runner.decision import Direction, Metric
 from runner.loop import run_loop
 from runner.prompt.brief import brief
@@ -176,3 +176,10 @@ def test_no_agent_is_told_a_standard_error(tmp_path):
     texts = [told.system, told.user, page, *map(bytes.decode, about(context, "").values())]
     assert not any("_se" in text.replace("_seconds", "") or "987" in text for text in texts)
     assert "± 2.7" in status
+
+
+def test_seeds_of_a_training_that_diverged_still_have_a_spread():
+    assert _deviation([1.0, 2.0, 4.0]) == pytest.approx(np.std([1.0, 2.0, 4.0], ddof=1))
+    assert _deviation([1e200, 3e200]) == pytest.approx(math.sqrt(2) * 1e200)
+    assert _deviation([1.7e308, -1.7e308]) == math.inf
+    assert _deviation([0.0, 0.0]) == 0.0

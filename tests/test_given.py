@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from fakes import TAG, FakeSandbox, ScriptedAgent, make_session, scored
 from runner import given
 from runner.cli import cli
 from runner.errors import ConfigError, SandboxError
+from runner.logs import event_log
 from runner.loop import run_loop
 from runner.money.prices import load_prices
 from runner.raw import raw_data
@@ -137,6 +139,45 @@ def test_a_state_folder_that_is_none_is_one_error(odd, tmp_path, invoke, monkeyp
         done = invoke(*arguments)
         assert done.exit_code == 2, arguments
         assert done.stderr.startswith("error: RUNNER_HOME is ")
+
+
+DAMAGE = {
+    "a file for the runs": ("runs", Path.touch),
+    "a pipe for the runs": ("runs", os.mkfifo),
+    "a link to nothing for the runs": ("runs", lambda path: path.symlink_to("nothing")),
+    "a file for a run": (f"runs/{TAG}", Path.touch),
+    "a loop for a run": (f"runs/{TAG}", lambda path: path.symlink_to(path)),
+    "a folder for the events": (f"runs/{TAG}/events.jsonl", Path.mkdir),
+    "a pipe for the events": (f"runs/{TAG}/events.jsonl", os.mkfifo),
+    "a folder for a holder's name": (f"runs/{TAG}/lock.holder", Path.mkdir),
+    "a loop for a lock": (f"runs/{TAG}/lock", lambda path: path.symlink_to(path)),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_state_folder_is_one_error_and_no_wait(home, tmp_path, monkeypatch, damage):
+    state = tmp_path / "state"
+    shutil.copytree(home / "state", state)
+    place, make = DAMAGE[damage]
+    if (state / place).is_dir():
+        shutil.rmtree(state / place)
+    (state / place).unlink(missing_ok=True)
+    make(state / place)
+    monkeypatch.setenv("RUNNER_HOME", str(state))
+    monkeypatch.setattr("runner.sandbox.engine.connect", no_engine)
+    for arguments in (["run", "--resume", TAG], ["step"], ["analyze"], ["export"], ["status"]):
+        done = CliRunner().invoke(cli, arguments)
+        assert isinstance(done.exception, SystemExit | None), (arguments, done.exc_info)
+        assert "Traceback" not in done.output
+        told = [line for line in done.stderr.splitlines() if line.startswith("error")]
+        assert len(told) == (done.exit_code != 0), (arguments, done.stderr)
+
+
+def test_a_log_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "events.jsonl")
+    with pytest.raises(OSError, match=r"events\.jsonl"), event_log(tmp_path / "events.jsonl"):
+        pass
 
 
 def test_a_machine_that_refuses_is_one_error(invoke, monkeypatch):

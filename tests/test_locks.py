@@ -144,6 +144,12 @@ def test_nobody_else_can_open_a_lock_and_so_hold_it(tmp_path):
             assert not path.stat().st_mode & 0o007
 
 
-def test_a_holder_without_a_name_is_still_one(tmp_path):
-    (tmp_path / "lock.holder").write_text("{broken")
+@pytest.mark.parametrize("text", ["{broken", "[" * 9_000, "x" * 20_000, "null", "\ud800"])
+def test_a_holder_without_a_name_is_still_one(tmp_path, text):
+    (tmp_path / "lock.holder").write_text(text, errors="surrogatepass")
+    assert locks.holder(tmp_path / "lock") == "somebody who did not leave a name"
+
+
+def test_a_name_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "lock.holder")
     assert locks.holder(tmp_path / "lock") == "somebody who did not leave a name"

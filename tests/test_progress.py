@@ -132,6 +132,44 @@ def test_a_file_that_cannot_be_read_says_nothing(tmp_path, text):
     assert progress.read(path) is None
 
 
+ODD = {
+    "began": ["x", None, float("nan"), float("inf"), 10**400, []],
+    "stage_began": ["x", None, float("-inf")],
+    "most_seconds": ["x", float("nan")],
+    "usual_seconds": [{}, True],
+    "what": [3, None, ["x"]],
+    "experiment": ["1", 1.5],
+    "pid": [0, -1, 2**31, 10**30, "12", 1.5, None],
+    "started": [5],
+    "experiments": ["x", []],
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_a_value_that_nobody_wrote_there_says_nothing_and_ends_no_view(tmp_path, name):
+    path = tmp_path / "progress.json"
+    with Tracker.at(path) as tracker, tracker.doing(DEVICE, "a trial of", experiment=1):
+        sound = path.read_text()
+    for value in ODD[name]:
+        document = json.loads(sound)
+        parts = (document["activities"][DEVICE], document["process"], document)
+        next(part for part in parts if name in part)[name] = value
+        path.write_text(json.dumps(document))
+        assert progress.read(path) is None, value
+    path.write_text("[" * 100_000)
+    assert progress.read(path) is None
+    path.write_text(sound)
+    assert progress.read(path) is not None
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "device"])
+def test_what_is_no_file_in_its_place_says_nothing_at_once(tmp_path, kind):
+    path = tmp_path / "progress.json"
+    make = {"pipe": os.mkfifo, "folder": os.mkdir, "device": lambda at: at.symlink_to("/dev/zero")}
+    make[kind](path)
+    assert progress.read(path) is None
+
+
 def test_an_agent_hears_how_long_and_neither_seeds_nor_other_runs():
     def told(at: Activity) -> str:
         return running.told(Progress(process=Process.own(), activities={DEVICE: at}))

@@ -3,6 +3,8 @@ are told of them."""
 
 from __future__ import annotations
 
+import itertools
+import math
 import random
 import re
 from collections.abc import Iterator
@@ -181,3 +183,30 @@ def test_a_person_is_told_the_seeds_and_the_skipped_one_and_an_agent_is_not(tmp_
 def test_the_tables_of_results_tell_scores_apart():
     rows = [{"m": 0.9040001}, {"m": 0.9040002}, {"m": None}]
     assert export.tsv(rows).splitlines() == ["m", "0.9040001", "0.9040002", '""']
+
+
+HUGE, TINY = 1.7e308, 5e-324
+
+
+@pytest.mark.parametrize("direction", list(Direction))
+@pytest.mark.parametrize("step", [1e300, 7.0, 0.001, 1e-12, 1e-300])
+def test_no_score_is_too_large_or_too_small_to_be_told(direction, step):
+    """A training that diverged may score anything that a float can hold."""
+    metric = Metric(name="m", direction=direction, round_to=step)
+    for best, score in itertools.permutations([HUGE, -HUGE, 1e16, 1.0, 0.0, TINY], 2):
+        found = decide(metric, best, [scored(score, "m")] * 2, planned=2, min_gain=TINY)
+        assert isinstance(found, Decision)
+        assert found.score == score
+        assert found.gain is not None
+        gain, reason = told(metric, verdict_in(found.reason), best, score, min_gain=TINY)
+        kept = metric.difference(Decimal(repr(best)), Decimal(repr(score))) > 0
+        assert (found.status is KEPT) is kept
+        assert reason.startswith("kept: ") is kept
+        for value in (found.gain, gain, metric.rounded(score)):
+            assert math.isfinite(value)
+        assert lines.experiment_line(metric, experiment(found))
+
+
+def test_a_step_finer_than_ten_decimals_rounds_to_that_step():
+    metric = Metric(name="m", direction=Direction.MAXIMIZE, round_to=1e-12)
+    assert metric.rounded(3.4e-12) == 3e-12

@@ -47,7 +47,7 @@ def command(
         raise ConfigError("say one of --csv FILE, --from-script FILE and --blank")
     layout.require_name(name, force=force)
     if csv is not None:
-        if target is None:
+        if not target:
             raise ConfigError("--csv needs --target COLUMN")
         columns = Columns(target=target, time=time, id=id_column, positive=positive, drop=drop)
         task = from_csv(name, csv, columns)

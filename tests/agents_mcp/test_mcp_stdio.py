@@ -204,6 +204,13 @@ def test_every_call_gets_an_answer(tmp_path):
             answer = json.loads(process.stdout.readline())
             assert answer["id"] == number, kind
             assert "result" in answer or answer["error"]["message"], kind
+        for given in ("1.5", "1e2", "true", "[1]", '{"a": 1}', "null"):
+            call = f'"jsonrpc": "2.0", "id": {given}, "method": "tools/call"'
+            process.stdin.write(f'{{{call}, "params": {{"name": "best", "arguments": {{}}}}}}\n')
+            process.stdin.flush()
+            answer = json.loads(process.stdout.readline())
+            assert answer["error"]["message"].endswith("neither a whole number nor a text")
+            assert answer["id"] in (json.loads(given), None), given
         for line in ("", "{", "[]", '{"jsonrpc": "2.0", "id": "a\\"b", "method": }', "\x00"):
             process.stdin.write(f"{line}\n")
         process.stdin.flush()

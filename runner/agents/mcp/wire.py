@@ -19,11 +19,12 @@ import mcp_types as types
 from mcp.server.mcpserver import MCPServer
 from mcp.server.stdio import stdio_server
 from pydantic import ValidationError
+from pydantic_core import from_json
 
 PARSE_ERROR = -32700
 MOST_WORDS = 300
 TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+', re.DOTALL)
-NUMBER = re.compile(r'-?\d+|"(?:[^"\\]|\\.)*"', re.DOTALL)
+NUMBER = re.compile(r'-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|"(?:[^"\\]|\\.)*"', re.DOTALL)
 
 
 async def serve_stdio(server: MCPServer) -> None:
@@ -81,11 +82,14 @@ def _of_our_own(descriptor: int, flags: int) -> Iterator[IO[bytes]]:
 def _wrong_with(line: str) -> str | None:
     """Say why the SDK could not read a line; `None` where it can."""
     try:
-        types.jsonrpc_message_adapter.validate_json(line, by_name=False)
+        message = types.jsonrpc_message_adapter.validate_json(line, by_name=False)
     except ValidationError as error:
         return str(error.errors(include_url=False, include_input=False)[0]["msg"])
     except (ValueError, RecursionError) as error:
         return str(error)
+    # A call whose number is none would be taken for a notification, which has no answer.
+    if isinstance(message, types.JSONRPCNotification) and "id" in from_json(line):
+        return "its id is neither a whole number nor a text"
     return None
 
 
