@@ -93,7 +93,8 @@ def damage(at: Sequence[str]) -> tuple[str, ...]:
     """Return what git's own check of every object complains of."""
     answer = ask_git(at, "fsck", "--strict", "--no-dangling", "--no-progress")
     said = f"{answer.stderr}\n{answer.stdout.decode(errors='replace')}"
-    return () if answer.ok else tuple(line for line in said.splitlines() if line)
+    lines = (line for line in said.splitlines() if line and not line.startswith("hint:"))
+    return () if answer.ok else tuple(lines)
 
 
 class Objects:

@@ -104,11 +104,11 @@ def _find_run(ledger: Reader, tag: str | None) -> Run:
 
 def _audit(subject: Subject) -> Report:
     git(subject.at, "rev-parse", "--git-dir")  # before anything is written beside it
-    damaged = tuple(_damaged(line) for line in damage(subject.at))
     if faults := subject.ledger.damage():
         found = tuple(Finding(rule="journal-damage", file=LEDGER, message=line) for line in faults)
         return _unreadable(subject.run.tag, found, "the journal is damaged")
     with holding(subject) as busy:
+        damaged = tuple(_damaged(line) for line in _lasting_damage(subject.at))
         try:
             evidence = _read(subject, busy)
         except WorkspaceError as error:
@@ -118,6 +118,16 @@ def _audit(subject: Subject) -> Report:
     if subject.ledger.changed():
         raise CannotCheckError("the journal was written to meanwhile", hint="audit again")
     return _report(evidence, damaged)
+
+
+def _lasting_damage(at: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what git complains of; a run at work is seen half written, so only what lasts."""
+    found = damage(at)
+    for _ in range(TRIES):
+        if found:
+            again = damage(at)
+            found = tuple(line for line in found if line in again)
+    return found
 
 
 def _unreadable(tag: str, damaged: tuple[Finding, ...], why: object) -> Report:
@@ -133,16 +143,17 @@ def _read(subject: Subject, busy: str | None) -> Evidence:
     """Read ledger and repository at one moment of the run, even while it is at work."""
     with open_objects(subject.at) as objects:
         for _ in range(TRIES):
-            written = read_ledger(subject)
+            with subject.ledger.at_one_moment():
+                written = read_ledger(subject)
             stored = read_repository(objects, subject, written)
             beside = look_beside(subject, busy)
-            if busy is None or _is_still(subject, written, stored):
+            if _is_still(subject, written, stored):
                 return Evidence(written=written, stored=stored, beside=beside)
     raise WorkspaceError(f"{subject.run.tag} goes on faster than it can be read")
 
 
 def _is_still(subject: Subject, written: Written, stored: Stored) -> bool:
-    """Say whether a run at work is where it was when the reading began."""
+    """Say whether a run is where it was when the reading began."""
     ledger, tag = subject.ledger, subject.run.tag
     newest = max(written.entries, default=0)
     return ledger.head(tag).seq == newest and refs(subject.at) == stored.refs

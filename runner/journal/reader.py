@@ -60,7 +60,19 @@ class Reader:
 
     def changed(self) -> bool:
         """Say whether somebody wrote to a file that was opened as one that nobody writes to."""
-        return self._still is not None and self._still != _stamp(self._path)
+        return self._still is not None and (
+            self._still != _stamp(self._path) or _at_work(self._path)
+        )
+
+    @contextmanager
+    def at_one_moment(self) -> Iterator[None]:
+        """Let all that is read inside be of the same moment, whoever writes meanwhile."""
+        with self._turn:
+            self._do("BEGIN")
+            try:
+                yield
+            finally:
+                self._do("COMMIT")
 
     def runs(self) -> tuple[Run, ...]:
         """Return all runs, the newest last, whatever the clock said when they were made."""
@@ -206,7 +218,7 @@ def open_reader(path: Path) -> Iterator[Reader]:
         LedgerError: it is not there, damaged, or of another version.
     """
     refuse_unreleased(path)
-    still = None if _is_filled(path.with_name(f"{path.name}-wal")) else _stamp(path)
+    still = None if _at_work(path) else _stamp(path)
     options = "mode=ro" if still is None else "mode=ro&immutable=1"
     with our_fault():
         connection = sqlite3.connect(
@@ -228,9 +240,10 @@ def _text(stored: bytes) -> str:
     return stored.decode("utf-8", errors="backslashreplace")
 
 
-def _is_filled(path: Path) -> bool:
+def _at_work(path: Path) -> bool:
+    """Say whether somebody is, or was killed: then the newest is in the write-ahead log."""
     try:
-        return path.stat().st_size > 0
+        return path.with_name(f"{path.name}-wal").stat().st_size > 0
     except OSError:
         return False
 

@@ -12,7 +12,8 @@ from planting import BRANCH, Copy
 
 from runner.audit.run import audit_run
 from runner.errors import RunStoppedError, SandboxError
-from runner.journal.store import Journal
+from runner.journal.reader import Reader
+from runner.journal.store import Journal, open_journal
 from runner.locks import tag_lock
 from runner.loop import run_loop
 from runner.policy.review import Examination
@@ -176,3 +177,21 @@ def test_a_finding_names_rule_file_and_commit_and_shows_no_control_characters(co
     assert line == (
         f"path-not-mutable  a\\x1b[31m  {commit}  was added; allowed: plain changes of train.py"
     )
+
+
+def test_what_is_written_while_an_audit_reads_is_no_violation(
+    copy: Copy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A person's hypothesis takes no lock: it may come between the rows and the entries."""
+    with open_journal(copy.state.ledger) as journal:
+        journal.add_hypothesis(TAG, "the log is in use")
+        original = Reader.entries
+
+        def meanwhile(reader: Reader, tag: str) -> object:
+            if len(journal.hypotheses(TAG)) < 3:
+                journal.add_hypothesis(TAG, "what about this")
+            return original(reader, tag)
+
+        monkeypatch.setattr(Reader, "entries", meanwhile)
+        report = copy.audit()
+    assert report.clean, report.lines
