@@ -6,7 +6,7 @@ import signal
 import sys
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing
 from pathlib import Path
 
@@ -27,6 +27,15 @@ ENDS: dict[str, Callable[[AtTerminal], None]] = {
     "closed": lambda found: found.close(),
     "SIGTERM": lambda found: found.process.send_signal(signal.SIGTERM),
 }
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory) -> Iterator[Home]:
+    """A state folder of its own: what is prepared anew here is not what others began with."""
+    own = Home(tmp_path_factory.mktemp("closed"))
+    own.ok("prepare", "eclip", "--seed", "7")
+    yield own
+    own.sweep()
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import subprocess
@@ -31,9 +32,9 @@ def public(home: Home) -> Path:
     return home.path / "data" / "eclip"
 
 
-def digests(home: Home) -> dict[str, bytes]:
+def digests(home: Home) -> dict[str, str]:
     return {
-        str(path.relative_to(public(home))): path.read_bytes()
+        str(path.relative_to(public(home))): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(public(home).rglob("*"))
         if path.is_file()
     }
