@@ -24,7 +24,8 @@ from runner.sandbox.caches import dropper
 from runner.sandbox.options import COUNTERS, ENGINES_OWN, MIB
 from runner.trial import DockerSandbox
 
-pytestmark = pytest.mark.docker
+# Alone: the caches that another test drops meanwhile are these tests' too.
+pytestmark = [pytest.mark.docker, pytest.mark.alone]
 
 CHANNEL = PROJECT / "bench" / "cache_channel.py"
 BITS = 2048
