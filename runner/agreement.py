@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from runner.decision import Metric
+from runner.decision import Metric, mean
 from runner.records import Experiment, Purpose
 
 ERROR = "_se"
@@ -102,7 +102,7 @@ def _measured(
         value = experiment.score
     else:
         whole = documents and len(documents) == len(trials)
-        value = statistics.mean(found[metric.name] for found in documents) if whole else None
+        value = mean([found[metric.name] for found in documents]) if whole else None
     if value is None:
         return None
     by_split: dict[str, list[float]] = defaultdict(list)
@@ -112,7 +112,7 @@ def _measured(
             by_split[trial.split].append(found[f"{metric.name}{ERROR}"])
     parts = []
     if by_split:
-        of_splits = [statistics.mean(found) for found in by_split.values()]
+        of_splits = [mean(found) for found in by_split.values()]
         parts.append(math.hypot(*of_splits) / len(of_splits))
     if spread is not None and trials:
         parts.append(spread / math.sqrt(len(trials)))

@@ -9,6 +9,7 @@ word for the outcome comes from that comparison, never from rounded numbers.
 
 from __future__ import annotations
 
+import math
 import statistics
 import sys
 from collections.abc import Callable, Sequence
@@ -18,6 +19,12 @@ from enum import StrEnum
 
 from runner.errors import ConfigError
 from runner.records import ExperimentStatus, TrialResult, TrialStatus
+
+
+def mean(values: Sequence[float]) -> float:
+    """Return the mean: exact, and of no size too large, where every value is finite."""
+    exact = all(map(math.isfinite, values))
+    return statistics.mean(values) if exact else statistics.fmean(values)
 
 
 class Direction(StrEnum):
@@ -188,7 +195,7 @@ def decide(
     scores = [_value(metric, result) for result in results]
     if not scores:
         return MoreTrials(index=0)
-    first = statistics.mean(scores[:splits])
+    first = mean(scores[:splits])
     seeds = Seeds(ran=len(scores) // splits, planned=planned // splits, splits=splits)
     if len(scores) == splits < planned and best is not None:
         hopeless = -exact(tie.allowance if tie else 0.0)
@@ -196,7 +203,7 @@ def decide(
             return _compare(metric, best, first, seeds, min_gain, tie)
     if len(scores) < planned:
         return MoreTrials(index=len(scores))
-    return _compare(metric, best, statistics.mean(scores), seeds, min_gain, tie)
+    return _compare(metric, best, mean(scores), seeds, min_gain, tie)
 
 
 def _value(metric: Metric, result: TrialResult) -> float:

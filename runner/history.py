@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Sequence
 
-from runner.decision import Direction, Metric
+from runner.decision import Direction, Metric, mean
 from runner.records import Experiment, ExperimentStatus, Purpose, Run
 
 
@@ -62,4 +61,4 @@ def mean_audit(experiment: Experiment, metric: str) -> float | None:
     """Return the mean of the audit trials' metric; `None` if any failed or there are none."""
     audits = [trial for trial in experiment.trials if trial.purpose is Purpose.AUDIT]
     scores = [trial.result.score.metrics[metric] for trial in audits if trial.result.score]
-    return statistics.mean(scores) if scores and len(scores) == len(audits) else None
+    return mean(scores) if scores and len(scores) == len(audits) else None

@@ -97,6 +97,7 @@ def test_a_check_waits_for_whoever_has_the_device(copy, monkeypatch):
     assert said.startswith("waiting for device cpu, in use by run nov21")
 
 
+@pytest.mark.alone
 def test_shakespeares_template_learns_bytes_and_no_cheat_on_the_wire_beats_it(copy, tmp_path):
     """The task's own check, in a copy whose text is ours and whose training is short."""
     write_text(tmp_path / "tinyshakespeare.txt", words=15)
