@@ -135,6 +135,8 @@ def _spread(metric: Metric, experiments: Iterable[Experiment]) -> float | None:
 
 def _deviation(values: Sequence[float]) -> float:
     """Return it by way of shares: a diverged score's square is no float any more."""
+    if not all(map(math.isfinite, values)):
+        return math.inf
     largest = max(map(abs, values)) or 1.0
     return largest * statistics.stdev(value / largest for value in values)
 
