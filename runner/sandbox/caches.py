@@ -7,7 +7,7 @@ all that it has is the user 0 and the one file through which the kernel is told.
 
 What this does not protect against: containers that run at the same time, of which each can signal
 to the others; pages that a living process maps, which stay; what lies below the kernel, such as
-the memory of a drive.
+the memory of a drive, or a virtual disk that fetches a block when it is first read.
 """
 
 from __future__ import annotations

@@ -93,6 +93,17 @@ def flushed(spec: TrialSpec) -> TrialSpec:
     return replace(spec, resources=replace(spec.resources, flush=True))
 
 
+READ_ALL = "for path in pathlib.Path('/opt/venv').rglob('*.so*'): path.read_bytes()"
+
+
+@pytest.fixture
+def read_before(sandbox: DockerSandbox, spec: TrialSpec) -> None:
+    """Have the disk deliver the image once: one that fetches blocks when they are first wanted has
+    a memory of its own, below the kernel.
+    """
+    inside(sandbox, spec, "python", "-c", f"import pathlib\n{READ_ALL}")
+
+
 def errors(sandbox: DockerSandbox, spec: TrialSpec, way: str) -> float:
     """Send random bits from one container to the next; return the share that arrived wrong."""
     bits = f"{random.getrandbits(BITS):0{BITS}b}"
@@ -102,16 +113,21 @@ def errors(sandbox: DockerSandbox, spec: TrialSpec, way: str) -> float:
     return sum(one != other for one, other in zip(bits, read, strict=True)) / BITS
 
 
+@pytest.mark.usefixtures("read_before")
 @pytest.mark.parametrize("way", ["names", "pages"])
 def test_what_a_container_looked_up_tells_the_next_nothing_once_it_was_dropped(sandbox, spec, way):
     assert errors(sandbox, flushed(spec), way) > CHANCE
 
 
+@pytest.mark.usefixtures("read_before")
 @pytest.mark.parametrize("way", ["names", "pages"])
 def test_without_it_the_next_container_reads_what_the_last_one_looked_up(sandbox, spec, way):
     # Another run on this machine may drop the caches meanwhile, or make the clock jump.
-    tries = (errors(sandbox, spec, way) for _ in range(PATIENCE))
-    assert any(wrong < LEGIBLE for wrong in tries)
+    for _ in range(PATIENCE):
+        inside(sandbox, flushed(spec), "true")  # the reader before asked for every name, too
+        if errors(sandbox, spec, way) < LEGIBLE:
+            return
+    pytest.fail("nothing arrived")
 
 
 def test_reading_leaves_no_time_stamp_that_a_later_container_could_ask_for(sandbox, spec):
