@@ -33,7 +33,7 @@ from runner.data import Prepared
 from runner.journal.entries import now
 from runner.journal.store import open_journal
 from runner.logs import event_log
-from runner.loop import run_loop
+from runner.scheduler import run_loop
 from runner.policy.load import load_policy
 from runner.records import (
     EXECUTABLE,

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from runner import rooms
 from runner.errors import ConfigError
@@ -39,7 +40,7 @@ SEED = 0
 ENTRY = "\n## "
 
 
-def analyze(session: Session, sandbox: DockerSandbox, script: bytes | None = None) -> Findings:
+def analyze(session: Session, sandbox: Any, script: bytes | None = None) -> Findings:
     """Run `analysis.py` of the best workspace so far, or `script` in its place.
 
     Raises:

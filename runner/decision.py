@@ -1,7 +1,4 @@
-"""Keep, revert, or ask for one more trial: a pure function, with a sentence that holds its numbers.
-
-The rule `strict`: the mean over all seeds must beat the best by `min_gain`. Where the policy says
-so, a tie with the best is kept too if it makes the program shorter.
+"""Keep or revert, in a sentence that holds its numbers; pure.
 
 Numbers are compared as they are written in decimals, so that 0.7 is 0.2 better than 0.5, and the
 word for the outcome comes from that comparison, never from rounded numbers.
@@ -17,8 +14,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 
-from runner.errors import ConfigError
-from runner.records import ExperimentStatus, TrialResult, TrialStatus
+from runner.records import ExperimentStatus
 
 
 def mean(values: Sequence[float]) -> float:
@@ -136,13 +132,6 @@ def verdict_in(reason: str) -> Verdict | None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MoreTrials:
-    """There is no answer yet: the trial at this index of the plan must run first."""
-
-    index: int
-
-
-@dataclass(frozen=True, kw_only=True)
 class Decision:
     """The answer. `score` is the mean over the trials that ran; absent if one failed."""
 
@@ -158,63 +147,6 @@ OTHERWISE = "; else "
 """Between a failed guard and what would have been decided without it."""
 GUARD = "guard:"
 """What the rule of a reverted experiment begins with, if a guard was the reason."""
-FAILED = {
-    TrialStatus.CRASHED: ExperimentStatus.CRASHED,
-    TrialStatus.TIMEOUT: ExperimentStatus.TIMEOUT,
-    TrialStatus.INVALID_OUTPUTS: ExperimentStatus.INVALID_OUTPUTS,
-}
-
-
-def decide(
-    metric: Metric,
-    best: float | None,
-    results: Sequence[TrialResult],
-    *,
-    planned: int,
-    min_gain: float,
-    splits: int = 1,
-    tie: Tie | None = None,
-) -> Decision | MoreTrials:
-    """Decide on the trials so far, in the order of the plan.
-
-    Args:
-        metric: name, direction and rounding.
-        best: the score to beat; `None` before the baseline.
-        results: the trials that have ended.
-        planned: how many trials there are, splits times seeds.
-        min_gain: the improvement that a keep needs, in the metric's unit.
-        splits: how many trials make one seed; one split alone is no measure of the mean.
-        tie: whether a shorter program may be kept without it.
-
-    Returns:
-        A decision, or the index of the trial that must run before there is one.
-    """
-    for result in results:
-        if result.status is not TrialStatus.SCORED:
-            return Decision(status=FAILED[result.status], reason=result.reason)
-    scores = [_value(metric, result) for result in results]
-    if not scores:
-        return MoreTrials(index=0)
-    first = mean(scores[:splits])
-    seeds = Seeds(ran=len(scores) // splits, planned=planned // splits, splits=splits)
-    if len(scores) == splits < planned and best is not None:
-        hopeless = -exact(tie.allowance if tie else 0.0)
-        if metric.difference(exact(best), exact(first)) < hopeless:
-            return _compare(metric, best, first, seeds, min_gain, tie)
-    if len(scores) < planned:
-        return MoreTrials(index=len(scores))
-    return _compare(metric, best, mean(scores), seeds, min_gain, tie)
-
-
-def _value(metric: Metric, result: TrialResult) -> float:
-    if result.score is None:
-        raise ValueError("a scored trial without a score")
-    if metric.name not in result.score.metrics:
-        known = ", ".join(sorted(result.score.metrics))
-        raise ConfigError(
-            f"the scorer gives no metric {metric.name}", hint=f"metric.name may be: {known}"
-        )
-    return result.score.metrics[metric.name]
 
 
 def after_guards(decision: Decision, failed: str, why: str) -> Decision:
@@ -245,7 +177,7 @@ class Seeds:
         return f"{told}, {which} skipped" if skipped else told
 
 
-def _compare(
+def compare(
     metric: Metric,
     best: float | None,
     score: float,
@@ -253,6 +185,7 @@ def _compare(
     min_gain: float,
     tie: Tie | None,
 ) -> Decision:
+    """Decide by the mean alone, whatever it rests on; `best` is `None` for the baseline."""
     if best is None:
         reason = f"{Verdict.BASELINE}: {metric.name} {written(rounded(score, 6))} on {seeds}"
         return Decision(status=ExperimentStatus.KEPT, reason=reason, score=score)

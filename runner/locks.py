@@ -1,4 +1,4 @@
-"""Who works on what: one supervisor per tag, one run per device, told apart by name.
+"""Who works on what: one supervisor per tag, one trial per device, told apart by name.
 
 The lock is the operating system's, so it is gone with its holder, however that one died. The locks
 of devices lie where nobody but their user can remove or hold them (`private`), so two users of one
@@ -9,31 +9,21 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from runner import given
-from runner.errors import BusyError, ConfigError
+from runner.errors import BusyError, ConfigError, StoppedError
 from runner.private import runtime_folder
 
-WAIT_SECONDS = 1.0
+WAIT_SECONDS = 0.5
 MOST_BYTES = 10_000
-CPU, GPU = "cpu", "gpu"
 LOCK_MODE = 0o660
 """For others a lock cannot even be opened, and so not be held."""
-
-
-def device_of(gpus: int) -> str:
-    """Name what a run occupies: `cpu`, or `gpu-0-1` for the first two GPUs."""
-    return "-".join([GPU, *map(str, range(gpus))]) if gpus else CPU
-
-
-def gpus_of(device: str) -> tuple[str, ...]:
-    """Return the numbers of the GPUs that a device is made of, in their order."""
-    return tuple(sorted(device.split("-")[1:], key=int))
 
 
 @contextmanager
@@ -51,37 +41,61 @@ def tag_lock(folder: Path, tag: str) -> Iterator[None]:
     except OSError as error:
         hint = "the state folder belongs to another user; RUNNER_HOME names one of your own"
         raise BusyError(f"{path}: {error.strerror}", hint=hint) from error
-    with _held(lock, path, tag):
-        yield
+    try:
+        with _named(path, tag):
+            yield
+    finally:
+        lock.release()
 
 
 @contextmanager
-def device_lock(device: str, tag: str, say: Callable[[str], None]) -> Iterator[None]:
-    """Hold a device of this machine, waiting for whoever has it and saying for whom.
+def device_lock(
+    parts: Sequence[str], tag: str, say: Callable[[str], None], abort: threading.Event
+) -> Iterator[None]:
+    """Hold the parts of a device of this machine, waiting for whoever has them.
 
-    One of several GPUs is several locks, so that sets that overlap wait for each other, and they
-    are taken in the order of their numbers, so that no two runs can block each other.
+    They are taken in one order, so that sets that overlap wait for each other and no two runs can
+    block each other. Whoever waits stands at a turnstile before each, so a run that gave a part
+    back does not get it again before the one that waits for it.
+
+    Args:
+        parts: their names, in the order in which everybody takes them.
+        tag: the run's.
+        say: told for whom it waits.
+        abort: ends the waiting.
+
+    Raises:
+        StoppedError: `abort` was set.
     """
     folder = runtime_folder()
     with ExitStack() as stack:
-        for each in [f"{GPU}-{gpu}" for gpu in gpus_of(device)] or [device]:
-            stack.enter_context(_one_device(folder / f"{each}.lock", each, tag, say))
+        for part in parts:
+            path = folder / f"{part}.lock"
+            with _waited_for(folder / f"{part}.next.lock", part, say, abort):
+                stack.enter_context(_waited_for(path, part, say, abort))
+            stack.enter_context(_named(path, tag))
         yield
 
 
 @contextmanager
-def _one_device(path: Path, device: str, tag: str, say: Callable[[str], None]) -> Iterator[None]:
-    lock = FileLock(path, mode=LOCK_MODE)
-    told = None
+def _waited_for(
+    path: Path, part: str, say: Callable[[str], None], abort: threading.Event
+) -> Iterator[None]:
+    lock, told = FileLock(path, mode=LOCK_MODE), None
     while not lock.is_locked:
         try:
             lock.acquire(timeout=WAIT_SECONDS)
         except Timeout:
-            if (who := holder(path)) != told:
-                say(f"waiting for device {device}, in use by {who}")
+            if abort.is_set():
+                raise StoppedError("stopped by the person") from None
+            device = path.with_name(f"{part}.lock")
+            if (who := holder(device)) != told:
+                say(f"waiting for device {part}, in use by {who}")
                 told = who
-    with _held(lock, path, tag):
+    try:
         yield
+    finally:
+        lock.release()
 
 
 def holder(path: Path) -> str:
@@ -94,14 +108,11 @@ def holder(path: Path) -> str:
 
 
 @contextmanager
-def _held(lock: FileLock, path: Path, tag: str) -> Iterator[None]:
-    """Leave our name beside a lock that we have, and free it afterwards."""
-    try:
-        _name_tag(path).unlink(missing_ok=True)  # it may belong to another user
-        _name_tag(path).write_text(json.dumps({"tag": tag, "pid": os.getpid()}))
-        yield
-    finally:
-        lock.release()
+def _named(path: Path, tag: str) -> Iterator[None]:
+    """Leave our name beside a lock that we have."""
+    _name_tag(path).unlink(missing_ok=True)  # it may belong to another user
+    _name_tag(path).write_text(json.dumps({"tag": tag, "pid": os.getpid()}))
+    yield
 
 
 def _name_tag(path: Path) -> Path:

@@ -26,7 +26,8 @@ from typing import Any, TypeVar, get_origin, get_type_hints
 from runner.journal.entries import now
 
 DEVICE = "device"
-"""Who is at work where a trial or an analysis runs; each proposer has a name of its own."""
+"""Who is at work where a trial or an analysis runs, with a number behind it where there are
+several; each proposer has a name of its own."""
 T = TypeVar("T")
 MOST_BYTES = 1_000_000
 MOST_PROCESSES = 2**31
@@ -158,11 +159,11 @@ class Tracker:
             self._activities[who] = Activity(what=what, **more)
             self._write()
 
-    def stage(self, name: str, seconds: float) -> None:
-        """Say that a stage of what the device does has begun, and when it will be killed."""
+    def stage(self, who: str, name: str, seconds: float) -> None:
+        """Say that a stage of what a device does has begun, and when it will be killed."""
         with self._lock:
-            at = self._activities.get(DEVICE) or Activity(what="trial")
-            self._activities[DEVICE] = replace(
+            at = self._activities.get(who) or Activity(what="trial")
+            self._activities[who] = replace(
                 at, stage=name, most_seconds=seconds, stage_began=machine_seconds()
             )
             self._write()

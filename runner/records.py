@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import assert_never
 
 REGULAR = 0o100644
 EXECUTABLE = 0o100755
@@ -36,6 +37,16 @@ class Change:
     path: str
     content: bytes | None
     mode: int = REGULAR
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChangedFile:
+    """What a proposal changed one path to, as the journal names it; the bytes are in git."""
+
+    path: str
+    mode: int
+    blob: str | None
+    """Git's id of the bytes; `None` where the path is deleted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,10 +207,32 @@ class TrialStatus(StrEnum):
 
 
 class Purpose(StrEnum):
-    """Why a trial runs: its score decides, or it is only for the person."""
+    """Why a trial runs. Each says what is scored, whether it decides, and who may know of it."""
 
     DECISION = "decision"
     AUDIT = "audit"
+
+    @property
+    def part(self) -> str:
+        """The sealed part that is scored."""
+        match self:
+            case Purpose.DECISION:
+                return "holdout"
+            case Purpose.AUDIT:
+                return "locked"
+            case _:
+                assert_never(self)
+
+    @property
+    def decides(self) -> bool:
+        """Whether a decision rests on it, and an agent is told a little of it."""
+        match self:
+            case Purpose.DECISION:
+                return True
+            case Purpose.AUDIT:
+                return False
+            case _:
+                assert_never(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -246,10 +279,11 @@ class TrialSpec:
     experiment: int
     purpose: Purpose
     task: str
-    part: str
-    """Which sealed part scores it: `holdout` decides, `locked` audits."""
     split: str
+    index: int
+    """The number of its draw."""
     seed: int
+    """The draw."""
     shape: Shape
     predictors: tuple[str, ...]
     """Names given to `run.sh predict NAME`, one fresh container each."""
@@ -351,30 +385,64 @@ class GuardResult:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Place:
+    """Which trial: whose program, on which split, with which draw."""
+
+    experiment: int
+    split: str
+    index: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrialRecord:
-    """A finished trial as the ledger keeps it."""
+    """A finished trial as the journal keeps it."""
 
     purpose: Purpose
     split: str
+    index: int
+    """The number of its draw."""
     seed: int
+    """The draw."""
+    asked_by: int
+    """The experiment whose decision asked for it; the best may be measured again for another's."""
     result: TrialResult
 
 
 @dataclass(frozen=True, kw_only=True)
+class GuardRecord:
+    """A finished guard as the journal keeps it."""
+
+    name: str
+    failed: str | None
+    """Why, for the person; absent where it passed."""
+    wall_seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Review:
+    """What the review of a proposal found, once and for good."""
+
+    violations: tuple[Violation, ...] = ()
+    fingerprint: str | None = None
+    """Digest of the proposed files' normalised syntax trees, to find repeats."""
+    lines: int | None = None
+    """Of the program, written out in one way; absent where nothing hangs on it."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Experiment:
-    """One row of the ledger, with its trials."""
+    """What the entries about one proposal come to, with its trials."""
 
     run: str
     number: int
     parent_commit: str
     hypothesis: str
     category: str
-    changes: tuple[Change, ...]
-    seeds: tuple[int, ...]
+    changes: tuple[ChangedFile, ...]
     origin: Origin | None = None
-    """How the proposal came about; absent in the ledgers of older versions."""
-    fingerprint: str | None = None
-    """Digest of the proposed files' normalised syntax trees, to find repeats."""
+    """How the proposal came about; the baseline has none."""
+    review: Review | None = None
+    """Absent until it was reviewed."""
     status: ExperimentStatus | None = None
     rule: str | None = None
     """For a refusal: the first broken rule; for a guard that failed: `guard:NAME`."""
@@ -383,6 +451,8 @@ class Experiment:
     """Mean of the metric over the decision trials; absent after a crash."""
     gain: float | None = None
     """Improvement over the best before it, positive is better."""
+    planned: int | None = None
+    """How many trials of it the rule would have asked for at most."""
     attempt_commit: str | None = None
     commit: str | None = None
     """The commit on the run's branch, for a kept experiment."""
@@ -396,6 +466,12 @@ class Experiment:
     chain: str | None = None
     """The journal's chain when it was settled."""
     trials: tuple[TrialRecord, ...] = ()
+    """In the order in which they ended."""
+    guards: tuple[GuardRecord, ...] = ()
+
+    @property
+    def fingerprint(self) -> str | None:
+        return self.review.fingerprint if self.review else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -419,3 +495,5 @@ class Run:
     device: str
     base_commit: str
     created_at: str
+    draws_digest: str
+    """sha256 of the secret that the draws are made from."""

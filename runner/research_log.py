@@ -101,7 +101,7 @@ class ResearchLog:
     def _changes(self, found: Experiment) -> Iterator[str]:
         """Yield each change as an item of a list, and below it which lines went and came."""
         before = self._workspace.files(found.parent_commit)
-        for change in found.changes[:CHANGES]:
+        for change in self._workspace.loaded(found.changes[:CHANGES]):
             if change.path in self._notes:
                 yield f"  - {_text(change.path, LINE)} (notes)"
             else:

@@ -114,6 +114,10 @@ class State:
     def repository(self, tag: str) -> Path:
         return self.run(tag) / "repository.git"
 
+    def secret(self, tag: str) -> Path:
+        """Name the file that a run's draws are made from, outside of what is read or copied."""
+        return self.root / "secrets" / tag
+
     def events(self, tag: str) -> Path:
         return self.run(tag) / "events.jsonl"
 

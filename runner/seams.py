@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -49,6 +49,10 @@ class Context:
     direction: str
     history: Sequence[Experiment]
     """Every experiment that ended, as law 7 lets it be told."""
+    pending: Sequence[Experiment] = ()
+    """What was proposed and has no result yet."""
+    read: Callable[[Sequence[str]], list[bytes]] = lambda _: []
+    """Returns the bytes that experiments of the history changed files to, by their ids."""
     task: str = ""
     notes: tuple[str, ...] = ()
     """Files of the workspace that hold notes."""
@@ -147,12 +151,15 @@ class Agent(Protocol):
     name: str
     isolation: str
     """How far it is kept from the host: `api`, `tool-restricted` or `none`."""
+    ahead: int
+    """How many proposals it makes, unless a person says otherwise, while its last experiment has no
+    result yet; 0 where it has to know the result."""
 
     def propose(self, context: Context, desk: Desk) -> Proposal | None: ...
 
 
 class Sandbox(Protocol):
-    """Runs trials and guards; raises `SandboxError` for our own faults only."""
+    """Runs trials and guards on one device; raises `SandboxError` for our own faults only."""
 
     def run(self, spec: TrialSpec) -> TrialResult: ...
 

@@ -25,7 +25,7 @@ from runner.agents.mcp.server import make_server
 from runner.agents.mcp.wire import serve_stdio
 from runner.errors import ConfigError, StoppedError
 from runner.journal.store import open_journal
-from runner.proposals.context import make_context, open_hypotheses
+from runner.proposals.context import make_context
 from runner.start import Request
 from runner.stopping import Stop, heard
 from runner.supervise import go_through, opened
@@ -89,11 +89,11 @@ def _conduct(
         host.opened(
             session.run.tag,
             partial(session.ledger.add_hypothesis, session.run.tag),
-            open_hypotheses=partial(open_hypotheses, session),
+            open_hypotheses=lambda: session.now.open_hypotheses,
             ended=max((one.number for one in session.ended), default=0),
         )
-        reason = go_through(work, (Mcp(exchange),), live, experiments)
-        exchange.end(reason, make_context(session, len(session.history)))
+        end = go_through(work, (Mcp(exchange),), live, experiments)
+        exchange.end(str(end), make_context(session, session.now.count))
 
 
 def _going_on(request: Request) -> Request:

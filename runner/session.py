@@ -5,59 +5,83 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 
-from runner import rooms
+from runner import draws, rooms
 from runner.data import Prepared
 from runner.decision import Metric
 from runner.errors import ConfigError
+from runner.executor import LocalExecutor
+from runner.experiment.fold import RunState, folded
 from runner.history import metric_of
 from runner.journal.entries import now
 from runner.journal.store import Journal
 from runner.logs import Log
 from runner.money.spending import Spending
 from runner.policy.schema import Policy
-from runner.progress import DEVICE, Tracker
-from runner.records import LOG, Analysis, AskedBy, Experiment, Files, Findings, Run
+from runner.progress import Tracker
+from runner.records import (
+    LOG,
+    Analysis,
+    AskedBy,
+    Experiment,
+    Files,
+    Findings,
+    Purpose,
+    Run,
+)
 from runner.research_log import ResearchLog
 from runner.seams import Sandbox
 from runner.workspace import Workspace
 
-ANALYSED = "analysis.ended"
-"""The ledger's event."""
 ANALYSIS_SCRIPT = "analysis.py"
 
 
 @dataclass(frozen=True, kw_only=True)
+class Person:
+    """Whoever watches: what they are told, and what they want."""
+
+    say: Callable[[str], None] = lambda _: None
+    """Told what a person should hear at once."""
+    finished: Callable[[Experiment], None] = lambda _: None
+    """Told of each experiment as it ends."""
+    waiting: Callable[[str, float], None] = lambda _what, _seconds: None
+    """Told why nothing happens, and for how many seconds."""
+    stop_asked: Callable[[], bool] = lambda: False
+
+
+@dataclass(kw_only=True)
+class Known:
+    """What the run's entries came to when they were looked at last."""
+
+    state: RunState = field(default_factory=RunState)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Session:
-    """A run at work: what is fixed, and the things it acts on."""
+    """A run at work. Threads share it."""
 
     run: Run
     policy: Policy
     ledger: Journal
     workspace: Workspace
-    sandbox: Sandbox
+    executor: LocalExecutor
     data: Prepared
     state: rooms.State
     harness: Files
+    secret: bytes
+    """What the draws are made from."""
     log: Log
-    finished: Callable[[Experiment], None] = lambda _: None
-    """Told of each experiment as it ends."""
-    stop_asked: Callable[[], bool] = lambda: False
-    waiting: Callable[[str, float], None] = lambda _what, _seconds: None
-    """Told why nothing happens, and for how many seconds."""
-    analyst: Callable[[bytes | None], Findings] | None = None
+    person: Person = field(default_factory=Person)
+    analyst: Callable[[Sandbox, bytes | None], Findings] | None = None
     """Runs a script, or the workspace's own, on training rows; absent where nothing can."""
-    say: Callable[[str], None] = lambda _: None
-    """Told what a person should hear at once."""
     progress: Tracker = field(default_factory=Tracker)
     """Says what is under way to whoever looks from elsewhere."""
     independent: bool = False
     """Whether each proposal is drawn from the template, by an agent that is told no history."""
-    turn: AbstractContextManager[object] = field(default_factory=threading.RLock)
-    """Held by whoever uses the device, for an experiment or an analysis: one at a time."""
+    known: Known = field(default_factory=Known)
 
     @cached_property
     def spending(self) -> Spending:
@@ -70,30 +94,40 @@ class Session:
         return ResearchLog(page, self.workspace, self.policy.files.notes, head)
 
     @cached_property
-    def told(self) -> dict[int, tuple[Experiment, Experiment]]:
-        """Number → an experiment as the ledger has it, and what an agent was told of it."""
-        return {}
+    def told(self) -> list[Experiment]:
+        """What agents were told of each settled experiment, which is made once."""
+        return []
 
     @cached_property
     def metric(self) -> Metric:
         return metric_of(self.run)
 
     @property
+    def now(self) -> RunState:
+        """What the run's entries come to, those that other processes append included."""
+        with self.known.lock:
+            before = self.known.state
+            fresh = self.ledger.entries(self.run.tag, after=before.head.seq)
+            self.known.state = folded(fresh, before)
+            return self.known.state
+
+    @property
     def history(self) -> tuple[Experiment, ...]:
-        return self.ledger.experiments(self.run.tag)
+        return self.now.history
 
     @property
     def ended(self) -> tuple[Experiment, ...]:
-        """The experiments that have ended; of several agents, another's may be at work."""
-        return tuple(found for found in self.history if found.ended_at)
+        """The experiments that have ended; others may be at work."""
+        return self.now.settled
 
-    def branch_before(self, number: int) -> str:
-        """Return where the branch stood before an experiment: the best until then."""
-        kept = [found for found in self.history if found.number < number and found.commit]
-        return kept[-1].commit or "" if kept else self.run.base_commit
+    def read(self, number: int) -> Experiment:
+        return self.now.experiment(number)
+
+    def seed(self, purpose: Purpose, split: str, index: int) -> int:
+        return draws.seed(self.secret, purpose, split, index)
 
     def analyse(self, script: bytes | None, *, experiment: int, asked_by: AskedBy) -> Findings:
-        """Run an analysis, one at a time, record it, and return what it found.
+        """Run an analysis, record it, and return what it found.
 
         It is one after this experiment, or one that was asked for before it.
 
@@ -102,20 +136,22 @@ class Session:
         """
         if self.analyst is None:
             raise ConfigError("there is no analysis here")
-        with self.turn:
-            own = self.workspace.with_notes(self.workspace.head()).get(ANALYSIS_SCRIPT)
-            content = own.content if own and script is None else script
-            begun = Analysis(
-                experiment=experiment,
-                asked_by=asked_by,
-                script_digest=None if content is None else hashlib.sha256(content).hexdigest(),
-                at=now(),
-            )
+        own = self.workspace.with_notes(self.workspace.head()).get(ANALYSIS_SCRIPT)
+        content = own.content if own and script is None else script
+        begun = Analysis(
+            experiment=experiment,
+            asked_by=asked_by,
+            script_digest=None if content is None else hashlib.sha256(content).hexdigest(),
+            at=now(),
+        )
+        about = {
+            "what": "an analysis before",
+            "experiment": experiment,
+            "most_seconds": self.policy.budget.startup + self.policy.analysis.seconds,
+        }
+        with self.executor.device(about) as sandbox:
             entry = self.ledger.analysis_begun(self.run.tag, begun)
-            seconds = self.policy.budget.startup + self.policy.analysis.seconds
-            about = {"experiment": experiment, "most_seconds": seconds}
-            with self.progress.doing(DEVICE, "an analysis before", **about):
-                found = self.analyst(script)
+            found = self.analyst(sandbox, script)
             self.ledger.analysis_ended(
                 self.run.tag,
                 entry.seq,
@@ -123,8 +159,6 @@ class Session:
                 exit_code=found.exit_code,
                 failure=found.failure,
             )
-            asked = asked_by is not AskedBy.POLICY
-            self.ledger.event(self.run.tag, ANALYSED, experiment=experiment, asked=asked)
         return found
 
     def analyses_asked(self, experiment: int) -> int:
@@ -133,15 +167,5 @@ class Session:
             each.experiment == experiment
             and each.asked_by is AskedBy.AGENT
             and each.seconds is not None
-            for each in self.ledger.analyses(self.run.tag)
+            for each in self.now.analyses.values()
         )
-
-    def plan(self, experiment: Experiment) -> list[tuple[str, int]]:
-        splits = self.policy.evaluation.splits
-        return [(split, seed) for seed in experiment.seeds for split in splits]
-
-    def read(self, number: int) -> Experiment:
-        experiment = self.ledger.experiment(self.run.tag, number)
-        if experiment is None:
-            raise ValueError(f"experiment {number} is not in the ledger")
-        return experiment

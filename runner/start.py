@@ -11,24 +11,27 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from runner import data, rooms
+from runner import data, draws, rooms
 from runner.agents import make_agents
 from runner.agents.descriptions import canonical, is_independent, with_model
 from runner.analysis import analyze, require_rows
 from runner.errors import ConfigError
+from runner.executor.devices import Device, Machine, devices
+from runner.executor.local import Hold, LocalExecutor, Watch
 from runner.journal.entries import now
 from runner.journal.store import Journal, open_journal
-from runner.locks import device_lock, device_of, gpus_of, tag_lock
+from runner.locks import device_lock, tag_lock
 from runner.logs import event_log
 from runner.policy.information import information
 from runner.policy.load import LoadedPolicy, load_policy, parse_policy
 from runner.policy.override import with_train_seconds
+from runner.policy.schema import Policy
 from runner.progress import DEVICE, Tracker
-from runner.records import Experiment, Run
+from runner.records import Run
 from runner.sandbox import engine, images
 from runner.sandbox.caches import dropper
 from runner.seams import Agent
-from runner.session import Session
+from runner.session import Person, Session
 from runner.trial import DockerSandbox
 from runner.workspace import Workspace, tree_digest
 
@@ -48,6 +51,8 @@ class Request:
     train_seconds: float | None = None
     """Instead of the policy's `budget.train`."""
     resume: bool = False
+    devices: int | None = None
+    """On how many at most; `None` for as many as there are."""
     agents: int = 1
     """How many of the agent propose side by side."""
     somebody_else: bool = False
@@ -60,20 +65,11 @@ class AtWork:
 
     session: Session
     agents: tuple[Agent, ...]
-    sandbox: DockerSandbox
 
 
 @contextmanager
-def at_work(
-    state: rooms.State,
-    request: Request,
-    *,
-    say: Callable[[str], None],
-    finished: Callable[[Experiment], None],
-    stop_asked: Callable[[], bool],
-    waiting: Callable[[str, float], None] = lambda _what, _seconds: None,
-) -> Iterator[AtWork]:
-    """Yield the run, created or opened, while holding its tag and its device.
+def at_work(state: rooms.State, request: Request, person: Person) -> Iterator[AtWork]:
+    """Yield the run, created or opened, while holding its tag.
 
     Raises:
         ConfigError: the task, tag, policy or agent is not what a run can start from.
@@ -89,34 +85,50 @@ def at_work(
         client = engine.connect()
         run = ledger.run(tag) or _create(state, ledger, client, request, tag)
         agents = _agents(run.agent, request)
-        stack.enter_context(device_lock(run.device, tag, _shown(say, progress)))
-        progress.over(DEVICE)
         log = stack.enter_context(event_log(state.events(tag), run=tag))
-        sandbox = replace(
-            _sandbox(state, client, run), drop_caches=stack.enter_context(dropper(client))
+        drop = stack.enter_context(dropper(client))
+        sandbox = DockerSandbox(
+            client=client, home_id=state.id, stage_root=state.stage, drop_caches=drop
         )
-        session = replace(
-            _session(state, ledger, run, sandbox, log),
-            say=say,
-            finished=finished,
-            stop_asked=stop_asked,
-            waiting=waiting,
-            progress=progress,
-        )
+        policy = parse_policy(run.policy_text, f"policy of {run.tag}").policy
+        executor = _executor(policy, tag, sandbox, request.devices, progress, person)
+        session = _session(state, ledger, run, policy, executor, log, progress, person)
         sandbox.sweep(tag)
-        _introduce(run, request, say)
-        log.info("run.opened", resumed=request.resume)
-        yield AtWork(session=session, agents=agents, sandbox=sandbox)
+        _introduce(run, request, person.say)
+        log.info("run.opened", resumed=request.resume, devices=executor.capacity)
+        progress.over(DEVICE)
+        yield AtWork(session=session, agents=agents)
 
 
-def _shown(say: Callable[[str], None], progress: Tracker) -> Callable[[str], None]:
-    """Say for whom this run waits to those who look from elsewhere, too."""
+def _executor(
+    policy: Policy,
+    tag: str,
+    sandbox: DockerSandbox,
+    most: int | None,
+    progress: Tracker,
+    person: Person,
+) -> LocalExecutor:
+    """Return the devices that this start has, each with a sandbox of its own.
 
-    def shown(text: str) -> None:
-        progress.now(DEVICE, text)
-        say(text)
+    Where the splits share targets, trials run one after another: what runs at the same time can
+    signal to each other, and one of them holds the answers of the other.
+    """
+    resources = policy.resources
+    found = devices(
+        Machine.here(),
+        cpus=resources.cpus,
+        gpus=resources.gpus,
+        memory_bytes=resources.memory,
+        most=1 if policy.evaluation.shared_targets else most,
+    )
 
-    return shown
+    def own(device: Device) -> tuple[Callable[[Watch], DockerSandbox], Hold]:
+        return (
+            lambda watch: replace(sandbox, gpu_ids=device.gpu_ids, watch=watch),
+            lambda abort: device_lock(device.parts, tag, person.say, abort),
+        )
+
+    return LocalExecutor([own(each) for each in found], abort=sandbox.abort, progress=progress)
 
 
 def _introduce(run: Run, request: Request, say: Callable[[str], None]) -> None:
@@ -182,9 +194,10 @@ def _create(state: rooms.State, ledger: Journal, client: Any, request: Request, 
         template_digest=tree_digest(workspace.files(workspace.head())),
         image_id=images.require_image(client, policy.policy.image),
         data_digest=prepared.digest,
-        device=device_of(policy.policy.resources.gpus),
+        device="gpu" if policy.policy.resources.gpus else "cpu",
         base_commit=workspace.head(),
         created_at=created_at,
+        draws_digest=draws.digest(draws.make_secret(state.secret(tag))),
     )
     ledger.create_run(run)
     return run
@@ -218,23 +231,20 @@ def _check_template(policy: LoadedPolicy, template: Any) -> None:
         )
 
 
-def _sandbox(state: rooms.State, client: Any, run: Run) -> DockerSandbox:
-    return DockerSandbox(
-        client=client, home_id=state.id, stage_root=state.stage, gpu_ids=gpus_of(run.device)
-    )
-
-
 def _session(
     state: rooms.State,
     ledger: Journal,
     run: Run,
-    sandbox: DockerSandbox,
+    policy: Policy,
+    executor: LocalExecutor,
     log: Any,
+    progress: Tracker,
+    person: Person,
 ) -> Session:
     """Return the run as it was frozen.
 
     Raises:
-        ConfigError: its harness or its data is not what it was.
+        ConfigError: its harness, its data or the secret of its draws is not what it was.
     """
     workspace = Workspace(state.repository(run.tag), run.tag, log.info)
     harness, prepared = workspace.harness(), data.load(state, run.task)
@@ -247,14 +257,17 @@ def _session(
         )
     session = Session(
         run=run,
-        policy=parse_policy(run.policy_text, f"policy of {run.tag}").policy,
+        policy=policy,
         ledger=ledger,
         workspace=workspace,
-        sandbox=sandbox,
+        executor=executor,
         data=prepared,
         state=state,
         harness=harness,
+        secret=draws.load_secret(state.secret(run.tag), run.draws_digest),
         log=log,
+        progress=progress,
+        person=person,
         independent=is_independent(run.agent),
     )
-    return replace(session, analyst=partial(analyze, session, sandbox))
+    return replace(session, analyst=partial(analyze, session))

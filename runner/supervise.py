@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from functools import partial
 
 from runner import rooms
-from runner.errors import LedgerError, ModelError, RunnerError, RunStoppedError, SandboxError
-from runner.loop import run_loop
+from runner.ends import End, Outcome
+from runner.errors import LedgerError, ModelError, RunnerError, SandboxError
 from runner.money.usage import spent
-from runner.records import Stage
+from runner.scheduler import run_loop
 from runner.seams import Agent
-from runner.session import Session
+from runner.session import Person, Session
 from runner.start import AtWork, Request, at_work
-from runner.steering.course import PAUSED
 from runner.stopping import Stop
 from runner.views import lines, summary
 from runner.views.live import Live
@@ -25,6 +23,7 @@ def supervise(
     request: Request,
     *,
     experiments: int | None,
+    ahead: int | None = None,
     researcher: Callable[[Live], Agent] | None = None,
 ) -> int:
     """Run the loop for a person at a terminal; return the exit code.
@@ -32,6 +31,7 @@ def supervise(
     Args:
         request: which run.
         experiments: how many after the baseline it is to have in all; `None` for no limit.
+        ahead: how many proposals an agent makes before it knows the result of its last one.
         researcher: makes who proposes, in place of the run's own agent.
 
     Raises:
@@ -43,42 +43,37 @@ def supervise(
         stop = Stop(live.say, patient=True)
         with stop.listening(), opened(request, live, stop) as work:
             agents = (researcher(live),) if researcher else work.agents
-            return exit_code(go_through(work, agents, live, experiments))
-
-
-def exit_code(reason: str) -> int:
-    """Return 0 where a run ended as it was to, and that of a stopped run where it paused."""
-    return RunStoppedError.exit_code if reason.startswith(PAUSED) else 0
+            return go_through(work, agents, live, experiments, ahead).exit_code
 
 
 @contextmanager
 def opened(request: Request, live: Live, stop: Stop) -> Iterator[AtWork]:
     """Yield the run, shown by `live` and ended by `stop`."""
-    with at_work(
-        rooms.state(),
-        request,
+    person = Person(
         say=live.say,
         finished=lambda experiment: live.finished(experiment),
         stop_asked=lambda: stop.asked,
         waiting=live.waiting,
-    ) as work:
-        work.sandbox.watch = partial(_watched, work.session, live)
+    )
+    with at_work(rooms.state(), request, person) as work:
+        work.session.executor.on_stage = live.stage
         live.describe = lambda ended: lines.experiment_line(work.session.metric, ended)
-        with stop.stopping(work.sandbox):
+        with stop.stopping(work.session.executor):
             yield work
 
 
-def _watched(session: Session, live: Live, stage: Stage) -> None:
-    session.progress.stage(stage.name.rpartition(": ")[2], stage.seconds)
-    live.stage(stage)
-
-
-def go_through(work: AtWork, agents: Sequence[Agent], live: Live, experiments: int | None) -> str:
-    """Run the loop to its end, show the summary, and return why it ended."""
+def go_through(
+    work: AtWork,
+    agents: Sequence[Agent],
+    live: Live,
+    experiments: int | None,
+    ahead: int | None = None,
+) -> End:
+    """Run the loop to its end, show the summary, and return how it ended."""
     session = work.session
     try:
         with host_fault():
-            reason = run_loop(session, *agents, experiments=experiments)
+            end = run_loop(session, *agents, experiments=experiments, ahead=ahead)
     except RunnerError as error:
         error.hint = to_do(session.run.tag, error)
         kind = type(error).__name__
@@ -88,14 +83,14 @@ def go_through(work: AtWork, agents: Sequence[Agent], live: Live, experiments: i
         live.say(_summary(session, f"{how}: {error}", experiments, to_do=error.hint))
         raise
     look = ""
-    if reason.startswith(PAUSED):
+    if end.outcome is Outcome.PAUSED:
         look = f"see what failed: {summary.program()} list {session.run.tag}"
-        _note(session, "run.paused", kind="failures", message=reason, to_do=look)
+        _note(session, "run.paused", kind="failures", message=str(end), to_do=look)
     else:
-        _note(session, "run.ended", reason=reason)
+        _note(session, "run.ended", reason=str(end), outcome=end.outcome)
     live.close()
-    live.say(_summary(session, reason, experiments, to_do=look))
-    return reason
+    live.say(_summary(session, str(end), experiments, to_do=look))
+    return end
 
 
 def to_do(tag: str, error: RunnerError) -> str:

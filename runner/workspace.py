@@ -27,7 +27,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from runner.errors import WorkspaceError
-from runner.records import EXECUTABLE, LOG, REGULAR, SYMLINK, Change, File, Files
+from runner.records import EXECUTABLE, LOG, REGULAR, SYMLINK, Change, ChangedFile, File, Files
 
 GIT_MODES = (REGULAR, EXECUTABLE, SYMLINK)
 HARNESS_REF = "refs/frozen/harness"
@@ -181,7 +181,35 @@ class Workspace:
             return str(error).splitlines()
         return []
 
+    def loaded(self, changes: Sequence[ChangedFile]) -> tuple[Change, ...]:
+        """Return what a proposal changed with its bytes.
+
+        Raises:
+            WorkspaceError: git does not have them.
+        """
+        blobs = [change.blob for change in changes if change.blob is not None]
+        contents = dict(zip(blobs, self.contents(blobs), strict=True))
+        return tuple(
+            Change(path=each.path, mode=each.mode, content=contents.get(each.blob or ""))
+            for each in changes
+        )
+
+    def contents(self, blobs: Sequence[str]) -> list[bytes]:
+        """Return what these ids stand for."""
+        return self._blobs(blobs) if blobs else []
+
     # -- writing --------------------------------------------------------------------------
+
+    def stored(self, changes: Sequence[Change]) -> tuple[ChangedFile, ...]:
+        """Keep the bytes of a proposal, before anything speaks of them."""
+        return tuple(
+            ChangedFile(
+                path=each.path,
+                mode=each.mode,
+                blob=None if each.content is None else self._store(each.content),
+            )
+            for each in changes
+        )
 
     def attempt(
         self, number: int, parent: str, changes: Sequence[Change], message: str, when: str
@@ -190,9 +218,7 @@ class Workspace:
 
         A path or mode that git cannot hold is kept under a percent-encoded name.
         """
-        files = dict(self.files(parent))
-        for change in changes:
-            _apply(files, change)
+        files = with_changes(self.files(parent), changes)
         return self._commit(f"refs/attempts/{number}", files, (parent,), message, when)
 
     def keep(self, attempt: str, parent: str, message: str, when: str) -> str:
@@ -224,9 +250,7 @@ class Workspace:
         """
         parent = self.resolve(NOTES_REF)
         before = self.files(parent) if parent else {}
-        files = dict(before)
-        for change in changes:
-            _apply(files, change)
+        files = with_changes(before, changes)
         if done := files != before or anew:
             parents = (parent,) if parent else ()
             commit = self._commit(NEXT_NOTES_REF, files, parents, message, when)
@@ -282,11 +306,17 @@ class Workspace:
         self._remember(commit, files)
         return commit
 
+    def _store(self, content: bytes) -> str:
+        command = ("hash-object", "-w", "--no-filters", "--stdin")
+        return self._git(*command, given=content).decode().strip()
+
     def _blobs(self, ids: Sequence[str]) -> list[bytes]:
         asked = "".join(f"{blob}\n" for blob in ids).encode()
         answer, contents = self._git("cat-file", "--batch", given=asked), []
         for _ in ids:
             head, _, answer = answer.partition(b"\n")
+            if not head.split()[-1].isdigit():
+                raise WorkspaceError(f"{self.path}: {head.decode()}", hint="run: runner audit")
             size = int(head.split()[2])
             contents.append(answer[:size])
             answer = answer[size + 1 :]
@@ -309,6 +339,14 @@ def tree_digest(files: Files) -> str:
         content = hashlib.sha256(files[path].content).hexdigest()
         digest.update(f"{path}\0{files[path].mode:o}\0{content}\n".encode())
     return digest.hexdigest()
+
+
+def with_changes(files: Files, changes: Sequence[Change]) -> Files:
+    """Return a tree with these changes made."""
+    after = dict(files)
+    for change in changes:
+        _apply(after, change)
+    return after
 
 
 def _apply(files: dict[str, File], change: Change) -> None:

@@ -38,12 +38,9 @@ def fake_work(folder: Path, sandbox: Any, *, agent: Any = None) -> Iterator[None
     """Let every command that opens a run find the one below `folder`."""
 
     @contextmanager
-    def at_work(state, request, *, say, finished, stop_asked, waiting):
-        tag = request.tag or TAG
-        with make_session(
-            folder, sandbox, tag=tag, finished=finished, stop_asked=stop_asked, waiting=waiting
-        ) as session:
-            yield AtWork(session=session, agents=(agent or ScriptedAgent([]),), sandbox=sandbox)
+    def at_work(state, request, person):
+        with make_session(folder, sandbox, tag=request.tag or TAG, **vars(person)) as session:
+            yield AtWork(session=session, agents=(agent or ScriptedAgent([]),))
 
     with mock.patch("runner.supervise.at_work", at_work):
         yield

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from runner import data, rooms
+from runner import data, draws, rooms
 from runner.errors import SpentError
+from runner.executor import LocalExecutor
 from runner.journal.entries import now
 from runner.journal.store import open_journal
 from runner.logs import event_log
@@ -34,7 +35,7 @@ from runner.records import (
     Violation,
 )
 from runner.seams import Context, Desk
-from runner.session import Session
+from runner.session import Person, Session
 from runner.workspace import Workspace, tree_digest
 
 TAG = "t1"
@@ -139,6 +140,7 @@ class ScriptedAgent:
     proposals: Sequence[Proposal]
     name: str = "scripted"
     isolation: str = "api"
+    ahead: int = 0
 
     def propose(self, context: Context, desk: Desk) -> Proposal | None:
         place = context.number - 1
@@ -187,8 +189,10 @@ def make_session(
 ) -> Iterator[Session]:
     """Yield a session of the run `tag` below `tmp_path`, made the first time and opened after.
 
-    The state folder is `tmp_path / "state"`; `more` goes to `Session` (`finished`, `stop_asked`).
+    The state folder is `tmp_path / "state"`; `more` goes to `Person` (`finished`, `stop_asked`) or
+    to `Session`. Several sandboxes are several devices.
     """
+    person = Person(**{name: more.pop(name) for name in PERSON if name in more})
     state = rooms.State(tmp_path / "state")
     policy = parse_policy(policy_text)
     prepared = prepare(state, policy.policy.task)
@@ -198,7 +202,8 @@ def make_session(
             made = Workspace.create(
                 state.repository(tag), tag, template=template, harness=harness, when=when
             )
-            ledger.create_run(run_record(tag, policy, made, prepared, when))
+            secret = draws.make_secret(state.secret(tag))
+            ledger.create_run(run_record(tag, policy, made, prepared, when, secret))
         run = ledger.run(tag)
         assert run is not None
         workspace = Workspace(state.repository(tag), tag, log.info)
@@ -207,13 +212,27 @@ def make_session(
             policy=policy.policy,
             ledger=ledger,
             workspace=workspace,
-            sandbox=sandbox,
+            executor=executor_on(sandbox),
             data=prepared,
             state=state,
             harness=workspace.harness(),
+            secret=state.secret(tag).read_bytes(),
             log=log,
+            person=person,
             **more,
         )
+
+
+PERSON = ("say", "finished", "waiting", "stop_asked")
+
+
+def executor_on(sandbox: Any) -> LocalExecutor:
+    """Return what runs trials in this sandbox, or in one of these each."""
+    several = sandbox if isinstance(sandbox, list) else [sandbox]
+    return LocalExecutor(
+        [(lambda _, one=one: one, lambda _: nullcontext()) for one in several],
+        abort=getattr(several[0], "abort", None),
+    )
 
 
 def prepare(state: rooms.State, task: str) -> data.Prepared:
@@ -229,7 +248,12 @@ def prepare(state: rooms.State, task: str) -> data.Prepared:
 
 
 def run_record(
-    tag: str, policy: LoadedPolicy, workspace: Workspace, prepared: data.Prepared, when: str
+    tag: str,
+    policy: LoadedPolicy,
+    workspace: Workspace,
+    prepared: data.Prepared,
+    when: str,
+    secret: bytes = b"secret",
 ) -> Run:
     return Run(
         tag=tag,
@@ -248,4 +272,5 @@ def run_record(
         device="cpu",
         base_commit=workspace.head(),
         created_at=when,
+        draws_digest=draws.digest(secret),
     )

@@ -14,7 +14,7 @@ from fakes import TAG, FakeSandbox, ScriptedAgent, edit, make_session, scored
 
 from runner import rooms
 from runner.locks import tag_lock
-from runner.loop import run_loop
+from runner.scheduler import run_loop
 from runner.progress import Tracker
 from runner.records import TrialResult, TrialSpec
 

@@ -14,7 +14,7 @@ from harness.scoring.ranks import retrieval_metrics
 from runner.agents.about import about
 from runner.agreement import Agreement, Gain, _deviation, agreement, compared
 from runner.decision import Direction, Metric
-from runner.loop import run_loop
+from runner.scheduler import run_loop
 from runner.prompt.brief import brief
 from runner.proposals.context import make_context
 from runner.records import (

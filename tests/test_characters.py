@@ -16,7 +16,7 @@ from runner import cli as command_line
 from runner.characters import as_json, is_visible, visible
 from runner.cli import cli
 from runner.errors import FAULT, INTERRUPTED, WorkspaceError
-from runner.loop import run_loop
+from runner.scheduler import run_loop
 from runner.prompt.untrusted import markdown
 
 UNSEEN = {

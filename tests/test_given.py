@@ -17,7 +17,7 @@ from runner import given
 from runner.cli import cli
 from runner.errors import ConfigError, SandboxError
 from runner.logs import event_log
-from runner.loop import run_loop
+from runner.scheduler import run_loop
 from runner.money.prices import load_prices
 from runner.raw import raw_data
 

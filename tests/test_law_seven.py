@@ -9,7 +9,7 @@ from fakes import POLICY_TEXT, TRAIN, FakeSandbox, ScriptedAgent, edit, make_ses
 
 from runner.agents.about import about
 from runner.agents.mcp import telling
-from runner.loop import run_loop
+from runner.scheduler import run_loop
 from runner.proposals.context import make_context
 from runner.proposals.crashes import OTHER, bare
 from runner.proposals.desk import SessionDesk

@@ -26,7 +26,7 @@ from fakes import (
 
 from runner.errors import RunStoppedError, SandboxError, StoppedError
 from runner.journal.entries import Kind, broken
-from runner.loop import run_loop
+from runner.scheduler import run_loop
 from runner.policy.load import parse_policy
 from runner.policy.syntax import read_facts
 from runner.proposals.context import make_context

@@ -18,7 +18,7 @@ from fakes import TAG, FakeSandbox, ScriptedAgent, edit, make_session, scored
 from runner.cli import cli
 from runner.history import advisory, unguarded
 from runner.journal.store import open_journal
-from runner.loop import run_loop
+from runner.scheduler import run_loop
 from runner.records import (
     Experiment,
     ExperimentStatus,

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from fakes import POLICY_TEXT, TRAIN, FakeSandbox, ScriptedAgent, edit, make_session, scored
 
-from runner.loop import run_loop
+from runner.scheduler import run_loop
 from runner.policy.load import parse_policy
 from runner.policy.schema import Phase
 from runner.proposals.context import make_context

@@ -9,7 +9,7 @@ import pytest
 from fakes import POLICY_TEXT, TAG, FakeSandbox, ScriptedAgent, crashed, edit, make_session, scored
 
 from runner.errors import SandboxError
-from runner.loop import run_loop
+from runner.scheduler import run_loop
 from runner.prompt.brief import brief
 from runner.prompt.history import LATEST
 from runner.proposals.context import history_as_told, make_context

@@ -17,7 +17,7 @@ from fakes import POLICY_TEXT, TAG, TEMPLATE, FakeSandbox, crashed, found, make_
 
 from runner.audit.run import audit_run
 from runner.errors import ModelError, RunnerError, SandboxError, SpentError, StoppedError
-from runner.loop import run_loop
+from runner.scheduler import run_loop
 from runner.policy.syntax import read_facts
 from runner.proposals.proposers import side_by_side
 from runner.records import (

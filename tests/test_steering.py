@@ -28,7 +28,7 @@ from runner.agents.descriptions import is_independent
 from runner.analysis import analyze, require_rows
 from runner.cli import cli
 from runner.errors import ConfigError, SandboxError
-from runner.loop import run_loop
+from runner.scheduler import run_loop
 from runner.policy.load import load_policy, parse_policy
 from runner.proposals.context import make_context
 from runner.proposals.desk import SessionDesk

@@ -14,7 +14,7 @@ from fakes import TAG, TRAIN, ScriptedAgent, edit, make_session, scored
 from runner.by_hand import editor, patch
 from runner.cli import cli
 from runner.errors import ConfigError
-from runner.loop import run_loop
+from runner.scheduler import run_loop
 from runner.records import EXECUTABLE, File, Violation
 from runner.workspace import Workspace
 

@@ -24,7 +24,7 @@ from runner.decision import (
     told,
     verdict_in,
 )
-from runner.loop import run_loop
+from runner.scheduler import run_loop
 from runner.prompt.history import result
 from runner.proposals.context import history_as_told
 from runner.records import Experiment, ExperimentStatus, TrialSpec

@@ -22,7 +22,7 @@ from runner.characters import visible
 from runner.cli import cli
 from runner.decision import Direction, Metric
 from runner.errors import SandboxError
-from runner.loop import run_loop
+from runner.scheduler import run_loop
 from runner.records import (
     Change,
     Experiment,

@@ -17,6 +17,7 @@ class BestOfN:
         self._inner = inner
         self.name = f"best-of-n:{inner.name}"
         self.isolation = inner.isolation
+        self.ahead = inner.ahead
 
     def propose(self, context: Context, desk: Desk) -> Proposal | None:
         return self._inner.propose(context, desk)

@@ -37,6 +37,7 @@ class Command:
 
     name = "command"
     isolation = "none"
+    ahead = 1
 
     def __init__(
         self,

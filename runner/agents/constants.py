@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from runner.errors import ConfigError
-from runner.records import Change, Experiment, Proposal
+from runner.records import Change, Proposal
 from runner.seams import Context
 
 COMMENT = re.compile(r"#\s*tune:\s*(\S+?)\.\.(\S+)(\s+log\b)?")
@@ -103,28 +103,39 @@ def _stated(name: str, comment: re.Match[str]) -> tuple[float, float, bool]:
     return low, high, log
 
 
-def history(
-    path: str, found: Sequence[Constant], experiments: Sequence[Experiment]
-) -> list[tuple[Mapping[str, float], float | None]]:
-    """Return the settings that earlier experiments tried, each with its score if it has one."""
-    tried: list[tuple[Mapping[str, float], float | None]] = []
-    for experiment in experiments:
-        for change in experiment.changes:
-            if change.path == path and change.content is not None:
-                settings = _settings(change.content, found)
-                if settings is not None:
-                    tried.append((settings, experiment.score))
-    return tried
+class Settings:
+    """The settings that experiments tried. Each file is read once, whoever asks how often."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, dict[str, float]] = {}
+        """Git's id of a file's bytes → the value of each of its constants."""
+
+    def tried(
+        self, path: str, found: Sequence[Constant], context: Context
+    ) -> list[tuple[Mapping[str, float], float | None]]:
+        """Return what earlier experiments set these constants to, each with its score if any."""
+        blobs = {
+            change.blob: experiment.score
+            for experiment in (*context.history, *context.pending)
+            for change in experiment.changes
+            if change.path == path and change.blob is not None
+        }
+        unknown = [blob for blob in blobs if blob not in self._values]
+        for blob, content in zip(unknown, context.read(unknown), strict=True):
+            self._values[blob] = _values(content)
+        names = {constant.name for constant in found}
+        return [
+            ({name: self._values[blob][name] for name in sorted(names)}, score)
+            for blob, score in blobs.items()
+            if names <= self._values[blob].keys()
+        ]
 
 
-def _settings(content: bytes, found: Sequence[Constant]) -> dict[str, float] | None:
+def _values(content: bytes) -> dict[str, float]:
     try:
-        there = {constant.name: constant.value for constant in constants(content.decode())}
+        return {constant.name: constant.value for constant in constants(content.decode())}
     except (SyntaxError, ValueError, ConfigError):
-        return None
-    wanted = {constant.name: there.get(constant.name) for constant in found}
-    known = {name: value for name, value in wanted.items() if value is not None}
-    return known if len(known) == len(wanted) else None
+        return {}
 
 
 def with_value(path: str, source: str, constant: Constant, value: float) -> Proposal:

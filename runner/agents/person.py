@@ -17,6 +17,7 @@ class Person:
 
     name = "person"
     isolation = "none"
+    ahead = 0
 
     def __init__(self, draft: Draft) -> None:
         self._draft = draft

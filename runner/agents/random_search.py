@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import random
 
-from runner.agents.constants import Constant, constants, history, source_path, with_value
+from runner.agents.constants import Constant, Settings, constants, source_path, with_value
 from runner.records import Proposal
 from runner.seams import Context, Desk
 
@@ -21,6 +21,10 @@ class RandomSearch:
 
     name = "random"
     isolation = "api"
+    ahead = 0
+
+    def __init__(self) -> None:
+        self._settings = Settings()
 
     def propose(self, context: Context, desk: Desk) -> Proposal | None:
         path = source_path(context)
@@ -29,7 +33,7 @@ class RandomSearch:
         if path is None or not found:
             return None
         now = {constant.name: constant.value for constant in found}
-        tried = [now, *(settings for settings, _ in history(path, found, context.history))]
+        tried = [now, *(settings for settings, _ in self._settings.tried(path, found, context))]
         # The commit tells one run from another, and the number one draw: a resumed run repeats it.
         chance = random.Random(f"{context.parent_commit}/{context.number}")  # noqa: S311 - no secret
         for _ in range(TRIES):

@@ -80,6 +80,7 @@ class Stub:
 
     name = "stub"
     isolation = "api"
+    ahead = 0
 
     def __init__(self, script: Script, folder: Path) -> None:
         self._script, self._folder = script, folder

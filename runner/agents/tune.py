@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from runner.agents.constants import Constant, constants, history, source_path, with_value
+from runner.agents.constants import Constant, Settings, constants, source_path, with_value
 from runner.records import Proposal
 from runner.seams import Context, Desk
 
@@ -22,6 +22,10 @@ class Tune:
 
     name = "tune"
     isolation = "api"
+    ahead = 0
+
+    def __init__(self) -> None:
+        self._settings = Settings()
 
     def propose(self, context: Context, desk: Desk) -> Proposal | None:
         path = source_path(context)
@@ -29,7 +33,7 @@ class Tune:
             return None
         source = context.files[path].content.decode()
         found = constants(source)
-        tried = [_start(found, context), *history(path, found, context.history)]
+        tried = [_start(found, context), *self._settings.tried(path, found, context)]
         for attempt in range(TRIES * len(found)):
             constant = found[(context.number - 1 + attempt) % len(found)]
             value = self._suggest(context, found, constant, tried, seed=context.number + attempt)

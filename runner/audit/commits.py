@@ -12,7 +12,7 @@ from itertools import pairwise, zip_longest
 from runner import commit_messages
 from runner.audit.evidence import ATTEMPTS, Evidence
 from runner.audit.findings import Finding
-from runner.audit.objects import Leaf, Listing, blob_id
+from runner.audit.objects import Leaf, Listing
 from runner.audit.trees import forbidden
 from runner.policy.schema import Policy
 from runner.records import LOG, REGULAR, Experiment, ExperimentStatus
@@ -169,7 +169,7 @@ def attempt_parents(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _not_from_the_best(evidence: Evidence, experiment: Experiment) -> Iterator[Finding]:
-    expected = evidence.written.head_before(experiment.number)
+    expected = evidence.written.head_at(experiment)
     if experiment.parent_commit != expected:
         message = f"started from {experiment.parent_commit}; the best was {expected}"
         yield _attempt("experiment-parent", experiment, message)
@@ -213,7 +213,7 @@ def _proposed(experiment: Experiment, policy: Policy, before: Listing) -> dict[s
     expected = {path: _id(leaf) for path, leaf in before.items()}
     for change in experiment.changes:
         if change.path not in policy.files.notes:
-            expected[change.path] = None if change.content is None else blob_id(change.content)
+            expected[change.path] = change.blob
     return expected
 
 

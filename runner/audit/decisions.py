@@ -6,23 +6,17 @@ What this does not protect against: scores that were wrong when the scorer gave 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator
 
+from runner import draws
 from runner.audit.evidence import Evidence
 from runner.audit.findings import LEDGER, Finding
-from runner.decision import (
-    GUARD,
-    Decision,
-    Direction,
-    Metric,
-    MoreTrials,
-    Tie,
-    after_guards,
-    decide,
-)
+from runner.decision import Decision, Direction, Metric, after_guards
+from runner.experiment.steps import audits_owed, judged, measured
+from runner.experiment.steps import evidence as seen_by_the_rule
 from runner.policy.schema import Policy
-from runner.records import Experiment, ExperimentStatus, Purpose, TrialResult, TrialStatus
+from runner.records import Experiment, ExperimentStatus, Place, Purpose, TrialResult, TrialStatus
+from runner.rules import Ask, rule_of
 
 
 def decisions(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
@@ -31,8 +25,8 @@ def decisions(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
         if experiment.status is ExperimentStatus.REFUSED:
             yield from _refused(experiment)
         elif experiment.status is not None:
-            best = evidence.written.record_before(experiment.number, _metric(policy))
-            yield from _tried(experiment, policy, best, _tie(evidence, policy, experiment))
+            yield from _lengths(evidence, experiment)
+            yield from _tried(evidence, policy, experiment)
 
 
 def forfeits(evidence: Evidence) -> Iterator[Finding]:
@@ -48,26 +42,43 @@ def forfeits(evidence: Evidence) -> Iterator[Finding]:
 
 
 def audits(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
-    """Find kept experiments that were not audited before the next began, and audits of others."""
-    asked = policy.evaluation.audited
-    for experiment in evidence.written.experiments.values():
+    """Find keeps without an audit before the next decision, and audits that nobody asked for."""
+    known = evidence.written.experiments
+    decided = max((one.number for one in known.values() if one.status is not None), default=0)
+    for experiment in known.values():
         done = [trial for trial in experiment.trials if trial.purpose is Purpose.AUDIT]
         kept = experiment.status is ExperimentStatus.KEPT
-        expected = [(split, seed) for seed in experiment.seeds[:1] for split in asked if kept]
-        if strange := {(trial.split, trial.seed) for trial in done}.difference(expected):
+        index = draws.index(experiment.number, 0)
+        expected = {(split, index) for split in policy.evaluation.audited if kept}
+        if strange := {(trial.split, trial.index) for trial in done}.difference(expected):
             yield _finding("audit", experiment, f"nobody asked for an audit of {sorted(strange)}")
-        if len(done) < len(expected) and experiment.number != max(evidence.written.experiments):
-            message = f"has {len(done)} of {len(expected)} audits, and another followed"
+        if len(done) < len(expected) and experiment.number < decided:
+            message = f"has {len(done)} of {len(expected)} audits, and another was decided"
             yield _finding("audit", experiment, message)
 
 
 def owed(evidence: Evidence, policy: Policy) -> bool:
-    """Say whether the newest experiment was kept and its audit did not come to its end."""
-    newest = max(evidence.written.experiments.values(), key=lambda one: one.number, default=None)
-    if newest is None or newest.status is not ExperimentStatus.KEPT or newest.ended_at is None:
-        return False
-    done = [trial for trial in newest.trials if trial.purpose is Purpose.AUDIT]
-    return len(done) < len(policy.evaluation.audited)
+    """Say whether the newest experiment that was kept did not have its whole audit yet."""
+    settled = [one for one in evidence.written.kept if one.ended_at is not None]
+    return bool(settled) and bool(audits_owed(settled[-1], policy))
+
+
+def seeds(evidence: Evidence) -> Iterator[Finding]:
+    """Find trials whose seed is not the one that the run's secret draws for them."""
+    secret, run = evidence.beside.secret, evidence.written.run
+    if secret is None:
+        return
+    if draws.digest(secret) != run.draws_digest:
+        message = "the secret of the draws is not the one that the run began with"
+        yield Finding(rule="draws", file=LEDGER, message=message)
+        return
+    for experiment in evidence.written.experiments.values():
+        for trial in experiment.trials:
+            drawn = draws.seed(secret, trial.purpose, trial.split, trial.index)
+            if trial.seed != drawn:
+                what = f"the {trial.purpose} trial {trial.index} of {trial.split}"
+                message = f"{what} has the seed {trial.seed}; its draw is {drawn}"
+                yield _finding("draws", experiment, message)
 
 
 def _refused(experiment: Experiment) -> Iterator[Finding]:
@@ -77,38 +88,34 @@ def _refused(experiment: Experiment) -> Iterator[Finding]:
         yield _finding("decision", experiment, "what is refused has no trials and no score")
 
 
-def _tie(evidence: Evidence, policy: Policy, experiment: Experiment) -> Tie | None:
-    simplicity, lines = policy.decision.simplicity, evidence.stored.lines
-    before = lines.get(evidence.written.head_before(experiment.number) or "")
-    after = lines.get(experiment.attempt_commit or "")
-    if simplicity is None or experiment.number == 0 or before is None or after is None:
-        return None
-    return Tie(within=simplicity.tie_within, lines_before=before, lines=after)
+def _lengths(evidence: Evidence, experiment: Experiment) -> Iterator[Finding]:
+    """Find programs that are longer or shorter than their review says."""
+    stored = evidence.stored.lines.get(experiment.attempt_commit or "")
+    said = experiment.review.lines if experiment.review else None
+    if stored is not None and said != stored:
+        message = f"its program has {stored} lines; its review says {said}"
+        yield _finding("lines", experiment, message)
 
 
-def _tried(
-    experiment: Experiment, policy: Policy, best: float | None, tie: Tie | None
-) -> Iterator[Finding]:
-    metric = _metric(policy)
-    plan = [(split, seed) for seed in experiment.seeds for split in policy.evaluation.splits]
-    done = {
-        (trial.split, trial.seed): trial.result
-        for trial in experiment.trials
-        if trial.purpose is Purpose.DECISION
-    }
-    if set(done) != set(plan[: len(done)]):
-        yield _finding("trials", experiment, "its trials are not the first ones of its plan")
-    results = [done[place] for place in plan if place in done]
-    if not all(_usable(result, metric) for result in results):
+def _tried(evidence: Evidence, policy: Policy, experiment: Experiment) -> Iterator[Finding]:
+    """Ask the rule again, batch by batch, as the run did: each trial must have been asked for."""
+    metric, own = _metric(policy), [one for one in experiment.trials if one.purpose.decides]
+    kept = [found for found in evidence.written.kept if found.number < experiment.number]
+    trials = measured(kept, experiment)
+    if not all(_usable(trial.result, metric) for trial in trials.values()):
         yield _finding("score", experiment, f"a trial is scored without {metric.name}")
         return
-    min_gain = policy.decision.min_gain
-    splits = len(policy.evaluation.splits)
-    again = partial(
-        decide, metric, best, planned=len(plan), min_gain=min_gain, splits=splits, tie=tie
-    )
-    guards = tuple(guard.name for guard in policy.guards)
-    yield from _decided_again(experiment, results, again, guards)
+    seen = seen_by_the_rule(kept, experiment, policy, metric)
+    answer, used = judged(rule_of(policy), seen, trials)
+    if isinstance(answer, Ask):
+        yield _finding("trials", experiment, f"is {experiment.status}, and trials are missing")
+        return
+    yield from _compared(experiment, _guarded(experiment, answer, policy))
+    wanted = [Place(experiment=experiment.number, split=o.split, index=o.index) for o in own]
+    if beyond := [place for place in wanted if place not in used]:
+        count = len(own) - len(beyond)
+        message = f"the decision needed {count} of its {len(own)} trials"
+        yield _finding("trials", experiment, message)
 
 
 def _metric(policy: Policy) -> Metric:
@@ -121,30 +128,14 @@ def _usable(result: TrialResult, metric: Metric) -> bool:
     return not scored or (result.score is not None and metric.name in result.score.metrics)
 
 
-def _decided_again(
-    experiment: Experiment,
-    results: Sequence[TrialResult],
-    again: Callable[[Sequence[TrialResult]], Decision | MoreTrials],
-    guards: Sequence[str],
-) -> Iterator[Finding]:
-    """Decide trial by trial, as the run did: each one must have been asked for."""
-    for count in range(len(results) + 1):
-        answer = again(results[:count])
-        if isinstance(answer, Decision):
-            yield from _compared(experiment, _guarded(experiment, answer, guards))
-            if count < len(results):
-                message = f"the decision needed {count} of its {len(results)} trials"
-                yield _finding("trials", experiment, message)
-            return
-    yield _finding("trials", experiment, f"is {experiment.status}, and trials are missing")
-
-
-def _guarded(experiment: Experiment, answer: Decision, guards: Sequence[str]) -> Decision:
-    """Take a failed guard as recorded: how it ended is not in the trials."""
-    name = (experiment.rule or "").removeprefix(GUARD)
-    failed = experiment.rule == f"{GUARD}{name}" and name in guards
-    if failed and answer.status is ExperimentStatus.KEPT:
-        return after_guards(answer, name, "as recorded")
+def _guarded(experiment: Experiment, answer: Decision, policy: Policy) -> Decision:
+    """Take guards as they were recorded: what they said is not in the trials."""
+    if answer.status is not ExperimentStatus.KEPT:
+        return answer
+    ended = {guard.name: guard.failed for guard in experiment.guards}
+    for guard in policy.guards:
+        if (why := ended.get(guard.name, "it did not run")) is not None:
+            return after_guards(answer, guard.name, why)
     return answer
 
 

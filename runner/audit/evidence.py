@@ -12,9 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.audit.objects import GITLINK, Listing, Objects, refs
-from runner.decision import Metric
 from runner.errors import BusyError, ConfigError, DataError, SandboxError
-from runner.history import record
 from runner.journal import projections
 from runner.journal.entries import Entry, broken
 from runner.journal.reader import ODD, Reader, UnreadableError
@@ -82,17 +80,11 @@ class Written:
         """The chain at an entry → the entry's place."""
         return {entry.chain: seq for seq, entry in self.entries.items()}
 
-    def record_before(self, number: int, metric: Metric) -> float | None:
-        """Return the score that an experiment had to beat."""
-        return record([found for found in self.kept if found.number < number], metric)
-
-    def best_before(self, number: int) -> Experiment | None:
-        return next((found for found in reversed(self.kept) if found.number < number), None)
-
-    def head_before(self, number: int) -> str | None:
-        """Return where the branch stood before an experiment."""
-        best = self.best_before(number)
-        return best.commit if best else self.run.base_commit
+    def head_at(self, experiment: Experiment) -> str | None:
+        """Return where the branch stood when an experiment was proposed."""
+        when = self.places.get(experiment.proposed_chain or "", 0)
+        settled = [found for found in self.kept if self.places.get(found.chain or "", when) < when]
+        return settled[-1].commit if settled else self.run.base_commit
 
     def ran(self, experiment: Experiment) -> bool:
         """Say whether the attempt got as far as a container."""
@@ -144,6 +136,8 @@ class Beside:
     """What lies beside ledger and repository; `None` where it could not be looked at."""
 
     data_digest: str | None
+    secret: bytes | None
+    """What the draws are made from."""
     logged: Logged
     """Empty where there is no event log."""
     leftovers: tuple[str, ...] | None
@@ -256,8 +250,7 @@ def _lines(objects: Objects, written: Written, commits: Mapping[str, Commit]) ->
     if policy is None or policy.decision.simplicity is None:
         return {}
     ran = [found for found in written.experiments.values() if written.ran(found)]
-    attempts = {found.attempt_commit or "" for found in ran}
-    names = attempts | {written.head_before(found.number) or "" for found in ran}
+    names = {found.attempt_commit or "" for found in ran}
     found = {}
     for name in names & commits.keys():
         leaves = objects.listing(commits[name].tree)
@@ -313,16 +306,26 @@ def look_beside(subject: Subject, busy: str | None) -> Beside:
     state, run = subject.state, subject.run
     data_digest = _data_digest(state, run)
     left, why = _left(subject.leftovers, run.tag) if busy is None else (None, busy)
+    secret = _secret(state.secret(run.tag))
     missing = {
+        "draws: the run's secret is not here": secret is None,
         f"data of {run.task}: it is not prepared here": data_digest is None,
         f"leftover containers and volumes: {why}": left is None,
     }
     return Beside(
         data_digest=data_digest,
+        secret=secret,
         logged=_logged(state.events(run.tag)),
         leftovers=left,
         unchecked=tuple(reason for reason, is_missing in missing.items() if is_missing),
     )
+
+
+def _secret(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
 
 
 def _data_digest(state: State, run: Run) -> str | None:

@@ -45,14 +45,15 @@ def numbering(evidence: Evidence) -> Iterator[Finding]:
 
 
 def closing(evidence: Evidence) -> Iterator[Finding]:
-    """Find rows that are closed in part, and open ones that another follows."""
+    """Find rows that are closed in part, and open ones before one that was decided."""
     rows = evidence.written.rows
+    decided = max((row["number"] for row in rows if row["status"] is not None), default=-1)
     for row in rows:
         ended = row["ended_at"] is not None
         if ended != (row["chain"] is not None) or (ended and row["status"] is None):
             yield _row("closing", row, "an ended experiment has a status and a link of the chain")
-        if not ended and row is not rows[-1]:
-            yield _row("closing", row, "is open, and another one follows")
+        if not ended and row["number"] < decided:
+            yield _row("closing", row, "is open, and a later one is decided")
 
 
 def chain(evidence: Evidence) -> Iterator[Finding]:

@@ -39,6 +39,7 @@ CHECKS: tuple[Check, ...] = (
     rows.ran_under,
     rows.frozen,
     decisions.forfeits,
+    decisions.seeds,
     commits.history,
     commits.kept_commits,
     commits.kept_messages,

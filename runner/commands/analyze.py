@@ -25,6 +25,7 @@ def command(tag: str | None, script: Path | None, as_json: bool) -> None:
     from runner import given, rooms
     from runner.characters import visible
     from runner.records import AskedBy
+    from runner.session import Person
     from runner.start import Request, at_work
     from runner.stopping import Stop
     from runner.views import reading
@@ -32,19 +33,15 @@ def command(tag: str | None, script: Path | None, as_json: bool) -> None:
     content = given.read(script, most=MOST_BYTES) if script else None
     with reading.ledger_for_reading() as ledger:
         chosen = reading.find_run(ledger, tag).tag
-    stop = Stop(lambda line: click.echo(visible(line), err=True))
+    person = Person(say=lambda line: click.echo(visible(line), err=True))
+    stop = Stop(person.say)
+    request = Request(tag=chosen, resume=True, somebody_else=True)  # its agent is not asked
     with (
         stop.listening(),
-        at_work(
-            rooms.state(),
-            Request(tag=chosen, resume=True, somebody_else=True),  # its agent is not asked
-            say=lambda line: click.echo(visible(line), err=True),
-            finished=lambda _: None,
-            stop_asked=lambda: False,
-        ) as work,
-        stop.stopping(work.sandbox),
+        at_work(rooms.state(), request, person) as work,
+        stop.stopping(work.session.executor),
     ):
-        after = len(work.session.history)
+        after = work.session.now.count
         found = work.session.analyse(content, experiment=after, asked_by=AskedBy.PERSON)
     if as_json:
         reading.print_json(asdict(found))

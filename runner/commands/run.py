@@ -37,7 +37,19 @@ POLICY = click.Path(exists=True, dir_okay=False, path_type=Path)
     type=click.IntRange(min=1, max=16),
     default=1,
     show_default=True,
-    help="How many propose side by side; their trials run one after another.",
+    help="How many propose side by side.",
+)
+@click.option(
+    "--ahead",
+    type=click.IntRange(min=0, max=100),
+    help="How many proposals an agent makes while its last experiment has no result yet; "
+    "by default 1, and 0 for agents that need the last result, such as tune.",
+)
+@click.option(
+    "--devices",
+    type=click.IntRange(min=1),
+    help="How many trials run at the same time at most; by default as many as the machine's GPUs "
+    "or processors have room for.",
 )
 def command(
     task: str | None,
@@ -49,6 +61,8 @@ def command(
     policy: Path | None,
     resume: str | None,
     agents: int,
+    ahead: int | None,
+    devices: int | None,
 ) -> None:
     """Run the loop on TASK, one line per experiment as it ends.
 
@@ -70,5 +84,6 @@ def command(
         train_seconds=train_seconds,
         resume=bool(resume),
         agents=agents,
+        devices=devices,
     )
-    raise SystemExit(supervise(request, experiments=experiments))
+    raise SystemExit(supervise(request, experiments=experiments, ahead=ahead))

@@ -35,9 +35,11 @@ def check(name: str, no_cheats: bool) -> None:
 
 def _played(name: str, *, with_cheats: bool) -> bool:
     from contextlib import ExitStack, closing
+    from functools import partial
 
     from runner import data, raw, rooms
-    from runner.locks import device_lock, device_of, gpus_of, tag_lock
+    from runner.executor.devices import Machine, devices
+    from runner.locks import device_lock, tag_lock
     from runner.policy.load import load_policy
     from runner.sandbox import engine, images
     from runner.stopping import Stop
@@ -45,7 +47,10 @@ def _played(name: str, *, with_cheats: bool) -> bool:
     from runner.trial import DockerSandbox
 
     policy, state = load_policy(rooms.policy_path(name)).policy, rooms.state()
-    tag, device, stop = playing.tag_of(name), device_of(policy.resources.gpus), Stop(click.echo)
+    tag, stop, asked = playing.tag_of(name), Stop(click.echo), policy.resources
+    [device] = devices(
+        Machine.here(), cpus=asked.cpus, gpus=asked.gpus, memory_bytes=asked.memory, most=1
+    )
     with stop.listening(), ExitStack() as stack:
         stack.enter_context(tag_lock(state.run(tag), tag))
         client = stack.enter_context(closing(engine.connect()))
@@ -59,10 +64,11 @@ def _played(name: str, *, with_cheats: bool) -> bool:
             raw=raw.raw_data(name, state.downloads(name), chosen=None),
             stop=stop,
         ).prepare()
-        stack.enter_context(device_lock(device, tag, lambda line: click.echo(line, err=True)))
         sandbox = DockerSandbox(
-            client=client, home_id=state.id, stage_root=state.stage, gpu_ids=gpus_of(device)
+            client=client, home_id=state.id, stage_root=state.stage, gpu_ids=device.gpu_ids
         )
+        say = partial(click.echo, err=True)
+        stack.enter_context(device_lock(device.parts, tag, say, sandbox.abort))
         sandbox.sweep(tag)
         spec = playing.specification(name, policy, prepared, image_id)
         with stop.stopping(sandbox):

@@ -41,6 +41,7 @@ class Kind(StrEnum):
     ATTEMPT_STORED = "attempt-stored"
     REVIEWED = "reviewed"
     TRIAL_ENDED = "trial-ended"
+    GUARD_ENDED = "guard-ended"
     DECIDED = "decided"
     SETTLED = "settled"
     AUDITED = "audited"
@@ -51,6 +52,9 @@ class Kind(StrEnum):
     HYPOTHESIS_ENDED = "hypothesis-ended"
     ANALYSIS_BEGUN = "analysis-begun"
     ANALYSIS_ENDED = "analysis-ended"
+    DRAFT_VIOLATED = "draft-violated"
+    PAUSED = "paused"
+    ENDED = "ended"
     NOTED = "noted"
 
 

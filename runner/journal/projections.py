@@ -13,9 +13,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import Any, assert_never
 
 from runner.journal.entries import ENTRIES, Entry, Kind
+from runner.journal.rows import note
+from runner.records import Purpose
 
 TABLES = """
     CREATE TABLE runs (
@@ -34,7 +36,8 @@ TABLES = """
         data_digest TEXT NOT NULL,
         device TEXT NOT NULL,
         base_commit TEXT NOT NULL,
-        created_at TEXT NOT NULL
+        created_at TEXT NOT NULL,
+        draws_digest TEXT NOT NULL
     ) STRICT;
 
     CREATE TABLE experiments (
@@ -43,15 +46,17 @@ TABLES = """
         parent_commit TEXT NOT NULL,
         hypothesis TEXT NOT NULL,
         category TEXT NOT NULL,
-        changes TEXT NOT NULL,          -- JSON list of {path, mode, content in base64 or null}
-        seeds TEXT NOT NULL,            -- JSON list, in the order of the plan
+        changes TEXT NOT NULL,          -- JSON list of {path, mode, git's id of the bytes or null}
         origin TEXT,                    -- JSON; the baseline has none
+        violations TEXT,                -- JSON list; null until it is reviewed
         fingerprint TEXT,
+        lines INTEGER,
         status TEXT,                    -- null until it is decided
         rule TEXT,
         reason TEXT NOT NULL DEFAULT '',
         score REAL,
         gain REAL,
+        planned INTEGER,
         attempt_commit TEXT,
         "commit" TEXT,
         started_at TEXT NOT NULL,
@@ -73,7 +78,9 @@ TABLES = """
         experiment INTEGER NOT NULL,
         purpose TEXT NOT NULL,
         split TEXT NOT NULL,
-        seed INTEGER NOT NULL,
+        "index" INTEGER NOT NULL,       -- the number of its draw
+        seed INTEGER NOT NULL,          -- the draw
+        asked_by INTEGER NOT NULL,      -- the experiment whose decision asked for it
         seq INTEGER NOT NULL,           -- of the entry, in which order they ended
         status TEXT NOT NULL,
         reason TEXT NOT NULL,
@@ -88,7 +95,7 @@ TABLES = """
         peak_gpu_memory_bytes INTEGER,
         cpu_seconds REAL,
         ended_at TEXT NOT NULL,
-        PRIMARY KEY (run, experiment, purpose, split, seed),
+        PRIMARY KEY (run, experiment, purpose, split, "index"),
         FOREIGN KEY (run, experiment) REFERENCES experiments (run, number)
     ) STRICT;
 
@@ -96,10 +103,10 @@ TABLES = """
         run TEXT NOT NULL,
         experiment INTEGER NOT NULL,
         split TEXT NOT NULL,
-        seed INTEGER NOT NULL,
+        "index" INTEGER NOT NULL,
         metric TEXT NOT NULL,
         value REAL NOT NULL,
-        PRIMARY KEY (run, experiment, split, seed, metric)
+        PRIMARY KEY (run, experiment, split, "index", metric)
     ) STRICT;
 
     -- Apart from the scores that decide, so that no query of those can meet one of these.
@@ -107,10 +114,22 @@ TABLES = """
         run TEXT NOT NULL,
         experiment INTEGER NOT NULL,
         split TEXT NOT NULL,
-        seed INTEGER NOT NULL,
+        "index" INTEGER NOT NULL,
         metric TEXT NOT NULL,
         value REAL NOT NULL,
-        PRIMARY KEY (run, experiment, split, seed, metric)
+        PRIMARY KEY (run, experiment, split, "index", metric)
+    ) STRICT;
+
+    CREATE TABLE guards (
+        run TEXT NOT NULL,
+        experiment INTEGER NOT NULL,
+        name TEXT NOT NULL,
+        seq INTEGER NOT NULL,
+        failed TEXT,                    -- why; null where it passed
+        wall_seconds REAL NOT NULL,
+        ended_at TEXT NOT NULL,
+        PRIMARY KEY (run, experiment, name),
+        FOREIGN KEY (run, experiment) REFERENCES experiments (run, number)
     ) STRICT;
 
     CREATE TABLE calls (
@@ -178,9 +197,10 @@ RUN_COLUMN = {"runs": "tag"}
 KEYS = {
     "runs": ("tag",),
     "experiments": ("number",),
-    "trials": ("experiment", "purpose", "split", "seed"),
-    "scores": ("experiment", "split", "seed", "metric"),
-    "audit_scores": ("experiment", "split", "seed", "metric"),
+    "trials": ("experiment", "purpose", "split", "index"),
+    "scores": ("experiment", "split", "index", "metric"),
+    "audit_scores": ("experiment", "split", "index", "metric"),
+    "guards": ("experiment", "name"),
     "calls": ("seq",),
     "reservations": ("seq",),
     "hypotheses": ("id",),
@@ -210,11 +230,14 @@ def writes(entry: Entry) -> Iterator[Write]:  # noqa: C901 - one case for each k
         case Kind.RUN_CREATED:
             yield Write(table="runs", values=said)
         case Kind.PROPOSED:
-            yield Write(table="experiments", values=said | {"proposed_chain": entry.chain})
+            more = {"run": entry.run, "proposed_chain": entry.chain}
+            yield Write(table="experiments", values=said | more)
         case Kind.ATTEMPT_STORED | Kind.REVIEWED | Kind.DECIDED | Kind.SETTLED:
             yield _experiment(entry, said)
         case Kind.TRIAL_ENDED | Kind.AUDITED:
             yield from _trial(entry, said)
+        case Kind.GUARD_ENDED:
+            yield Write(table="guards", values=here | {"ended_at": entry.at} | said)
         case Kind.CALL_RESERVED:
             yield Write(table="reservations", values=here | said)
         case Kind.CALL_RELEASED:
@@ -230,8 +253,10 @@ def writes(entry: Entry) -> Iterator[Write]:  # noqa: C901 - one case for each k
             yield Write(table="analyses", values=here | said)
         case Kind.ANALYSIS_ENDED:
             yield Write(table="analyses", key=here | {"seq": said.pop("analysis")}, values=said)
-        case Kind.NOTED:
-            yield Write(table="notes", values=here | {"at": entry.at} | said)
+        case Kind.NOTED | Kind.DRAFT_VIOLATED | Kind.PAUSED | Kind.ENDED:
+            name, detail = note(Kind(entry.kind), said)
+            values = here | {"at": entry.at, "name": name, "detail": detail}
+            yield Write(table="notes", values=values)
         case unknown:
             raise ValueError(f"no journal entry is of the kind {unknown}")
 
@@ -250,16 +275,23 @@ def _experiment(entry: Entry, said: dict[str, Any]) -> Write:
 
 
 def _trial(entry: Entry, said: dict[str, Any]) -> Iterator[Write]:
-    metrics, table = said.pop("metrics"), SCORES[said["purpose"]]
+    metrics, table = said.pop("metrics"), scores_of(Purpose(said["purpose"]))
     ended = {"run": entry.run, "seq": entry.seq, "ended_at": entry.at}
     yield Write(table="trials", values=ended | said)
-    place = {"run": entry.run} | {name: said[name] for name in ("experiment", "split", "seed")}
+    place = {"run": entry.run} | {name: said[name] for name in ("experiment", "split", "index")}
     for metric, value in metrics.items():
         yield Write(table=table, values=place | {"metric": metric, "value": value})
 
 
-SCORES = {"decision": "scores", "audit": "audit_scores"}
-"""Purpose of a trial → where its scores are."""
+def scores_of(purpose: Purpose) -> str:
+    """Return the table of the scores of such trials."""
+    match purpose:
+        case Purpose.DECISION:
+            return "scores"
+        case Purpose.AUDIT:
+            return "audit_scores"
+        case _:
+            assert_never(purpose)
 
 
 def apply(database: sqlite3.Connection, entry: Entry) -> None:

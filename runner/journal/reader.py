@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,16 @@ from typing import Any
 from runner.errors import LedgerError
 from runner.journal import projections, rows
 from runner.journal.entries import GENESIS, RESULTS, Entry, Head
-from runner.records import Analysis, Experiment, Hypothesis, ModelCall, Run, TrialRecord
+from runner.records import (
+    Analysis,
+    Experiment,
+    GuardRecord,
+    Hypothesis,
+    ModelCall,
+    Purpose,
+    Run,
+    TrialRecord,
+)
 
 VERSION = 100
 """`PRAGMA user_version` of the first released form; smaller ones were never released."""
@@ -44,8 +53,6 @@ class Reader:
     ) -> None:
         self._db, self._path, self._still = connection, path, still
         self._turn = threading.RLock()
-        self._ended: dict[str, tuple[Experiment, ...]] = {}
-        """Tag → its first experiments, up to one that has not ended: they are asked for often."""
 
     # -- runs and experiments -------------------------------------------------------------
 
@@ -79,24 +86,10 @@ class Reader:
         return tuple(Run(**row) for row in self._all("SELECT * FROM runs ORDER BY rowid"))
 
     def experiments(self, tag: str) -> tuple[Experiment, ...]:
-        with self._turn:  # a trial that another thread adds meanwhile would be missing for good
-            ended = self._ended.get(tag, ())
-            others = self._read(tag, len(ended))
-            self._ended[tag] = (*ended, *_ended_in_order(others, len(ended)))
-        return (*ended, *others)
+        return tuple(self._read(tag, 0))
 
     def experiment(self, tag: str, number: int) -> Experiment | None:
-        ended = self._ended.get(tag, ())
-        if 0 <= number < len(ended):
-            return ended[number]
-        with self._turn:
-            return next(iter(self._read(tag, number, number)), None)
-
-    def unfinished(self, tag: str) -> Experiment | None:
-        """Return the experiment that an earlier supervisor left open, if there is one."""
-        query = "SELECT number FROM experiments WHERE run = ? AND ended_at IS NULL"
-        row = self._one(query, tag)
-        return self.experiment(tag, row["number"]) if row else None
+        return next(iter(self._read(tag, number, number)), None)
 
     def stored(self, tag: str) -> tuple[dict[str, Any], ...]:
         """Return the experiments' rows as they are, for whoever does not trust them."""
@@ -169,17 +162,24 @@ class Reader:
         place = (tag, first, last)
         query = "SELECT * FROM {} WHERE run = ? AND {} BETWEEN ? AND ? ORDER BY {}"
         scores: dict[Any, dict[str, float]] = defaultdict(dict)
-        for purpose, table in projections.SCORES.items():
+        for purpose in Purpose:
+            table = projections.scores_of(purpose)
             for row in self._all(query.format(table, "experiment", "rowid"), *place):
-                key = (row["experiment"], purpose, row["split"], row["seed"])
+                key = (row["experiment"], purpose, row["split"], row["index"])
                 scores[key][row["metric"]] = row["value"]
         trials: dict[int, list[TrialRecord]] = defaultdict(list)
         for row in self._all(query.format("trials", "experiment", "seq"), *place):
-            key = (row["experiment"], row["purpose"], row["split"], row["seed"])
+            key = (row["experiment"], row["purpose"], row["split"], row["index"])
             with readable(f"a trial of experiment {row['experiment']}"):
-                trials[row["experiment"]].append(rows.read_trial(row, scores.get(key, {})))
-        found = self._all(query.format("experiments", "number", "number"), *place)
-        return [_experiment(row, tuple(trials[row["number"]])) for row in found]
+                said = rows.trial_row(row, scores.get(key, {}))
+                trials[row["experiment"]].append(rows.read_trial(said))
+        guards: dict[int, list[GuardRecord]] = defaultdict(list)
+        for row in self._all(query.format("guards", "experiment", "seq"), *place):
+            guards[row["experiment"]].append(rows.read_guard(row))
+        return [
+            _experiment(row, tuple(trials[row["number"]]), tuple(guards[row["number"]]))
+            for row in self._all(query.format("experiments", "number", "number"), *place)
+        ]
 
     def _do(self, query: str, *values: Any) -> sqlite3.Cursor:
         with self._turn, our_fault():
@@ -194,17 +194,11 @@ class Reader:
         return found[0] if found else None
 
 
-def _experiment(row: dict[str, Any], trials: tuple[TrialRecord, ...]) -> Experiment:
+def _experiment(
+    row: dict[str, Any], trials: tuple[TrialRecord, ...], guards: tuple[GuardRecord, ...]
+) -> Experiment:
     with readable(f"experiment {row['number']}"):
-        return rows.read_experiment(row, trials)
-
-
-def _ended_in_order(experiments: Iterable[Experiment], first: int) -> Iterator[Experiment]:
-    """Yield those that ended, up to one that has not or a number that is missing."""
-    for number, experiment in enumerate(experiments, start=first):
-        if experiment.number != number or not experiment.ended_at:
-            return
-        yield experiment
+        return rows.read_experiment(row, trials, guards)
 
 
 @contextmanager

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from runner.journal.entries import Kind
 from runner.records import (
     Analysis,
     AskedBy,
-    Change,
+    ChangedFile,
     Crash,
     Curve,
     Experiment,
     ExperimentStatus,
+    GuardRecord,
     Hypothesis,
     HypothesisStatus,
     ModelCall,
     Origin,
     Purpose,
+    Review,
     Score,
     TrialRecord,
     TrialResult,
@@ -37,37 +39,85 @@ def load(text: str) -> Any:
 def proposal_document(experiment: Experiment) -> dict[str, Any]:
     """Return what an entry says of a proposal: all that is known before its review."""
     return {
-        "run": experiment.run,
         "number": experiment.number,
         "parent_commit": experiment.parent_commit,
         "hypothesis": experiment.hypothesis,
         "category": experiment.category,
-        "changes": [change_document(change) for change in experiment.changes],
-        "seeds": list(experiment.seeds),
+        "changes": [asdict(change) for change in experiment.changes],
         "started_at": experiment.started_at,
         "origin": asdict(experiment.origin) if experiment.origin else None,
     }
 
 
-def read_experiment(row: Mapping[str, Any], trials: tuple[TrialRecord, ...]) -> Experiment:
+def proposed(said: Mapping[str, Any], run: str, chain: str) -> Experiment:
+    """Return the experiment that an entry proposes."""
+    same = ("number", "parent_commit", "hypothesis", "category", "started_at")
+    return Experiment(
+        **{name: said[name] for name in same},
+        run=run,
+        changes=read_changes(said["changes"]),
+        origin=_read_origin(said["origin"]) if said["origin"] else None,
+        proposed_chain=chain,
+    )
+
+
+def review_document(number: int, review: Review) -> dict[str, Any]:
+    return {"number": number, **asdict(review)}
+
+
+def read_review(said: Mapping[str, Any]) -> Review:
+    broken = tuple(Violation(**each) for each in said["violations"])
+    return Review(violations=broken, fingerprint=said["fingerprint"], lines=said["lines"])
+
+
+def read_experiment(
+    row: Mapping[str, Any],
+    trials: tuple[TrialRecord, ...],
+    guards: tuple[GuardRecord, ...] = (),
+) -> Experiment:
     same = (
-        "run", "number", "parent_commit", "hypothesis", "category", "fingerprint", "rule", "reason",
-        "score", "gain", "attempt_commit", "commit", "started_at", "ended_at", "wall_seconds",
-        "proposed_chain", "decided_chain", "chain",
+        "run", "number", "parent_commit", "hypothesis", "category", "rule", "reason",
+        "score", "gain", "planned", "attempt_commit", "commit", "started_at", "ended_at",
+        "wall_seconds", "proposed_chain", "decided_chain", "chain",
     )  # fmt: skip
+    broken = row["violations"]
+    reviewed = {"fingerprint": row["fingerprint"], "lines": row["lines"]}
     return Experiment(
         **{name: row[name] for name in same},
-        changes=tuple(read_change(document) for document in load(row["changes"])),
-        seeds=tuple(load(row["seeds"])),
+        changes=read_changes(load(row["changes"])),
         origin=_read_origin(load(row["origin"])) if row["origin"] else None,
+        review=read_review({**reviewed, "violations": load(broken)}) if broken else None,
         status=ExperimentStatus(row["status"]) if row["status"] else None,
         trials=trials,
+        guards=guards,
     )
 
 
 def _read_origin(document: dict[str, Any]) -> Origin:
     forfeit = document.pop("forfeit")
     return Origin(**document, forfeit=Violation(**forfeit) if forfeit else None)
+
+
+def guard_document(number: int, guard: GuardRecord) -> dict[str, Any]:
+    return {"experiment": number, **asdict(guard)}
+
+
+def read_guard(said: Mapping[str, Any]) -> GuardRecord:
+    return GuardRecord(name=said["name"], failed=said["failed"], wall_seconds=said["wall_seconds"])
+
+
+NAMED = {
+    Kind.DRAFT_VIOLATED: "draft.violated",
+    Kind.PAUSED: "run.paused",
+    Kind.ENDED: "run.ended",
+}
+"""Kinds of entries that are notes of their own → the name under which they are listed."""
+
+
+def note(kind: Kind, said: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return name and detail of a note."""
+    name = NAMED.get(kind)
+    return (said["name"], said["detail"]) if name is None else (name, dict(said))
 
 
 def call_document(call: ModelCall) -> dict[str, Any]:
@@ -92,16 +142,8 @@ def read_hypothesis(row: Mapping[str, Any]) -> Hypothesis:
     return Hypothesis(**{**row, "status": HypothesisStatus(row["status"])})
 
 
-def change_document(change: Change) -> dict[str, Any]:
-    content = change.content
-    encoded = None if content is None else base64.b64encode(content).decode()
-    return {"path": change.path, "mode": change.mode, "content": encoded}
-
-
-def read_change(document: Mapping[str, Any]) -> Change:
-    content = document["content"]
-    decoded = None if content is None else base64.b64decode(content)
-    return Change(path=document["path"], mode=document["mode"], content=decoded)
+def read_changes(documents: Sequence[Mapping[str, Any]]) -> tuple[ChangedFile, ...]:
+    return tuple(ChangedFile(**document) for document in documents)
 
 
 def trial_document(experiment: int, trial: TrialRecord) -> dict[str, Any]:
@@ -111,7 +153,9 @@ def trial_document(experiment: int, trial: TrialRecord) -> dict[str, Any]:
         "experiment": experiment,
         "purpose": str(trial.purpose),
         "split": trial.split,
+        "index": trial.index,
         "seed": trial.seed,
+        "asked_by": trial.asked_by,
         "metrics": dict(result.score.metrics) if result.score else {},
         "status": result.status.value,
         "reason": result.reason,
@@ -128,27 +172,30 @@ def trial_document(experiment: int, trial: TrialRecord) -> dict[str, Any]:
     }
 
 
-def read_trial(row: Mapping[str, Any], metrics: Mapping[str, float]) -> TrialRecord:
+def read_trial(said: Mapping[str, Any]) -> TrialRecord:
+    """Return the trial that an entry, or a row with its JSON read, speaks of."""
     same = (
-        "reason",
-        "stage",
-        "wall_seconds",
-        "overhead_seconds",
-        "peak_memory_bytes",
-        "peak_gpu_memory_bytes",
-        "cpu_seconds",
-    )
+        "reason", "stage", "wall_seconds", "overhead_seconds",
+        "peak_memory_bytes", "peak_gpu_memory_bytes", "cpu_seconds",
+    )  # fmt: skip
     result = TrialResult(
-        **{name: row[name] for name in same},
-        status=TrialStatus(row["status"]),
-        limit=row["failed_limit"],
-        score=Score(metrics=metrics) if metrics else None,
-        crash=Crash(**load(row["crash"])) if row["crash"] else None,
-        curves=tuple(_read_curve(document) for document in load(row["curves"])),
-        self_modified=tuple(load(row["self_modified"])),
+        **{name: said[name] for name in same},
+        status=TrialStatus(said["status"]),
+        limit=said["failed_limit"],
+        score=Score(metrics=said["metrics"]) if said["metrics"] else None,
+        crash=Crash(**said["crash"]) if said["crash"] else None,
+        curves=tuple(_read_curve(document) for document in said["curves"]),
+        self_modified=tuple(said["self_modified"]),
     )
-    purpose = Purpose(row["purpose"])
-    return TrialRecord(purpose=purpose, split=row["split"], seed=row["seed"], result=result)
+    where = {name: said[name] for name in ("split", "index", "seed", "asked_by")}
+    return TrialRecord(purpose=Purpose(said["purpose"]), **where, result=result)
+
+
+def trial_row(row: Mapping[str, Any], metrics: Mapping[str, float]) -> dict[str, Any]:
+    """Return a row of the trials' table as its entry said it."""
+    crash = load(row["crash"]) if row["crash"] else None
+    read = {name: load(row[name]) for name in ("curves", "self_modified")}
+    return {**row, **read, "crash": crash, "metrics": dict(metrics)}
 
 
 def _read_curve(document: Mapping[str, Any]) -> Curve:

@@ -27,9 +27,10 @@ from runner.records import (
     Analysis,
     Experiment,
     ExperimentStatus,
+    GuardRecord,
     HypothesisStatus,
     ModelCall,
-    Purpose,
+    Review,
     Run,
     TrialRecord,
 )
@@ -56,21 +57,24 @@ class Journal(Reader):
 
     def attempt_stored(self, tag: str, number: int, commit: str) -> Entry:
         said = {"number": number, "attempt_commit": commit}
-        return self._append(tag, Kind.ATTEMPT_STORED, said, of=number)
+        return self._append(tag, Kind.ATTEMPT_STORED, said)
 
-    def reviewed(self, tag: str, number: int, fingerprint: str | None) -> Entry:
-        said = {"number": number, "fingerprint": fingerprint}
-        return self._append(tag, Kind.REVIEWED, said, of=number)
+    def reviewed(self, tag: str, number: int, review: Review) -> Entry:
+        """Record what the review found, which is asked for only once."""
+        return self._append(tag, Kind.REVIEWED, rows.review_document(number, review))
 
     def trial_ended(self, tag: str, number: int, trial: TrialRecord) -> Entry:
         """Record an ended trial together with its scores."""
-        kind = Kind.AUDITED if trial.purpose is Purpose.AUDIT else Kind.TRIAL_ENDED
-        return self._append(tag, kind, rows.trial_document(number, trial), of=number)
+        kind = Kind.TRIAL_ENDED if trial.purpose.decides else Kind.AUDITED
+        return self._append(tag, kind, rows.trial_document(number, trial))
+
+    def guard_ended(self, tag: str, number: int, guard: GuardRecord) -> Entry:
+        return self._append(tag, Kind.GUARD_ENDED, rows.guard_document(number, guard))
 
     def decided(self, tag: str, number: int, *, status: ExperimentStatus, **columns: Any) -> Entry:
         """Record the answer; git moves next, and a kept commit carries this entry's chain."""
         said = {"number": number, "status": str(status), **columns}
-        return self._append(tag, Kind.DECIDED, said, of=number)
+        return self._append(tag, Kind.DECIDED, said)
 
     def settled(
         self,
@@ -84,7 +88,7 @@ class Journal(Reader):
         """Record that git is where the decision wants it, and where the notes stood."""
         said = {"number": number, "commit": commit, "wall_seconds": wall_seconds}
         said |= {"notes_commit": notes_commit}
-        return self._append(tag, Kind.SETTLED, said, of=number)
+        return self._append(tag, Kind.SETTLED, said)
 
     def add_call(self, tag: str, call: ModelCall) -> Entry:
         return self._append(tag, Kind.CALL_MADE, rows.call_document(call))
@@ -139,22 +143,21 @@ class Journal(Reader):
 
     def event(self, tag: str, name: str, **detail: Any) -> Entry:
         """Record something that no table of its own is about."""
+        for kind, known in rows.NAMED.items():
+            if name == known:
+                return self._append(tag, kind, detail)
         return self._append(tag, Kind.NOTED, {"name": name, "detail": detail})
 
     # -- plumbing -------------------------------------------------------------------------
 
-    def _append(
-        self, tag: str, kind: Kind, document: Mapping[str, Any], *, of: int | None = None
-    ) -> Entry:
-        """Append one entry and change the tables as it says; `of` is its experiment."""
+    def _append(self, tag: str, kind: Kind, document: Mapping[str, Any]) -> Entry:
+        """Append one entry, and change the tables as it says."""
         with self._transaction():
             entry = following(self.head(tag), run=tag, at=now(), kind=kind, document=document)
             values = asdict(entry)
             marks = ", ".join("?" for _ in values)
             self._db.execute(f"INSERT INTO entries VALUES ({marks})", list(values.values()))  # noqa: S608
             projections.apply(self._db, entry)
-            if of is not None:
-                self._ended[tag] = self._ended.get(tag, ())[:of]
         return entry
 
     @contextmanager

@@ -6,16 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from runner.decision import GUARD, told, verdict_in
+from runner.history import record
 from runner.prompt.history import crash_line
 from runner.proposals.crashes import bare
 from runner.records import (
     Experiment,
-    ExperimentStatus,
     File,
     Files,
     Hypothesis,
-    HypothesisStatus,
-    Purpose,
     TrialRecord,
     TrialResult,
     Violation,
@@ -37,6 +35,7 @@ def make_context(
     hypotheses: Sequence[Hypothesis] | None = None,
     returned: tuple[Violation, ...] = (),
     experiments: int | None = None,
+    pending: Sequence[Experiment] = (),
 ) -> Context:
     """Choose where experiment `number` starts, and say what its agent may know.
 
@@ -47,6 +46,7 @@ def make_context(
         hypotheses: those of a person's that it may test; `None` for all open ones.
         returned: why an earlier proposal for this place came back.
         experiments: how many this start is to reach; the policy may say fewer.
+        pending: what was proposed and has no result yet.
     """
     ended = session.ended
     set_by = [most for most in (experiments, session.policy.limits.experiments) if most is not None]
@@ -63,13 +63,15 @@ def make_context(
         metric=session.run.metric,
         direction=session.run.direction,
         history=() if session.independent else history_as_told(session),
+        pending=() if session.independent else tuple(_without_result(one) for one in pending),
+        read=session.workspace.contents,
         parent=choice.parent.number,
         parent_commit=commit,
         strategy=choice.strategy,
         mode=choice.mode,
         why=choice.why,
         phase=phase,
-        hypotheses=open_hypotheses(session) if hypotheses is None else tuple(hypotheses),
+        hypotheses=session.now.open_hypotheses if hypotheses is None else tuple(hypotheses),
         guidance=_guidance(session),
         returned=returned,
         shared_targets=session.policy.evaluation.shared_targets,
@@ -89,10 +91,10 @@ def _files(session: Session, commit: str) -> Files:
     return workspace.files(commit) if session.independent else workspace.with_notes(commit)
 
 
-def open_hypotheses(session: Session) -> tuple[Hypothesis, ...]:
-    """Return what a person wants tried and nobody has yet, in order."""
-    asked = session.ledger.hypotheses(session.run.tag)
-    return tuple(found for found in asked if found.status is HypothesisStatus.OPEN)
+def _without_result(experiment: Experiment) -> Experiment:
+    """Return an experiment as it was proposed: how far it has come would tell of its trials."""
+    same = ("run", "number", "parent_commit", "hypothesis", "category", "changes", "origin")
+    return Experiment(**{name: getattr(experiment, name) for name in same})
 
 
 def _guidance(session: Session) -> str:
@@ -105,19 +107,15 @@ def _guidance(session: Session) -> str:
 
 
 def history_as_told(session: Session) -> tuple[Experiment, ...]:
-    """Return all that ended so far, as an agent may know them; each is made only once."""
-    known = session.told
-    best: float | None = None
-    for experiment in session.history:
-        if experiment.ended_at is None:
-            continue
-        before = known.get(experiment.number)
-        if before is None or before[0] is not experiment:  # an audit trial came, or it went on
-            known[experiment.number] = (experiment, as_told(session, experiment, best))
-        if experiment.status is ExperimentStatus.KEPT and experiment.score is not None:
-            scores = [experiment.score] if best is None else [best, experiment.score]
-            best = session.metric.better(scores)
-    return tuple(known[number][1] for number in sorted(known))
+    """Return all that ended so far, as an agent may know them; each is made only once.
+
+    What comes later to an experiment, such as its audit, is nothing that is told.
+    """
+    state, known = session.now, session.told
+    for experiment in state.settled[len(known) :]:
+        kept = [state.settled[number] for number in state.kept if number < experiment.number]
+        known.append(as_told(session, experiment, record(kept, session.metric)))
+    return tuple(known)
 
 
 def as_told(session: Session, experiment: Experiment, best: float | None) -> Experiment:
@@ -131,8 +129,13 @@ def as_told(session: Session, experiment: Experiment, best: float | None) -> Exp
         experiment: one that has ended.
         best: the score that it was compared with; `None` for the baseline.
     """
-    trials = tuple(_trial_as_told(trial) for trial in experiment.trials if _decides(trial))
-    some = replace(experiment, seeds=(), chain=None, wall_seconds=None, trials=trials)
+    own = [
+        trial
+        for trial in experiment.trials
+        if trial.purpose.decides and trial.asked_by == experiment.number
+    ]
+    trials = tuple(_trial_as_told(trial) for trial in own)
+    some = replace(experiment, chain=None, wall_seconds=None, guards=(), review=None, trials=trials)
     if session.policy.evaluation.shared_targets:
         files = _files_of(session, experiment)
         trials = tuple(_without_words(trial, files) for trial in trials)
@@ -157,10 +160,6 @@ def as_told(session: Session, experiment: Experiment, best: float | None) -> Exp
     return replace(some, score=score, gain=gain, reason=reason)
 
 
-def _decides(trial: TrialRecord) -> bool:
-    return trial.purpose is Purpose.DECISION
-
-
 def _trial_as_told(trial: TrialRecord) -> TrialRecord:
     result = trial.result
     told = TrialResult(
@@ -172,7 +171,9 @@ def _trial_as_told(trial: TrialRecord) -> TrialRecord:
         curves=result.curves,
         self_modified=result.self_modified,
     )
-    return TrialRecord(purpose=trial.purpose, split="", seed=0, result=told)
+    return TrialRecord(
+        purpose=trial.purpose, split="", index=0, seed=0, asked_by=trial.asked_by, result=told
+    )
 
 
 def _files_of(session: Session, experiment: Experiment) -> Files:
@@ -180,7 +181,7 @@ def _files_of(session: Session, experiment: Experiment) -> Files:
     mutable = session.policy.files.mutable
     changed = {
         change.path: File(content=change.content)
-        for change in experiment.changes
+        for change in session.workspace.loaded(experiment.changes)
         if change.content is not None and change.path in mutable
     }
     return {**session.workspace.files(experiment.parent_commit), **changed}

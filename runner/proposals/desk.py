@@ -6,10 +6,12 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
 
-from runner.attempt import review
 from runner.errors import ConfigError
 from runner.history import last_tried
+from runner.policy.review import Examination
 from runner.prompt.untrusted import one_line
+from runner.proposals.rebasing import Based
+from runner.proposals.reviewing import examined
 from runner.records import AskedBy, ModelCall, Proposal, Violation
 from runner.sandbox.evidence import escaped
 from runner.seams import MOST_RETURNS, Context
@@ -24,6 +26,8 @@ class SessionDesk:
     ) -> None:
         self._session, self._context, self._ended = session, context, ended
         self.returned = 0
+        self._examined: tuple[Proposal, Examination] | None = None
+        """The review that the agent asked for last, and of what."""
 
     @property
     def name(self) -> str:
@@ -42,14 +46,24 @@ class SessionDesk:
         self.returned += bool(found)
         return found
 
-    def taken(self, proposal: Proposal) -> Proposal:
-        """Return the proposal as it goes ahead: what it still lacks makes it a forfeit."""
+    def taken(self, proposal: Proposal) -> Based:
+        """Return the proposal as it goes ahead: what it still lacks makes it a forfeit.
+
+        The review that its agent was told travels with it.
+        """
         lacking = asked_for(self._context, proposal) if self.returned else ()
-        return replace(proposal, forfeit=proposal.forfeit or next(iter(lacking), None))
+        known = self._examined
+        return Based(
+            context=self._context,
+            proposal=replace(proposal, forfeit=proposal.forfeit or next(iter(lacking), None)),
+            examination=known[1] if known and known[0] == proposal else None,
+        )
 
     def review(self, proposal: Proposal) -> tuple[Violation, ...]:
         """See `Desk.review`."""
-        return review(self._session, self._context, proposal)
+        found = examined(self._session, self._context, proposal)
+        self._examined = (proposal, found)
+        return found.violations
 
     def violation(self, path: str, what: str) -> None:
         """See `Desk.violation`."""
@@ -62,19 +76,18 @@ class SessionDesk:
         if not self._session.policy.analysis.on_request:
             return "analysis on request is off: the policy says analysis.on_request: false"
         number, most = self._context.number, self._session.policy.analysis.most
-        with self._session.turn:
-            before = self._session.analyses_asked(number)
-            if before >= most:
-                return (
-                    f"there was no analysis: {before} were run before experiment {number}, and the"
-                    f" policy allows {most} (analysis.most); propose, then ask again"
-                )
-            if self.stop_asked():
-                return "there was no analysis: the run is ending"
-            try:
-                found = self._session.analyse(script, experiment=number, asked_by=AskedBy.AGENT)
-            except ConfigError as error:
-                return f"there was no analysis: {error}"
+        before = self._session.analyses_asked(number)
+        if before >= most:
+            return (
+                f"there was no analysis: {before} were run before experiment {number}, and the"
+                f" policy allows {most} (analysis.most); propose, then ask again"
+            )
+        if self.stop_asked():
+            return "there was no analysis: the run is ending"
+        try:
+            found = self._session.analyse(script, experiment=number, asked_by=AskedBy.AGENT)
+        except ConfigError as error:
+            return f"there was no analysis: {error}"
         ended = f"({found.failure})\n" if found.failure else ""
         left = most - before - 1
         return (
@@ -109,13 +122,13 @@ class SessionDesk:
     def waiting(self, what: str, seconds: float) -> None:
         """See `Desk.waiting`."""
         self._session.log.warning("model.waiting", what=what, seconds=round(seconds, 1))
-        self._session.waiting(what, seconds)
+        self._session.person.waiting(what, seconds)
         told = f"the agent waits for its model ({one_line(what, 120)}) before"
         self._session.progress.now(self.name, told, most_seconds=seconds, **self.about)
 
     def stop_asked(self) -> bool:
         """See `Desk.stop_asked`."""
-        return self._session.stop_asked() or self._ended()
+        return self._session.person.stop_asked() or self._ended()
 
 
 def asked_for(context: Context, proposal: Proposal) -> tuple[Violation, ...]:

@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import replace
 
 from runner.history import last_tried
 from runner.journal.entries import now
 from runner.policy.schema import Policy
-from runner.proposals.context import open_hypotheses
 from runner.proposals.rebasing import Based
 from runner.records import Experiment, Origin, Proposal
 from runner.seams import Agent, Context
 from runner.session import Session
 from runner.steering.phases import policy_in
 
-SEED_RANGE = 2**31
 MOST_WORDS = 10_000
 """Characters of a hypothesis that are kept."""
 BASELINE = Proposal(hypothesis="the unmodified template", category="baseline")
 
 
-def open_baseline(session: Session) -> Experiment:
+def open_baseline(session: Session) -> int:
     return _open(session, session.workspace.head(), BASELINE, None)
 
 
-def open_proposal(session: Session, based: Based, agent: Agent, *, returned: int) -> Experiment:
-    """Record what an agent proposed, under the next number that is free."""
+def open_proposal(session: Session, based: Based, agent: Agent, *, returned: int) -> int:
+    """Record what an agent proposed, and return its number: the next that is free."""
     context = based.context
     policy = policy_in(session.policy, context.phase_name)
     proposal = _bounded(policy, based.proposal)
@@ -59,29 +56,25 @@ def _answered(session: Session, context: Context, proposal: Proposal) -> int | N
 
     An open one that came while the agent thought may have been told to it, too.
     """
-    known = {each.id for each in (*context.hypotheses, *open_hypotheses(session))}
+    known = {each.id for each in (*context.hypotheses, *session.now.open_hypotheses)}
     return proposal.answers if proposal.answers in known else None
 
 
-def _open(
-    session: Session, parent_commit: str, proposal: Proposal, origin: Origin | None
-) -> Experiment:
-    seeds = tuple(secrets.randbelow(SEED_RANGE) for _ in range(session.policy.evaluation.seeds))
-    number = len(session.history)
+def _open(session: Session, parent_commit: str, proposal: Proposal, origin: Origin | None) -> int:
+    number = session.now.count
     experiment = Experiment(
         run=session.run.tag,
         number=number,
         parent_commit=parent_commit,
         hypothesis=proposal.hypothesis,
         category=proposal.category,
-        changes=proposal.changes,
-        seeds=seeds,
+        changes=session.workspace.stored(proposal.changes),
         origin=origin,
         started_at=now(),
     )
     session.ledger.propose(experiment, session.run)
     session.log.info("experiment.started", experiment=number, hypothesis=proposal.hypothesis)
-    return session.read(number)
+    return number
 
 
 def _bounded(policy: Policy, proposal: Proposal) -> Proposal:

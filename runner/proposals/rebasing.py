@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from runner.attempt import review
-from runner.history import best
+from runner.policy.review import Examination
+from runner.proposals.reviewing import examined
 from runner.records import Change, Experiment, Files, Proposal, Violation
 from runner.seams import Context
 from runner.session import Session
@@ -17,10 +17,12 @@ CONFLICT = "conflict"
 
 @dataclass(frozen=True, kw_only=True)
 class Based:
-    """A proposal, and the context that it now belongs to."""
+    """A proposal, the context that it now belongs to, and its review there."""
 
     context: Context
     proposal: Proposal
+    examination: Examination | None = None
+    """Absent where nobody has asked for it yet."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,26 +32,27 @@ class Returned:
     why: tuple[Violation, ...]
 
 
-def on_the_best(session: Session, context: Context, proposal: Proposal) -> Based | Returned:
+def on_the_best(session: Session, made: Based) -> Based | Returned:
     """Put a proposal from what was the best of its time onto what is the best now.
 
     What started from another experiment on purpose stays where it is.
     """
-    now_best = best(session.ended)
+    context, proposal, now_best = made.context, made.proposal, session.now.best
     unmoved = context.strategy != GREEDY or now_best is None or now_best.number == context.parent
     if unmoved or now_best is None:
-        return Based(context=context, proposal=proposal)
+        return made
     moved = _moved(session, context, now_best)
     if proposal.forfeit is not None:
         return Based(context=moved, proposal=proposal)  # it will not run, wherever it stands
     changes = [_merged(context, moved.files, change) for change in proposal.changes]
     together = replace(proposal, changes=tuple(change for change in changes if change))
     lost = [old.path for old, new in zip(proposal.changes, changes, strict=True) if new is None]
-    broken = () if lost else _newly_broken(session, context, proposal, moved, together)
+    found = None if lost else examined(session, moved, together)
+    broken = _newly_broken(session, made, found) if found else ()
     if lost or broken:
         return Returned(why=(_conflict(now_best, lost), *broken))
     session.log.info("proposal.rebased", parent=context.parent, onto=now_best.number)
-    return Based(context=moved, proposal=together)
+    return Based(context=moved, proposal=together, examination=found)
 
 
 def _moved(session: Session, context: Context, now_best: Experiment) -> Context:
@@ -76,15 +79,13 @@ def _merged(context: Context, files: Files, change: Change) -> Change | None:
     return None if content is None else replace(change, content=content)
 
 
-def _newly_broken(
-    session: Session, context: Context, proposal: Proposal, moved: Context, together: Proposal
-) -> tuple[Violation, ...]:
+def _newly_broken(session: Session, made: Based, after: Examination) -> tuple[Violation, ...]:
     """Return what is wrong with the merged files only: both sides were sound by themselves."""
-    after = review(session, moved, together)
-    if not after:
+    if not after.violations:
         return ()
-    known = {violation.rule for violation in review(session, context, proposal)}
-    return tuple(violation for violation in after if violation.rule not in known)
+    before = made.examination or examined(session, made.context, made.proposal)
+    known = {violation.rule for violation in before.violations}
+    return tuple(violation for violation in after.violations if violation.rule not in known)
 
 
 def _conflict(now_best: Experiment, lost: list[str]) -> Violation:

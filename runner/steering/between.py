@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from runner.errors import ConfigError
 from runner.records import AskedBy
-from runner.session import ANALYSED, Session
+from runner.session import Session
 from runner.steering.course import Course
 from runner.steering.strategy import plateau, standing
 
@@ -22,13 +22,13 @@ def between(session: Session, course: Course) -> None:
 
 def _tell_phases(session: Session, course: Course) -> None:
     """Say once per start that a run without an end never leaves its first phase."""
-    phases, at_start = session.policy.phases, len(session.history) == course.known
+    phases, at_start = session.policy.phases, len(session.ended) == course.known
     if at_start and len(phases) > 1 and course.done(1) is None:
         message = (
             f"it stays in the phase {phases[0].name}: neither a number of experiments"
             " nor limits.hours says how long the run is"
         )
-        session.say(message)
+        session.person.say(message)
         session.log.warning("phases.without_end", message=message)
 
 
@@ -37,15 +37,14 @@ def _tell_strategy(session: Session) -> None:
     strategy = session.policy.strategy
     if session.independent or strategy.patience is None:
         return
-    told = [event for event in session.ledger.events(session.run.tag) if event["name"] == CHANGED]
-    before = told[-1]["detail"]["to"] if told else strategy.name
+    before = session.now.noted.get(CHANGED, {}).get("to", strategy.name)
     after = standing(session.ended, strategy)
     if after == before:
         return
     why = plateau(strategy) if after != strategy.name else "something was kept"
     session.ledger.event(session.run.tag, CHANGED, **{"from": before, "to": after, "why": why})
     session.log.info(CHANGED, before=before, after=after, why=why)
-    session.say(f"the strategy is {after} now: {why}")
+    session.person.say(f"the strategy is {after} now: {why}")
 
 
 def _analyse(session: Session) -> None:
@@ -53,9 +52,11 @@ def _analyse(session: Session) -> None:
     every, number = session.policy.analysis.every, session.ended[-1].number
     if every is None or number == 0 or number % every:
         return
-    events = session.ledger.events(session.run.tag)
-    done = [event["detail"] for event in events if event["name"] == ANALYSED]
-    if {"experiment": number, "asked": False} not in done:
-        session.say(f"analysing training rows, as after every {every} experiments")
+    done = (
+        each.seconds is not None and each.asked_by is AskedBy.POLICY and each.experiment == number
+        for each in session.now.analyses.values()
+    )
+    if not any(done):
+        session.person.say(f"analysing training rows, as after every {every} experiments")
         with suppress(ConfigError):  # which was said when the run was created
             session.analyse(None, experiment=number, asked_by=AskedBy.POLICY)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 
+from runner.ends import End, Outcome
 from runner.history import record
 from runner.records import Experiment, ExperimentStatus
 from runner.sandbox.evidence import escaped
@@ -18,10 +19,6 @@ FAILURES = (
     ExperimentStatus.TIMEOUT,
     ExperimentStatus.INVALID_OUTPUTS,
 )
-PAUSED = "paused"
-"""How the reason begins for which a person should look before the run goes on."""
-
-
 WORKED = "run.worked"
 
 
@@ -58,15 +55,13 @@ def course_of(session: Session, experiments: int | None) -> Course:
     limits = session.policy.limits
     most = min((n for n in (experiments, limits.experiments) if n is not None), default=None)
     return Course(
-        experiments=most, hours=limits.hours, known=len(session.history), earlier=_worked(session)
+        experiments=most, hours=limits.hours, known=len(session.ended), earlier=_worked(session)
     )
 
 
 def _worked(session: Session) -> float:
     """Return how long the run had been going, as its last supervisor left it."""
-    events = session.ledger.events(session.run.tag)
-    noted = [event["detail"]["seconds"] for event in events if event["name"] == WORKED]
-    return float(noted[-1]) if noted else 0.0
+    return float(session.now.noted.get(WORKED, {}).get("seconds", 0.0))
 
 
 def note_work(session: Session, course: Course) -> None:
@@ -75,26 +70,27 @@ def note_work(session: Session, course: Course) -> None:
         session.ledger.event(session.run.tag, WORKED, seconds=course.seconds)
 
 
-def reason_to_end(session: Session, course: Course) -> str | None:
-    """Return why to end, if there is a reason."""
-    limits, history, most = session.policy.limits, session.history, course.experiments
-    if session.stop_asked():
-        return "asked to stop"
-    if most is not None and len(history) > most:
-        return f"experiments: {most} of {most}"
+def reason_to_end(session: Session, course: Course) -> End | None:
+    """Return how the run ends, if there is a reason to end it."""
+    limits, state, most = session.policy.limits, session.now, course.experiments
+    if session.person.stop_asked():
+        return End(outcome=Outcome.STOPPED, reason="asked to stop")
+    if most is not None and state.count > most:
+        return End(outcome=Outcome.FINISHED, reason=f"experiments: {most} of {most}")
     if (reached := _goal_reached(session)) is not None:
-        return reached
+        return End(outcome=Outcome.GOAL_REACHED, reason=reached)
     if course.hours is not None and course.seconds > course.hours * 3600:
-        return f"{course.hours:g} hours are over"
-    failed = _failed_in_a_row(history[course.known :])
+        return End(outcome=Outcome.FINISHED, reason=f"{course.hours:g} hours are over")
+    failed = _failed_in_a_row(state.settled[course.known :])
     shared = session.policy.evaluation.shared_targets
     if len(failed) >= limits.consecutive_failures:
-        return f"{PAUSED}: {_what_failed(failed, shared_targets=shared)}"
+        return End(outcome=Outcome.PAUSED, reason=_what_failed(failed, shared_targets=shared))
     return None
 
 
 def _goal_reached(session: Session) -> str | None:
-    goal, best = session.policy.stop_at, record(session.history, session.metric)
+    state, goal = session.now, session.policy.stop_at
+    best = record([state.settled[number] for number in state.kept], session.metric)
     if goal is None or best is None or session.metric.gain(goal, best) < 0:
         return None
     metric, shown = session.metric, session.metric.rounded(best)  # an agent over MCP is told it
@@ -117,8 +113,8 @@ def _failed_in_a_row(history: Sequence[Experiment]) -> list[Experiment]:
 
     A refusal that its agent never heard of neither counts nor ends the row.
     """
-    counted = [found for found in history if _ran(found) or _given_up(found)]
-    return list(takewhile(_failed, reversed(counted)))
+    counted = (found for found in reversed(history) if _ran(found) or _given_up(found))
+    return list(takewhile(_failed, counted))
 
 
 def _ran(experiment: Experiment) -> bool:

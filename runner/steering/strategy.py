@@ -71,8 +71,8 @@ def standing(history: Sequence[Experiment], strategy: Strategy) -> str:
     """Return the strategy that holds after these experiments: a plateau changes it."""
     if strategy.patience is None:
         return strategy.name
-    tried = [found for found in history if found.number > 0 and _ran(found)]
-    without = list(takewhile(_discarded, reversed(tried)))
+    tried = (found for found in reversed(history) if found.number > 0 and _ran(found))
+    without = list(takewhile(_discarded, tried))
     return strategy.then if len(without) >= strategy.patience else strategy.name
 
 

@@ -18,18 +18,21 @@ from pathlib import Path
 
 from runner import rooms
 from runner.data import Prepared
-from runner.decision import Decision, Direction, Metric, MoreTrials, decide
+from runner.decision import Decision
+from runner.experiment.steps import judged
 from runner.policy.schema import Policy
 from runner.records import (
     EXECUTABLE,
     Budget,
     ExperimentStatus,
     File,
+    Place,
     Purpose,
     Shape,
-    TrialResult,
+    TrialRecord,
     TrialSpec,
 )
+from runner.rules import Evidence, rule_of
 from runner.seams import Sandbox
 
 SEED = 1
@@ -70,8 +73,8 @@ def specification(task: str, policy: Policy, prepared: Prepared, image_id: str) 
         experiment=0,
         purpose=Purpose.DECISION,
         task=task,
-        part="holdout",
         split=policy.evaluation.splits[0],
+        index=0,
         seed=SEED,
         shape=policy.shape,
         predictors=policy.evaluation.predict,
@@ -119,16 +122,20 @@ def cheats(shape: Shape) -> tuple[str, ...]:
 
 def _decided(sandbox: Sandbox, spec: TrialSpec, policy: Policy, *, best: float | None) -> Decision:
     """Run one trial of each split, as far as the policy's rule needs them."""
-    said, splits = policy.metric, policy.evaluation.splits
-    results: list[TrialResult] = []
-    metric = Metric(name=said.name, direction=Direction(said.direction), round_to=said.round_to)
+    once = policy.evaluation.model_copy(update={"seeds": 1})
+    rule = rule_of(policy.model_copy(update={"evaluation": once}))
+    seen = Evidence(number=spec.experiment, splits=policy.evaluation.splits, best=best)
+    trials: dict[Place, TrialRecord] = {}
     while True:
-        answer = decide(
-            metric, best, results, planned=len(splits), min_gain=spec.min_gain, splits=len(splits)
-        )
-        if not isinstance(answer, MoreTrials):
+        answer, _ = judged(rule, seen, trials)
+        if isinstance(answer, Decision):
             return answer
-        results.append(sandbox.run(replace(spec, split=splits[answer.index])))
+        for place in answer.places:
+            result = sandbox.run(replace(spec, split=place.split, index=place.index))
+            trials[place] = TrialRecord(
+                purpose=spec.purpose, split=place.split, index=place.index, seed=spec.seed,
+                asked_by=spec.experiment, result=result,
+            )  # fmt: skip
 
 
 def _hurried(budget: Budget) -> Budget:

@@ -9,7 +9,7 @@ from runner.records import Shape, TrialSpec
 
 def score_command(spec: TrialSpec) -> list[str]:
     """Return the scorer's command line; a served one keeps time and looks for leaks itself."""
-    options = ["--part", spec.part, "--split", spec.split]
+    options = ["--part", spec.purpose.part, "--split", spec.split]
     if spec.shape is Shape.SERVED:
         options += ["--min-gain", repr(spec.min_gain), "--seconds", repr(spec.budget.score)]
     return ["python", "-I", "/harness", "score", spec.task, *options]
@@ -17,7 +17,7 @@ def score_command(spec: TrialSpec) -> list[str]:
 
 def trial_name(home_id: str, spec: TrialSpec) -> str:
     """Name a trial's containers and volumes; unique on the engine, and readable."""
-    rest = f"{spec.experiment}-{spec.purpose}-{spec.split}-{spec.seed}"
+    rest = f"{spec.experiment}-{spec.purpose}-{spec.split}-{spec.index}"
     return f"{trial_prefix(home_id, spec.run)}{rest}"
 
 

@@ -9,7 +9,7 @@ from decimal import Decimal
 from runner.decision import GUARD, Metric, Seeds, Verdict, verdict_in
 from runner.money.usage import Spent
 from runner.prompt.untrusted import one_line
-from runner.records import Analysis, Experiment, ExperimentStatus, Purpose
+from runner.records import Analysis, Experiment, ExperimentStatus
 
 LABELS = {
     ExperimentStatus.KEPT: "KEPT",
@@ -72,10 +72,16 @@ def label(experiment: Experiment, *, running: bool = False) -> str:
 
 def seeds(experiment: Experiment) -> str:
     """Say on how many seeds a score rests, and whether others were skipped; for a person only."""
-    if experiment.score is None or not experiment.seeds:
+    own = [
+        trial
+        for trial in experiment.trials
+        if trial.purpose.decides and trial.asked_by == experiment.number
+    ]
+    if experiment.score is None or not own:
         return ""
-    ran = [trial.seed for trial in experiment.trials if trial.purpose is Purpose.DECISION]
-    return f" on {Seeds(ran=len(set(ran)), planned=len(experiment.seeds))}"
+    ran, splits = len({trial.index for trial in own}), len({trial.split for trial in own})
+    planned = (experiment.planned or len(own)) // splits
+    return f" on {Seeds(ran=ran, planned=max(ran, planned))}"
 
 
 def experiment_line(metric: Metric, experiment: Experiment) -> str:

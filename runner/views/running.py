@@ -12,7 +12,7 @@ def rows(progress: Progress, tag: str, program: str) -> list[tuple[str, str]]:
     """Return what runs, or what a process that was killed was at."""
     process = progress.process
     if not progress.alive:
-        at = progress.activities.get(DEVICE)
+        at = next(iter(_devices(progress)), None)
         doing = f" at {_what(at)}" if at else ""
         resume = f"{program} run --resume {tag} goes on, and runs what was cut off again"
         return [("NOT RUNNING", f"process {process.pid} was killed{doing}; {resume}")]
@@ -20,7 +20,7 @@ def rows(progress: Progress, tag: str, program: str) -> list[tuple[str, str]]:
         "no limit" if progress.experiments is None else f"until experiment {progress.experiments}"
     )
     told = [("RUNNING", f"process {process.pid}, {limit}")]
-    order = sorted(progress.activities.items(), key=lambda each: each[0] != DEVICE)
+    order = sorted(progress.activities.items(), key=lambda each: not each[0].startswith(DEVICE))
     return told + [("now", activity(each)) for _, each in order]
 
 
@@ -39,8 +39,13 @@ def told(progress: Progress | None) -> str:
     """Say what is under way as an agent may know it: no seed, and no other run."""
     if progress is None:
         return ""
-    at = progress.activities.get(DEVICE) or next(iter(progress.activities.values()), None)
+    at = next(iter((*_devices(progress), *progress.activities.values())), None)
     return "" if at is None else f" ({_what(at).partition(', in use by')[0]}{_times(at)})"
+
+
+def _devices(progress: Progress) -> list[Activity]:
+    """Return what trials and analyses are under way."""
+    return [each for who, each in progress.activities.items() if who.startswith(DEVICE)]
 
 
 def _what(at: Activity) -> str:

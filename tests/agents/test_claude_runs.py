@@ -11,7 +11,7 @@ from fakes import POLICY_TEXT, FakeSandbox, crashed, found, make_session, scored
 from messages_server import Answer, Fault, calls, text, thinking, tool_use
 
 from runner.errors import ModelError
-from runner.loop import run_loop
+from runner.scheduler import run_loop
 from runner.records import ExperimentStatus
 
 PRIORS = [5000.0, 4990.0, 4980.0, 4970.0, 4960.0]

@@ -19,7 +19,7 @@ from runner.agents.mcp import Mcp
 from runner.agents.mcp.exchange import Exchange
 from runner.agents.mcp.host import Host
 from runner.agents.mcp.server import make_server
-from runner.loop import run_loop
+from runner.scheduler import run_loop
 from runner.proposals.context import make_context, open_hypotheses
 from runner.records import TrialResult, TrialSpec
 

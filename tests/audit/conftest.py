@@ -7,7 +7,7 @@ import pytest
 from fakes import FakeSandbox, ScriptedAgent, crashed, edit, make_session, scored
 from planting import Copy
 
-from runner.loop import run_loop
+from runner.scheduler import run_loop
 from runner.records import Change, Proposal, TrialResult, TrialSpec
 
 PROPOSALS = (

@@ -8,7 +8,7 @@ import pytest
 from fakes import POLICY_TEXT, FakeSandbox, ScriptedAgent, edit, make_session, scored
 from planting import Copy
 
-from runner.loop import run_loop
+from runner.scheduler import run_loop
 
 POLICY = POLICY_TEXT.replace("decision:\n", "decision:\n  simplicity: {tie_within: 1}\n").replace(
     "\nlimits:", "\nguards:\n  - {name: tests, run: [python, a.py], seconds: 2}\n\nlimits:"

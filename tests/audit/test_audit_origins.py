@@ -11,7 +11,7 @@ import pytest
 from fakes import FakeSandbox, ScriptedAgent, edit, make_session, scored
 from planting import WITNESSES, Copy
 
-from runner.loop import run_loop
+from runner.scheduler import run_loop
 from runner.records import ModelCall, Proposal, Usage, Violation
 
 CUT_OFF = Violation(rule="answer-cut-off", message="the answer was cut off")

@@ -15,7 +15,7 @@ import pytest
 from fakes import POLICY_TEXT, TAG, FakeSandbox, make_session, scored
 from planting import BRANCH, Copy
 
-from runner.loop import run_loop
+from runner.scheduler import run_loop
 from runner.policy.syntax import read_facts
 from runner.records import Change, Experiment, ExperimentStatus, Proposal, TrialSpec
 from runner.seams import Context, Desk

@@ -8,7 +8,7 @@ from experiments import KEPT, context, experiment, mixed
 from fakes import FakeSandbox, ScriptedAgent, make_session, scored
 
 from runner.agents.about import about
-from runner.loop import run_loop
+from runner.scheduler import run_loop
 from runner.prompt.brief import NOTE_CHARACTERS, brief, excerpt
 from runner.prompt.violations import mend
 from runner.proposals.context import make_context

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from fakes import TRAIN, FakeSandbox, ScriptedAgent, make_session, scored
 
-from runner.loop import run_loop
+from runner.scheduler import run_loop
 from runner.prompt.brief import Brief, brief
 from runner.proposals.context import make_context
 from runner.records import Change, Proposal, TrialResult, TrialSpec

@@ -37,6 +37,7 @@ class Claude:
 
     name = "claude"
     isolation = "api"
+    ahead = 1
 
     def __init__(self, model: Model) -> None:
         self._model = model

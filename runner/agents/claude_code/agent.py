@@ -92,6 +92,7 @@ class ClaudeCode:
 
     name = NAME
     isolation = "tool-restricted"
+    ahead = 1
 
     def __init__(
         self,

@@ -19,6 +19,7 @@ class Mcp:
 
     name = NAME
     isolation = "none"
+    ahead = 0
 
     def __init__(self, exchange: Exchange | None = None) -> None:
         self._exchange = exchange

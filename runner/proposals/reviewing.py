@@ -1,0 +1,77 @@
+"""The review of a proposal, as the run at this moment has it."""
+
+from __future__ import annotations
+
+from runner.decision import Metric
+from runner.policy.lines import count_lines
+from runner.policy.review import Earlier, Examination, examine, fingerprint
+from runner.records import Experiment, Files, Proposal, Review
+from runner.seams import Context
+from runner.session import Session
+from runner.steering.phases import policy_in
+from runner.workspace import with_changes
+
+
+def examined(session: Session, context: Context, proposal: Proposal) -> Examination:
+    """Review a proposal against everything tried so far, what is still at work too."""
+    policy = policy_in(session.policy, context.phase_name)
+    return examine(proposal, policy, files=context.files, earlier=tried(session))
+
+
+def reviewed(session: Session, experiment: Experiment, found: Examination | None) -> Review:
+    """Return the review of an experiment.
+
+    The baseline is ours and needs none. What its agent was told of the same proposal stands, if it
+    is known: whoever goes on after a kill reviews it again.
+    """
+    files = session.workspace.files(experiment.parent_commit)
+    if experiment.number == 0:
+        first = fingerprint(files, session.policy)  # so that a way back to it is a repeat
+        return Review(fingerprint=first, lines=_lines(session, files))
+    changes = session.workspace.loaded(experiment.changes)
+    origin = experiment.origin
+    if found is None or _is_a_repeat_now(session, experiment.number, found):
+        policy = policy_in(session.policy, origin.phase if origin else None)
+        proposal = Proposal(
+            hypothesis=experiment.hypothesis, category=experiment.category, changes=changes
+        )
+        noted = session.workspace.with_notes(experiment.parent_commit)
+        found = examine(proposal, policy, files=noted, earlier=tried(session, experiment.number))
+    forfeit = (origin.forfeit,) if origin and origin.forfeit else ()
+    # That nothing changes follows from there being nothing to run.
+    broken = forfeit if forfeit and not changes else (*forfeit, *found.violations)
+    lines = None if broken else _lines(session, with_changes(files, changes))
+    return Review(violations=broken, fingerprint=found.fingerprint, lines=lines)
+
+
+def _is_a_repeat_now(session: Session, number: int, found: Examination) -> bool:
+    """Say whether somebody else proposed the same since its agent was told of its review."""
+    first = session.now.fingerprints.get(found.fingerprint or "", number)
+    return first < number and not found.violations
+
+
+def _lines(session: Session, files: Files) -> int | None:
+    """Return how long a program is, where the policy lets a shorter one keep."""
+    if session.policy.decision.simplicity is None:
+        return None
+    return count_lines({path: files[path].content for path in session.policy.files.mutable})
+
+
+def tried(session: Session, before: int | None = None) -> tuple[Earlier, ...]:
+    """Return what was tried, and not refused, for a repeat to be known by."""
+    state = session.now
+    return tuple(
+        Earlier(
+            number=number,
+            fingerprint=known,
+            outcome=_outcome(state.experiment(number), session.metric),
+        )
+        for known, number in state.fingerprints.items()
+        if before is None or number < before
+    )
+
+
+def _outcome(experiment: Experiment, metric: Metric) -> str:
+    """Return how it ended, as an agent may know it: a repeat of it is told so."""
+    score = "" if experiment.score is None else f", {metric.rounded(experiment.score):.10g}"
+    return f"{experiment.status or 'unfinished'}{score}"

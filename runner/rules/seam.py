@@ -1,0 +1,54 @@
+"""What a rule is told, and what it may answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from runner.decision import Decision, Tie
+from runner.records import Place, TrialRecord
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """What is known of both sides; trials are in the order in which they were asked for."""
+
+    number: int
+    """The candidate's."""
+    splits: tuple[str, ...]
+    candidate: tuple[TrialRecord, ...] = ()
+    incumbent: int | None = None
+    """The best so far; absent for the baseline."""
+    incumbent_trials: tuple[TrialRecord, ...] = ()
+    """All that decide, those that earlier experiments asked for included."""
+    best: float | None = None
+    """The best score ever kept."""
+    tie: Tie | None = None
+    """How long both programs are, where the policy cares."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ask:
+    """There is no answer yet: these trials come first, all of them before the rule is asked again.
+
+    They may be of the candidate or of the incumbent; what was measured before may be among them.
+    """
+
+    places: tuple[Place, ...]
+
+
+class Rule(Protocol):
+    """A pure function: the same evidence has the same answer, for the run and for its audit.
+
+    What it asks for first hangs on the number and the splits alone: it may be measured before
+    the best is known that the candidate is compared with.
+    """
+
+    @property
+    def most_trials(self) -> int:
+        """How many trials of the candidate it asks for at most, over all splits."""
+        ...
+
+    def judge(self, seen: Evidence) -> Ask | Decision:
+        """Decide, or say what has to be measured."""
+        ...

@@ -1,0 +1,638 @@
+"""The loop: proposals ahead, experiments under way, trials on devices; one thread decides.
+
+| who | does |
+|---|---|
+| an agent's thread | thinks about one proposal, and hands it over |
+| a device's thread | runs one trial or guard |
+| this thread | appends to the journal, moves git, and says who does what next |
+
+What has to be done for an experiment is said by `next_step`, from the journal alone. So going on
+after a kill is the same code as going on.
+"""
+
+from __future__ import annotations
+
+import queue
+import statistics
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+from runner import commit_messages, rooms
+from runner.draws import index as draw_index
+from runner.ends import End, Outcome
+from runner.errors import LedgerError, RunStoppedError, SpentError
+from runner.experiment.steps import (
+    Answer,
+    Decide,
+    Done,
+    Examine,
+    Measure,
+    RunGuard,
+    Settle,
+    StoreAttempt,
+    Wait,
+    next_step,
+)
+from runner.journal.entries import RESULTS
+from runner.policy.review import Examination
+from runner.proposals.context import history_as_told, make_context
+from runner.proposals.desk import SessionDesk
+from runner.proposals.opening import open_baseline, open_proposal
+from runner.proposals.rebasing import Based, Returned, on_the_best
+from runner.proposals.reviewing import reviewed
+from runner.records import (
+    Experiment,
+    ExperimentStatus,
+    GuardRecord,
+    GuardResult,
+    Hypothesis,
+    HypothesisStatus,
+    Place,
+    Purpose,
+    TrialRecord,
+    TrialResult,
+    TrialSpec,
+    Violation,
+)
+from runner.rules import rule_of
+from runner.seams import Agent, Context
+from runner.session import Session
+from runner.steering.between import between
+from runner.steering.course import Course, course_of, note_work, reason_to_end
+from runner.steering.phases import phase_at
+from runner.workspace import NOTES_REF
+
+LOOK_SECONDS = 0.2
+"""How often the thread looks up from its waiting, so that signals are handled."""
+
+
+def run_loop(
+    session: Session, *agents: Agent, experiments: int | None, ahead: int | None = None
+) -> End:
+    """Conduct experiments until a limit, the agents' end, or a wish to stop; return how it ended.
+
+    Args:
+        session: the run.
+        agents: who proposes; several do so side by side.
+        experiments: how many after the baseline the run is to have in all; `None` for no limit.
+        ahead: how many proposals each agent makes while its last experiment has no result yet;
+            `None` for what suits the agent, or one for each device where there are several.
+
+    Raises:
+        RunStoppedError: the baseline failed.
+        RunnerError: a failure of ours; what was in progress is conducted again on resume.
+    """
+    scheduler = Scheduler(session, agents, course_of(session, experiments), ahead)
+    try:
+        return scheduler.run()
+    finally:
+        scheduler.close()
+        with suppress(LedgerError):  # it may be what failed
+            note_work(session, scheduler.course)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slot:
+    """What one proposal in the making has for itself."""
+
+    number: int
+    """A number that no other has; the experiment's own comes when it is opened."""
+    hypotheses: tuple[Hypothesis, ...]
+    """A person's hypotheses, without those that others were asked to test."""
+
+
+@dataclass(kw_only=True, eq=False)
+class Proposer:
+    """An agent, and what it is at."""
+
+    agent: Agent
+    ahead: int
+    thread: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="agent")
+    )
+    slot: Slot | None = None
+    """For what it thinks about, while it does."""
+    unsettled: int = 0
+    """Its proposals that have no result yet."""
+    end: End | None = None
+    """Why it makes no more."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """A proposal that waits for a device."""
+
+    proposer: Proposer
+    slot: Slot
+    based: Based
+    returned: int
+
+
+class Scheduler:
+    """One start of a run."""
+
+    def __init__(
+        self, session: Session, agents: Sequence[Agent], course: Course, ahead: int | None
+    ) -> None:
+        self.session, self.course, self.rule = session, course, rule_of(session.policy)
+        capacity = session.executor.capacity
+        self._proposers = [
+            Proposer(agent=agent, ahead=_ahead(agent, ahead, capacity)) for agent in agents
+        ]
+        self._events: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._flying: set[object] = set()
+        """What was submitted and has not come back: trials by purpose and place, guards by name."""
+        self._active: dict[int, Proposer | None] = {}
+        """Experiments with something left to do → who proposed it in this start."""
+        self._begun: dict[int, float] = {}
+        self._examined: dict[int, Examination] = {}
+        self._pending: deque[Made] = deque()
+        self._last_slot = 0
+        self.end: End | None = None
+
+    # -- the loop -------------------------------------------------------------------------
+
+    def run(self) -> End:
+        """Go on with what is there, then propose and conduct until the run ends."""
+        self.session.progress.until(self.course.experiments)
+        self._take_up()
+        self._work_off()
+        if not self.session.now.count:
+            self._activate(open_baseline(self.session), None)
+            self._work_off()
+        self._require_baseline()
+        self.course = replace(self.course, known=len(self.session.now.settled))
+        self.end = reason_to_end(self.session, self.course)
+        if self.end is None:
+            between(self.session, self.course)
+        while not self._is_over():
+            self._open_pending()
+            self._hand_out()
+            self._advance()
+            if not self._is_over():
+                self._wait()
+                self.end = self.end or self._asked_to_stop()
+        ends = (proposer.end for proposer in self._proposers)
+        ended = next((end for end in ends if end), None)
+        return self.end or ended or End(outcome=Outcome.FINISHED, reason="the run ended")
+
+    def close(self) -> None:
+        """Let agents and devices end; after a failure nothing that runs is of use any more."""
+        if self._flying:
+            self.session.executor.abort.set()
+        self.end = self.end or End(outcome=Outcome.STOPPED, reason="the run ended")
+        for proposer in self._proposers:
+            proposer.thread.shutdown(cancel_futures=True)
+        self.session.executor.close()
+
+    def _is_over(self) -> bool:
+        """Say whether nothing is under way, and nothing more will be proposed."""
+        if self._active or self._flying:
+            return False
+        thinking = any(proposer.slot for proposer in self._proposers)
+        done = all(proposer.end for proposer in self._proposers) or self._last_is_out()
+        return self.end is not None or (done and not self._pending and not thinking)
+
+    def _work_off(self) -> None:
+        """Bring everything that is active to its end."""
+        self._advance()
+        while self._active:
+            self._wait()
+            self._advance()
+
+    def _wait(self) -> None:
+        """Handle what came back, after waiting a moment for it."""
+        with suppress(queue.Empty):
+            self._events.get(timeout=LOOK_SECONDS)()
+            while True:
+                self._events.get_nowait()()
+
+    def _asked_to_stop(self) -> End | None:
+        if self.session.person.stop_asked():
+            return End(outcome=Outcome.STOPPED, reason="asked to stop")
+        return None
+
+    # -- going on -------------------------------------------------------------------------
+
+    def _take_up(self) -> None:
+        """Do what an earlier supervisor still owes, and take up what it left unfinished.
+
+        The event log gets the chain's head first: the last line may be what it could not write.
+        """
+        session = self.session
+        head = session.ledger.head(session.run.tag)
+        session.log.info("loop.begun", seq=head.seq, chain=head.chain)
+        state = session.now
+        usd = session.spending.settle(agent=session.run.agent, experiment=state.count)
+        if usd:
+            session.log.warning("spending.settled", usd=round(usd, 6))
+        for experiment in state.history:
+            if not isinstance(self._next(experiment.number), Done):
+                if experiment.ended_at is None:
+                    session.log.info("experiment.resumed", experiment=experiment.number)
+                self._activate(experiment.number, None)
+        self._write_page()
+        for newest in state.settled[-1:]:
+            session.research_log.audited(newest)
+
+    def _activate(self, number: int, proposer: Proposer | None) -> None:
+        self._active[number], self._begun[number] = proposer, time.monotonic()
+
+    def _require_baseline(self) -> None:
+        baseline = self.session.read(0)
+        if baseline.status is not ExperimentStatus.KEPT:
+            log = self.session.state.run(self.session.run.tag) / "logs" / "0000"
+            raise RunStoppedError(
+                f"the unmodified template failed: {baseline.reason}", hint=f"its output is in {log}"
+            )
+
+    # -- experiments ----------------------------------------------------------------------
+
+    def _next(self, number: int) -> Any:
+        session = self.session
+        return next_step(session.now, number, session.policy, self.rule, session.metric)
+
+    def _advance(self) -> None:
+        """Take every step that can be taken now, the oldest experiment first."""
+        again = True
+        while again:
+            again = False
+            for number in sorted(self._active):
+                again |= self._step(number)
+
+    def _step(self, number: int) -> bool:
+        """Take an experiment's next step; say whether another can be taken at once."""
+        session, experiment = self.session, self.session.read(number)
+        match self._next(number):
+            case Examine():
+                review = reviewed(session, experiment, self._examined.pop(number, None))
+                session.ledger.reviewed(session.run.tag, number, review)
+            case StoreAttempt():
+                self._store_attempt(experiment)
+            case Measure() as measure:
+                self._measure(experiment, measure)
+                return False
+            case RunGuard() as guard:
+                self._run_guard(experiment, guard)
+                return False
+            case Decide() as decide:
+                found = decide.decision
+                session.ledger.decided(
+                    session.run.tag,
+                    number,
+                    status=found.status,
+                    reason=found.reason,
+                    rule=found.rule,
+                    score=found.score,
+                    gain=found.gain,
+                    planned=self.rule.most_trials,
+                )
+            case Settle():
+                self._settle(experiment)
+            case Answer() as answer:
+                answered = HypothesisStatus.ANSWERED
+                session.ledger.end_hypothesis(answer.hypothesis, answered, experiment=number)
+            case Wait():
+                return False
+            case Done():
+                self._done(experiment)
+        return True
+
+    def _store_attempt(self, experiment: Experiment) -> None:
+        """Keep the diff, and the notes that came with it, whatever becomes of the experiment."""
+        session, number = self.session, experiment.number
+        changes = session.workspace.loaded(experiment.changes)
+        notes = [change for change in changes if change.path in session.policy.files.notes]
+        commit = session.workspace.attempt(
+            number,
+            experiment.parent_commit,
+            [change for change in changes if change not in notes],
+            commit_messages.attempt(experiment),
+            experiment.started_at,
+        )
+        violations = experiment.review.violations if experiment.review else ()
+        broken = {violation.path for violation in violations}
+        sound = [change for change in notes if change.path not in broken]
+        if number:
+            message = commit_messages.notes(number)
+            session.workspace.write_notes(sound, message, experiment.started_at)
+        session.ledger.attempt_stored(session.run.tag, number, commit)
+
+    def _settle(self, experiment: Experiment) -> None:
+        """Move the branch for a keep; a revert is the branch not moving."""
+        session, number, commit = self.session, experiment.number, None
+        if experiment.status is ExperimentStatus.KEPT and experiment.attempt_commit:
+            best = session.now.best
+            commit = experiment.parent_commit
+            if number:
+                commit = session.workspace.keep(
+                    experiment.attempt_commit,
+                    (best.commit if best else None) or session.run.base_commit,
+                    commit_messages.kept(session.run, experiment),
+                    experiment.started_at,
+                )
+        entry = session.ledger.settled(
+            session.run.tag,
+            number,
+            commit=commit,
+            wall_seconds=time.monotonic() - self._begun[number],
+            notes_commit=session.workspace.resolve(NOTES_REF),
+        )
+        ended = session.read(number)
+        session.log.info(
+            "experiment.decided",
+            experiment=number,
+            status=ended.status,
+            rule=ended.rule,
+            reason=ended.reason,
+            score=ended.score,
+            gain=ended.gain,
+            commit=ended.commit,
+            wall_seconds=ended.wall_seconds,
+            seq=entry.seq,
+            chain=entry.chain,
+        )
+        self._write_page()
+
+    def _write_page(self) -> None:
+        told = history_as_told(self.session)
+        self.session.research_log.update(told, tuple(self.session.now.analyses.values()))
+
+    def _done(self, experiment: Experiment) -> None:
+        session = self.session
+        session.research_log.audited(experiment)
+        proposer = self._active.pop(experiment.number)
+        if proposer is not None:
+            proposer.unsettled -= 1
+        session.person.finished(experiment)
+        if experiment.number == 0:
+            return
+        note_work(session, self.course)
+        self.end = self.end or reason_to_end(session, self.course)
+        if self.end is None:
+            between(session, self.course)
+
+    # -- trials ---------------------------------------------------------------------------
+
+    def _measure(self, experiment: Experiment, step: Measure) -> None:
+        """Submit the trials that are wanted, as far as devices are free."""
+        for place in step.places:
+            key = (step.purpose, place)
+            if key in self._flying or len(self._flying) >= self.session.executor.capacity:
+                continue
+            spec = self._specification(step.purpose, place)
+            about = self._progress(experiment, step, place)
+            future = self.session.executor.submit(spec, about)
+            self._await(key, future, partial(self._trial_ended, experiment.number, spec))
+
+    def _await(self, key: object, future: Future[Any], handle: Callable[[Any], None]) -> None:
+        """Have this thread handle what a device brings back; its failure is raised here."""
+
+        def back() -> None:
+            self._flying.discard(key)
+            handle(future.result())
+
+        self._flying.add(key)
+        future.add_done_callback(lambda _: self._events.put(back))
+
+    def _specification(self, purpose: Purpose, place: Place) -> TrialSpec:
+        session, policy = self.session, self.session.policy
+        attempt = session.read(place.experiment).attempt_commit
+        if attempt is None:
+            raise ValueError("a trial before its attempt was kept")
+        return TrialSpec(
+            run=session.run.tag,
+            experiment=place.experiment,
+            purpose=purpose,
+            task=session.run.task,
+            split=place.split,
+            index=place.index,
+            seed=session.seed(purpose, place.split, place.index),
+            shape=policy.shape,
+            predictors=policy.evaluation.predict,
+            image_id=session.run.image_id,
+            workspace=session.workspace.files(attempt),
+            mutable=policy.files.mutable,
+            notes=policy.files.notes,
+            kit=rooms.below(session.harness, "kit"),
+            harness=rooms.without(session.harness, "kit"),
+            public_data=session.data.public,
+            sealed_volume=session.data.sealed_volume,
+            resources=policy.resources_record(),
+            budget=policy.budget_record(),
+            min_gain=policy.decision.min_gain,
+        )
+
+    def _progress(self, experiment: Experiment, step: Measure, place: Place) -> dict[str, Any]:
+        """Return where in its plan a trial is, and how long trials like it took."""
+        took = [
+            trial.result.wall_seconds
+            for other in self.session.now.settled[-20:]
+            for trial in other.trials
+            if trial.purpose is step.purpose and trial.result.score
+        ]
+        before = sum(trial.purpose is step.purpose for trial in experiment.trials)
+        splits = len(self.session.policy.evaluation.splits)
+        planned = self.rule.most_trials if step.purpose.decides else before + len(step.places)
+        count = place.index - draw_index(place.experiment, 0) + 1
+        return {
+            "what": "a trial of" if step.purpose.decides else "the audit of",
+            "experiment": experiment.number,
+            "trial": before + step.places.index(place) + 1,
+            "trials": planned,
+            "seed": count if step.purpose.decides else None,
+            "seeds": planned // splits if step.purpose.decides else None,
+            "usual_seconds": statistics.median(took) if took else None,
+        }
+
+    def _trial_ended(self, asked_by: int, spec: TrialSpec, result: TrialResult) -> None:
+        """Keep a trial's output for the person, and record it."""
+        session = self.session
+        for stage, output in result.logs.items():
+            name = f"{spec.purpose}-{spec.split}-{spec.index}"
+            self._write_log(spec.experiment, name, stage, output)
+        trial = TrialRecord(
+            purpose=spec.purpose,
+            split=spec.split,
+            index=spec.index,
+            seed=spec.seed,
+            asked_by=asked_by,
+            result=result,
+        )
+        entry = session.ledger.trial_ended(session.run.tag, spec.experiment, trial)
+        # The event log is a witness of the journal's results.
+        witnessed = {"seq": entry.seq, "chain": entry.chain} if entry.kind in RESULTS else {}
+        session.log.info(
+            "trial.ended",
+            experiment=spec.experiment,
+            purpose=spec.purpose,
+            split=spec.split,
+            seed=spec.seed,
+            status=result.status,
+            reason=result.reason,
+            self_modified=list(result.self_modified),
+            wall_seconds=round(result.wall_seconds, 3),
+            overhead_seconds=round(result.overhead_seconds, 3),
+            peak_memory_bytes=result.peak_memory_bytes,
+            peak_gpu_memory_bytes=result.peak_gpu_memory_bytes,
+            **witnessed,
+        )
+
+    def _run_guard(self, experiment: Experiment, step: RunGuard) -> None:
+        """Submit a guard; it is held like the trainer of the experiment's first trial."""
+        session, key = self.session, (experiment.number, step.name)
+        if key in self._flying or len(self._flying) >= session.executor.capacity:
+            return
+        guard = next(each for each in session.policy.guards_records() if each.name == step.name)
+        place = Place(
+            experiment=experiment.number,
+            split=session.policy.evaluation.splits[0],
+            index=draw_index(experiment.number, 0),
+        )
+        spec = self._specification(Purpose.DECISION, place)
+        about = {"what": f"the guard {step.name} of", "experiment": experiment.number}
+        future = session.executor.submit_guard(spec, guard, about)
+        self._await(key, future, partial(self._guard_ended, experiment.number, step.name))
+
+    def _guard_ended(self, number: int, name: str, result: GuardResult) -> None:
+        self._write_log(number, "guard", name, result.log)
+        guard = GuardRecord(name=name, failed=result.failed, wall_seconds=result.wall_seconds)
+        self.session.ledger.guard_ended(self.session.run.tag, number, guard)
+        self.session.log.info(
+            "guard.ended",
+            experiment=number,
+            guard=name,
+            failed=result.failed,
+            wall_seconds=round(result.wall_seconds, 3),
+        )
+
+    def _write_log(self, number: int, trial: str, stage: str, output: bytes) -> None:
+        path = self.session.state.log(self.session.run.tag, number, trial, stage)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(output)
+
+    # -- proposals ------------------------------------------------------------------------
+
+    def _open_pending(self) -> None:
+        """Make experiments of what was proposed, as far as devices are free."""
+        while self._pending and self.end is None:
+            if len(self._active) >= self.session.executor.capacity:
+                return
+            made = self._pending.popleft()
+            based = on_the_best(self.session, made.based)
+            if isinstance(based, Returned):
+                made.proposer.unsettled -= 1
+                self._think(made.proposer, made.slot, based.why)
+                continue
+            number = open_proposal(self.session, based, made.proposer.agent, returned=made.returned)
+            if based.examination is not None:
+                self._examined[number] = based.examination
+            self._activate(number, made.proposer)
+            self._advance()
+
+    def _hand_out(self) -> None:
+        """Let agents think that are free to."""
+        for proposer in self._proposers:
+            busy = proposer.slot is not None or proposer.end is not None
+            if busy or self.end is not None or proposer.unsettled > proposer.ahead:
+                continue
+            if (slot := self._slot()) is not None:
+                self._think(proposer, slot, ())
+
+    def _under_way(self) -> list[Slot]:
+        thinking = [proposer.slot for proposer in self._proposers if proposer.slot]
+        return [*thinking, *(made.slot for made in self._pending)]
+
+    def _last_is_out(self) -> bool:
+        """Say whether what is under way makes as many experiments as there are to be."""
+        most, count = self.course.experiments, self.session.now.count
+        return most is not None and count + len(self._under_way()) > most
+
+    def _slot(self) -> Slot | None:
+        """Return a place for one more proposal, unless those under way are the last ones."""
+        if self._last_is_out():
+            return None
+        state, under_way = self.session.now, self._under_way()
+        self._last_slot = max(state.count + len(self._pending), self._last_slot + 1)
+        reserved = {slot.hypotheses[0].id for slot in under_way if slot.hypotheses}
+        reserved |= {one.origin.answers or 0 for one in state.open.values() if one.origin}
+        waiting = [one for one in state.open_hypotheses if one.id not in reserved]
+        return Slot(number=self._last_slot, hypotheses=tuple(waiting))
+
+    def _think(self, proposer: Proposer, slot: Slot, returned: tuple[Violation, ...]) -> None:
+        """Have an agent think about a proposal for this place, in its own thread."""
+        proposer.slot = slot
+        context = self._context(slot, returned)
+        desk = SessionDesk(self.session, context, ended=lambda: self.end is not None)
+
+        def think() -> None:
+            try:
+                what = "the agent thinks about"
+                with self.session.progress.doing(desk.name, what, **desk.about):
+                    proposal = proposer.agent.propose(context, desk)
+            except BaseException as error:
+                self._events.put(partial(self._gave_up, proposer, error))
+            else:
+                self._events.put(partial(self._proposed, proposer, slot, desk, proposal))
+
+        if len(self._proposers) == 1 and not proposer.ahead:
+            think()  # nothing else happens meanwhile, and a person's editor wants this thread
+        else:
+            proposer.thread.submit(think)
+
+    def _context(self, slot: Slot, returned: tuple[Violation, ...]) -> Context:
+        phases = self.session.policy.phases
+        unsettled = list(self.session.now.open.values())
+        return make_context(
+            self.session,
+            slot.number,
+            phase=phase_at(phases, self.course.done(slot.number)) if phases else None,
+            hypotheses=slot.hypotheses,
+            returned=returned,
+            experiments=self.course.experiments,
+            pending=[*unsettled, *(self._waiting(made) for made in self._pending)],
+        )
+
+    def _waiting(self, made: Made) -> Experiment:
+        """Return a proposal that waits for a device, as the experiment that it will become."""
+        context, proposal = made.based.context, made.based.proposal
+        return Experiment(
+            run=self.session.run.tag,
+            number=made.slot.number,
+            parent_commit=context.parent_commit,
+            hypothesis=proposal.hypothesis,
+            category=proposal.category,
+            changes=(),
+        )
+
+    def _gave_up(self, proposer: Proposer, error: BaseException) -> None:
+        proposer.slot = None
+        if not isinstance(error, SpentError):
+            raise error
+        reason = f"{error}; {error.hint}" if error.hint else str(error)
+        proposer.end = End(outcome=Outcome.SPENT, reason=reason)
+
+    def _proposed(self, proposer: Proposer, slot: Slot, desk: SessionDesk, proposal: Any) -> None:
+        proposer.slot = None
+        if proposal is not None:
+            proposer.unsettled += 1
+            based, returned = desk.taken(proposal), desk.returned
+            made = Made(proposer=proposer, slot=slot, based=based, returned=returned)
+            self._pending.append(made)
+            return
+        nothing = f"the agent {proposer.agent.name} has nothing more to propose"
+        finished = End(outcome=Outcome.FINISHED, reason=nothing)
+        proposer.end = self._asked_to_stop() or finished
+
+
+def _ahead(agent: Agent, asked: int | None, capacity: int) -> int:
+    """Return how many proposals an agent makes before it knows the result of its last one."""
+    if asked is not None:
+        return asked
+    return max(agent.ahead, capacity) if agent.ahead and capacity > 1 else agent.ahead
