@@ -88,7 +88,6 @@ def experiment(draw: random.Random, number: int, policy: Policy) -> Experiment:
         hypothesis=words(draw, 15, 45),
         category=draw.choice(CATEGORIES),
         changes=(),
-        seeds=(),
         origin=Origin(
             agent="bench",
             isolation="api",

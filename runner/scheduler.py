@@ -155,6 +155,8 @@ class Scheduler:
         self._pending: deque[Made] = deque()
         self._last_slot = 0
         self.end: End | None = None
+        self._failure: BaseException | None = None
+        """Of an agent; what is under way comes to its end first."""
 
     # -- the loop -------------------------------------------------------------------------
 
@@ -172,12 +174,14 @@ class Scheduler:
         if self.end is None:
             between(self.session, self.course)
         while not self._is_over():
-            self._open_pending()
             self._hand_out()
             self._advance()
             if not self._is_over():
                 self._wait()
+                self._open_pending()
                 self.end = self.end or self._asked_to_stop()
+        if self._failure is not None:
+            raise self._failure
         ends = (proposer.end for proposer in self._proposers)
         ended = next((end for end in ends if end), None)
         return self.end or ended or End(outcome=Outcome.FINISHED, reason="the run ended")
@@ -613,10 +617,11 @@ class Scheduler:
 
     def _gave_up(self, proposer: Proposer, error: BaseException) -> None:
         proposer.slot = None
-        if not isinstance(error, SpentError):
-            raise error
-        reason = f"{error}; {error.hint}" if error.hint else str(error)
+        reason = f"{error}; {error.hint}" if getattr(error, "hint", "") else str(error)
         proposer.end = End(outcome=Outcome.SPENT, reason=reason)
+        if not isinstance(error, SpentError):
+            self._failure = self._failure or error
+            self.end = self.end or proposer.end
 
     def _proposed(self, proposer: Proposer, slot: Slot, desk: SessionDesk, proposal: Any) -> None:
         proposer.slot = None

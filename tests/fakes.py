@@ -10,30 +10,40 @@ from pathlib import Path
 from typing import Any
 
 from runner import data, draws, rooms
+from runner.decision import Decision, Metric, Tie
 from runner.errors import SpentError
 from runner.executor import LocalExecutor
+from runner.experiment.steps import judged
 from runner.journal.entries import now
 from runner.journal.store import open_journal
 from runner.logs import event_log
 from runner.policy.load import LoadedPolicy, parse_policy
 from runner.records import (
     EXECUTABLE,
+    REGULAR,
     Change,
+    ChangedFile,
     Crash,
+    Experiment,
     File,
     Files,
     Findings,
     Guard,
     GuardResult,
     ModelCall,
+    Place,
     Proposal,
+    Purpose,
     Run,
     Score,
+    TrialRecord,
     TrialResult,
     TrialSpec,
     TrialStatus,
     Violation,
 )
+from runner.rules import Ask, Evidence
+from runner.rules.strict import Strict
 from runner.seams import Context, Desk
 from runner.session import Person, Session
 from runner.workspace import Workspace, tree_digest
@@ -166,6 +176,66 @@ def timed_out(reason: str = "train: killed at the deadline of 14 s") -> TrialRes
 
 def invalid_outputs(reason: str = "images: not-finite") -> TrialResult:
     return TrialResult(status=TrialStatus.INVALID_OUTPUTS, reason=reason, stage="score")
+
+
+def decide(
+    metric: Metric,
+    best: float | None,
+    results: Sequence[TrialResult],
+    *,
+    planned: int,
+    min_gain: float,
+    splits: int = 1,
+    tie: Tie | None = None,
+) -> Decision | Ask:
+    """Have the rule `strict` judge the trials so far of experiment 1, in the order of its plan."""
+    rule = Strict(metric=metric, min_gain=min_gain, seeds=planned // splits, most_trials=planned)
+    names = tuple("abcdefgh"[:splits])
+    plan = [
+        Place(experiment=1, split=name, index=draws.index(1, count))
+        for count in range(rule.seeds)
+        for name in names
+    ]
+    trials = {
+        place: trial(Purpose.DECISION, result, split=place.split, index=place.index, asked_by=1)
+        for place, result in zip(plan, results, strict=False)
+    }
+    answer, _ = judged(rule, Evidence(number=1, splits=names, best=best, tie=tie), trials)
+    return answer
+
+
+BYTES: dict[str, bytes] = {}
+
+
+def named(content: bytes | None, path: str = "train.py") -> ChangedFile:
+    """Return a changed file as the journal names it; `read` has its bytes, as git would."""
+    blob = None if content is None else hashlib.sha1(content).hexdigest()  # noqa: S324 - as git does
+    if content is not None and blob is not None:
+        BYTES[blob] = content
+    return ChangedFile(path=path, mode=REGULAR, blob=blob)
+
+
+def read(blobs: Sequence[str]) -> list[bytes]:
+    return [BYTES[blob] for blob in blobs]
+
+
+def changed(folder: Path, experiment: Experiment) -> tuple[Change, ...]:
+    """Return what an experiment of the run below a folder changed, with its bytes."""
+    repository = rooms.State(folder / "state").repository(experiment.run)
+    return Workspace(repository, experiment.run).loaded(experiment.changes)
+
+
+def trial(
+    purpose: Purpose,
+    result: TrialResult,
+    *,
+    split: str = "train",
+    index: int = 0,
+    asked_by: int = 0,
+) -> TrialRecord:
+    return TrialRecord(
+        purpose=purpose, split=split, index=index, seed=index, asked_by=asked_by, result=result
+    )
 
 
 def edit(old: str, new: str, hypothesis: str = "try it", notes: str | None = None) -> Proposal:

@@ -17,8 +17,8 @@ from typing import Any
 from fakes import FakeSandbox, ScriptedAgent, crashed, edit, make_session, scored
 
 from runner.journal.store import Journal
-from runner.scheduler import run_loop
 from runner.records import Change, Proposal, TrialRecord, TrialResult, TrialSpec
+from runner.scheduler import run_loop
 from runner.session import Session
 from runner.workspace import Workspace
 

@@ -14,9 +14,9 @@ from fakes import TAG, FakeSandbox, ScriptedAgent, edit, make_session, scored
 
 from runner import rooms
 from runner.locks import tag_lock
-from runner.scheduler import run_loop
 from runner.progress import Tracker
 from runner.records import TrialResult, TrialSpec
+from runner.scheduler import run_loop
 
 
 @dataclass

@@ -14,7 +14,6 @@ from harness.scoring.ranks import retrieval_metrics
 from runner.agents.about import about
 from runner.agreement import Agreement, Gain, _deviation, agreement, compared
 from runner.decision import Direction, Metric
-from runner.scheduler import run_loop
 from runner.prompt.brief import brief
 from runner.proposals.context import make_context
 from runner.records import (
@@ -27,6 +26,7 @@ from runner.records import (
     TrialSpec,
     TrialStatus,
 )
+from runner.scheduler import run_loop
 from runner.views import documents, summary
 
 AUC = Metric(name="auc", direction=Direction.MAXIMIZE, round_to=0.001)
@@ -73,7 +73,9 @@ def experiment(
         TrialRecord(
             purpose=purpose,
             split=split,
+            index=seed,
             seed=seed,
+            asked_by=number,
             result=TrialResult(
                 status=TrialStatus.SCORED, reason="", score=Score(metrics={"auc": value, **more})
             ),
@@ -83,7 +85,7 @@ def experiment(
     values = [value for purpose, _, _, value in places if purpose is Purpose.DECISION]
     return Experiment(
         run="r", number=number, parent_commit="", hypothesis="", category="", changes=(),
-        seeds=(0,), status=ExperimentStatus.KEPT, score=float(np.mean(values)), trials=trials,
+ status=ExperimentStatus.KEPT, score=float(np.mean(values)), trials=trials,
     )  # fmt: skip
 
 

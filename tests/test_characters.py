@@ -16,8 +16,8 @@ from runner import cli as command_line
 from runner.characters import as_json, is_visible, visible
 from runner.cli import cli
 from runner.errors import FAULT, INTERRUPTED, WorkspaceError
-from runner.scheduler import run_loop
 from runner.prompt.untrusted import markdown
+from runner.scheduler import run_loop
 
 UNSEEN = {
     "a C1 sequence": "\x9b31m",

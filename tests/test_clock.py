@@ -16,9 +16,9 @@ from runner.agents.claude.trouble import retry_after
 from runner.audit.run import audit_run
 from runner.journal import entries
 from runner.journal.store import open_journal
-from runner.scheduler import run_loop
 from runner.records import Purpose, TrialSpec
 from runner.rooms import State
+from runner.scheduler import run_loop
 from runner.steering import course
 
 HOUR = timedelta(hours=1)
@@ -34,13 +34,13 @@ def falling_clock(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def better_each_time(spec: TrialSpec) -> object:
-    return scored(100.0 - 10 * spec.experiment + (spec.part == "locked"))
+    return scored(100.0 - 10 * spec.experiment + (spec.purpose.part == "locked"))
 
 
 def conduct(folder: Path, widths: range, **options: object) -> str:
     with make_session(folder, FakeSandbox(better_each_time), **options) as session:
         proposals = [edit("WIDTH = 32", f"WIDTH = {width}") for width in widths]
-        return run_loop(session, ScriptedAgent(proposals), experiments=None)
+        return str(run_loop(session, ScriptedAgent(proposals), experiments=None))
 
 
 def test_an_honest_run_whose_clock_goes_back_is_clean(tmp_path, falling_clock):

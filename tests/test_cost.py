@@ -16,10 +16,10 @@ from runner.cli import cli
 from runner.errors import ConfigError
 from runner.estimate import ENOUGH, Plan, estimate
 from runner.journal.store import Journal
-from runner.scheduler import run_loop
 from runner.money.prices import Price, Prices
 from runner.money.usage import by_experiment, by_model, spent
 from runner.records import ModelCall, Usage
+from runner.scheduler import run_loop
 from runner.session import Session
 from runner.views import lines
 

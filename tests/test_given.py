@@ -17,9 +17,9 @@ from runner import given
 from runner.cli import cli
 from runner.errors import ConfigError, SandboxError
 from runner.logs import event_log
-from runner.scheduler import run_loop
 from runner.money.prices import load_prices
 from runner.raw import raw_data
+from runner.scheduler import run_loop
 
 KINDS = ("pipe", "device", "socket", "folder", "loop", "nothing", "closed pipe")
 

@@ -9,11 +9,11 @@ from fakes import POLICY_TEXT, TRAIN, FakeSandbox, ScriptedAgent, edit, make_ses
 
 from runner.agents.about import about
 from runner.agents.mcp import telling
-from runner.scheduler import run_loop
 from runner.proposals.context import make_context
 from runner.proposals.crashes import OTHER, bare
 from runner.proposals.desk import SessionDesk
 from runner.records import Crash, Curve, File, TrialResult, TrialSpec, TrialStatus
+from runner.scheduler import run_loop
 from runner.views.documents import trial_document
 
 BELOW_A_STEP = ".123"
@@ -48,7 +48,7 @@ def test_a_run_that_reached_its_goal_ends_with_the_rounded_score(tmp_path):
     policy = POLICY_TEXT.replace("\nlimits:", "\nstop_at: 95\n\nlimits:")
     with make_session(tmp_path, FakeSandbox(better), policy_text=policy) as session:
         agent = ScriptedAgent([edit("WIDTH = 32", "WIDTH = 64")])
-        assert run_loop(session, agent, experiments=2) == "mean_rank 90 reached stop_at 95"
+        assert str(run_loop(session, agent, experiments=2)) == "mean_rank 90 reached stop_at 95"
 
 
 # -- where one split's training targets are another's answers -------------------------------------
@@ -101,7 +101,7 @@ def told_of(tmp_path, policy: str) -> tuple[dict[str, str], list[dict[str, objec
     with make_session(tmp_path, sandbox, policy_text=policy) as session:
         for split in ("fold0", "fold1"):
             (session.data.public / split).mkdir(exist_ok=True)
-        reason = run_loop(session, ScriptedAgent(proposals), experiments=3)
+        reason = str(run_loop(session, ScriptedAgent(proposals), experiments=3))
         told = everything_told(session, reason)
         person = [
             trial_document(trial) for experiment in session.history for trial in experiment.trials

@@ -5,20 +5,22 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from runner import locks
-from runner.errors import BusyError
+from runner.errors import BusyError, StoppedError
 from runner.locks import device_lock, tag_lock
 
 HOLD_TAG = "with locks.tag_lock(Path(sys.argv[1]), 'nov21'): hold()"
-HOLD_DEVICE = "with locks.device_lock('cpu', 'nov21', print): hold()"
+HOLD_DEVICE = "with locks.device_lock(['cpu-0'], 'nov21', print, threading.Event()): hold()"
 PROGRAM = """
-import sys
+import sys, threading
 from pathlib import Path
 from runner import locks
 
@@ -80,7 +82,7 @@ def test_a_busy_device_is_waited_for_saying_for_whom(tmp_path):
         waiting.set()
 
     def wait_for_it() -> None:
-        with device_lock("cpu", "nov22", say):
+        with device_lock(["cpu-0"], "nov22", say, threading.Event()):
             got_it.set()
 
     with another_process(HOLD_DEVICE, tmp_path) as process:
@@ -91,56 +93,81 @@ def test_a_busy_device_is_waited_for_saying_for_whom(tmp_path):
         process.send_signal(signal.SIGKILL)
         assert got_it.wait(timeout=10)
         waiter.join()
-    assert said == [f"waiting for device cpu, in use by run nov21 (process {process.pid})"]
+    assert said == [f"waiting for device cpu-0, in use by run nov21 (process {process.pid})"]
 
 
 def test_another_device_is_not_waited_for(tmp_path):
     said: list[str] = []
-    with another_process(HOLD_DEVICE, tmp_path), device_lock("gpu-0", "nov22", said.append):
+    with (
+        another_process(HOLD_DEVICE, tmp_path),
+        device_lock(["cpu-1"], "nov22", said.append, threading.Event()),
+    ):
         assert said == []
+
+
+def test_whoever_waits_for_a_device_can_be_ended(tmp_path):
+    abort = threading.Event()
+    with (
+        another_process(HOLD_DEVICE, tmp_path),
+        pytest.raises(StoppedError),
+        device_lock(["cpu-0"], "nov22", lambda _: abort.set(), abort),
+    ):
+        pass
+
+
+@pytest.mark.slow
+def test_two_runs_take_turns_trial_by_trial(tmp_path):
+    """Who gave a device back and wants it again stands behind the one that waited for it."""
+    order: list[str] = []
+    both = threading.Barrier(2)
+
+    def run(tag: str) -> None:
+        both.wait()
+        for _ in range(6):
+            with device_lock(["cpu-0"], tag, lambda _: None, threading.Event()):
+                order.append(tag)
+                time.sleep(0.3)
+
+    threads = [threading.Thread(target=run, args=(tag,)) for tag in ("a", "b")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    turns = sum(one != other for one, other in pairwise(order[1:-1]))
+    assert turns >= 7, order
 
 
 def test_what_fails_while_a_lock_is_held_is_not_taken_for_a_busy_lock(tmp_path):
     with pytest.raises(locks.Timeout), tag_lock(tmp_path, "nov21"):
         raise locks.Timeout("something else")
-    with pytest.raises(locks.Timeout), device_lock("cpu", "nov21", print):
+    with pytest.raises(locks.Timeout), device_lock(["cpu-0"], "nov21", print, threading.Event()):
         raise locks.Timeout("something else")
 
 
-HOLD_GPUS = "with locks.device_lock('gpu-1-2', 'nov21', print): hold()"
+HOLD_GPUS = "with locks.device_lock(['gpu-1', 'gpu-2'], 'nov21', print, threading.Event()): hold()"
 
 
-@pytest.mark.parametrize(("device", "waits"), [("gpu-0-1", True), ("gpu-0", False), ("cpu", False)])
-def test_two_runs_that_share_a_gpu_wait_for_each_other_and_others_do_not(tmp_path, device, waits):
+@pytest.mark.parametrize(
+    ("parts", "waits"),
+    [(["gpu-0", "gpu-1"], True), (["gpu-0"], False), (["cpu-0"], False)],
+    ids=str,
+)
+def test_two_runs_that_share_a_gpu_wait_for_each_other_and_others_do_not(tmp_path, parts, waits):
     said: list[str] = []
     with another_process(HOLD_GPUS, tmp_path) as process:
         ender = threading.Timer(0.3, process.kill)
         ender.start()
-        with device_lock(device, "nov22", said.append):
+        with device_lock(parts, "nov22", said.append, threading.Event()):
             assert (process.poll() is not None) is waits
         ender.join()
     who = f"run nov21 (process {process.pid})"
     assert said == ([f"waiting for device gpu-1, in use by {who}"] if waits else [])
 
 
-def test_gpus_are_taken_in_the_order_of_their_numbers_whatever_the_set_s(tmp_path, monkeypatch):
-    taken: list[str] = []
-
-    @contextmanager
-    def one(path, device, tag, say):
-        taken.append(device)
-        yield
-
-    monkeypatch.setattr(locks, "_one_device", one)
-    for device in ("gpu-10-2", "gpu-2-10", locks.device_of(3), locks.device_of(0)):
-        with device_lock(device, "t", print):
-            pass
-    assert taken == ["gpu-2", "gpu-10"] * 2 + ["gpu-0", "gpu-1", "gpu-2", "cpu"]
-
-
 def test_nobody_else_can_open_a_lock_and_so_hold_it(tmp_path):
-    with tag_lock(tmp_path / "runs", "a"), device_lock("cpu", "a", print):
-        for path in (tmp_path / "runs" / "lock", tmp_path / "cpu.lock"):
+    with tag_lock(tmp_path / "runs", "a"), device_lock(["cpu-0"], "a", print, threading.Event()):
+        locked = (tmp_path / "cpu-0.lock", tmp_path / "cpu-0.next.lock")
+        for path in (tmp_path / "runs" / "lock", *locked):
             assert not path.stat().st_mode & 0o007
 
 

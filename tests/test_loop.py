@@ -26,7 +26,6 @@ from fakes import (
 
 from runner.errors import RunStoppedError, SandboxError, StoppedError
 from runner.journal.entries import Kind, broken
-from runner.scheduler import run_loop
 from runner.policy.load import parse_policy
 from runner.policy.syntax import read_facts
 from runner.proposals.context import make_context
@@ -40,6 +39,7 @@ from runner.records import (
     TrialSpec,
     Violation,
 )
+from runner.scheduler import run_loop
 from runner.seams import Context, Desk
 from runner.steering import course
 from runner.workspace import Workspace
@@ -111,7 +111,7 @@ def run(
 ) -> Ended:
     sandbox = FakeSandbox(results)
     with make_session(folder, sandbox, policy_text=policy, **more) as session:
-        reason = run_loop(session, ScriptedAgent(proposals), experiments=experiments)
+        reason = str(run_loop(session, ScriptedAgent(proposals), experiments=experiments))
         return Ended(reason, session.history, sandbox.specs, session.workspace)
 
 
@@ -266,7 +266,7 @@ def test_only_what_is_kept_is_audited_once_on_the_locked_part(tmp_path):
     trials = Trials({0: BASELINE, 1: 90.0, 2: 120.0}, audits={0: 101.0, 1: 91.0})
     ended = run(tmp_path, trials, [wide(64), wide(65), forbidden()])
     assert ended.ran(Purpose.AUDIT) == [0, 1]
-    assert {spec.purpose: spec.part for spec in ended.specs} == {
+    assert {spec.purpose: spec.purpose.part for spec in ended.specs} == {
         Purpose.DECISION: "holdout",
         Purpose.AUDIT: "locked",
     }
@@ -320,6 +320,7 @@ class Nosy:
     told: list[Context] = field(default_factory=list)
     name: str = "nosy"
     isolation: str = "api"
+    ahead = 0
 
     def propose(self, context: Context, desk: Desk) -> Proposal | None:
         self.told.append(context)

@@ -18,7 +18,6 @@ from fakes import TAG, FakeSandbox, ScriptedAgent, edit, make_session, scored
 from runner.cli import cli
 from runner.history import advisory, unguarded
 from runner.journal.store import open_journal
-from runner.scheduler import run_loop
 from runner.records import (
     Experiment,
     ExperimentStatus,
@@ -30,6 +29,7 @@ from runner.records import (
     Usage,
     Violation,
 )
+from runner.scheduler import run_loop
 from runner.seams import Context, Desk
 from runner.views import lines, summary
 from runner.views.page import heading
@@ -45,6 +45,7 @@ class Researcher:
 
     name: str = "claude"
     isolation: str = "api"
+    ahead = 0
 
     def propose(self, context: Context, desk: Desk) -> Proposal | None:
         if context.number > 2:
@@ -136,16 +137,14 @@ def run(home) -> Run:
 
 def test_a_phase_is_told_where_there_was_one(run):
     found = Experiment(
-        run="t1", number=3, parent_commit="", hypothesis="", category="", changes=(), seeds=(),
+        run="t1", number=3, parent_commit="", hypothesis="", category="", changes=(),
         origin=Origin(agent="claude", isolation="api", strategy="topk", mode="explore", phase="p"),
     )  # fmt: skip
     assert "experiment 0 (topk, explore) in the phase p\n" in f"{heading(run, found)}\n"
 
 
 def test_an_older_row_without_an_origin_shows_what_it_has(run):
-    found = Experiment(
-        run="t1", number=3, parent_commit="", hypothesis="", category="", changes=(), seeds=()
-    )
+    found = Experiment(run="t1", number=3, parent_commit="", hypothesis="", category="", changes=())
     assert "isolation" not in heading(run, found)
 
 
@@ -185,7 +184,7 @@ def test_one_kept_step_of_a_person_makes_the_whole_run_advisory(invoke):
 def kept(number: int, isolation: str, status: ExperimentStatus, parent: int = 0) -> Experiment:
     return Experiment(
         run="t1", number=number, parent_commit="", hypothesis="", category="", changes=(),
-        seeds=(), status=status, origin=Origin(agent="a", isolation=isolation, parent=parent),
+        status=status, origin=Origin(agent="a", isolation=isolation, parent=parent),
     )  # fmt: skip
 
 

@@ -8,11 +8,11 @@ from types import SimpleNamespace
 import pytest
 from fakes import POLICY_TEXT, TRAIN, FakeSandbox, ScriptedAgent, edit, make_session, scored
 
-from runner.scheduler import run_loop
 from runner.policy.load import parse_policy
 from runner.policy.schema import Phase
 from runner.proposals.context import make_context
 from runner.records import Change, ExperimentStatus, Proposal
+from runner.scheduler import run_loop
 from runner.steering import course
 from runner.steering.phases import phase_at, policy_in
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -153,7 +154,7 @@ def test_a_device_is_held_without_a_look_at_the_temporary_folder(tmp_path, monke
         (tmp_path / name).symlink_to(secret)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setenv("RUNNER_LOCKS", str(tmp_path / "locks"))
-    with device_lock("cpu", "t", print):
+    with device_lock(["cpu-0"], "t", print, threading.Event()):
         assert mode(secret) == 0o600
 
 

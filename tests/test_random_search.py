@@ -4,11 +4,11 @@ import math
 from dataclasses import replace
 
 import pytest
-from fakes import FakeDesk
+from fakes import FakeDesk, named, read
 
 from runner.agents.constants import constants
 from runner.agents.random_search import RandomSearch
-from runner.records import Change, Experiment, ExperimentStatus, File
+from runner.records import Experiment, ExperimentStatus, File
 from runner.seams import Context
 
 SOURCE = '"""Train."""\n\nCLAMP = 2.0  # tune: 1..100 log\nBATCH = 64  # tune: 16..256\n'
@@ -17,7 +17,7 @@ SOURCE = '"""Train."""\n\nCLAMP = 2.0  # tune: 1..100 log\nBATCH = 64  # tune: 1
 def context(number: int = 1, source: str = SOURCE, **more) -> Context:
     return Context(
         number=number, files={"train.py": File(content=source.encode())}, mutable=("train.py",),
-        metric="mean_rank", direction="minimize", history=(), **more,
+        metric="mean_rank", direction="minimize", history=(), read=read, **more,
     )  # fmt: skip
 
 
@@ -59,12 +59,12 @@ def test_nothing_is_drawn_twice_and_the_end_of_it_ends_the_run():
         content = f"X = {drawn(given)['X']}  # tune: 1..4\n".encode()
         tried.append(
             Experiment(
-                run="t1", number=number, parent_commit="", hypothesis="", category="", seeds=(),
-                changes=(Change(path="train.py", content=content),),
+                run="t1", number=number, parent_commit="", hypothesis="", category="",
+                changes=(named(content),),
                 status=ExperimentStatus.REVERTED, score=1.0,
             )
         )  # fmt: skip
-    assert {found.changes[0].content[4:5] for found in tried} == {b"1", b"3", b"4"}
+    assert {read([found.changes[0].blob])[0][4:5] for found in tried} == {b"1", b"3", b"4"}
     given = replace(context(9, source), history=tuple(tried))
     assert RandomSearch().propose(given, FakeDesk()) is None
 
@@ -72,8 +72,8 @@ def test_nothing_is_drawn_twice_and_the_end_of_it_ends_the_run():
 def test_how_earlier_ones_ended_changes_nothing():
     told = [
         Experiment(
-            run="t1", number=1, parent_commit="", hypothesis="", category="", seeds=(),
-            changes=(Change(path="train.py", content=SOURCE.replace("64", "65").encode()),),
+            run="t1", number=1, parent_commit="", hypothesis="", category="",
+            changes=(named(SOURCE.replace("64", "65").encode()),),
             status=ExperimentStatus.REVERTED, score=score,
         )
         for score in (1.0, 1000.0, None)

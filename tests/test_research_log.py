@@ -9,13 +9,13 @@ import pytest
 from fakes import POLICY_TEXT, TAG, FakeSandbox, ScriptedAgent, crashed, edit, make_session, scored
 
 from runner.errors import SandboxError
-from runner.scheduler import run_loop
 from runner.prompt.brief import brief
 from runner.prompt.history import LATEST
 from runner.proposals.context import history_as_told, make_context
 from runner.proposals.desk import SessionDesk
 from runner.records import LOG, Change, Experiment, Proposal, TrialResult, TrialSpec, Violation
 from runner.rooms import PROJECT
+from runner.scheduler import run_loop
 from runner.session import Session
 from runner.workspace import NOTES_REF
 
@@ -150,7 +150,7 @@ def test_a_page_that_is_not_as_it_was_left_is_written_whole(tmp_path, damage):
 
 def test_it_is_written_before_an_audit_that_fails(tmp_path):
     def failing(spec: TrialSpec) -> TrialResult:
-        if spec.part == "locked":
+        if spec.purpose.part == "locked":
             raise SandboxError("gone")
         return answer(spec)
 

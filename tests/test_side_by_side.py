@@ -16,10 +16,8 @@ import pytest
 from fakes import POLICY_TEXT, TAG, TEMPLATE, FakeSandbox, crashed, found, make_session, scored
 
 from runner.audit.run import audit_run
-from runner.errors import ModelError, RunnerError, SandboxError, SpentError, StoppedError
-from runner.scheduler import run_loop
+from runner.errors import ModelError, SandboxError, SpentError, StoppedError
 from runner.policy.syntax import read_facts
-from runner.proposals.proposers import side_by_side
 from runner.records import (
     Change,
     ExperimentStatus,
@@ -30,6 +28,7 @@ from runner.records import (
     Violation,
 )
 from runner.rooms import State
+from runner.scheduler import run_loop
 from runner.seams import Context, Desk
 from runner.session import Session
 
@@ -70,6 +69,7 @@ class Playing:
     told: list[Context] = field(default_factory=list)
     name: str = "playing"
     isolation: str = "api"
+    ahead: int = 0
 
     def propose(self, context: Context, desk: Desk) -> Proposal | None:
         self.told.append(context)
@@ -210,7 +210,7 @@ def grows(context: Context, desk: Desk) -> Proposal:
 def test_many_agents_make_exactly_as_many_experiments_as_were_asked_for(tmp_path):
     agents = [Playing([grows] * 40) for _ in range(4)]
     with session_of(tmp_path) as session:
-        reason = run_loop(session, *agents, experiments=12)
+        reason = str(run_loop(session, *agents, experiments=12))
         history = session.history
     assert reason == "experiments: 12 of 12"
     assert [found.number for found in history] == list(range(13))
@@ -244,7 +244,7 @@ def test_experiments_and_analyses_have_the_device_one_at_a_time(tmp_path):
 
     agents = [Playing([asks] * 20) for _ in range(3)]
     with session_of(
-        tmp_path, lambda spec: busy(total(spec)), analyst=lambda _: busy(found())
+        tmp_path, lambda spec: busy(total(spec)), analyst=lambda *_: busy(found())
     ) as session:
         run_loop(session, *agents, experiments=9)
     assert most == [1]
@@ -316,14 +316,14 @@ def test_nobody_answers_a_hypothesis_that_was_not_given_to_them(tmp_path):
 def test_an_agent_that_has_nothing_more_leaves_and_the_others_go_on(tmp_path):
     agents = [Playing([]), Playing([grows] * 5)]
     with session_of(tmp_path) as session:
-        reason = run_loop(session, *agents, experiments=5)
+        reason = str(run_loop(session, *agents, experiments=5))
         assert len(session.history) == 6
     assert reason == "experiments: 5 of 5"
 
 
 def test_when_all_have_nothing_more_that_is_the_reason(tmp_path):
     with session_of(tmp_path) as session:
-        reason = run_loop(session, Playing([]), Playing([grows]), experiments=None)
+        reason = str(run_loop(session, Playing([]), Playing([grows]), experiments=None))
     assert reason == "the agent playing has nothing more to propose"
 
 
@@ -347,7 +347,7 @@ def test_a_failing_agent_ends_the_run_once_and_what_was_conducted_is_whole(tmp_p
         with pytest.raises(type(error)) as raised:
             run_loop(session, *agents, experiments=None)
         assert raised.value is error
-        assert session.ledger.unfinished(TAG) is None
+        assert not session.now.open
         assert session.history[1].status is KEPT
     assert is_clean(tmp_path)
 
@@ -377,7 +377,7 @@ def test_a_spent_purse_ends_each_agent_and_is_the_reason(tmp_path):
         raise SpentError("limits.usd: nothing is left")
 
     with session_of(tmp_path) as session:
-        reason = run_loop(session, Playing([spent]), Playing([grows, spent]), experiments=None)
+        reason = str(run_loop(session, Playing([spent]), Playing([grows, spent]), experiments=None))
         assert [found.status for found in session.history] == [KEPT, KEPT]
     assert reason == "limits.usd: nothing is left"
 
@@ -397,7 +397,7 @@ def test_a_wish_to_stop_reaches_agents_that_think_and_drops_what_waits(tmp_path)
         return None
 
     with session_of(tmp_path, stop_asked=stopping.is_set) as session:
-        reason = run_loop(session, Playing([stops] * 9), Playing([thinks]), experiments=None)
+        reason = str(run_loop(session, Playing([stops] * 9), Playing([thinks]), experiments=None))
         assert len(session.history) == 2
     assert reason == "asked to stop"
 
@@ -418,23 +418,5 @@ def test_an_end_reaches_agents_that_think(tmp_path):
     with session_of(
         tmp_path, lambda spec: crashed() if spec.experiment else total(spec), policy=policy
     ) as session:
-        reason = run_loop(session, Playing([goes]), Playing([thinks]), experiments=None)
+        reason = str(run_loop(session, Playing([goes]), Playing([thinks]), experiments=None))
     assert reason.startswith("paused: 1 experiments failed in a row: 1 crashed")
-
-
-def test_one_agent_needs_no_thread():
-    assert side_by_side([threading.current_thread], pytest.fail) == [threading.current_thread()]
-
-
-def test_the_first_failure_is_raised_when_all_have_ended():
-    ended = threading.Event()
-
-    def fails() -> str:
-        raise RunnerError("first")
-
-    def waits() -> str:
-        assert ended.wait(PATIENCE)
-        return "ended"
-
-    with pytest.raises(RunnerError, match="first"):
-        side_by_side([fails, waits], ended.set)

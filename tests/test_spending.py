@@ -11,9 +11,9 @@ import pytest
 from fakes import POLICY_TEXT, FakeSandbox, ScriptedAgent, make_session, scored
 
 from runner.errors import SpentError
-from runner.scheduler import run_loop
 from runner.money.spending import Spending
 from runner.records import ModelCall, Usage
+from runner.scheduler import run_loop
 from runner.session import Session
 
 

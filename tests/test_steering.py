@@ -28,11 +28,11 @@ from runner.agents.descriptions import is_independent
 from runner.analysis import analyze, require_rows
 from runner.cli import cli
 from runner.errors import ConfigError, SandboxError
-from runner.scheduler import run_loop
 from runner.policy.load import load_policy, parse_policy
 from runner.proposals.context import make_context
 from runner.proposals.desk import SessionDesk
 from runner.records import AskedBy, File, HypothesisStatus, Proposal
+from runner.scheduler import run_loop
 from runner.seams import Context, Desk
 from runner.trial import DockerSandbox
 
@@ -199,7 +199,7 @@ def test_an_analysis_runs_after_every_so_many_experiments_and_once_each(tmp_path
             tmp_path,
             FakeSandbox(worse),
             policy_text=EVERY_TWO,
-            analyst=lambda script: asked.append(script) or found(),
+            analyst=lambda _, script: asked.append(script) or found(),
             say=heard.append,
         ) as session:
             run_loop(session, ScriptedAgent(proposals), experiments=experiments)
@@ -210,7 +210,7 @@ def test_an_analysis_runs_after_every_so_many_experiments_and_once_each(tmp_path
 
 
 def test_one_that_the_engine_cut_off_is_made_up_on_resume(tmp_path):
-    def gone(_script):
+    def gone(_sandbox, _script):
         raise SandboxError("gone")
 
     proposals = [wide(60 + number) for number in range(6)]
@@ -220,7 +220,7 @@ def test_one_that_the_engine_cut_off_is_made_up_on_resume(tmp_path):
     ):
         run_loop(session, ScriptedAgent(proposals), experiments=3)
     with make_session(
-        tmp_path, FakeSandbox(worse), policy_text=EVERY_TWO, analyst=lambda _: found()
+        tmp_path, FakeSandbox(worse), policy_text=EVERY_TWO, analyst=lambda *_: found()
     ) as session:
         run_loop(session, ScriptedAgent(proposals), experiments=3)
         assert analyses(session) == [(2, False)]
@@ -232,7 +232,7 @@ def desk_of(session) -> SessionDesk:
 
 
 def test_an_agent_asks_for_one_and_the_ledger_says_for_what(tmp_path):
-    with make_session(tmp_path, FakeSandbox(worse), analyst=lambda s: found(repr(s))) as session:
+    with make_session(tmp_path, FakeSandbox(worse), analyst=lambda _, s: found(repr(s))) as session:
         run_loop(session, ScriptedAgent([wide(64)]), experiments=None)
         told = desk_of(session).analyze(b"print(1)")
         assert told == "b'print(1)'\n(0.5 s; 4 more analyses before experiment 2)"
@@ -246,7 +246,7 @@ def test_why_there_can_be_none_is_an_answer(tmp_path):
     sandbox = DockerSandbox(client=None, home_id="", stage_root=tmp_path)
     with make_session(tmp_path, FakeSandbox(worse)) as session:
         run_loop(session, ScriptedAgent([]), experiments=None)
-        able = replace(session, analyst=partial(analyze, session, sandbox))
+        able = replace(session, analyst=partial(analyze, session))
         told = desk_of(able).analyze(None)
         assert told == "there was no analysis: eclip has no analysis.py"
         assert "there is no analysis here" in desk_of(session).analyze(None)
@@ -268,7 +268,7 @@ TWO = POLICY_TEXT.replace("most: 5", "most: 2")
 def test_so_many_analyses_come_before_an_experiment_and_no_more_after_a_restart(tmp_path):
     asked: list[bytes | None] = []
 
-    def analyst(script):
+    def analyst(_sandbox, script):
         asked.append(script)
         return found()
 
@@ -289,7 +289,7 @@ def test_so_many_analyses_come_before_an_experiment_and_no_more_after_a_restart(
 
 
 def test_an_analysis_that_the_engine_failed_counts_for_nothing_and_is_recorded(tmp_path):
-    def gone(_script):
+    def gone(_sandbox, _script):
         raise SandboxError("gone")
 
     with make_session(tmp_path, FakeSandbox(worse), policy_text=TWO, analyst=gone) as session:
@@ -298,13 +298,13 @@ def test_an_analysis_that_the_engine_failed_counts_for_nothing_and_is_recorded(t
             with pytest.raises(SandboxError):
                 desk_of(session).analyze(None)
         assert [each.seconds for each in session.ledger.analyses(TAG)] == [None] * 3
-        able = replace(session, analyst=lambda _: found())
+        able = replace(session, analyst=lambda *_: found())
         assert "1 more" in desk_of(able).analyze(None)
 
 
 def test_analyses_stand_beside_the_experiment_that_they_came_before(tmp_path, monkeypatch):
     killed = found(failure="analyze: killed at the deadline of 21 s", wall_seconds=21.0)
-    with make_session(tmp_path, FakeSandbox(worse), analyst=lambda _: killed) as session:
+    with make_session(tmp_path, FakeSandbox(worse), analyst=lambda *_: killed) as session:
         run_loop(session, ScriptedAgent([]), experiments=None)
         assert "killed at the deadline of 21 s" in desk_of(session).analyze(b"while True: pass")
         session.analyse(b"1", experiment=1, asked_by=AskedBy.PERSON)

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 from fake_work import StoppableSandbox, fake_work
-from fakes import TAG, TRAIN, ScriptedAgent, edit, make_session, scored
+from fakes import TAG, TRAIN, ScriptedAgent, changed, edit, make_session, scored
 
 from runner.by_hand import editor, patch
 from runner.cli import cli
 from runner.errors import ConfigError
-from runner.scheduler import run_loop
 from runner.records import EXECUTABLE, File, Violation
+from runner.scheduler import run_loop
 from runner.workspace import Workspace
 
 WIDER = """\
@@ -83,7 +83,7 @@ def test_what_a_person_writes_in_the_editor_is_one_experiment(at_home, monkeypat
     assert result.exit_code == 0, result.output
     _, mine = history(at_home)
     assert (mine.hypothesis, mine.status) == ("wider", "kept")
-    assert mine.changes[0].content == TRAIN.replace(b"32", b"64")
+    assert changed(at_home, mine)[0].content == TRAIN.replace(b"32", b"64")
     assert (mine.origin.agent, mine.origin.isolation) == ("person", "none")
 
 
@@ -199,7 +199,7 @@ def test_a_patch_is_one_experiment(at_home):
     result = invoke("propose", "-", "--tag", TAG, "-m", "wider", given=WIDER)
     assert result.exit_code == 0, result.output
     _, mine = history(at_home)
-    assert mine.changes[0].content == TRAIN.replace(b"32", b"64")
+    assert changed(at_home, mine)[0].content == TRAIN.replace(b"32", b"64")
     assert (mine.origin.agent, mine.origin.isolation) == ("person", "none")
 
 

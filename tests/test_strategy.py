@@ -26,7 +26,7 @@ def experiment(
     rule: str | None = None,
 ) -> Experiment:
     return Experiment(
-        run="t1", number=number, parent_commit="", hypothesis="", category="", changes=(), seeds=(),
+        run="t1", number=number, parent_commit="", hypothesis="", category="", changes=(),
         status=status, score=score, rule=rule, attempt_commit=f"attempt{number}",
         commit=f"kept{number}" if status is KEPT else None,
         origin=Origin(agent="a", isolation="api", parent=parent) if number else None,

@@ -26,7 +26,7 @@ from runner.records import ModelCall, Proposal, Stage, Usage
 from runner.seams import Context, Desk
 from runner.session import Session
 from runner.start import AtWork
-from runner.supervise import exit_code, go_through, to_do
+from runner.supervise import go_through, to_do
 from runner.views import live as live_module
 from runner.views.live import Live, remaining
 
@@ -40,6 +40,7 @@ class Failing:
     error: Exception
     name: str = "failing"
     isolation: str = "api"
+    ahead = 0
 
     def propose(self, context: Context, desk: Desk) -> Proposal | None:
         if context.number == 1:
@@ -54,6 +55,7 @@ class Paying:
     worst: float
     name: str = "claude"
     isolation: str = "api"
+    ahead = 0
 
     def propose(self, context: Context, desk: Desk) -> Proposal | None:
         with desk.reserved(self.worst):
@@ -68,7 +70,7 @@ class Paying:
 
 def conducted(folder: Path, agent: object, **more: object) -> tuple[str, Session]:
     with make_session(folder, FakeSandbox(lambda _: scored(100.0)), **more) as session:
-        work = AtWork(session=session, agents=(agent,), sandbox=session.sandbox)
+        work = AtWork(session=session, agents=(agent,))
         return go_through(work, (agent,), quiet_live(), None), session
 
 
@@ -149,9 +151,9 @@ def test_experiments_that_fail_in_a_row_pause_it_and_it_says_where_to_look(
     sandbox = FakeSandbox(lambda spec: crashed() if spec.experiment else scored(100.0))
     agent = ScriptedAgent(EDITS)
     with make_session(tmp_path, sandbox, policy_text=once) as session:
-        work = AtWork(session=session, agents=(agent,), sandbox=session.sandbox)
-        reason = go_through(work, (agent,), quiet_live(), None)
-    assert exit_code(reason) == 8
+        work = AtWork(session=session, agents=(agent,))
+        end = go_through(work, (agent,), quiet_live(), None)
+    assert end.exit_code == 8
     shown = capsys.readouterr().out
     assert "       ended  paused: 1 experiments failed in a row: 1 crashed" in shown
     assert "       to do  see what failed: runner list t1" in shown
@@ -168,8 +170,8 @@ def test_the_end_of_the_money_ends_the_run_with_its_reason(tmp_path, capsys):
     policy = f"{POLICY_TEXT.partition('limits:')[0]}{limits}\n"
     reason, _ = conducted(tmp_path, Paying(1.0), policy_text=policy)
     shown = capsys.readouterr().out
-    assert reason.startswith("limits.usd: $")
-    assert exit_code(reason) == 0
+    assert str(reason).startswith("limits.usd: $")
+    assert reason.exit_code == 0
     assert "limits.usd: $0.5000 of $2 are left, and the next call may cost $1.0000" in shown
     assert "; raise limits.usd in the policy of a new run" in shown
     assert "$1.50 of $2 in 3 calls" in shown
@@ -179,7 +181,7 @@ def test_the_end_of_the_money_ends_the_run_with_its_reason(tmp_path, capsys):
 
 def test_an_agent_that_finds_the_money_spent_ends_the_run(tmp_path, capsys):
     reason, _ = conducted(tmp_path, Failing(SpentError("limits.usd: nothing is left")))
-    assert reason == "limits.usd: nothing is left"
+    assert str(reason) == "limits.usd: nothing is left"
     assert "ended  limits.usd: nothing is left" in capsys.readouterr().out
 
 

@@ -5,13 +5,13 @@ import difflib
 from dataclasses import replace
 
 import pytest
-from fakes import FakeDesk
+from fakes import FakeDesk, named, read
 
 from runner import rooms
 from runner.agents.constants import constants
 from runner.agents.tune import Tune
 from runner.errors import ConfigError
-from runner.records import Change, Experiment, ExperimentStatus, File
+from runner.records import Experiment, ExperimentStatus, File
 from runner.seams import Context
 
 SOURCE = '''\
@@ -33,8 +33,8 @@ KEPT, REVERTED = ExperimentStatus.KEPT, ExperimentStatus.REVERTED
 
 def experiment(number: int, source: str, score: float | None, status=REVERTED) -> Experiment:
     return Experiment(
-        run="t1", number=number, parent_commit="", hypothesis="", category="", seeds=(),
-        changes=(Change(path="train.py", content=source.encode()),), status=status, score=score,
+        run="t1", number=number, parent_commit="", hypothesis="", category="",
+        changes=(named(source.encode()),), status=status, score=score,
     )  # fmt: skip
 
 
@@ -49,6 +49,7 @@ def context(*tried: Experiment, source: str = SOURCE, mutable=("train.py",)) -> 
         metric="mean_rank",
         direction="minimize",
         history=(BASELINE, *tried),
+        read=read,
     )
 
 
@@ -240,8 +241,8 @@ def test_experiments_of_another_kind_do_not_disturb_it():
         experiment(1, "def broken(:\n", 1.0),
         experiment(2, "X = 1\n", 1.0),
         experiment(3, "X = 1  # tune: a..b\n", 1.0),
-        replace(experiment(4, "", 1.0), changes=(Change(path="train.py", content=None),)),
-        replace(experiment(5, "", 1.0), changes=(Change(path="train.py", content=b"\xff"),)),
+        replace(experiment(4, "", 1.0), changes=(named(None),)),
+        replace(experiment(5, "", 1.0), changes=(named(b"\xff"),)),
     ]
     assert proposed(context(*odd))
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 import pytest
-from fakes import POLICY_TEXT, FakeSandbox, ScriptedAgent, edit, make_session, scored
+from fakes import POLICY_TEXT, FakeSandbox, ScriptedAgent, decide, edit, make_session, scored
 
 from runner.decision import (
     Decision,
@@ -19,15 +19,14 @@ from runner.decision import (
     Metric,
     Tie,
     Verdict,
-    decide,
     judged,
     told,
     verdict_in,
 )
-from runner.scheduler import run_loop
 from runner.prompt.history import result
 from runner.proposals.context import history_as_told
 from runner.records import Experiment, ExperimentStatus, TrialSpec
+from runner.scheduler import run_loop
 from runner.views import export, lines
 
 KEPT, REVERTED = ExperimentStatus.KEPT, ExperimentStatus.REVERTED
@@ -126,7 +125,7 @@ def test_a_line_s_change_is_the_difference_of_what_stands_there():
 def experiment(found: Decision, number: int = 1) -> Experiment:
     return Experiment(
         run="r", number=number, parent_commit="", hypothesis="h", category="", changes=(),
-        seeds=(1, 2), status=found.status, reason=found.reason, score=found.score, gain=found.gain,
+ status=found.status, reason=found.reason, score=found.score, gain=found.gain,
     )  # fmt: skip
 
 

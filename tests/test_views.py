@@ -22,7 +22,6 @@ from runner.characters import visible
 from runner.cli import cli
 from runner.decision import Direction, Metric
 from runner.errors import SandboxError
-from runner.scheduler import run_loop
 from runner.records import (
     Change,
     Experiment,
@@ -35,6 +34,7 @@ from runner.records import (
     TrialSpec,
     TrialStatus,
 )
+from runner.scheduler import run_loop
 from runner.views import documents, export, lines, summary
 
 RANK = Metric(name="mean_rank", direction=Direction.MINIMIZE, round_to=0.5)
@@ -171,7 +171,7 @@ def test_what_there_is_not_is_named_with_what_there_is(invoke, arguments):
 
 def ended(status: ExperimentStatus, **more: object) -> Experiment:
     given = {
-        "run": "t1", "number": 3, "parent_commit": "", "category": "", "changes": (), "seeds": (),
+        "run": "t1", "number": 3, "parent_commit": "", "category": "", "changes": (),
         "hypothesis": "raise LOGIT_SCALE_MAX 2 -> 100", "wall_seconds": 34.2,
     }  # fmt: skip
     return Experiment(status=status, **(given | more))
@@ -248,7 +248,9 @@ def audited(number: int, score: float, *audits: float | None) -> Experiment:
         TrialRecord(
             purpose=Purpose.AUDIT,
             split="train",
+            index=seed,
             seed=seed,
+            asked_by=number,
             result=TrialResult(
                 status=TrialStatus.CRASHED if value is None else TrialStatus.SCORED,
                 reason="",

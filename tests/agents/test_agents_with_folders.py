@@ -7,10 +7,10 @@ import sys
 from fakes import FakeSandbox, make_session, scored
 
 from runner.agents.command import Command
-from runner.scheduler import run_loop
 from runner.proposals.context import make_context
 from runner.proposals.desk import SessionDesk
 from runner.records import Change, ExperimentStatus, Proposal
+from runner.scheduler import run_loop
 
 PROGRAM = """
 import json, os, re

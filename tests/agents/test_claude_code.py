@@ -15,9 +15,9 @@ from processes import ended
 from runner.agents import make_agent
 from runner.agents.claude_code.launch import TESTED
 from runner.errors import ModelError, SpentError
-from runner.scheduler import run_loop
 from runner.records import Change, File, Violation
 from runner.rooms import PROJECT
+from runner.scheduler import run_loop
 from runner.seams import Context
 
 pytestmark = pytest.mark.claude_code

@@ -11,8 +11,8 @@ from fakes import POLICY_TEXT, FakeSandbox, crashed, found, make_session, scored
 from messages_server import Answer, Fault, calls, text, thinking, tool_use
 
 from runner.errors import ModelError
-from runner.scheduler import run_loop
 from runner.records import ExperimentStatus
+from runner.scheduler import run_loop
 
 PRIORS = [5000.0, 4990.0, 4980.0, 4970.0, 4960.0]
 
@@ -49,7 +49,7 @@ def step(number):
 
 def test_a_run_keeps_what_the_model_finds(tmp_path):
     with run(tmp_path, [*step(1), *step(2)]) as (session, work):
-        assert run_loop(session, work.agent, experiments=2) == "experiments: 2 of 2"
+        assert str(run_loop(session, work.agent, experiments=2)) == "experiments: 2 of 2"
         _, one, two = session.history
         assert [one.status, two.status] == [ExperimentStatus.KEPT] * 2
         assert (two.hypothesis, two.origin.model) == ("width 34", "claude-opus-5-5")
@@ -122,7 +122,7 @@ def test_a_run_ends_before_it_spends_more_than_its_cap(tmp_path):
     usage = {"input_tokens": 20_000, "output_tokens": 10_000}
     dear = calls(tool_use("analyze"), usage=usage)
     with run(tmp_path, lambda _: dear, policy_text=with_cap(2.5)) as (session, work):
-        reason = run_loop(session, work.agent, experiments=5)
+        reason = str(run_loop(session, work.agent, experiments=5))
         spent = session.ledger.spent(session.run.tag)
     assert reason.startswith("limits.usd")
     assert 1.5 < spent <= 2.5
@@ -133,7 +133,7 @@ def test_a_wish_to_stop_ends_the_run_without_an_experiment(tmp_path):
     script = [calls(tool_use("analyze")), *step(1)]
     more = {"stop_asked": lambda: bool(asked), "analyst": lambda _: asked.append(1) or found()}
     with run(tmp_path, script, **more) as (session, work):
-        assert run_loop(session, work.agent, experiments=1) == "asked to stop"
+        assert str(run_loop(session, work.agent, experiments=1)) == "asked to stop"
         assert len(session.history) == 1
     assert len(work.server.requests) == 1
 

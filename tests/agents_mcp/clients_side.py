@@ -19,16 +19,16 @@ from runner.agents.mcp import Mcp
 from runner.agents.mcp.exchange import Exchange
 from runner.agents.mcp.host import Host
 from runner.agents.mcp.server import make_server
-from runner.scheduler import run_loop
-from runner.proposals.context import make_context, open_hypotheses
+from runner.proposals.context import make_context
 from runner.records import TrialResult, TrialSpec
+from runner.scheduler import run_loop
 
 WIDER = {"edits": [{"path": "train.py", "old": "WIDTH = 32", "new": "WIDTH = 64"}]}
 
 
 def better(spec: TrialSpec) -> TrialResult:
     """Each experiment gains ten, in numbers that an agent must not see in full."""
-    return scored(100.0625 - 10 * spec.experiment + (spec.part == "locked") * 7.03125)
+    return scored(100.0625 - 10 * spec.experiment + (spec.purpose.part == "locked") * 7.03125)
 
 
 @dataclass
@@ -86,12 +86,12 @@ def served(
             host.opened(
                 session.run.tag,
                 partial(session.ledger.add_hypothesis, session.run.tag),
-                open_hypotheses=partial(open_hypotheses, session),
+                open_hypotheses=lambda: session.now.open_hypotheses,
                 ended=max((one.number for one in session.ended), default=0),
             )
-            reason = run_loop(session, Mcp(exchange), experiments=experiments)
+            reason = str(run_loop(session, Mcp(exchange), experiments=experiments))
             reasons.append(reason)
-            exchange.end(reason, make_context(session, len(session.history)))
+            exchange.end(reason, make_context(session, session.now.count))
 
     host = Host(conduct, tag=tag)
     try:

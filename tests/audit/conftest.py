@@ -7,8 +7,8 @@ import pytest
 from fakes import FakeSandbox, ScriptedAgent, crashed, edit, make_session, scored
 from planting import Copy
 
-from runner.scheduler import run_loop
 from runner.records import Change, Proposal, TrialResult, TrialSpec
+from runner.scheduler import run_loop
 
 PROPOSALS = (
     edit("WIDTH = 32", "WIDTH = 64", notes="wider is better\n"),
@@ -25,7 +25,9 @@ SCORES = {0: 100.0, 1: 90.0, 2: 95.0, 3: None, 5: 80.0, 6: 85.0, 7: 79.8}
 
 def results(spec: TrialSpec) -> TrialResult:
     value = SCORES[spec.experiment]
-    return crashed() if value is None else scored(value + (spec.part == "locked"), extra=1.0)
+    return (
+        crashed() if value is None else scored(value + (spec.purpose.part == "locked"), extra=1.0)
+    )
 
 
 @pytest.fixture(scope="session")

@@ -11,8 +11,8 @@ import pytest
 from fakes import FakeSandbox, ScriptedAgent, edit, make_session, scored
 from planting import WITNESSES, Copy
 
-from runner.scheduler import run_loop
 from runner.records import ModelCall, Proposal, Usage, Violation
+from runner.scheduler import run_loop
 
 CUT_OFF = Violation(rule="answer-cut-off", message="the answer was cut off")
 PROPOSALS = (

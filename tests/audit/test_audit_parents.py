@@ -15,9 +15,9 @@ import pytest
 from fakes import POLICY_TEXT, TAG, FakeSandbox, make_session, scored
 from planting import BRANCH, Copy
 
-from runner.scheduler import run_loop
 from runner.policy.syntax import read_facts
 from runner.records import Change, Experiment, ExperimentStatus, Proposal, TrialSpec
+from runner.scheduler import run_loop
 from runner.seams import Context, Desk
 
 pytestmark = pytest.mark.slow
@@ -41,6 +41,7 @@ class Wider:
 
     name: str = "wider"
     isolation: str = "api"
+    ahead = 0
 
     def propose(self, context: Context, desk: Desk) -> Proposal | None:
         source = context.files["train.py"].content.decode()

@@ -15,9 +15,9 @@ from runner.errors import RunStoppedError, SandboxError
 from runner.journal.reader import Reader
 from runner.journal.store import Journal, open_journal
 from runner.locks import tag_lock
-from runner.scheduler import run_loop
 from runner.policy.review import Examination
 from runner.records import Change, Proposal
+from runner.scheduler import run_loop
 
 OTHER = "f" * 64
 

@@ -12,22 +12,26 @@ import pytest
 from fakes import crashed, scored
 
 from runner.errors import LedgerError
+from runner.experiment.fold import folded
 from runner.journal import projections
 from runner.journal.entries import Entry, Head, Kind, broken
 from runner.journal.reader import open_reader
 from runner.journal.store import Journal, open_journal
 from runner.records import (
+    REGULAR,
     SYMLINK,
     Analysis,
     AskedBy,
-    Change,
+    ChangedFile,
     Crash,
     Curve,
     Experiment,
     ExperimentStatus,
+    GuardRecord,
     HypothesisStatus,
     ModelCall,
     Purpose,
+    Review,
     Run,
     TrialRecord,
     TrialResult,
@@ -52,6 +56,7 @@ RUN = Run(
     device="cpu",
     base_commit="b",
     created_at="2025-11-21T04:00:00",
+    draws_digest="s",
 )
 CALL = ModelCall(
     experiment=1, agent="claude", model="m", usage=Usage(output_tokens=5), usd=0.0, seconds=1.0,
@@ -68,25 +73,26 @@ def intent(number: int, **more: object) -> Experiment:
         hypothesis="wider",
         category="architecture",
         changes=(
-            Change(path="train.py", content=b"\0\xff"),
-            Change(path="old.py", content=None),
-            Change(path="link", content=b"/etc", mode=SYMLINK),
+            ChangedFile(path="train.py", mode=REGULAR, blob="1" * 40),
+            ChangedFile(path="old.py", mode=REGULAR, blob=None),
+            ChangedFile(path="link", mode=SYMLINK, blob="2" * 40),
         ),
-        seeds=(7, 2**31 - 1),
         started_at="2025-11-21T04:00:01",
         **more,
     )
 
 
-def trial(purpose: Purpose, seed: int, result: TrialResult) -> TrialRecord:
-    return TrialRecord(purpose=purpose, split="train", seed=seed, result=result)
+def trial(purpose: Purpose, index: int, result: TrialResult) -> TrialRecord:
+    return TrialRecord(
+        purpose=purpose, split="train", index=index, seed=index + 1, asked_by=0, result=result
+    )
 
 
 def complete(ledger: Journal, number: int) -> None:
     """Write an experiment from intent to its audit, as the loop does."""
     ledger.propose(intent(number), RUN)
     ledger.attempt_stored("t1", number, "a" * 40)
-    ledger.reviewed("t1", number, f"f{number}")
+    ledger.reviewed("t1", number, Review(fingerprint=f"f{number}"))
     for seed in (7, 8):
         found = trial(Purpose.DECISION, seed, scored(40.0 - number, recall_at_1=0.25))
         ledger.trial_ended("t1", number, found)
@@ -117,7 +123,7 @@ def test_a_run_comes_back_as_it_was(ledger):
     assert ledger.run("t2") is None
 
 
-def test_an_intent_comes_back_as_it_was_bytes_and_modes_included(ledger):
+def test_an_intent_comes_back_as_it_was_modes_included(ledger):
     ledger.propose(intent(0), RUN)
     [_, proposed] = ledger.entries("t1")
     assert ledger.experiment("t1", 0) == intent(0, proposed_chain=proposed.chain)
@@ -155,7 +161,7 @@ def test_a_score_keeps_every_metric_and_every_digit(ledger):
 def test_decision_and_audit_scores_of_the_same_seed_do_not_meet(ledger, path):
     complete(ledger, 0)
     found = {
-        (each.purpose, each.seed): each.result.score for each in ledger.experiments("t1")[0].trials
+        (each.purpose, each.index): each.result.score for each in ledger.experiments("t1")[0].trials
     }
     assert dict(found[Purpose.DECISION, 7].metrics) == {"mean_rank": 40.0, "recall_at_1": 0.25}
     assert dict(found[Purpose.AUDIT, 7].metrics) == {"mean_rank": 44.0}
@@ -206,11 +212,10 @@ def test_the_same_trial_cannot_be_recorded_twice(ledger):
 
 def test_what_was_left_open_is_found(ledger):
     complete(ledger, 0)
-    assert ledger.unfinished("t1") is None
+    assert not folded(ledger.entries("t1")).open
     ledger.propose(intent(1), RUN)
     ledger.decided("t1", 1, status=ExperimentStatus.KEPT, reason="", score=1.0)
-    found = ledger.unfinished("t1")
-    assert found is not None
+    [found] = folded(ledger.entries("t1")).open.values()
     assert (found.number, found.status, found.ended_at) == (1, ExperimentStatus.KEPT, None)
 
 
@@ -257,6 +262,8 @@ def test_the_tables_can_be_made_again_from_the_entries(ledger):
     ledger.release("t1", reservation)
     ledger.add_call("t1", CALL)
     ledger.event("t1", "run.paused", message="no")
+    ledger.event("t1", "strategy.changed", to="topk")
+    ledger.guard_ended("t1", 0, GuardRecord(name="fast", failed=None, wall_seconds=1.0))
     begun = ledger.analysis_begun("t1", ANALYSIS)
     ledger.analysis_ended("t1", begun.seq, seconds=1.5, exit_code=0, failure=None)
     with closing(projections.made_again(ledger.entries("t1"))) as again:

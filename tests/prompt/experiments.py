@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from fakes import trial
+
 from runner.records import (
     Crash,
     Curve,
@@ -12,7 +14,6 @@ from runner.records import (
     Files,
     Origin,
     Purpose,
-    TrialRecord,
     TrialResult,
     TrialStatus,
 )
@@ -47,7 +48,6 @@ def experiment(
         "hypothesis": f"idea {number}",
         "category": "",
         "changes": (),
-        "seeds": (),
         "origin": Origin(
             agent="x",
             isolation="api",
@@ -58,7 +58,7 @@ def experiment(
         "status": status,
         "score": score,
         "ended_at": f"2026-01-01T00:00:{number % 60:02d}",
-        "trials": (TrialRecord(purpose=Purpose.DECISION, split="", seed=0, result=result),),
+        "trials": (trial(Purpose.DECISION, result, split="", asked_by=number),),
     }
     return Experiment(**{**fields, **more})
 

@@ -8,13 +8,13 @@ from experiments import KEPT, context, experiment, mixed
 from fakes import FakeSandbox, ScriptedAgent, make_session, scored
 
 from runner.agents.about import about
-from runner.scheduler import run_loop
 from runner.prompt.brief import NOTE_CHARACTERS, brief, excerpt
 from runner.prompt.violations import mend
 from runner.proposals.context import make_context
 from runner.proposals.desk import SessionDesk
 from runner.records import Curve, File, Hypothesis, Proposal, Violation
 from runner.rooms import PROJECT
+from runner.scheduler import run_loop
 from runner.seams import Phase
 
 FILES = {
