@@ -33,7 +33,6 @@ from runner.data import Prepared
 from runner.journal.entries import now
 from runner.journal.store import open_journal
 from runner.logs import event_log
-from runner.scheduler import run_loop
 from runner.policy.load import load_policy
 from runner.records import (
     EXECUTABLE,
@@ -49,6 +48,7 @@ from runner.records import (
     TrialSpec,
     TrialStatus,
 )
+from runner.scheduler import run_loop
 from runner.session import Session
 from runner.workspace import Workspace
 

@@ -42,7 +42,6 @@ def specification(prepared: data.Prepared, image_id: str, source: bytes, seed: i
         experiment=0,
         purpose=Purpose.DECISION,
         task="eclip",
-        part="holdout",
         split="train",
         seed=seed,
         shape=policy.shape,

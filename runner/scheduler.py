@@ -17,7 +17,7 @@ import statistics
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -146,7 +146,7 @@ class Scheduler:
             Proposer(agent=agent, ahead=_ahead(agent, ahead, capacity)) for agent in agents
         ]
         self._events: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        self._flying: set[object] = set()
+        self._flying: dict[object, Future[Any]] = {}
         """What was submitted and has not come back: trials by purpose and place, guards by name."""
         self._active: dict[int, Proposer | None] = {}
         """Experiments with something left to do → who proposed it in this start."""
@@ -190,10 +190,10 @@ class Scheduler:
         """Let agents and devices end; after a failure nothing that runs is of use any more."""
         if self._flying:
             self.session.executor.abort.set()
+            wait(self._flying.values())
         self.end = self.end or End(outcome=Outcome.STOPPED, reason="the run ended")
         for proposer in self._proposers:
             proposer.thread.shutdown(cancel_futures=True)
-        self.session.executor.close()
 
     def _is_over(self) -> bool:
         """Say whether nothing is under way, and nothing more will be proposed."""
@@ -399,10 +399,10 @@ class Scheduler:
         """Have this thread handle what a device brings back; its failure is raised here."""
 
         def back() -> None:
-            self._flying.discard(key)
+            del self._flying[key]
             handle(future.result())
 
-        self._flying.add(key)
+        self._flying[key] = future
         future.add_done_callback(lambda _: self._events.put(back))
 
     def _specification(self, purpose: Purpose, place: Place) -> TrialSpec:

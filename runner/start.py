@@ -92,6 +92,7 @@ def at_work(state: rooms.State, request: Request, person: Person) -> Iterator[At
         )
         policy = parse_policy(run.policy_text, f"policy of {run.tag}").policy
         executor = _executor(policy, tag, sandbox, request.devices, progress, person)
+        stack.callback(executor.close)
         session = _session(state, ledger, run, policy, executor, log, progress, person)
         sandbox.sweep(tag)
         _introduce(run, request, person.say)

@@ -277,12 +277,13 @@ def make_session(
         run = ledger.run(tag)
         assert run is not None
         workspace = Workspace(state.repository(tag), tag, log.info)
+        executor = executor_on(sandbox)
         yield Session(
             run=run,
             policy=policy.policy,
             ledger=ledger,
             workspace=workspace,
-            executor=executor_on(sandbox),
+            executor=executor,
             data=prepared,
             state=state,
             harness=workspace.harness(),
@@ -291,6 +292,7 @@ def make_session(
             person=person,
             **more,
         )
+        executor.close()
 
 
 PERSON = ("say", "finished", "waiting", "stop_asked")

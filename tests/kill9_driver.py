@@ -35,7 +35,7 @@ def _second(_: str, number: int, *_more: Any, **_named: Any) -> object:
 
 
 def _trial(_: str, number: int, trial: TrialRecord) -> object:
-    return f"{number} {trial.purpose} {trial.seed}"
+    return f"{number} {trial.purpose} {trial.index}"
 
 
 STEPS: dict[tuple[type, str], Callable[..., object]] = {
@@ -44,7 +44,7 @@ STEPS: dict[tuple[type, str], Callable[..., object]] = {
     (Journal, "attempt_stored"): _second,
     (Journal, "reviewed"): _second,
     (Workspace, "write_notes"): lambda _, message, __, **___: message.partition("\n")[0],
-    (FakeSandbox, "run"): lambda spec: f"{spec.experiment} {spec.purpose} {spec.seed}",
+    (FakeSandbox, "run"): lambda spec: f"{spec.experiment} {spec.purpose} {spec.index}",
     (Journal, "trial_ended"): _trial,
     (Journal, "decided"): _second,
     (Workspace, "keep"): lambda attempt, *_: attempt,
@@ -116,8 +116,8 @@ def conduct(folder: Path, when: str | None = None) -> None:
 
 def answer(session: Session, spec: TrialSpec) -> TrialResult:
     """Answer at once; a trial that the ledger knows must never be asked for again."""
-    recorded = [(trial.purpose, trial.seed) for trial in session.read(spec.experiment).trials]
-    assert (spec.purpose, spec.seed) not in recorded
+    recorded = [(trial.purpose, trial.index) for trial in session.read(spec.experiment).trials]
+    assert (spec.purpose, spec.index) not in recorded
     return ANSWERS[spec.experiment]
 
 

@@ -18,13 +18,23 @@ from runner.session import Session
 
 pytestmark = pytest.mark.slow
 
-INTENT = ("propose", "attempt", "attempt_stored", "reviewed", "write_notes")
+BASELINE = ("propose", "reviewed", "attempt", "attempt_stored")
+INTENT = ("propose", "reviewed", "attempt", "write_notes", "attempt_stored")
 TRIAL, END = ("run", "trial_ended"), ("decided", "settled")
-KEPT = ("decided", "keep", "settled", "end_hypothesis")
-LOG = ("write_notes",)
+KEPT = ("decided", "keep", "settled")
+LOG, ANSWERED = ("write_notes",), ("end_hypothesis",)
 JOURNAL = (
-    *(*INTENT[:4], *TRIAL, *TRIAL, *END, *LOG, *TRIAL, *LOG),  # the baseline, and its audit
-    *(*INTENT, *TRIAL, *TRIAL, *KEPT, *LOG, *TRIAL, *LOG),  # a proposal that is kept, its audit
+    *(*BASELINE, *TRIAL, *TRIAL, *END, *LOG, *TRIAL, *LOG),  # the baseline, and its audit
+    *(
+        *INTENT,
+        *TRIAL,
+        *TRIAL,
+        *KEPT,
+        *LOG,
+        *ANSWERED,
+        *TRIAL,
+        *LOG,
+    ),  # a proposal that is kept, its audit
     *(*INTENT, *TRIAL, *END, *LOG),  # one that crashes
     *(*INTENT, *END, *LOG),  # one that is refused
 )
@@ -88,7 +98,7 @@ def assert_all_ended(session: Session) -> None:
     assert [found.status for found in history] == [kept, kept, status.CRASHED, status.REFUSED]
     assert [found.score for found in history] == [100.0, 90.0, None, None]
     assert all(found.ended_at and found.chain for found in history)
-    assert session.ledger.unfinished(TAG) is None
+    assert not session.now.open
     [asked] = session.ledger.hypotheses(TAG)
     assert (asked.status, asked.experiment) == (HypothesisStatus.ANSWERED, 1)
 

@@ -16,6 +16,7 @@ from fakes import (
     TRAIN,
     FakeSandbox,
     ScriptedAgent,
+    changed,
     crashed,
     edit,
     invalid_outputs,
@@ -24,6 +25,7 @@ from fakes import (
     timed_out,
 )
 
+from runner import draws
 from runner.errors import RunStoppedError, SandboxError, StoppedError
 from runner.journal.entries import Kind, broken
 from runner.policy.load import parse_policy
@@ -39,6 +41,7 @@ from runner.records import (
     TrialSpec,
     Violation,
 )
+from runner.rooms import State
 from runner.scheduler import run_loop
 from runner.seams import Context, Desk
 from runner.steering import course
@@ -195,9 +198,19 @@ def test_a_failed_trial_needs_no_second(tmp_path):
 
 def test_every_experiment_draws_seeds_of_its_own(tmp_path):
     ended = run(tmp_path, Trials({0: BASELINE, 1: 90.0}), [wide(64)])
-    seeds = [seed for found in ended.history for seed in found.seeds]
-    assert len(set(seeds)) == 4
-    assert [spec.seed for spec in ended.specs if spec.purpose is Purpose.DECISION] == seeds
+    trials = [one for found in ended.history for one in found.trials if one.purpose.decides]
+    assert [one.index for one in trials] == [0, 1, 1000, 1001]
+    assert len({one.seed for one in trials}) == 4
+    decisions = [spec for spec in ended.specs if spec.purpose.decides]
+    assert [(spec.index, spec.seed) for spec in decisions] == [(t.index, t.seed) for t in trials]
+
+
+def test_seeds_follow_from_the_run_s_secret_alone(tmp_path):
+    ended = run(tmp_path, Trials({0: BASELINE, 1: 90.0}), [wide(64)])
+    secret = State(tmp_path / "state").secret(TAG).read_bytes()
+    for spec in ended.specs:
+        assert spec.seed == draws.seed(secret, spec.purpose, spec.split, spec.index)
+    assert len({spec.seed for spec in ended.specs}) == len(ended.specs)  # audits have their own
 
 
 def test_what_was_reviewed_is_what_runs(tmp_path):
@@ -345,10 +358,10 @@ def test_scores_are_told_in_the_policy_s_steps(told):
 def test_no_trial_no_seed_and_no_audit_is_told(told):
     for context in told:
         for found in context.history:
-            assert found.seeds == ()
+            assert (found.guards, found.review) == ((), None)
             assert [trial.result.score for trial in found.trials if trial.result.score] == []
-            assert {(trial.purpose, trial.seed) for trial in found.trials} <= {
-                (Purpose.DECISION, 0)
+            assert {(trial.purpose, trial.seed, trial.index) for trial in found.trials} <= {
+                (Purpose.DECISION, 0, 0)
             }
         assert "777.1" not in repr(context)
         assert "666.1" not in repr(context)
@@ -472,7 +485,7 @@ def test_an_experiment_that_was_cut_off_is_not_counted(tmp_path, error):
         run(tmp_path, cut_off(error), [wide(64)])
     found = left(tmp_path)[-1]
     assert (found.number, found.status, found.ended_at, found.score) == (1, None, None, None)
-    assert [trial.seed for trial in found.trials] == [found.seeds[0]]
+    assert [trial.index for trial in found.trials] == [1000]
 
 
 @pytest.mark.parametrize("error", [StoppedError("now"), SandboxError("gone"), KeyboardInterrupt()])
@@ -482,9 +495,9 @@ def test_resuming_conducts_it_to_its_end_with_its_seeds_and_runs_no_trial_twice(
     before = left(tmp_path)[-1]
     ended = run(tmp_path, Trials({1: 80.0}), [wide(64)])
     assert ended.statuses == [KEPT, KEPT]
-    assert ended.history[1].seeds == before.seeds
-    decisions = [spec.seed for spec in ended.specs if spec.purpose is Purpose.DECISION]
-    assert decisions == [before.seeds[1]]
+    assert ended.history[1].trials[0] == before.trials[0]
+    decisions = [spec.index for spec in ended.specs if spec.purpose is Purpose.DECISION]
+    assert decisions == [1001]
     assert ended.history[1].score == 85.0
 
 
@@ -583,7 +596,7 @@ def test_guards_run_in_order_after_a_promising_score_and_before_a_keep(tmp_path)
     with make_session(tmp_path, sandbox, policy_text=GUARDED) as session:
         run_loop(session, ScriptedAgent([wide(64), wide(65)]), experiments=None)
         assert [found.status for found in session.history] == [KEPT, KEPT, REVERTED]
-        events = [one["detail"]["guard"] for one in session.ledger.events(TAG)]
+        events = [one.name for found in session.history for one in found.guards]
     assert sandbox.guarded == [(0, "first"), (0, "second"), (1, "first"), (1, "second")]
     assert events == ["first", "second"] * 2
     log = tmp_path / "state" / "runs" / TAG / "logs" / "0001" / "guard-first.log"
@@ -621,7 +634,7 @@ def test_a_flood_of_refused_bytes_is_cut_and_still_refused(tmp_path):
     ended = run(tmp_path, Trials({0: BASELINE}), [many])
     [_, refused] = ended.history
     assert refused.status is REFUSED
-    assert sum(len(change.content or b"") for change in refused.changes) < 1_000_000
+    assert sum(len(each.content or b"") for each in changed(tmp_path, refused)) < 1_000_000
     assert len(refused.hypothesis) == 10_000
 
 

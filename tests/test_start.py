@@ -101,12 +101,15 @@ def test_resuming_changes_neither_model_nor_training_time(more, tmp_path, monkey
 def test_a_run_s_length_has_two_names(option, monkeypatch):
     asked = []
     monkeypatch.setattr(
-        supervise, "supervise", lambda request, *, experiments: asked.append((request, experiments))
+        supervise,
+        "supervise",
+        lambda request, *, experiments, ahead: asked.append((request, experiments, ahead)),
     )
     arguments = ["run", "eclip", option, "5", "--model", "m", "--agent", "claude"]
-    CliRunner().invoke(cli, [*arguments, "--train-seconds", "2.5"])
-    expected = Request(task="eclip", agent="claude", model="m", train_seconds=2.5)
-    assert asked == [(expected, 5)]
+    more = ["--train-seconds", "2.5", "--ahead", "2", "--devices", "3"]
+    CliRunner().invoke(cli, [*arguments, *more])
+    expected = Request(task="eclip", agent="claude", model="m", train_seconds=2.5, devices=3)
+    assert asked == [(expected, 5, 2)]
 
 
 @pytest.mark.parametrize("name", AGENTS)
@@ -147,7 +150,7 @@ def asked_for(monkeypatch, place: str, *arguments: str) -> Request:
     """Return what a command asks of whoever opens runs."""
     asked = []
 
-    def open_none(_, request, **__):
+    def open_none(_, request, *__):
         asked.append(request)
         raise ConfigError("no further")
 

@@ -34,7 +34,6 @@ from runner.proposals.desk import SessionDesk
 from runner.records import AskedBy, File, HypothesisStatus, Proposal
 from runner.scheduler import run_loop
 from runner.seams import Context, Desk
-from runner.trial import DockerSandbox
 
 
 def worse(_spec) -> object:
@@ -104,7 +103,7 @@ def test_one_that_comes_while_the_run_goes_is_served_next_and_answered(tmp_path,
         return worse(spec)
 
     class Obedient:
-        name, isolation = "obedient", "api"
+        name, isolation, ahead = "obedient", "api", 0
 
         def propose(self, context: Context, desk: Desk) -> Proposal:
             [asked] = context.hypotheses or [None]
@@ -130,7 +129,7 @@ def test_guidance_is_read_before_every_proposal_and_made_by_nobody(tmp_path):
     told: list[str] = []
 
     class Listening:
-        name, isolation = "listening", "api"
+        name, isolation, ahead = "listening", "api", 0
 
         def propose(self, context: Context, desk: Desk) -> Proposal:
             told.append(context.guidance)
@@ -186,8 +185,9 @@ EVERY_TWO = WITH_FINDINGS.replace("every: null", "every: 2")
 
 
 def analyses(session) -> list[tuple[int, bool]]:
-    events = [event for event in session.ledger.events(TAG) if event["name"] == "analysis.ended"]
-    return [(event["detail"]["experiment"], event["detail"]["asked"]) for event in events]
+    """Return those that ended: of which experiment, and whether an agent asked."""
+    ended = [each for each in session.ledger.analyses(TAG) if each.seconds is not None]
+    return [(each.experiment, each.asked_by is AskedBy.AGENT) for each in ended]
 
 
 def test_an_analysis_runs_after_every_so_many_experiments_and_once_each(tmp_path):
@@ -243,7 +243,6 @@ def test_an_agent_asks_for_one_and_the_ledger_says_for_what(tmp_path):
 
 
 def test_why_there_can_be_none_is_an_answer(tmp_path):
-    sandbox = DockerSandbox(client=None, home_id="", stage_root=tmp_path)
     with make_session(tmp_path, FakeSandbox(worse)) as session:
         run_loop(session, ScriptedAgent([]), experiments=None)
         able = replace(session, analyst=partial(analyze, session))

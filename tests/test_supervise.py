@@ -10,7 +10,6 @@ import pytest
 from click.testing import CliRunner
 from fakes import (
     POLICY_TEXT,
-    TAG,
     FakeSandbox,
     ScriptedAgent,
     crashed,
@@ -107,7 +106,7 @@ def test_it_is_no_experiment_and_the_run_goes_on_where_it_was(tmp_path):
         conducted(tmp_path, Failing(REFUSED))
     with make_session(tmp_path, FakeSandbox(lambda _: scored(100.0))) as session:
         assert [found.number for found in session.history] == [0, 1]
-        assert session.ledger.unfinished(TAG) is None
+        assert not session.now.open
     conducted(tmp_path, ScriptedAgent(EDITS))
     with make_session(tmp_path, FakeSandbox(lambda _: scored(100.0))) as session:
         assert [found.number for found in session.history] == [0, 1, 2]

@@ -153,10 +153,10 @@ def spec(**more: object) -> TrialSpec:
         "experiment": 3,
         "purpose": Purpose.DECISION,
         "split": "train",
-        "seed": 7,
+        "index": 7,
     }
     fixed = {
-        "task": "eclip", "part": "holdout", "shape": Shape.TWO_STEP, "predictors": (),
+        "task": "eclip", "seed": 9, "shape": Shape.TWO_STEP, "predictors": (),
         "image_id": "", "workspace": {}, "mutable": (), "notes": (), "kit": {}, "harness": {},
         "public_data": Path(), "sealed_volume": "",
         "budget": Budget(startup=1, train=1, predict=1, score=1),

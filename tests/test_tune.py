@@ -207,7 +207,7 @@ def play(rounds: int, source: str = SOURCE) -> list[Experiment]:
 
 def test_no_setting_is_ever_proposed_twice_and_all_are_in_range():
     tried = play(12)
-    settings = [tuple(found(each.changes[0].content.decode()).items()) for each in tried]
+    settings = [tuple(found(read([each.changes[0].blob])[0].decode()).items()) for each in tried]
     assert len(set(settings)) == len(tried) == 12
     for each in settings:
         assert all(low <= value <= high for _, (value, low, high, _, _) in each)
@@ -215,7 +215,11 @@ def test_no_setting_is_ever_proposed_twice_and_all_are_in_range():
 
 def test_when_every_setting_was_tried_it_ends():
     tried = play(9, "X = 2  # tune: 1..4\n")
-    assert sorted(found(each.changes[0].content.decode())["X"][0] for each in tried) == [1, 3, 4]
+    assert sorted(found(read([each.changes[0].blob])[0].decode())["X"][0] for each in tried) == [
+        1,
+        3,
+        4,
+    ]
 
 
 def test_it_resumes_from_the_ledger_alone():

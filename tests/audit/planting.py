@@ -18,6 +18,7 @@ from runner.audit.objects import git
 from runner.audit.run import audit_run
 from runner.journal import projections
 from runner.journal.entries import Entry, Head, Kind, following
+from runner.records import Purpose
 from runner.workspace import NOTES_REF, Workspace
 
 BRANCH = f"refs/heads/autoresearch/{TAG}"
@@ -179,11 +180,12 @@ def _as_the_tables_say(database: sqlite3.Connection, entry: Entry) -> dict[str, 
     if entry.kind == Kind.RUN_CREATED:
         return said | dict(database.execute("SELECT * FROM runs").fetchone())
     if entry.kind in (Kind.TRIAL_ENDED, Kind.AUDITED):
-        place = [said[name] for name in ("experiment", "split", "seed")]
-        where = "experiment = ? AND split = ? AND seed = ?"
+        place = [said[name] for name in ("experiment", "split", "index")]
+        where = 'experiment = ? AND split = ? AND "index" = ?'
         query = f"SELECT * FROM trials WHERE purpose = ? AND {where}"  # noqa: S608
         row = database.execute(query, [said["purpose"], *place]).fetchone()
-        query = f"SELECT metric, value FROM {projections.SCORES[said['purpose']]} WHERE {where}"  # noqa: S608
+        table = projections.scores_of(Purpose(said["purpose"]))
+        query = f"SELECT metric, value FROM {table} WHERE {where}"  # noqa: S608
         metrics = dict(database.execute(query, place).fetchall())
         updated = _updated(said, row)
         return updated and updated | {"metrics": metrics}
@@ -194,8 +196,9 @@ def _as_the_tables_say(database: sqlite3.Connection, entry: Entry) -> dict[str, 
 
 
 TRIAL_ENDED = (
-    "SELECT ended_at FROM trials WHERE purpose = ? AND experiment = ? AND split = ? AND seed = ?",
-    ("purpose", "experiment", "split", "seed"),
+    "SELECT ended_at FROM trials"
+    ' WHERE purpose = ? AND experiment = ? AND split = ? AND "index" = ?',
+    ("purpose", "experiment", "split", "index"),
 )
 MOMENTS = {
     Kind.DECIDED: ("SELECT decided_at FROM experiments WHERE number = ?", ("number",)),

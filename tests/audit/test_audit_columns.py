@@ -92,12 +92,12 @@ ROW_EDITS = [
     "DELETE FROM trials WHERE experiment = 5 AND purpose = 'audit'",
     "DELETE FROM scores WHERE experiment = 7 AND metric = 'extra'",
     "DELETE FROM experiments WHERE number = 7",
-    "INSERT INTO scores SELECT run, experiment, split, seed, 'more', 1 FROM scores LIMIT 1",
+    "INSERT INTO scores SELECT run, experiment, split, [index], 'more', 1 FROM scores LIMIT 1",
     "UPDATE audit_scores SET value = value + 1e-13 WHERE experiment = 5",
 ]
 STRAYS = [
     "INSERT INTO scores SELECT run, experiment, split, 5, metric, 1 FROM scores LIMIT 1",
-    "INSERT INTO audit_scores SELECT run, 7, split, seed, metric, 1 FROM audit_scores LIMIT 1",
+    'INSERT INTO audit_scores SELECT run, 7, split, "index", metric, 1 FROM audit_scores LIMIT 1',
 ]
 """Of no trial: no entry can make them."""
 

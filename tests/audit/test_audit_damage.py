@@ -44,7 +44,7 @@ VALUES = {
     "an entry that is no UTF-8": "UPDATE entries SET body = CAST(x'ff80' AS TEXT) WHERE seq = 7",
     "words that are no UTF-8": "UPDATE experiments SET reason = CAST(x'ff' AS TEXT)",
     "deep changes": "UPDATE experiments SET changes = replace(hex(zeroblob(50000)), '0', '[')",
-    "no seeds": "UPDATE experiments SET seeds = '[]' WHERE number = 5",
+    "no changes": "UPDATE experiments SET changes = '[{}]' WHERE number = 5",
     "a deep entry": "UPDATE entries SET body = replace(hex(zeroblob(50000)), '0', '[')",
     "a huge seed": "UPDATE experiments SET seeds = '[' || replace(hex(zeroblob(3000)), '0', '9')"
     " || ']'",

@@ -18,7 +18,7 @@ OTHER = "f" * 64
 def test_an_untouched_run_is_clean(copy: Copy) -> None:
     report = copy.audit()
     assert report.lines == [
-        "t1: clean (examined checks: 27, experiments: 8, trials: 14, kept commits: 3, "
+        "t1: clean (examined checks: 28, experiments: 8, trials: 14, kept commits: 3, "
         "notes commits: 13)"
     ]
 
@@ -37,11 +37,13 @@ def in_ledger_and_chain(plant: Plant) -> Plant:
 def swap_scores(copy: Copy) -> None:
     copy.sql("UPDATE scores SET experiment = -1 WHERE experiment = 2")
     copy.sql(
-        "UPDATE scores SET experiment = 2, seed = (SELECT seed FROM trials WHERE experiment = 2) "
+        "UPDATE scores SET experiment = 2,"
+        " [index] = (SELECT [index] FROM trials WHERE experiment = 2) "
         "WHERE experiment = 6"
     )
     copy.sql(
-        "UPDATE scores SET experiment = 6, seed = (SELECT seed FROM trials WHERE experiment = 6) "
+        "UPDATE scores SET experiment = 6,"
+        " [index] = (SELECT [index] FROM trials WHERE experiment = 6) "
         "WHERE experiment = -1"
     )
 
