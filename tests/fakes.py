@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from runner.journal.entries import now
 from runner.journal.store import open_journal
 from runner.logs import event_log
 from runner.policy.load import LoadedPolicy, parse_policy
+from runner.progress import Tracker
 from runner.records import (
     EXECUTABLE,
     REGULAR,
@@ -36,6 +38,7 @@ from runner.records import (
     Purpose,
     Run,
     Score,
+    Stage,
     TrialRecord,
     TrialResult,
     TrialSpec,
@@ -277,7 +280,7 @@ def make_session(
         run = ledger.run(tag)
         assert run is not None
         workspace = Workspace(state.repository(tag), tag, log.info)
-        executor = executor_on(sandbox)
+        executor = executor_on(sandbox, more.get("progress"))
         yield Session(
             run=run,
             policy=policy.policy,
@@ -298,13 +301,20 @@ def make_session(
 PERSON = ("say", "finished", "waiting", "stop_asked")
 
 
-def executor_on(sandbox: Any) -> LocalExecutor:
+def executor_on(sandbox: Any, progress: Tracker | None = None) -> LocalExecutor:
     """Return what runs trials in this sandbox, or in one of these each."""
     several = sandbox if isinstance(sandbox, list) else [sandbox]
     return LocalExecutor(
-        [(lambda _, one=one: one, lambda _: nullcontext()) for one in several],
+        [(partial(_watched, one), lambda _: nullcontext()) for one in several],
         abort=getattr(several[0], "abort", None),
+        progress=progress,
     )
+
+
+def _watched(sandbox: Any, watch: Callable[[Stage], None]) -> Any:
+    if hasattr(sandbox, "watch"):
+        sandbox.watch = watch
+    return sandbox
 
 
 def prepare(state: rooms.State, task: str) -> data.Prepared:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from fakes import TAG, FakeSandbox, ScriptedAgent, edit, make_session, scored
@@ -15,7 +16,7 @@ from fakes import TAG, FakeSandbox, ScriptedAgent, edit, make_session, scored
 from runner import rooms
 from runner.locks import tag_lock
 from runner.progress import Tracker
-from runner.records import TrialResult, TrialSpec
+from runner.records import Stage, TrialResult, TrialSpec
 from runner.scheduler import run_loop
 
 
@@ -23,12 +24,12 @@ from runner.scheduler import run_loop
 class Staged(FakeSandbox):
     """Tells its stages, and waits in that of the second trial of the first experiment."""
 
-    tracker: Tracker = field(default_factory=Tracker)
+    watch: Callable[[Stage], None] = lambda _: None
 
     def run(self, spec: TrialSpec) -> TrialResult:
-        self.tracker.stage("train", 20.0)
+        self.watch(Stage(name="exp 1: train", seconds=20.0))
         if spec.experiment == 1 and any(
-            each.experiment == 1 and each.seed != spec.seed for each in self.specs
+            each.experiment == 1 and each.index != spec.index for each in self.specs
         ):
             sys.stdout.write("waiting\n")
             sys.stdout.flush()
@@ -40,7 +41,7 @@ def main(folder: Path) -> None:
     state = rooms.State(folder / "state")
     proposals = [edit("WIDTH = 32", f"WIDTH = {width}") for width in (64, 65)]
     with tag_lock(state.run(TAG), TAG), Tracker.at(state.progress(TAG)) as tracker:
-        sandbox = Staged(lambda spec: scored(100.0 - spec.experiment * 10), tracker=tracker)
+        sandbox = Staged(lambda spec: scored(100.0 - spec.experiment * 10))
         with make_session(folder, sandbox, progress=tracker) as session:
             run_loop(session, ScriptedAgent(proposals), experiments=2)
 

@@ -175,7 +175,7 @@ def test_a_trial_s_name_is_readable():
 @pytest.mark.parametrize(
     "other",
     [
-        {"run": "t2"}, {"experiment": 4}, {"purpose": Purpose.AUDIT}, {"split": "b"}, {"seed": 8},
+        {"run": "t2"}, {"experiment": 4}, {"purpose": Purpose.AUDIT}, {"split": "b"}, {"index": 8},
     ],
 )  # fmt: skip
 def test_no_two_trials_share_a_name(other):

@@ -143,6 +143,9 @@ def _compared(experiment: Experiment, answer: Decision) -> Iterator[Finding]:
     if answer.status is not experiment.status:
         message = f"is recorded as {experiment.status}; its trials say {answer.status}"
         yield _finding("decision", experiment, f"{message}: {answer.reason}")
+    elif answer.rule != experiment.rule:
+        message = f"its rule is recorded as {experiment.rule}; its trials say {answer.rule}"
+        yield _finding("decision", experiment, message)
     for name, again, recorded in (
         ("score", answer.score, experiment.score),
         ("gain", answer.gain, experiment.gain),

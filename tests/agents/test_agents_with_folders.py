@@ -28,7 +28,7 @@ Path(os.environ["RUNNER_PROPOSAL"]).write_text(json.dumps(words))
 def test_a_run_keeps_what_a_program_proposes_and_what_it_tried_besides(tmp_path):
     agent = Command([sys.executable, "-I", "-c", PROGRAM])
     with make_session(tmp_path, FakeSandbox(lambda spec: scored(9 - spec.experiment))) as session:
-        run_loop(session, agent, experiments=2)
+        run_loop(session, agent, experiments=2, ahead=0)
         violations = [
             event for event in session.ledger.events("t1") if event["name"] == "draft.violated"
         ]

@@ -49,7 +49,7 @@ def step(number):
 
 def test_a_run_keeps_what_the_model_finds(tmp_path):
     with run(tmp_path, [*step(1), *step(2)]) as (session, work):
-        assert str(run_loop(session, work.agent, experiments=2)) == "experiments: 2 of 2"
+        assert str(run_loop(session, work.agent, experiments=2, ahead=0)) == "experiments: 2 of 2"
         _, one, two = session.history
         assert [one.status, two.status] == [ExperimentStatus.KEPT] * 2
         assert (two.hypothesis, two.origin.model) == ("width 34", "claude-opus-5-5")
@@ -66,7 +66,7 @@ def test_what_the_review_refuses_goes_back_with_its_rules(tmp_path):
         calls(edits("import os\n", ""), proposes("without")),
     ]
     with run(tmp_path, frozen) as (session, work):
-        run_loop(session, work.agent, experiments=1)
+        run_loop(session, work.agent, experiments=1, ahead=0)
         told = results(work.server)[1]
         assert told["is_error"]
         assert "import-not-allowed in train.py" in told["content"]
@@ -75,7 +75,7 @@ def test_what_the_review_refuses_goes_back_with_its_rules(tmp_path):
 
 def test_a_proposal_that_is_never_mended_counts_as_refused_after_three_returns(tmp_path):
     with run(tmp_path, lambda _: calls(proposes("nothing new"))) as (session, work):
-        run_loop(session, work.agent, experiments=1)
+        run_loop(session, work.agent, experiments=1, ahead=0)
         last = session.read(1)
     assert (last.status, last.rule, last.origin.returned) == ("refused", "no-change", 3)
     assert len(work.server.requests) == 4
@@ -87,7 +87,7 @@ def test_a_proposal_that_is_never_mended_counts_as_refused_after_three_returns(t
 def test_the_models_own_failures_are_experiments_with_a_reason(tmp_path, reason, rule):
     failing = [Answer(content=(text("no"),), stop_reason=reason), *step(1)]
     with run(tmp_path, failing) as (session, work):
-        run_loop(session, work.agent, experiments=2)
+        run_loop(session, work.agent, experiments=2, ahead=0)
         _, failed, good = session.history
     assert (failed.status, failed.rule, failed.origin.forfeit.rule) == ("refused", rule, rule)
     assert good.status == "kept"
@@ -98,10 +98,10 @@ def test_an_outage_is_no_experiment_and_the_run_goes_on_from_it(tmp_path):
         run(tmp_path, [*step(1), Fault(status=401)]) as (session, work),
         pytest.raises(ModelError, match="401"),
     ):
-        run_loop(session, work.agent, experiments=3)
+        run_loop(session, work.agent, experiments=3, ahead=0)
     with run(tmp_path, [Fault(status=529), *step(2)]) as (session, work):
         assert [found.number for found in session.history] == [0, 1]
-        run_loop(session, work.agent, experiments=2)
+        run_loop(session, work.agent, experiments=2, ahead=0)
         assert session.read(2).status == "kept"
         outcomes = [call.outcome for call in session.ledger.calls(session.run.tag)]
     assert (
@@ -113,7 +113,7 @@ def test_waiting_is_shown_to_the_person(tmp_path):
     waits = []
     script = [Fault(status=529), *step(1)]
     with run(tmp_path, script, waiting=lambda *wait: waits.append(wait)) as (session, work):
-        run_loop(session, work.agent, experiments=1)
+        run_loop(session, work.agent, experiments=1, ahead=0)
     assert len(waits) == 1
     assert "529" in waits[0][0]
 
@@ -122,7 +122,7 @@ def test_a_run_ends_before_it_spends_more_than_its_cap(tmp_path):
     usage = {"input_tokens": 20_000, "output_tokens": 10_000}
     dear = calls(tool_use("analyze"), usage=usage)
     with run(tmp_path, lambda _: dear, policy_text=with_cap(2.5)) as (session, work):
-        reason = str(run_loop(session, work.agent, experiments=5))
+        reason = str(run_loop(session, work.agent, experiments=5, ahead=0))
         spent = session.ledger.spent(session.run.tag)
     assert reason.startswith("limits.usd")
     assert 1.5 < spent <= 2.5
@@ -131,9 +131,9 @@ def test_a_run_ends_before_it_spends_more_than_its_cap(tmp_path):
 def test_a_wish_to_stop_ends_the_run_without_an_experiment(tmp_path):
     asked = []
     script = [calls(tool_use("analyze")), *step(1)]
-    more = {"stop_asked": lambda: bool(asked), "analyst": lambda _: asked.append(1) or found()}
+    more = {"stop_asked": lambda: bool(asked), "analyst": lambda *_: asked.append(1) or found()}
     with run(tmp_path, script, **more) as (session, work):
-        assert str(run_loop(session, work.agent, experiments=1)) == "asked to stop"
+        assert str(run_loop(session, work.agent, experiments=1, ahead=0)) == "asked to stop"
         assert len(session.history) == 1
     assert len(work.server.requests) == 1
 
@@ -143,7 +143,7 @@ def test_what_a_crash_says_reaches_the_model_as_data_only(tmp_path):
     results_of = {0: scored(5000.0), 1: crashed(), 2: scored(4990.0)}
     sandbox = FakeSandbox(lambda spec: results_of[spec.experiment])
     with run(tmp_path, script, sandbox) as (session, work):
-        run_loop(session, work.agent, experiments=2)
+        run_loop(session, work.agent, experiments=2, ahead=0)
     told = json.dumps(work.server.requests[2].messages)
     assert "ValueError" in told
     assert 'untrusted from=\\"the history\\"' in told
@@ -157,7 +157,7 @@ def test_the_key_is_nowhere_but_in_the_requests_headers(tmp_path, capfd):
         run(tmp_path, script, waiting=lambda *wait: waits.append(wait)) as (session, work),
         pytest.raises(ModelError) as caught,
     ):
-        run_loop(session, work.agent, experiments=5)
+        run_loop(session, work.agent, experiments=5, ahead=0)
     written = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert any(path.name.startswith("journal") for path in written)
     assert any("event" in path.name for path in written)

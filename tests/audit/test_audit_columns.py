@@ -22,7 +22,7 @@ COVERED = ("runs", "experiments", "trials", "scores", "audit_scores")
 LINKS = {
     *(("experiments", name) for name in ("proposed_chain", "decided_chain", "chain")),
     ("trials", "seq"),
-    *((table, "run") for table in ("trials", "scores", "audit_scores")),
+    *((table, "run") for table in ("experiments", "trials", "scores", "audit_scores")),
 }
 """What an entry's own run, place and link make: made to fit again, nothing is changed."""
 ROWS = {

@@ -46,8 +46,8 @@ VALUES = {
     "deep changes": "UPDATE experiments SET changes = replace(hex(zeroblob(50000)), '0', '[')",
     "no changes": "UPDATE experiments SET changes = '[{}]' WHERE number = 5",
     "a deep entry": "UPDATE entries SET body = replace(hex(zeroblob(50000)), '0', '[')",
-    "a huge seed": "UPDATE experiments SET seeds = '[' || replace(hex(zeroblob(3000)), '0', '9')"
-    " || ']'",
+    "a huge mode": 'UPDATE experiments SET changes = \'[{"path":"a","blob":null,"mode":\''
+    " || replace(hex(zeroblob(3000)), '0', '9') || '}]'",
 }
 READING = (
     ("status",), ("status", "--json"), ("list", "t1"), ("list", "t1", "--json"), ("show", "5"),
