@@ -8,14 +8,13 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import docker
 from docker.errors import ImageNotFound
 from docker.utils import parse_repository_tag
 
-from runner.errors import SandboxError
+from runner.errors import SandboxError, last_lines
 from runner.sandbox.builds import Build, Say, build
 from runner.sandbox.engine import our_fault
 
@@ -25,7 +24,6 @@ IMPORT_SECONDS = 900
 PACKAGES_SCRIPT = "base.sh"
 NOT_INSTALLED = 2
 """Its exit status where mmdebstrap is missing, and not its to install."""
-TAIL_LINES = 8
 BASES = "autoresearch-runner/base"
 COMPILER_STAGE = "compiler"
 
@@ -36,14 +34,6 @@ or bring the built image from another machine:  docker save {tag} | ssh THIS_MAC
 NO_NAMESPACES = """\
 an ordinary user needs user namespaces, lines in /etc/subuid and /etc/subgid, and:  \
 sudo apt-get install --no-install-recommends uidmap"""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Base:
-    """An image of Python 3.11 and a compiler, with no settings of its own."""
-
-    image_id: str
-    origin: str
 
 
 def default_base(dockerfile: Path) -> str:
@@ -69,52 +59,38 @@ def find(client: docker.DockerClient, image: str) -> str | None:
 
 def ready_base(
     client: docker.DockerClient, dockerfile: Path, *, tag: str, chosen: str | None, say: Say
-) -> Base:
-    """Return a base with a compiler; a chosen one is never replaced by another."""
-    wanted = chosen or default_base(dockerfile)
+) -> tuple[str, str]:
+    """Return the id of a base with a compiler, and where it is from.
+
+    It has no settings of its own. A chosen one is never replaced by another.
+    """
+    wanted, script = chosen or default_base(dockerfile), dockerfile.with_name(PACKAGES_SCRIPT)
     try:
-        return _from_registry(client, dockerfile, wanted, say)
+        source = find(client, wanted) or _pulled(client, wanted, say)
     except SandboxError as error:
         if chosen:
             raise
         say(f"no base from a registry ({str(error).splitlines()[0]})")
-        return _from_packages(client, dockerfile.with_name(PACKAGES_SCRIPT), tag, say)
-
-
-def _from_registry(client: docker.DockerClient, dockerfile: Path, wanted: str, say: Say) -> Base:
-    source = find(client, wanted) or _pulled(client, wanted, say)
-    recipe = hashlib.sha256(source.encode() + dockerfile.read_bytes()).hexdigest()
-    name = f"{BASES}:{recipe[:12]}"
-    return Base(
-        image_id=find(client, name) or _prepared(client, dockerfile, source, name, say),
-        origin=wanted,
-    )
-
-
-def _prepared(
-    client: docker.DockerClient, dockerfile: Path, source: str, name: str, say: Say
-) -> str:
-    # The only step that may use the network, so it is a build of its own.
-    stage = Build(dockerfile=dockerfile, base=source, network=None, target=COMPILER_STAGE)
-    built = build(client, stage, say)
-    try:
-        return flattened(client, built, name)
-    finally:
-        with our_fault("removing what the build left"):
-            client.images.remove(built)
-
-
-def flattened(client: docker.DockerClient, image_id: str, name: str) -> str:
-    """Return an image of this name with the same files and no settings.
-
-    A registry's image sets variables, which would be in every container's environment.
-    """
-    with our_fault(f"copying the files of {image_id}"), _patience(client, IMPORT_SECONDS):
-        container = client.api.create_container(image_id, ["true"], network_disabled=True)["Id"]
+        name = _name(script.read_bytes())
+        if not (base := find(client, name)):
+            say("making a base image from Debian packages (about half a minute)")
+            base = _named(client, bootstrapped(client, script, tag), name)
+        return base, f"Debian packages of {_said(script, 'suite')}"
+    name = _name(source.encode() + dockerfile.read_bytes())
+    if not (base := find(client, name)):
+        # The only step that may use the network, so it is a build of its own.
+        stage = Build(dockerfile=dockerfile, base=source, network=None, target=COMPILER_STAGE)
+        built = build(client, stage, say)
         try:
-            return _named(client, _import(client, client.api.export(container)), name)
+            base = flattened(client, built, name)
         finally:
-            client.api.remove_container(container, force=True, v=True)
+            with our_fault("removing what the build left"):
+                client.images.remove(built)
+    return base, wanted
+
+
+def _name(recipe: bytes) -> str:
+    return f"{BASES}:{hashlib.sha256(recipe).hexdigest()[:12]}"
 
 
 def _pulled(client: docker.DockerClient, wanted: str, say: Say) -> str:
@@ -129,12 +105,17 @@ def _pulled(client: docker.DockerClient, wanted: str, say: Say) -> str:
     return found
 
 
-def _from_packages(client: docker.DockerClient, script: Path, tag: str, say: Say) -> Base:
-    name = f"{BASES}:{hashlib.sha256(script.read_bytes()).hexdigest()[:12]}"
-    if (image_id := find(client, name)) is None:
-        say("making a base image from Debian packages (about half a minute)")
-        image_id = _named(client, bootstrapped(client, script, tag), name)
-    return Base(image_id=image_id, origin=f"Debian packages of {_said(script, 'suite')}")
+def flattened(client: docker.DockerClient, image_id: str, name: str) -> str:
+    """Return an image of this name with the same files and no settings.
+
+    A registry's image sets variables, which would be in every container's environment.
+    """
+    with our_fault(f"copying the files of {image_id}"), _patience(client, IMPORT_SECONDS):
+        container = client.api.create_container(image_id, ["true"], network_disabled=True)["Id"]
+        try:
+            return _named(client, _import(client, client.api.export(container)), name)
+        finally:
+            client.api.remove_container(container, force=True, v=True)
 
 
 def _named(client: docker.DockerClient, image_id: str, name: str) -> str:
@@ -163,7 +144,7 @@ def bootstrapped(client: docker.DockerClient, script: Path, tag: str) -> str:
         # A stream that broke off still became an image, of whatever had come.
         client.api.remove_image(image_id, force=True)
         log.seek(0)
-        tail = "\n".join(f"  {line}" for line in log.read().strip().splitlines()[-TAIL_LINES:])
+        tail = last_lines(log.read())
     absent = process.returncode == NOT_INSTALLED
     raise SandboxError(
         f"no registry can be reached, and making a base of Debian packages failed:\n{tail}",
