@@ -10,7 +10,7 @@ import errno
 import io
 import os
 import sys
-from typing import Any, TextIO
+from typing import Any
 
 NOBODY_READS = (errno.EIO, errno.EPIPE)
 
@@ -22,28 +22,17 @@ class _Outlet(io.FileIO):
         except OSError as error:
             if error.errno not in NOBODY_READS:
                 raise
-            self._drop_the_rest()
+            nowhere = os.open(os.devnull, os.O_WRONLY)  # for the rest, too
+            os.dup2(nowhere, self.fileno())
+            os.close(nowhere)
             return memoryview(data).nbytes
-
-    def _drop_the_rest(self) -> None:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, self.fileno())
-        os.close(nowhere)
 
 
 def keep_usable() -> None:
     """Replace standard output and error, unless somebody else did."""
-    if sys.stdout is sys.__stdout__ and sys.stdout is not None:
-        sys.stdout = _usable(sys.stdout)
-    if sys.stderr is sys.__stderr__ and sys.stderr is not None:
-        sys.stderr = _usable(sys.stderr)
-
-
-def _usable(stream: TextIO) -> TextIO:
-    raw = _Outlet(stream.fileno(), "w", closefd=False)
-    return io.TextIOWrapper(
-        io.BufferedWriter(raw),
-        encoding=stream.encoding,
-        errors=stream.errors,
-        line_buffering=True,
-    )
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is not None and stream is getattr(sys, f"__{name}__"):
+            raw = io.BufferedWriter(_Outlet(stream.fileno(), "w", closefd=False))
+            kept = {"encoding": stream.encoding, "errors": stream.errors}
+            setattr(sys, name, io.TextIOWrapper(raw, line_buffering=True, **kept))

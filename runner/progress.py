@@ -29,7 +29,15 @@ DEVICE = "device"
 """Who is at work where a trial or an analysis runs; each proposer has a name of its own."""
 T = TypeVar("T")
 MOST_BYTES = 1_000_000
-MOST_PROCESSES = 2**31
+UNREADABLE = (
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+)
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -59,11 +67,6 @@ class Activity:
     began: float = field(default_factory=machine_seconds)
     stage_began: float = field(default_factory=machine_seconds)
 
-    def __post_init__(self) -> None:
-        times = (self.began, self.stage_began, self.most_seconds or 0, self.usual_seconds or 0)
-        if not all(map(math.isfinite, times)):
-            raise ValueError("a time that is no number")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Process:
@@ -71,22 +74,18 @@ class Process:
 
     pid: int
     started: str
-    """When, as the kernel counts it; empty where that cannot be read."""
-    boot: str
-    """Which start of the machine it lives in."""
+    """When, as the kernel counts it, and in which start of the machine; empty if unknown."""
 
     def __post_init__(self) -> None:
-        if not 0 < self.pid < MOST_PROCESSES:
+        if not 0 < self.pid < 2**31:
             raise ValueError("no number of a process")
 
     @classmethod
     def own(cls) -> Process:
-        return cls(pid=os.getpid(), started=_started(os.getpid()), boot=_boot())
+        return cls(pid=os.getpid(), started=_started(os.getpid()))
 
     def lives(self) -> bool:
         """Say whether it is there."""
-        if self.boot != _boot():
-            return False
         try:
             os.kill(self.pid, 0)
         except ProcessLookupError:
@@ -133,9 +132,8 @@ class Tracker:
 
     def until(self, experiments: int | None) -> None:
         """Say how many experiments this start is to reach."""
-        with self._lock:
+        with self._changing():
             self._experiments = experiments
-            self._write()
 
     @contextmanager
     def doing(self, who: str, what: str, **more: Any) -> Iterator[None]:
@@ -148,35 +146,36 @@ class Tracker:
 
     def over(self, who: str) -> None:
         """Say that somebody is at nothing any more."""
-        with self._lock:
+        with self._changing():
             self._activities.pop(who, None)
-            self._write()
 
     def now(self, who: str, what: str, **more: Any) -> None:
         """Say that somebody is at something from now on."""
-        with self._lock:
+        with self._changing():
             self._activities[who] = Activity(what=what, **more)
-            self._write()
 
     def stage(self, name: str, seconds: float) -> None:
         """Say that a stage of what the device does has begun, and when it will be killed."""
-        with self._lock:
+        with self._changing():
             at = self._activities.get(DEVICE) or Activity(what="trial")
             self._activities[DEVICE] = replace(
                 at, stage=name, most_seconds=seconds, stage_began=machine_seconds()
             )
-            self._write()
 
-    def _write(self) -> None:
-        if self._path is None:
-            return
-        progress = Progress(
-            process=Process.own(), activities=self._activities, experiments=self._experiments
-        )
-        fresh = self._path.with_name(f"{self._path.name}.new")
-        with suppress(OSError):  # nothing hangs on it
-            fresh.write_text(json.dumps(asdict(progress)))
-            fresh.replace(self._path)
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Write the file anew after a change."""
+        with self._lock:
+            yield
+            if self._path is None:
+                return
+            progress = Progress(
+                process=Process.own(), activities=self._activities, experiments=self._experiments
+            )
+            fresh = self._path.with_name(f"{self._path.name}.new")
+            with suppress(OSError):  # nothing hangs on it
+                fresh.write_text(json.dumps(asdict(progress)))
+                fresh.replace(self._path)
 
 
 def read(path: Path) -> Progress | None:
@@ -189,40 +188,26 @@ def read(path: Path) -> Progress | None:
         found = {who: _made(Activity, each) for who, each in said["activities"].items()}
         progress = {"process": _made(Process, said["process"]), "activities": found}
         return _made(Progress, said | progress)
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        ArithmeticError,
-        RecursionError,
-    ):
+    except UNREADABLE:
         return None
 
 
 def _made(form: type[T], said: dict[str, Any]) -> T:
-    """Return a value of this form; raise `TypeError` where a part has another type."""
+    """Return a value of this form; raise `TypeError` where a part is none of its type."""
     made = form(**said)
     for name, kind in get_type_hints(form).items():
         value, wanted = getattr(made, name), get_origin(kind) if get_origin(kind) is dict else kind
         number = int if isinstance(0.0, wanted) else wanted
-        if isinstance(value, bool) or not isinstance(value, (wanted, number)):
+        odd = isinstance(value, bool) or not isinstance(value, (wanted, number))
+        if odd or (isinstance(value, (int, float)) and not math.isfinite(value)):
             raise TypeError(f"{name} is no {kind}")
     return made
 
 
 def _started(pid: int) -> str:
     try:
-        text = Path(f"/proc/{pid}/stat").read_text()
+        boot, text = BOOT_ID.read_text().strip(), Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return ""
     state, *fields = text.rpartition(")")[2].split()
-    return "" if state in ("Z", "X") else fields[18]
-
-
-def _boot() -> str:
-    try:
-        return BOOT_ID.read_text().strip()
-    except OSError:
-        return ""
+    return "" if state in ("Z", "X") else f"{boot} {fields[18]}"

@@ -41,11 +41,6 @@ class Price(_Strict):
     cache_write_1h: Usd
     cache_read: Usd
 
-    @property
-    def dearest_input(self) -> float:
-        """What a token of input costs at most, whatever the cache does with it."""
-        return max(self.input, self.cache_write_5m, self.cache_write_1h, self.cache_read)
-
 
 class Prices(_Strict):
     """A price list."""
@@ -81,7 +76,8 @@ class Prices(_Strict):
     def worst_case(self, model: str, *, input_tokens: int, output_tokens: int) -> float:
         """Return what a call may cost at most, in US dollars, if nothing is in the cache."""
         price = self.of(model)
-        return (input_tokens * price.dearest_input + output_tokens * price.output) / MILLION
+        dearest = max(price.input, price.cache_write_5m, price.cache_write_1h, price.cache_read)
+        return (input_tokens * dearest + output_tokens * price.output) / MILLION
 
 
 def load_prices(environment: Mapping[str, str] = os.environ) -> Prices:
