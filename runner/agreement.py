@@ -55,23 +55,20 @@ class Compared:
 
     @property
     def agreement(self) -> Agreement:
-        return agreement(self.claimed, self.audited)
+        """Compare with half of the claim, which a true gain should reach on other rows.
 
-
-def agreement(claimed: Gain, audited: Gain) -> Agreement:
-    """Compare with half of the claim, which a true gain should reach on other rows.
-
-    A claim that is no gain, as that of a tie, must be reached in full.
-    """
-    share = 0.5 if claimed.value > 0 else 1.0
-    over = audited.value - share * claimed.value
-    if claimed.error is None and audited.error is None:
-        return Agreement.AGREE if over >= 0 else Agreement.DISAGREE
-    margin = WIDTH * math.hypot(audited.error or 0.0, share * (claimed.error or 0.0))
-    if over < -margin:
-        return Agreement.DISAGREE
-    sure = claimed.value <= 0 or audited.value > (audited.margin or 0.0)
-    return Agreement.AGREE if over >= 0 and sure else Agreement.NOISY
+        A claim that is no gain, as that of a tie, must be reached in full.
+        """
+        claimed, audited = self.claimed, self.audited
+        share = 0.5 if claimed.value > 0 else 1.0
+        over = audited.value - share * claimed.value
+        if claimed.error is None and audited.error is None:
+            return Agreement.AGREE if over >= 0 else Agreement.DISAGREE
+        margin = WIDTH * math.hypot(audited.error or 0.0, share * (claimed.error or 0.0))
+        if over < -margin:
+            return Agreement.DISAGREE
+        sure = claimed.value <= 0 or audited.value > (audited.margin or 0.0)
+        return Agreement.AGREE if over >= 0 and sure else Agreement.NOISY
 
 
 def compared(metric: Metric, baseline: Experiment, best: Experiment) -> Compared | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import requests
 from filelock import FileLock
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import DownloadColumn, Progress
 
 from runner.errors import DataError
 
@@ -105,10 +105,9 @@ def _bar(url: str) -> Progress:
     console = Console(stderr=True)
     if not console.is_terminal:
         console.print(f"downloading {url}", markup=False, highlight=False, soft_wrap=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
-    return Progress(
-        *columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal
-    )
+    columns = Progress.get_default_columns()
+    terminal = console.is_terminal
+    return Progress(*columns, DownloadColumn(), console=console, disable=not terminal)
 
 
 def _short(error: BaseException | None) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from runner.errors import SandboxError
+from runner.errors import SandboxError, last_lines
 from runner.rooms import PROJECT, State
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ BY_HAND = 2
 """Its exit status where a person must type what it says."""
 START_SECONDS = 60.0
 SETTLE_SECONDS = 3.0
-TAIL_LINES = 8
 
 
 def set_up(image: str, *, state: State, say: Say, base_image: str | None = None) -> str:
@@ -52,7 +51,7 @@ def reachable_engine(say: Say) -> DockerClient:
             return connect()
         except SandboxError as error:
             if time.monotonic() > deadline:
-                tail = "\n".join(f"  {line}" for line in wrong.splitlines()[-TAIL_LINES:])
+                tail = last_lines(wrong)
                 raise SandboxError(f"the engine did not start:\n{tail}") from error
             time.sleep(0.25)
 

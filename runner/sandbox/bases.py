@@ -22,18 +22,14 @@ SILENCE_SECONDS = 30
 """How long a registry may say nothing before it counts as out of reach."""
 IMPORT_SECONDS = 900
 PACKAGES_SCRIPT = "base.sh"
-NOT_INSTALLED = 2
-"""Its exit status where mmdebstrap is missing, and not its to install."""
 BASES = "autoresearch-runner/base"
 COMPILER_STAGE = "compiler"
 
 NO_WAY = """\
 type:  sudo apt-get install --no-install-recommends mmdebstrap uidmap
+(an ordinary user also needs user namespaces, and lines in /etc/subuid and /etc/subgid)
 or name an image that the engine can pull:  .venv/bin/runner setup --base-image IMAGE
 or bring the built image from another machine:  docker save {tag} | ssh THIS_MACHINE docker load"""
-NO_NAMESPACES = """\
-an ordinary user needs user namespaces, lines in /etc/subuid and /etc/subgid, and:  \
-sudo apt-get install --no-install-recommends uidmap"""
 
 
 def default_base(dockerfile: Path) -> str:
@@ -145,10 +141,9 @@ def bootstrapped(client: docker.DockerClient, script: Path, tag: str) -> str:
         client.api.remove_image(image_id, force=True)
         log.seek(0)
         tail = last_lines(log.read())
-    absent = process.returncode == NOT_INSTALLED
     raise SandboxError(
         f"no registry can be reached, and making a base of Debian packages failed:\n{tail}",
-        hint=NO_WAY.format(tag=tag) if absent else NO_NAMESPACES,
+        hint=NO_WAY.format(tag=tag),
     )
 
 
