@@ -69,23 +69,23 @@ class Activity:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Process:
-    """A process, so that another one that got its number later is not taken for it."""
+class Progress:
+    """What a file of progress says."""
 
-    pid: int
-    started: str
-    """When, as the kernel counts it, and in which start of the machine; empty if unknown."""
+    activities: dict[str, Activity]
+    experiments: int | None = None
+    """How many this start is to reach; absent for no limit."""
+    pid: int = field(default_factory=os.getpid)
+    """The process that is at it."""
+    started: str = field(default_factory=lambda: _started(os.getpid()))
+    """When it did, so that another one that got its number later is not taken for it."""
 
     def __post_init__(self) -> None:
         if not 0 < self.pid < 2**31:
             raise ValueError("no number of a process")
 
-    @classmethod
-    def own(cls) -> Process:
-        return cls(pid=os.getpid(), started=_started(os.getpid()))
-
-    def lives(self) -> bool:
-        """Say whether it is there."""
+    @property
+    def alive(self) -> bool:
         try:
             os.kill(self.pid, 0)
         except ProcessLookupError:
@@ -93,20 +93,6 @@ class Process:
         except OSError:
             pass  # another user's
         return _started(self.pid) == self.started
-
-
-@dataclass(frozen=True, kw_only=True)
-class Progress:
-    """What a file of progress says."""
-
-    process: Process
-    activities: dict[str, Activity]
-    experiments: int | None = None
-    """How many this start is to reach; absent for no limit."""
-
-    @property
-    def alive(self) -> bool:
-        return self.process.lives()
 
 
 class Tracker:
@@ -169,9 +155,7 @@ class Tracker:
             yield
             if self._path is None:
                 return
-            progress = Progress(
-                process=Process.own(), activities=self._activities, experiments=self._experiments
-            )
+            progress = Progress(activities=self._activities, experiments=self._experiments)
             fresh = self._path.with_name(f"{self._path.name}.new")
             with suppress(OSError):  # nothing hangs on it
                 fresh.write_text(json.dumps(asdict(progress)))
@@ -186,8 +170,7 @@ def read(path: Path) -> Progress | None:
         with path.open("rb") as file:
             said = json.loads(file.read(MOST_BYTES))
         found = {who: _made(Activity, each) for who, each in said["activities"].items()}
-        progress = {"process": _made(Process, said["process"]), "activities": found}
-        return _made(Progress, said | progress)
+        return _made(Progress, {"pid": None, "started": None} | said | {"activities": found})
     except UNREADABLE:
         return None
 
@@ -205,6 +188,7 @@ def _made(form: type[T], said: dict[str, Any]) -> T:
 
 
 def _started(pid: int) -> str:
+    """Say when a process started, as the kernel counts it, and in which start of the machine."""
     try:
         boot, text = BOOT_ID.read_text().strip(), Path(f"/proc/{pid}/stat").read_text()
     except OSError:

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Annotated
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from runner import given
 from runner.errors import ConfigError
+from runner.policy.schema import Strict
 from runner.records import Usage
 
 SHIPPED = Path(__file__).with_name("prices.yaml")
@@ -28,11 +29,7 @@ SNAPSHOT = re.compile(r"-\d{8}$")
 Usd = Annotated[float, Field(ge=0)]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Price(_Strict):
+class Price(Strict):
     """US dollars per million tokens."""
 
     input: Usd
@@ -42,7 +39,7 @@ class Price(_Strict):
     cache_read: Usd
 
 
-class Prices(_Strict):
+class Prices(Strict):
     """A price list."""
 
     as_of: date
