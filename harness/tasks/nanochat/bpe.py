@@ -11,13 +11,12 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib import import_module
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.raw import BadRawDataError
+from harness.raw import library
 
 WORDS = re.compile(r" ?[^\W\d_]+| ?\d{1,2}| ?(?:[^\w\s]|_)+|\s+(?!\S)|\s+")
 """Letters, digits in twos, signs, and white space; every character is in exactly one of them."""
@@ -96,8 +95,4 @@ def _joined(parts: Iterable[NDArray[np.uint16]]) -> NDArray[np.uint16]:
 
 
 def _tokenizers() -> Any:
-    try:
-        return import_module("tokenizers")
-    except ImportError:
-        message = "the image has no tokenizer: say `image: cpu` or `image: cuda` in the policy"
-        raise BadRawDataError(message) from None
+    return library("tokenizers", "nanochat's tokens are learnt in the images cpu and cuda alone")
