@@ -62,27 +62,33 @@ def ready_base(
     """
     wanted, script = chosen or default_base(dockerfile), dockerfile.with_name(PACKAGES_SCRIPT)
     try:
-        source = find(client, wanted) or _pulled(client, wanted, say)
+        return _from_registry(client, dockerfile, wanted, say), wanted
     except SandboxError as error:
         if chosen:
             raise
         say(f"no base from a registry ({str(error).splitlines()[0]})")
-        name = _name(script.read_bytes())
-        if not (base := find(client, name)):
-            say("making a base image from Debian packages (about half a minute)")
-            base = _named(client, bootstrapped(client, script, tag), name)
-        return base, f"Debian packages of {_said(script, 'suite')}"
-    name = _name(source.encode() + dockerfile.read_bytes())
+    name = _name(script.read_bytes())
     if not (base := find(client, name)):
-        # The only step that may use the network, so it is a build of its own.
-        stage = Build(dockerfile=dockerfile, base=source, network=None, target=COMPILER_STAGE)
-        built = build(client, stage, say)
-        try:
-            base = flattened(client, built, name)
-        finally:
-            with our_fault("removing what the build left"):
-                client.images.remove(built)
-    return base, wanted
+        say("making a base image from Debian packages (about half a minute)")
+        base = bootstrapped(client, script, tag)
+        with our_fault(f"naming {name}"):
+            client.api.tag(base, *name.split(":"))
+    return base, f"Debian packages of {_said(script, 'suite')}"
+
+
+def _from_registry(client: docker.DockerClient, dockerfile: Path, wanted: str, say: Say) -> str:
+    source = find(client, wanted) or _pulled(client, wanted, say)
+    name = _name(source.encode() + dockerfile.read_bytes())
+    if found := find(client, name):
+        return found
+    # The only step that may use the network, so it is a build of its own.
+    stage = Build(dockerfile=dockerfile, base=source, network=None, target=COMPILER_STAGE)
+    built = build(client, stage, say)
+    try:
+        return flattened(client, built, name)
+    finally:
+        with our_fault("removing what the build left"):
+            client.images.remove(built)
 
 
 def _name(recipe: bytes) -> str:
@@ -109,16 +115,9 @@ def flattened(client: docker.DockerClient, image_id: str, name: str) -> str:
     with our_fault(f"copying the files of {image_id}"), _patience(client, IMPORT_SECONDS):
         container = client.api.create_container(image_id, ["true"], network_disabled=True)["Id"]
         try:
-            return _named(client, _import(client, client.api.export(container)), name)
+            return _import(client, client.api.export(container), *name.split(":"))
         finally:
             client.api.remove_container(container, force=True, v=True)
-
-
-def _named(client: docker.DockerClient, image_id: str, name: str) -> str:
-    repository, _, version = name.partition(":")
-    with our_fault(f"naming {name}"):
-        client.api.tag(image_id, repository, version)
-    return image_id
 
 
 def bootstrapped(client: docker.DockerClient, script: Path, tag: str) -> str:
@@ -147,9 +146,9 @@ def bootstrapped(client: docker.DockerClient, script: Path, tag: str) -> str:
     )
 
 
-def _import(client: docker.DockerClient, stream: object) -> str:
+def _import(client: docker.DockerClient, stream: object, *name: str) -> str:
     with our_fault("importing the base image"):
-        answer = client.api.import_image_from_stream(stream)
+        answer = client.api.import_image_from_stream(stream, *name)
     found = re.search(r"sha256:[0-9a-f]{64}", str(answer))
     if found is None:
         raise SandboxError(f"importing the base image: the engine answered {answer!r}")
