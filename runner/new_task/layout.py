@@ -17,6 +17,8 @@ from hashlib import file_digest
 from pathlib import Path
 from string import Template
 
+import yaml
+
 from runner import given, rooms
 from runner.errors import ConfigError, SandboxError
 from runner.policy.load import parse_policy
@@ -114,14 +116,10 @@ def raw_yaml(files: Mapping[str, Path]) -> str:
     for name, path in files.items():
         with given.opened(path) as stream:
             digest = file_digest(stream, "sha256").hexdigest()
-        entries.append(
-            f"  - name: {name}\n    url: null\n    sha256: {digest}\n"
-            "    licence: your own\n    page: your own file\n"
-        )
-    return (
-        "# Your own files: a copy was kept when the task was made, and its digest decides.\n"
-        "files:\n" + "".join(entries)
-    )
+        own = {"licence": "your own", "page": "your own file"}
+        entries.append({"name": name, "url": None, "sha256": digest, **own})
+    said = "# Your own files: a copy was kept when the task was made, and its digest decides.\n"
+    return said + yaml.safe_dump({"files": entries}, sort_keys=False)
 
 
 def script_file(text: str) -> File:

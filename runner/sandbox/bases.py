@@ -71,8 +71,9 @@ def ready_base(
     if not (base := find(client, name)):
         say("making a base image from Debian packages (about half a minute)")
         base = bootstrapped(client, script, tag)
+        repository, version = name.split(":")
         with our_fault(f"naming {name}"):
-            client.api.tag(base, *name.split(":"))
+            client.api.tag(base, repository, version)
     return base, f"Debian packages of {_said(script, 'suite')}"
 
 
