@@ -104,7 +104,7 @@ def _description(path: Path, columns: Columns) -> str:
     # A column that is called id is one, unless it has another role.
     roles = {columns.target, columns.time, *columns.drop}
     found = next((name for name in names if name.lower() == "id" and name not in roles), None)
-    said = {**asdict(columns), "id": columns.id or found, "file": FILE, "delimiter": delimiter}
+    said = {"file": FILE, "delimiter": delimiter, **asdict(columns), "id": columns.id or found}
     return json.dumps({key: value for key, value in said.items() if value}, indent=2) + "\n"
 
 
