@@ -29,15 +29,8 @@ DEVICE = "device"
 """Who is at work where a trial or an analysis runs; each proposer has a name of its own."""
 T = TypeVar("T")
 MOST_BYTES = 1_000_000
-UNREADABLE = (
-    OSError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    ArithmeticError,
-    RecursionError,
-)
+ODD = (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError)
+"""What reading a document can end with that somebody else wrote."""
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -171,7 +164,7 @@ def read(path: Path) -> Progress | None:
             said = json.loads(file.read(MOST_BYTES))
         found = {who: _made(Activity, each) for who, each in said["activities"].items()}
         return _made(Progress, {"pid": None, "started": None} | said | {"activities": found})
-    except UNREADABLE:
+    except (OSError, *ODD):
         return None
 
 

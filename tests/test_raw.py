@@ -289,7 +289,7 @@ def test_every_raw_yaml_of_the_project_can_be_read() -> None:
         assert read_raw_files(path.parent.name)
 
 
-def test_a_file_that_is_wrong_in_several_places_is_told_with_the_first_three(tmp_path: Path) -> None:
+def test_a_file_that_is_wrong_in_several_places_is_told_with_three(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         written(tmp_path, "files:\n  - {name: a.csv, url: x, license: CC}\n")
     assert str(caught.value).count("files.0.") == 3

@@ -32,12 +32,8 @@ or name an image that the engine can pull:  .venv/bin/runner setup --base-image 
 or bring the built image from another machine:  docker save {tag} | ssh THIS_MACHINE docker load"""
 
 
-def default_base(dockerfile: Path) -> str:
-    """Return the base that a Dockerfile names itself."""
-    return _said(dockerfile, "ARG BASE_IMAGE")
-
-
-def _said(file: Path, name: str) -> str:
+def setting(file: Path, name: str) -> str:
+    """Return what a line of a Dockerfile or a script sets a name to."""
     found = re.search(rf"^{name}=(\S+)$", file.read_text(), re.MULTILINE)
     if found is None:
         raise SandboxError(f"{file} has no line {name}=...")
@@ -60,7 +56,10 @@ def ready_base(
 
     It has no settings of its own. A chosen one is never replaced by another.
     """
-    wanted, script = chosen or default_base(dockerfile), dockerfile.with_name(PACKAGES_SCRIPT)
+    wanted, script = (
+        chosen or setting(dockerfile, "ARG BASE_IMAGE"),
+        dockerfile.with_name(PACKAGES_SCRIPT),
+    )
     try:
         return _from_registry(client, dockerfile, wanted, say), wanted
     except SandboxError as error:
@@ -74,7 +73,7 @@ def ready_base(
         repository, version = name.split(":")
         with our_fault(f"naming {name}"):
             client.api.tag(base, repository, version)
-    return base, f"Debian packages of {_said(script, 'suite')}"
+    return base, f"Debian packages of {setting(script, 'suite')}"
 
 
 def _from_registry(client: docker.DockerClient, dockerfile: Path, wanted: str, say: Say) -> str:

@@ -16,7 +16,7 @@ import pytest
 
 from runner.errors import ConfigError, SandboxError
 from runner.sandbox import images
-from runner.sandbox.bases import bootstrapped, default_base
+from runner.sandbox.bases import bootstrapped, setting
 from runner.sandbox.builds import Build, context, follow
 from runner.sandbox.wheels import digest, pip_command, wheelhouse
 
@@ -90,7 +90,8 @@ def test_an_unknown_image_is_refused_with_the_known_ones() -> None:
 
 
 def test_the_default_base_names_one_patch_release() -> None:
-    assert re.fullmatch(r"python:3\.11\.\d+-slim-bookworm", default_base(images.dockerfile()))
+    default = setting(images.dockerfile(), "ARG BASE_IMAGE")
+    assert re.fullmatch(r"python:3\.11\.\d+-slim-bookworm", default)
 
 
 @pytest.mark.parametrize("name", images.LOCKS)
