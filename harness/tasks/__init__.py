@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from harness.scoring.protocol import Dealt
 from harness.scoring.served import Served
@@ -41,17 +40,16 @@ class Task:
     """Sealed folder, part, split → what the predictors get, and how to measure their answers."""
 
 
-SHIPPED: Mapping[str, Any] = {
-    "cifar10": cifar10,
-    "eclip": eclip,
-    "eclip-ukiyo": eclip_ukiyo,
-    "heart": heart,
-    "nanochat": nanochat,
-    "packing": packing,
-    "shakespeare": shakespeare,
-    "tabular": tabular,
+TASKS = {
+    "cifar10": Task(build=cifar10.build, deal=cifar10.deal),
+    "eclip": Task(build=eclip.build, deal=eclip.deal),
+    "eclip-ukiyo": Task(build=eclip_ukiyo.build, deal=eclip_ukiyo.deal),
+    "heart": Task(build=heart.build, deal=heart.deal),
+    "nanochat": Task(build=nanochat.build, deal=nanochat.deal),
+    "packing": Task(build=packing.build, deal=packing.deal),
+    "shakespeare": Task(build=shakespeare.build, deal=shakespeare.deal),
+    "tabular": Task(build=tabular.build, deal=tabular.deal),
 }
-TASKS = {name: Task(build=each.build, deal=each.deal) for name, each in SHIPPED.items()}
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,40}")
 
 
@@ -64,10 +62,8 @@ def find(name: str) -> Task:
     if name in TASKS:
         return TASKS[name]
     folder = name.replace("-", "_")
-    if (
-        not NAME.fullmatch(name)
-        or not Path(__file__).with_name(folder).joinpath("task.py").is_file()
-    ):
+    script = Path(__file__).with_name(folder) / "task.py"
+    if not NAME.fullmatch(name) or not script.is_file():
         raise ValueError(f"no task {name!r}; those that ship: {', '.join(sorted(TASKS))}")
     task = getattr(importlib.import_module(f"harness.tasks.{folder}.task"), "TASK", None)
     if not isinstance(task, Task):
