@@ -62,7 +62,7 @@ def find(name: str) -> Task:
     if name in TASKS:
         return TASKS[name]
     folder = name.replace("-", "_")
-    script = Path(__file__).with_name(folder) / "task.py"
+    script = Path(__file__).parent / folder / "task.py"
     if not NAME.fullmatch(name) or not script.is_file():
         raise ValueError(f"no task {name!r}; those that ship: {', '.join(sorted(TASKS))}")
     task = getattr(importlib.import_module(f"harness.tasks.{folder}.task"), "TASK", None)
