@@ -24,7 +24,7 @@ from runner.errors import DataError, SandboxError
 from runner.raw import RawData, open_to_others
 from runner.records import Resources
 from runner.sandbox import staging
-from runner.sandbox.container import ContainerResult, Deadline, Ended, Running, started
+from runner.sandbox.container import Deadline, Ended, Running, started
 from runner.sandbox.engine import HOME_LABEL, labelled, our_fault, remove_container, sweep
 from runner.sandbox.options import MIB, SCORER_USER, ContainerSpec, Mount
 from runner.stopping import Stop
@@ -49,7 +49,6 @@ RESOURCES = Resources(
 class Prepared:
     """Data that is ready: `digest` covers the public and, through it, the sealed part."""
 
-    task: str
     digest: str
     public: Path
     sealed_volume: str
@@ -61,12 +60,8 @@ def load(state: rooms.State, task: str) -> Prepared:
     if not manifest.is_file():
         raise DataError(f"the data of {task} is not prepared", hint=f"run: runner prepare {task}")
     digest = hashlib.sha256(manifest.read_bytes()).hexdigest()
-    return Prepared(
-        task=task,
-        digest=digest,
-        public=state.data(task),
-        sealed_volume=sealed_volume(state, task),
-    )
+    volume = sealed_volume(state, task)
+    return Prepared(digest=digest, public=state.data(task), sealed_volume=volume)
 
 
 def sealed_volume(state: rooms.State, task: str) -> str:
@@ -132,26 +127,27 @@ class Preparation:
     def _damaged(self, raw: Path | None) -> list[str]:
         """Name what no longer matches the sealed manifest."""
         public = Mount(source=str(self.state.data(self.task)), target="/public")
-        with self._container("verify", [], public, raw) as running:
-            said = json.loads(finished(running, SECONDS["verify"], self.abort).stdout)
-        return [str(line) for line in said["damaged"]]
+        with self._finished("verify", [], public, raw) as (_, said):
+            return [str(line) for line in json.loads(said)["damaged"]]
 
     def _build(self, arguments: list[str], raw: Path | None) -> None:
         self.say(f"{self.task}: preparing the data in a container without network")
         public = self._volume(f"runner-{self.state.id}-public-{self.task}", "/public")
         try:
-            with self._container("prepare", [self.task, *arguments], public, raw) as running:
-                finished(running, SECONDS["prepare"], self.abort)
-                with our_fault("reading the prepared public part"):
-                    unpack(running.archive("/public"), self.state.data(self.task))
+            with (
+                self._finished("prepare", [self.task, *arguments], public, raw) as (container, _),
+                our_fault("reading the prepared public part"),
+            ):
+                unpack(container.archive("/public"), self.state.data(self.task))
         finally:
             with our_fault(f"removing the volume {public.source}"):
                 self.client.api.remove_volume(public.source, force=True)
 
     @contextmanager
-    def _container(
+    def _finished(
         self, verb: str, arguments: list[str], public: Mount, raw: Path | None
-    ) -> Iterator[Running]:
+    ) -> Iterator[tuple[Running, bytes]]:
+        """Yield a container of the harness that ended well, and what it printed."""
         name, raw_option = _name(self.state, verb, self.task), ["--raw", "/raw"] if raw else []
         sealed = self._volume(sealed_volume(self.state, self.task), "/sealed")
         with staging.folder(self.state.stage / name) as folder:
@@ -172,7 +168,12 @@ class Preparation:
                 seconds=SECONDS[verb],
             )
             with self.stop.stopping(self), started(self.client, spec) as running:
-                yield running
+                result = running.finish(Deadline.after(SECONDS[verb]), self.abort)
+                if result.ended is not Ended.EXITED or result.exit_code != 0:
+                    said = result.output[-2000:].decode("utf-8", errors="backslashreplace")
+                    how = f"{result.ended}, exit {result.exit_code}"
+                    raise SandboxError(f"preparing failed ({how}): {said.strip()}")
+                yield running, result.stdout
 
     def _volume(self, name: str, target: str) -> Mount:
         """Return a volume, made if it is not there, that has what the image has at its place."""
@@ -198,15 +199,6 @@ def _name(state: rooms.State, verb: str, task: str) -> str:
 
 def _labels(state: rooms.State, task: str) -> dict[str, str]:
     return {HOME_LABEL: state.id, DATA_LABEL: task}
-
-
-def finished(running: Running, seconds: float, abort: threading.Event) -> ContainerResult:
-    """Wait for our own code to end well; raise `SandboxError` with its last words otherwise."""
-    result = running.finish(Deadline.after(seconds), abort)
-    if result.ended is not Ended.EXITED or result.exit_code != 0:
-        said = result.output[-2000:].decode("utf-8", errors="backslashreplace").strip()
-        raise SandboxError(f"preparing failed ({result.ended}, exit {result.exit_code}): {said}")
-    return result
 
 
 def unpack(stream: Iterator[bytes], target: Path) -> None:
