@@ -198,7 +198,7 @@ def session(folder: Path, files: Files, measured: Measured) -> Iterator[Session]
         ledger.create_run(run)
         yield Session(
             run=run, policy=policy.policy, ledger=ledger, workspace=workspace, sandbox=Instant(),
-            data=Prepared(task="eclip", public=public.parent, sealed_volume="x", digest="x"),
+            data=Prepared(public=public.parent, sealed_volume="x", digest="x"),
             state=state, harness=workspace.harness(), log=log, finished=measured.mark,
         )  # fmt: skip
 

@@ -17,22 +17,22 @@ import statistics
 import sys
 import tempfile
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from containers import guarded, one
 from rich.console import Console
 from rich.table import Table
 
 from runner.policy.load import load_policy
-from runner.records import Budget, File, Guard, Purpose, Shape, TrialSpec
+from runner.records import File, Guard, TrialSpec
 from runner.rooms import PROJECT, policy_path
 from runner.sandbox import caches, engine, images
 from runner.sandbox.container import Running, started
-from runner.sandbox.options import AGENT_USER, ContainerSpec
+from runner.sandbox.options import ContainerSpec
 from runner.trial import DockerSandbox
 
 PROGRAM = PROJECT / "bench" / "cache_channel.py"
@@ -74,28 +74,9 @@ class Measured:
 
 def specification(image_id: str, folder: Path) -> TrialSpec:
     """Return a trial of which only guards are run."""
-    (folder / "public" / "train").mkdir(parents=True, exist_ok=True)
-    return TrialSpec(
-        run="caches",
-        experiment=0,
-        purpose=Purpose.DECISION,
-        task="eclip",
-        split="train",
-        index=0,
-        seed=1,
-        shape=Shape.TWO_STEP,
-        predictors=(),
-        image_id=image_id,
-        workspace={PROGRAM.name: File(content=PROGRAM.read_bytes())},
-        mutable=(),
-        notes=(),
-        kit={},
-        harness={},
-        public_data=folder / "public",
-        sealed_volume="",
-        resources=load_policy(policy_path("eclip")).policy.resources_record(),
-        budget=Budget(startup=SECONDS, train=1, predict=1, score=1),
-    )
+    resources = load_policy(policy_path("eclip")).policy.resources_record()
+    workspace = {PROGRAM.name: File(content=PROGRAM.read_bytes())}
+    return guarded(image_id, folder, workspace, run="caches", resources=resources)
 
 
 def inside(sandbox: DockerSandbox, spec: TrialSpec, *command: str) -> str:
@@ -139,12 +120,9 @@ def dropping(client: Any, level: int) -> Iterator[caches.Drop]:
 
 def holder(client: Any, *command: str) -> ContainerSpec:
     """Return a container of agent code that nothing but itself is needed for."""
-    return ContainerSpec(
-        name=f"runner-bench-{uuid.uuid4().hex[:12]}",
-        image_id=images.require_image(client, "cpu"),
-        user=AGENT_USER,
-        command=command,
-        mounts=[],
+    return one(
+        images.require_image(client, "cpu"),
+        *command,
         resources=load_policy(policy_path("eclip")).policy.resources_record(),
         labels={engine.HOME_LABEL: "bench-caches"},
         seconds=600.0,

@@ -6,17 +6,16 @@ python bench/deadline.py
 from __future__ import annotations
 
 import statistics
-import threading
 import time
 from dataclasses import replace
 
+from containers import NEVER, one
 from rich.console import Console
 from rich.table import Table
 
 from runner.data import RESOURCES
 from runner.sandbox import engine, images
 from runner.sandbox.container import Deadline, started
-from runner.sandbox.options import AGENT_USER, ContainerSpec
 
 SECONDS = 2.0
 IGNORE = """
@@ -61,19 +60,11 @@ ROUNDS = 2
 
 def late(client, image_id: str, code: str) -> float:
     """Return seconds from the deadline until the container was confirmed gone."""
-    spec = ContainerSpec(
-        name=f"runner-bench-deadline-{time.time_ns()}",
-        image_id=image_id,
-        user=AGENT_USER,
-        command=["python", "-c", f"{IGNORE}\n{code}"],
-        mounts=[],
-        resources=replace(RESOURCES, pids=512),
-        labels={"runner.bench": "deadline"},
-        seconds=SECONDS,
-    )
+    resources, command = replace(RESOURCES, pids=512), ("python", "-c", f"{IGNORE}\n{code}")
+    spec = one(image_id, *command, resources=resources, seconds=SECONDS)
     deadline = Deadline.after(SECONDS)
     with started(client, spec) as running:
-        running.finish(deadline, threading.Event())
+        running.finish(deadline, NEVER)
     return time.monotonic() - deadline.monotonic
 
 

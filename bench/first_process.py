@@ -12,12 +12,13 @@ import sys
 import time
 from typing import Any
 
+from containers import one
 from rich.console import Console
 from rich.table import Table
 
 from runner.data import RESOURCES
 from runner.sandbox import engine, images
-from runner.sandbox.options import AGENT_USER, ContainerSpec, container_config
+from runner.sandbox.options import container_config
 
 COMMAND = ("grep", "-E", "VmRSS|RssAnon", "/proc/1/status")
 OURS = "ours"
@@ -25,17 +26,7 @@ WAYS = ("none", "the engine's", OURS)
 
 
 def config(image_id: str, way: str) -> dict[str, Any]:
-    spec = ContainerSpec(
-        name="",
-        image_id=image_id,
-        user=AGENT_USER,
-        command=COMMAND,
-        mounts=[],
-        resources=RESOURCES,
-        labels={"runner.bench": "first_process"},
-        seconds=60,
-    )
-    asked = container_config(spec)
+    asked = container_config(one(image_id, *COMMAND, name="", resources=RESOURCES))
     asked["HostConfig"]["LogConfig"] = {"Type": "json-file"}
     if way != OURS:
         asked["Entrypoint"] = list(COMMAND)

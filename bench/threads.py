@@ -12,18 +12,17 @@ import os
 import statistics
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
+from containers import finished, one
 from rich.console import Console
 from rich.table import Table
 
 from runner.data import RESOURCES
 from runner.sandbox import engine, images
-from runner.sandbox.container import Deadline, started
-from runner.sandbox.options import AGENT_USER, MIB, ContainerSpec
+from runner.sandbox.options import MIB
 
 SECONDS = 6.0
 STARTUP_SECONDS = 120.0
@@ -96,18 +95,13 @@ WAYS: dict[str, list[str]] = {
 
 def steps(client, image_id: str, code: str, way: list[str]) -> tuple[int, float]:
     """Return the steps of one container, and the processor seconds that they took."""
-    spec = ContainerSpec(
-        name=f"runner-bench-threads-{os.getpid()}",
-        image_id=image_id,
-        user=AGENT_USER,
-        command=["env", *way, "python", "-W", "ignore", "-c", code + COUNT],
-        mounts=[],
+    spec = one(
+        image_id,
+        *("env", *way, "python", "-W", "ignore", "-c", code + COUNT),
         resources=replace(RESOURCES, memory_bytes=2048 * MIB),
-        labels={"runner.bench": "threads"},
         seconds=STARTUP_SECONDS + SECONDS,
     )
-    with started(client, spec) as running:
-        result = running.finish(Deadline.after(spec.seconds), threading.Event())
+    result = finished(client, spec)
     assert result.exit_code == 0, result.output.decode()
     made, spent = result.stdout.split()
     return int(made), float(spent)

@@ -37,10 +37,8 @@ class Built:
     sealed: Mapping[str, bytes]
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Entry:
-    sha256: str
-    size: int
+Entry = Mapping[str, str | int]
+"""`sha256` and `bytes` of a file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +46,8 @@ class _Manifest:
     task: str
     seed: int
     raw: str | None
-    public: Mapping[str, _Entry]
-    sealed: Mapping[str, _Entry]
+    public: Mapping[str, Entry]
+    sealed: Mapping[str, Entry]
 
 
 def write(built: Built, *, task: str, seed: int, mounts: Mounts, raw: Path | None = None) -> str:
@@ -62,10 +60,19 @@ def write(built: Built, *, task: str, seed: int, mounts: Mounts, raw: Path | Non
     """
     _write_part(mounts.public, built.public, mode=PUBLIC_MODE)
     _write_part(mounts.sealed, built.sealed, mode=SEALED_MODE)
-    sealed_manifest = _sealed_manifest(built, task=task, seed=seed, raw=raw)
-    _replace(mounts.sealed / MANIFEST, sealed_manifest, mode=SEALED_MODE)
-    _replace(mounts.public / MANIFEST, _public_manifest(sealed_manifest), mode=PUBLIC_MODE)
-    return _digest(sealed_manifest)
+    manifest = _json(
+        {
+            "task": task,
+            "format": FORMAT,
+            "seed": str(seed),  # a string: 128 bits are more than a JSON number carries safely
+            "raw": None if raw is None else raw_digest(raw),
+            "public": {name: _entry(content) for name, content in built.public.items()},
+            "sealed": {name: _entry(content) for name, content in built.sealed.items()},
+        }
+    )
+    _replace(mounts.sealed / MANIFEST, manifest, mode=SEALED_MODE)
+    _replace(mounts.public / MANIFEST, _public_manifest(manifest), mode=PUBLIC_MODE)
+    return _digest(manifest)
 
 
 def recorded_seed(sealed: Path, *, task: str) -> int | None:
@@ -155,19 +162,6 @@ def _replace(path: Path, content: bytes, *, mode: int) -> None:
     os.replace(temporary, path)  # noqa: PTH105 - the name everybody knows for an atomic rename
 
 
-def _sealed_manifest(built: Built, *, task: str, seed: int, raw: Path | None) -> bytes:
-    return _json(
-        {
-            "task": task,
-            "format": FORMAT,
-            "seed": str(seed),  # a string: 128 bits are more than a JSON number carries safely
-            "raw": None if raw is None else raw_digest(raw),
-            "public": _written(built.public),
-            "sealed": _written(built.sealed),
-        }
-    )
-
-
 def _public_manifest(sealed_manifest: bytes) -> bytes:
     sealed = json.loads(sealed_manifest)
     kept = {key: sealed[key] for key in ("task", "format", "public")}
@@ -195,14 +189,14 @@ def _parse(content: bytes) -> _Manifest:
         raise ValueError(f"not a sealed manifest: {error!r}") from error
 
 
-def _entries(raw: Mapping[str, Mapping[str, object]]) -> dict[str, _Entry]:
+def _entries(raw: Mapping[str, Mapping[str, object]]) -> dict[str, Entry]:
     return {
-        name: _Entry(sha256=str(entry["sha256"]), size=int(str(entry["bytes"])))
+        name: {"sha256": str(entry["sha256"]), "bytes": int(str(entry["bytes"]))}
         for name, entry in raw.items()
     }
 
 
-def _differences(root: Path, files: Mapping[str, _Entry]) -> Iterator[str]:
+def _differences(root: Path, files: Mapping[str, Entry]) -> Iterator[str]:
     for name, expected in sorted(files.items()):
         if problem := _problem(root / name, expected):
             yield f"{name}: {problem}"
@@ -210,7 +204,7 @@ def _differences(root: Path, files: Mapping[str, _Entry]) -> Iterator[str]:
         yield f"{name}: not in the manifest"
 
 
-def _problem(path: Path, expected: _Entry) -> str | None:
+def _problem(path: Path, expected: Entry) -> str | None:
     if path.is_symlink() or (path.exists() and not path.is_file()):
         return "not a regular file"
     try:
@@ -221,15 +215,11 @@ def _problem(path: Path, expected: _Entry) -> str | None:
         return "unreadable"
     if _entry(content) == expected:
         return None
-    return "truncated" if len(content) < expected.size else "altered"
+    return "truncated" if len(content) < int(expected["bytes"]) else "altered"
 
 
-def _entry(content: bytes) -> _Entry:
-    return _Entry(sha256=_digest(content), size=len(content))
-
-
-def _written(files: Mapping[str, bytes]) -> dict[str, dict[str, str | int]]:
-    return {name: {"sha256": _digest(one), "bytes": len(one)} for name, one in files.items()}
+def _entry(content: bytes) -> Entry:
+    return {"sha256": _digest(content), "bytes": len(content)}
 
 
 def _digest(content: bytes) -> str:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness import own, sealing
+from harness import sealing, tasks
 from harness.mounts import Mounts, under
 from harness.raw import BadRawDataError
 from harness.scoring import protocol, served
@@ -61,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _known(name: str) -> str:
     try:
-        own.find(name)
+        tasks.find(name)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
     return name
@@ -76,7 +76,7 @@ def _seed(task: str, mounts: Mounts, *, given: int | None, fresh: bool) -> int:
 
 def _prepare(task: str, mounts: Mounts, *, seed: int, raw: Path | None) -> int:
     try:
-        built = own.find(task).build(seed, raw)
+        built = tasks.find(task).build(seed, raw)
     except BadRawDataError as error:
         sys.stderr.write(f"{error}\n")
         return BAD_RAW_DATA
@@ -88,7 +88,7 @@ def _prepare(task: str, mounts: Mounts, *, seed: int, raw: Path | None) -> int:
 def _try(task: str, *, raw: Path | None) -> int:
     """Say what building would make of the raw files, or what is wrong with them."""
     try:
-        built = own.find(task).build(0, raw)
+        built = tasks.find(task).build(0, raw)
     except BadRawDataError as error:
         _print({"problem": str(error)})
         return 1
@@ -104,7 +104,7 @@ def _verify(mounts: Mounts, *, raw: Path | None) -> int:
 
 def _score(task: str, mounts: Mounts, *, part: str, split: str, limits: Limits) -> int:
     try:
-        dealt = own.find(task).deal(mounts.sealed, part, split)
+        dealt = tasks.find(task).deal(mounts.sealed, part, split)
     except sealing.SealedDataDamagedError as error:
         sys.stderr.write(f"sealed data damaged: {error}\n")
         return SEALED_DATA_DAMAGED

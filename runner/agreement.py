@@ -55,23 +55,20 @@ class Compared:
 
     @property
     def agreement(self) -> Agreement:
-        return agreement(self.claimed, self.audited)
+        """Compare with half of the claim, which a true gain should reach on other rows.
 
-
-def agreement(claimed: Gain, audited: Gain) -> Agreement:
-    """Compare with half of the claim, which a true gain should reach on other rows.
-
-    A claim that is no gain, as that of a tie, must be reached in full.
-    """
-    share = 0.5 if claimed.value > 0 else 1.0
-    over = audited.value - share * claimed.value
-    if claimed.error is None and audited.error is None:
-        return Agreement.AGREE if over >= 0 else Agreement.DISAGREE
-    margin = WIDTH * math.hypot(audited.error or 0.0, share * (claimed.error or 0.0))
-    if over < -margin:
-        return Agreement.DISAGREE
-    sure = claimed.value <= 0 or audited.value > (audited.margin or 0.0)
-    return Agreement.AGREE if over >= 0 and sure else Agreement.NOISY
+        A claim that is no gain, as that of a tie, must be reached in full.
+        """
+        claimed, audited = self.claimed, self.audited
+        share = 0.5 if claimed.value > 0 else 1.0
+        over = audited.value - share * claimed.value
+        if claimed.error is None and audited.error is None:
+            return Agreement.AGREE if over >= 0 else Agreement.DISAGREE
+        margin = WIDTH * math.hypot(audited.error or 0.0, share * (claimed.error or 0.0))
+        if over < -margin:
+            return Agreement.DISAGREE
+        sure = claimed.value <= 0 or audited.value > (audited.margin or 0.0)
+        return Agreement.AGREE if over >= 0 and sure else Agreement.NOISY
 
 
 def compared(metric: Metric, baseline: Experiment, best: Experiment) -> Compared | None:
@@ -82,14 +79,10 @@ def compared(metric: Metric, baseline: Experiment, best: Experiment) -> Compared
         before, after = (_measured(metric, each, purpose, spread) for each in (baseline, best))
         if before is None or after is None:
             return None
-        gains.append(_gain(metric, before, after))
+        known = [each.error for each in (before, after) if each.error is not None]
+        error = math.hypot(*known) if known else None
+        gains.append(Gain(value=metric.gain(before.value, after.value), error=error))
     return Compared(claimed=gains[0], audited=gains[1])
-
-
-def _gain(metric: Metric, before: Gain, after: Gain) -> Gain:
-    known = [each.error for each in (before, after) if each.error is not None]
-    error = math.hypot(*known) if known else None
-    return Gain(value=metric.gain(before.value, after.value), error=error)
 
 
 def _measured(
@@ -121,12 +114,14 @@ def _measured(
 
 def _spread(metric: Metric, experiments: Iterable[Experiment]) -> float | None:
     """Return the standard deviation between seeds, of all splits that were trained on several."""
-    deviations = [
-        (len(values) - 1, _deviation(values))
-        for experiment in experiments
-        for values in _by_split(metric, experiment)
-        if len(values) > 1
-    ]
+    deviations = []
+    for experiment in experiments:
+        by_split: dict[str, list[float]] = defaultdict(list)
+        for trial in experiment.trials:
+            if trial.purpose is Purpose.DECISION and trial.result.score:
+                by_split[trial.split].append(trial.result.score.metrics[metric.name])
+        several = (values for values in by_split.values() if len(values) > 1)
+        deviations += [(len(values) - 1, _deviation(values)) for values in several]
     freedom = sum(count for count, _ in deviations)
     if not freedom:
         return None
@@ -139,11 +134,3 @@ def _deviation(values: Sequence[float]) -> float:
         return math.inf
     largest = max(map(abs, values)) or 1.0
     return largest * statistics.stdev(value / largest for value in values)
-
-
-def _by_split(metric: Metric, experiment: Experiment) -> Sequence[list[float]]:
-    found: dict[str, list[float]] = defaultdict(list)
-    for trial in experiment.trials:
-        if trial.purpose is Purpose.DECISION and trial.result.score:
-            found[trial.split].append(trial.result.score.metrics[metric.name])
-    return list(found.values())

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 from runner import data, rooms
@@ -31,54 +31,48 @@ def leftovers(client: Any, state: rooms.State, ledger: Reader, *, dry_run: bool,
             say(f"{busy}: left alone")
 
 
-def runs_on(state: rooms.State, ledger: Reader, task: str) -> tuple[str, ...]:
+def remove_data(
+    client: Any,
+    state: rooms.State,
+    ledger: Reader,
+    tasks: Sequence[str],
+    *,
+    agreed: bool,
+    dry_run: bool,
+    say: Say,
+) -> None:
+    """Remove the public parts and sealed volumes of tasks; say which runs that is the end of.
+
+    Raises:
+        ConfigError: a task has none, or runs could not be resumed and the person did not agree.
+        BusyError: somebody works on such a run.
+    """
+    stored = data.stored(client, state)
+    for task in tasks:
+        if task not in stored:
+            known = ", ".join(stored) or "none"
+            raise ConfigError(f"there are no prepared data of {task}", hint=f"there are: {known}")
+    needing = {task: _runs_on(state, ledger, task) for task in tasks}
+    for task, tags in needing.items():
+        if tags and not agreed and not dry_run:
+            raise ConfigError(
+                f"without the data of {task} these runs cannot be resumed: {', '.join(tags)}",
+                hint="--yes removes them all the same; what the runs found stays",
+            )
+    for task, tags in needing.items():
+        with ExitStack() as stack:
+            for tag in tags:
+                stack.enter_context(tag_lock(state.run(tag), tag))
+            if not dry_run:
+                data.remove(client, state, task)
+        ended = f"; no longer resumable: {', '.join(tags)}" if tags else ""
+        say(f"{task}: {state.data(task)} and its sealed volume{ended}")
+
+
+def _runs_on(state: rooms.State, ledger: Reader, task: str) -> tuple[str, ...]:
     """Name the runs that go on with the task's data as they are now, and with no others."""
     try:
         digest = data.load(state, task).digest
     except DataError:
         return ()
     return tuple(run.tag for run in ledger.runs() if (run.task, run.data_digest) == (task, digest))
-
-
-def chosen(client: Any, state: rooms.State, tasks: Sequence[str]) -> tuple[str, ...]:
-    """Return the tasks whose data a person named; raise `ConfigError` where there are none."""
-    stored = data.stored(client, state)
-    for task in tasks:
-        if task not in stored:
-            known = ", ".join(stored) or "none"
-            raise ConfigError(f"there are no prepared data of {task}", hint=f"there are: {known}")
-    return tuple(tasks)
-
-
-def require_unneeded(state: rooms.State, ledger: Reader, tasks: Sequence[str]) -> None:
-    """Raise `ConfigError` naming the runs that could not be resumed without these data."""
-    for task in tasks:
-        if needing := runs_on(state, ledger, task):
-            raise ConfigError(
-                f"without the data of {task} these runs cannot be resumed: {', '.join(needing)}",
-                hint="--yes removes them all the same; what the runs found stays",
-            )
-
-
-def remove_data(
-    client: Any, state: rooms.State, ledger: Reader, task: str, *, dry_run: bool, say: Say
-) -> None:
-    """Remove a task's public part and sealed volume, and say which runs that is the end of.
-
-    Raises:
-        BusyError: somebody works on such a run.
-    """
-    needing = runs_on(state, ledger, task)
-    with _at_rest(state, needing):
-        if not dry_run:
-            data.remove(client, state, task)
-    ended = f"; no longer resumable: {', '.join(needing)}" if needing else ""
-    say(f"{task}: {state.data(task)} and its sealed volume{ended}")
-
-
-@contextmanager
-def _at_rest(state: rooms.State, tags: Sequence[str]) -> Iterator[None]:
-    with ExitStack() as stack:
-        for tag in tags:
-            stack.enter_context(tag_lock(state.run(tag), tag))
-        yield

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import errno
 import importlib
+import io
+import os
+import sys
 import traceback
 from typing import Any
 
@@ -11,10 +14,11 @@ import click
 
 from runner import __version__
 from runner.errors import FAULT, INTERRUPTED, RunnerError, SandboxError
-from runner.outlets import keep_usable
 
 MACHINE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
 """What a person has to mend; most other errors that nobody expected are bugs of ours."""
+NOBODY_READS = (errno.EIO, errno.EPIPE)
+"""A terminal that was closed refuses what is written to it, as a pipe without a reader does."""
 VERBS = {
     "analyze": "Look at training rows: run a run's analysis.py on them.",
     "audit": "Prove from the records that nothing forbidden changed.",
@@ -58,7 +62,7 @@ class Group(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a verb. 1 means something to several, so nothing unexpected ends with it."""
-        keep_usable()
+        _keep_usable()
         try:
             return super().invoke(ctx)
         except RunnerError as error:
@@ -94,6 +98,31 @@ def _tell(error: RunnerError) -> None:
     click.echo(visible(f"error: {error}"), err=True)
     if error.hint:
         click.echo(visible(f" hint: {error.hint}"), err=True)
+
+
+class _Outlet(io.FileIO):
+    """Drops what nobody can read: a run's record is in the ledger, so that is no failure of it."""
+
+    def write(self, data: Any, /) -> int:
+        try:
+            return super().write(data)
+        except OSError as error:
+            if error.errno not in NOBODY_READS:
+                raise
+            nowhere = os.open(os.devnull, os.O_WRONLY)  # for the rest, too
+            os.dup2(nowhere, self.fileno())
+            os.close(nowhere)
+            return memoryview(data).nbytes
+
+
+def _keep_usable() -> None:
+    """Replace standard output and error by outlets, unless somebody else did."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is not None and stream is getattr(sys, f"__{name}__"):
+            raw = io.BufferedWriter(_Outlet(stream.fileno(), "w", closefd=False))
+            kept = {"encoding": stream.encoding, "errors": stream.errors}
+            setattr(sys, name, io.TextIOWrapper(raw, line_buffering=True, **kept))
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})

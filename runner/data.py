@@ -13,7 +13,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,10 @@ from filelock import FileLock
 
 from runner import rooms
 from runner.errors import DataError, SandboxError
-from runner.raw import RawData
+from runner.raw import RawData, open_to_others
 from runner.records import Resources
 from runner.sandbox import staging
-from runner.sandbox.container import ContainerResult, Deadline, Ended, Running, started
+from runner.sandbox.container import Deadline, Ended, Running, started
 from runner.sandbox.engine import HOME_LABEL, labelled, our_fault, remove_container, sweep
 from runner.sandbox.options import MIB, SCORER_USER, ContainerSpec, Mount
 from runner.stopping import Stop
@@ -49,7 +49,6 @@ RESOURCES = Resources(
 class Prepared:
     """Data that is ready: `digest` covers the public and, through it, the sealed part."""
 
-    task: str
     digest: str
     public: Path
     sealed_volume: str
@@ -61,12 +60,8 @@ def load(state: rooms.State, task: str) -> Prepared:
     if not manifest.is_file():
         raise DataError(f"the data of {task} is not prepared", hint=f"run: runner prepare {task}")
     digest = hashlib.sha256(manifest.read_bytes()).hexdigest()
-    return Prepared(
-        task=task,
-        digest=digest,
-        public=state.data(task),
-        sealed_volume=sealed_volume(state, task),
-    )
+    volume = sealed_volume(state, task)
+    return Prepared(digest=digest, public=state.data(task), sealed_volume=volume)
 
 
 def sealed_volume(state: rooms.State, task: str) -> str:
@@ -114,61 +109,57 @@ class Preparation:
     def prepare(self, *, seed: int | None = None, force: bool = False) -> Prepared:
         """Prepare the data unless it is there and whole; name what is damaged, and rebuild."""
         arguments = [] if seed is None else ["--seed", str(seed)]
+        manifest = self.state.data(self.task) / MANIFEST
         with ExitStack() as stack:
             stack.enter_context(_alone(self.client, self.state, self.task))
             # A person's own files may be others than the last time; a download is what it was.
             chosen = self.raw if self.raw and self.raw.chosen else None
             raw = stack.enter_context(chosen.laid_out()) if chosen else None
-            damaged = [] if force else self._damaged(raw)
+            damaged = self._damaged(raw) if manifest.is_file() and not force else []
             for line in damaged:
                 self.say(f"{self.task}: {line}: preparing again")
-            if force or damaged or not self._has_manifest():
+            if force or damaged or not manifest.is_file():
                 if self.raw and raw is None:
                     raw = stack.enter_context(self.raw.laid_out())
                 self._build([*arguments, *(["--fresh"] if force else [])], raw)
         return load(self.state, self.task)
 
-    # -- what is there --------------------------------------------------------------------
-
-    def _has_manifest(self) -> bool:
-        return (self.state.data(self.task) / MANIFEST).is_file()
-
     def _damaged(self, raw: Path | None) -> list[str]:
-        """Name what no longer matches the sealed manifest; nothing if none was made yet."""
-        if not self._has_manifest():
-            return []
+        """Name what no longer matches the sealed manifest."""
         public = Mount(source=str(self.state.data(self.task)), target="/public")
-        with self._container("verify", [], public, raw) as running:
-            said = json.loads(finished(running, SECONDS["verify"], self.abort).stdout)
-        return [str(line) for line in said["damaged"]]
-
-    # -- building -------------------------------------------------------------------------
+        with self._finished("verify", [], public, raw) as (_, said):
+            return [str(line) for line in json.loads(said)["damaged"]]
 
     def _build(self, arguments: list[str], raw: Path | None) -> None:
         self.say(f"{self.task}: preparing the data in a container without network")
-        with (
-            self._public_volume() as public,
-            self._container("prepare", [self.task, *arguments], public, raw) as running,
-        ):
-            finished(running, SECONDS["prepare"], self.abort)
-            with our_fault("reading the prepared public part"):
-                unpack(running.archive("/public"), self.state.data(self.task))
+        public = self._volume(f"runner-{self.state.id}-public-{self.task}", "/public")
+        try:
+            with (
+                self._finished("prepare", [self.task, *arguments], public, raw) as (container, _),
+                our_fault("reading the prepared public part"),
+            ):
+                unpack(container.archive("/public"), self.state.data(self.task))
+        finally:
+            with our_fault(f"removing the volume {public.source}"):
+                self.client.api.remove_volume(public.source, force=True)
 
     @contextmanager
-    def _container(
+    def _finished(
         self, verb: str, arguments: list[str], public: Mount, raw: Path | None
-    ) -> Iterator[Running]:
-        name = _name(self.state, verb, self.task)
+    ) -> Iterator[tuple[Running, bytes]]:
+        """Yield a container of the harness that ended well, and what it printed."""
+        name, raw_option = _name(self.state, verb, self.task), ["--raw", "/raw"] if raw else []
+        sealed = self._volume(sealed_volume(self.state, self.task), "/sealed")
         with staging.folder(self.state.stage / name) as folder:
             code = staging.write_tree(folder / "harness", rooms.without(rooms.harness(), "kit"))
             spec = ContainerSpec(
                 name=name,
                 image_id=self.image_id,
                 user=SCORER_USER,
-                command=["python", "-I", "/harness", verb, *arguments, *_raw_arguments(raw)],
+                command=["python", "-I", "/harness", verb, *arguments, *raw_option],
                 mounts=[
                     Mount(source=str(code), target="/harness"),
-                    self._sealed_mount(writable=public.writable),
+                    replace(sealed, writable=public.writable),
                     public,
                     *([Mount(source=str(raw), target="/raw")] if raw else []),
                 ],
@@ -177,26 +168,18 @@ class Preparation:
                 seconds=SECONDS[verb],
             )
             with self.stop.stopping(self), started(self.client, spec) as running:
-                yield running
+                result = running.finish(Deadline.after(SECONDS[verb]), self.abort)
+                if result.ended is not Ended.EXITED or result.exit_code != 0:
+                    said = result.output[-2000:].decode("utf-8", errors="backslashreplace")
+                    how = f"{result.ended}, exit {result.exit_code}"
+                    raise SandboxError(f"preparing failed ({how}): {said.strip()}")
+                yield running, result.stdout
 
-    def _sealed_mount(self, *, writable: bool) -> Mount:
-        name = sealed_volume(self.state, self.task)
-        self._create_volume(name)
-        return Mount(source=name, target="/sealed", writable=writable, volume=True, copy_up=True)
-
-    @contextmanager
-    def _public_volume(self) -> Iterator[Mount]:
-        name = f"runner-{self.state.id}-public-{self.task}"
-        self._create_volume(name)
-        try:
-            yield Mount(source=name, target="/public", writable=True, volume=True, copy_up=True)
-        finally:
-            with our_fault(f"removing the volume {name}"):
-                self.client.api.remove_volume(name, force=True)
-
-    def _create_volume(self, name: str) -> None:
+    def _volume(self, name: str, target: str) -> Mount:
+        """Return a volume, made if it is not there, that has what the image has at its place."""
         with our_fault(f"creating the volume {name}"):
             self.client.api.create_volume(name, "local", {}, _labels(self.state, self.task))
+        return Mount(source=name, target=target, writable=True, volume=True, copy_up=True)
 
 
 @contextmanager
@@ -218,19 +201,6 @@ def _labels(state: rooms.State, task: str) -> dict[str, str]:
     return {HOME_LABEL: state.id, DATA_LABEL: task}
 
 
-def _raw_arguments(raw: Path | None) -> list[str]:
-    return ["--raw", "/raw"] if raw else []
-
-
-def finished(running: Running, seconds: float, abort: threading.Event) -> ContainerResult:
-    """Wait for our own code to end well; raise `SandboxError` with its last words otherwise."""
-    result = running.finish(Deadline.after(seconds), abort)
-    if result.ended is not Ended.EXITED or result.exit_code != 0:
-        said = result.output[-2000:].decode("utf-8", errors="backslashreplace").strip()
-        raise SandboxError(f"preparing failed ({result.ended}, exit {result.exit_code}): {said}")
-    return result
-
-
 def unpack(stream: Iterator[bytes], target: Path) -> None:
     """Put the files of a streamed archive at `target` in one step, replacing what was there."""
     fresh = target.with_name(f"{target.name}.new")
@@ -241,21 +211,17 @@ def unpack(stream: Iterator[bytes], target: Path) -> None:
         file.seek(0)
         with tarfile.open(fileobj=file) as archive:
             for member in archive:
-                _extract(archive, member, fresh)
+                # tarfile's own filters are younger than the oldest Python that we run on.
+                path = (fresh / member.name).resolve()
+                inside = path.is_relative_to(fresh.resolve())
+                if not inside or not (member.isfile() or member.isdir()):
+                    what = f"{member.name!r}, which is not a plain file"
+                    raise SandboxError(f"the prepared data holds {what}")
+                if member.isdir():
+                    path.mkdir(parents=True, exist_ok=True)
+                elif (source := archive.extractfile(member)) is not None:
+                    path.write_bytes(source.read())
     shutil.rmtree(target, ignore_errors=True)
     (fresh / "public").rename(target)
     fresh.rmdir()
-    # Another user's container reads these.
-    for path in [target, *target.rglob("*")]:
-        path.chmod(0o755 if path.is_dir() else 0o644)
-
-
-def _extract(archive: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None:
-    """Write one plain file; tarfile's own filters are younger than the oldest Python we run on."""
-    path = (folder / member.name).resolve()
-    if not path.is_relative_to(folder.resolve()) or not (member.isfile() or member.isdir()):
-        raise SandboxError(f"the prepared data holds {member.name!r}, which is not a plain file")
-    if member.isdir():
-        path.mkdir(parents=True, exist_ok=True)
-    elif (source := archive.extractfile(member)) is not None:
-        path.write_bytes(source.read())
+    open_to_others(target)

@@ -11,7 +11,7 @@ from pathlib import Path
 import requests
 from filelock import FileLock
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import DownloadColumn, Progress
 
 from runner.errors import DataError
 
@@ -21,10 +21,6 @@ TRIES = 3
 """Connections that break are taken up again where they broke."""
 CHUNK = 64 * 1024
 PARTIAL, OUT_OF_RANGE = 206, 416
-
-
-class BrokenOffError(Exception):
-    """The connection ended early; what came is kept, so another try goes on from there."""
 
 
 def fetch(url: str, target: Path, *, sha256: str | None, size: int | None, hint: str) -> None:
@@ -62,24 +58,25 @@ def digest(path: Path) -> str:
 
 
 def _complete(url: str, part: Path, size: int | None, hint: str) -> None:
-    for left in reversed(range(TRIES)):
+    broken: Exception | None = None
+    for _ in range(TRIES):
         try:
-            return _go_on(url, part, size)
-        except BrokenOffError as error:
-            if not left:
-                message = f"{url} broke off: {error}; try again to go on"
-                raise DataError(message, hint=hint) from error
+            if (broken := _go_on(url, part, size)) is None:
+                return
         except requests.HTTPError as error:
             raise DataError(f"{url} answered {error.response.status_code}", hint=hint) from error
         except requests.RequestException as error:  # an OSError too, so it comes first
             raise DataError(f"{url} cannot be reached: {_short(error)}", hint=hint) from error
         except OSError as error:
             raise DataError(f"writing the download of {url}: {error.strerror}") from error
-    return None
+    raise DataError(f"{url} broke off: {_short(broken)}; try again to go on", hint=hint)
 
 
-def _go_on(url: str, part: Path, size: int | None) -> None:
-    """Fetch what is missing of a partial file; a server that knows no ranges begins again."""
+def _go_on(url: str, part: Path, size: int | None) -> Exception | None:
+    """Fetch what is missing of a partial file; return why it is not whole, if it broke off.
+
+    A server that knows no ranges begins again.
+    """
     have = part.stat().st_size if part.exists() else 0
     # Ranges count the bytes as stored, so nothing may be compressed on the way.
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
@@ -87,7 +84,7 @@ def _go_on(url: str, part: Path, size: int | None) -> None:
         goes_on = answer.headers.get("Content-Range", "").startswith(f"bytes {have}-")
         if have and answer.status_code in (PARTIAL, OUT_OF_RANGE) and not goes_on:
             part.unlink()
-            raise BrokenOffError("the server has no more of it")
+            return EOFError("the server has no more of it")
         answer.raise_for_status()
         start = have if answer.status_code == PARTIAL else 0
         length = answer.headers.get("Content-Length", "")
@@ -99,7 +96,8 @@ def _go_on(url: str, part: Path, size: int | None) -> None:
                     file.write(chunk)
                     bar.advance(task, len(chunk))
             except requests.RequestException as error:
-                raise BrokenOffError(_short(error)) from error
+                return error
+    return None
 
 
 def _bar(url: str) -> Progress:
@@ -107,14 +105,13 @@ def _bar(url: str) -> Progress:
     console = Console(stderr=True)
     if not console.is_terminal:
         console.print(f"downloading {url}", markup=False, highlight=False, soft_wrap=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
-    return Progress(
-        *columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal
-    )
+    columns = Progress.get_default_columns()
+    terminal = console.is_terminal
+    return Progress(*columns, DownloadColumn(), console=console, disable=not terminal)
 
 
-def _short(error: Exception) -> str:
+def _short(error: BaseException | None) -> str:
     """Return the innermost reason; the libraries wrap it several times."""
-    while (cause := error.__cause__ or error.__context__) and isinstance(cause, Exception):
+    while error and (cause := error.__cause__ or error.__context__):
         error = cause
     return str(error)[:200] or type(error).__name__

@@ -1,5 +1,7 @@
 """Expected failures: each has a message, a hint for the person, and an exit code of its own."""
 
+from collections.abc import Iterable
+
 FAULT = 70
 """The exit code of a fault in the runner itself (`EX_SOFTWARE`): no verb's own answer."""
 INTERRUPTED = 130
@@ -78,3 +80,9 @@ class StoppedError(RunnerError):
     """The person asked to stop now; the experiment in progress runs again on resume."""
 
     exit_code = 130
+
+
+def last_lines(output: str | Iterable[str], most: int = 12) -> str:
+    """Return the end of what a program said, indented, for a message."""
+    lines = output.strip().splitlines() if isinstance(output, str) else list(output)
+    return "\n".join(f"  {line}" for line in lines[-most:])

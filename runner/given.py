@@ -90,9 +90,9 @@ def wrong(error: Exception) -> str:
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
     if isinstance(error, ValidationError):
-        first, *more = error.errors(include_url=False, include_input=False)
-        where = ".".join(map(str, first["loc"])) or "it"
-        return f"{where}: {first['msg']}" + (f" (and {len(more)} more)" if more else "")
+        found = error.errors(include_url=False, include_input=False)
+        said = (f"{'.'.join(map(str, one['loc'])) or 'it'}: {one['msg']}" for one in found[:3])
+        return "; ".join(said) + (f" (and {len(found) - 3} more)" if len(found) > 3 else "")
     return " ".join(str(error).split())
 
 

@@ -14,11 +14,6 @@ Log = Any
 """structlog's loggers are dynamic: each method takes an event name and fields."""
 
 
-def _durable(path: str, flags: int) -> int:
-    # In a pipe's place it is an error, not a wait.
-    return os.open(path, flags | os.O_DSYNC | os.O_NONBLOCK, 0o666)
-
-
 @contextmanager
 def event_log(path: Path, **bound: Any) -> Iterator[Log]:
     """Yield a logger that appends one JSON object per event to `path`, in ASCII.
@@ -26,7 +21,8 @@ def event_log(path: Path, **bound: Any) -> Iterator[Log]:
     A line is on the disk before what comes after it: the audit goes by that order.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a", encoding="utf-8", opener=_durable) as file:
+    more = os.O_DSYNC | os.O_NONBLOCK  # in a pipe's place it is an error, not a wait
+    with open(path, "a", encoding="utf-8", opener=lambda at, how: os.open(at, how | more)) as file:
         yield structlog.wrap_logger(
             structlog.WriteLogger(file),
             processors=[

@@ -38,11 +38,10 @@ def runtime_folder(environment: Mapping[str, str] = os.environ) -> Path:
     if chosen := environment.get(CHOICE):
         return private_folder(Path(chosen).expanduser().absolute())
     user = os.geteuid()
-    if user == 0 and os.access("/run", os.W_OK):
-        return private_folder(Path("/run") / NAME)
-    session = Path(environment.get("XDG_RUNTIME_DIR") or f"/run/user/{user}")
-    if user != 0 and is_private(session):
-        return private_folder(session / NAME)
+    session = environment.get("XDG_RUNTIME_DIR") or f"/run/user/{user}"
+    above = Path(session if user else "/run")
+    if is_private(above) if user else os.access(above, os.W_OK):
+        return private_folder(above / NAME)
     return private_folder(Path(tempfile.gettempdir()) / f"{NAME}-{user}")
 
 

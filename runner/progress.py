@@ -30,7 +30,8 @@ DEVICE = "device"
 several; each proposer has a name of its own."""
 T = TypeVar("T")
 MOST_BYTES = 1_000_000
-MOST_PROCESSES = 2**31
+ODD = (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError)
+"""What reading a document can end with that somebody else wrote."""
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -60,34 +61,25 @@ class Activity:
     began: float = field(default_factory=machine_seconds)
     stage_began: float = field(default_factory=machine_seconds)
 
-    def __post_init__(self) -> None:
-        times = (self.began, self.stage_began, self.most_seconds or 0, self.usual_seconds or 0)
-        if not all(map(math.isfinite, times)):
-            raise ValueError("a time that is no number")
-
 
 @dataclass(frozen=True, kw_only=True)
-class Process:
-    """A process, so that another one that got its number later is not taken for it."""
+class Progress:
+    """What a file of progress says."""
 
-    pid: int
-    started: str
-    """When, as the kernel counts it; empty where that cannot be read."""
-    boot: str
-    """Which start of the machine it lives in."""
+    activities: dict[str, Activity]
+    experiments: int | None = None
+    """How many this start is to reach; absent for no limit."""
+    pid: int = field(default_factory=os.getpid)
+    """The process that is at it."""
+    started: str = field(default_factory=lambda: _started(os.getpid()))
+    """When it did, so that another one that got its number later is not taken for it."""
 
     def __post_init__(self) -> None:
-        if not 0 < self.pid < MOST_PROCESSES:
+        if not 0 < self.pid < 2**31:
             raise ValueError("no number of a process")
 
-    @classmethod
-    def own(cls) -> Process:
-        return cls(pid=os.getpid(), started=_started(os.getpid()), boot=_boot())
-
-    def lives(self) -> bool:
-        """Say whether it is there."""
-        if self.boot != _boot():
-            return False
+    @property
+    def alive(self) -> bool:
         try:
             os.kill(self.pid, 0)
         except ProcessLookupError:
@@ -95,20 +87,6 @@ class Process:
         except OSError:
             pass  # another user's
         return _started(self.pid) == self.started
-
-
-@dataclass(frozen=True, kw_only=True)
-class Progress:
-    """What a file of progress says."""
-
-    process: Process
-    activities: dict[str, Activity]
-    experiments: int | None = None
-    """How many this start is to reach; absent for no limit."""
-
-    @property
-    def alive(self) -> bool:
-        return self.process.lives()
 
 
 class Tracker:
@@ -134,9 +112,8 @@ class Tracker:
 
     def until(self, experiments: int | None) -> None:
         """Say how many experiments this start is to reach."""
-        with self._lock:
+        with self._changing():
             self._experiments = experiments
-            self._write()
 
     @contextmanager
     def doing(self, who: str, what: str, **more: Any) -> Iterator[None]:
@@ -149,35 +126,34 @@ class Tracker:
 
     def over(self, who: str) -> None:
         """Say that somebody is at nothing any more."""
-        with self._lock:
+        with self._changing():
             self._activities.pop(who, None)
-            self._write()
 
     def now(self, who: str, what: str, **more: Any) -> None:
         """Say that somebody is at something from now on."""
-        with self._lock:
+        with self._changing():
             self._activities[who] = Activity(what=what, **more)
-            self._write()
 
     def stage(self, who: str, name: str, seconds: float) -> None:
         """Say that a stage of what a device does has begun, and when it will be killed."""
-        with self._lock:
+        with self._changing():
             at = self._activities.get(who) or Activity(what="trial")
             self._activities[who] = replace(
                 at, stage=name, most_seconds=seconds, stage_began=machine_seconds()
             )
-            self._write()
 
-    def _write(self) -> None:
-        if self._path is None:
-            return
-        progress = Progress(
-            process=Process.own(), activities=self._activities, experiments=self._experiments
-        )
-        fresh = self._path.with_name(f"{self._path.name}.new")
-        with suppress(OSError):  # nothing hangs on it
-            fresh.write_text(json.dumps(asdict(progress)))
-            fresh.replace(self._path)
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Write the file anew after a change."""
+        with self._lock:
+            yield
+            if self._path is None:
+                return
+            progress = Progress(activities=self._activities, experiments=self._experiments)
+            fresh = self._path.with_name(f"{self._path.name}.new")
+            with suppress(OSError):  # nothing hangs on it
+                fresh.write_text(json.dumps(asdict(progress)))
+                fresh.replace(self._path)
 
 
 def read(path: Path) -> Progress | None:
@@ -188,42 +164,28 @@ def read(path: Path) -> Progress | None:
         with path.open("rb") as file:
             said = json.loads(file.read(MOST_BYTES))
         found = {who: _made(Activity, each) for who, each in said["activities"].items()}
-        progress = {"process": _made(Process, said["process"]), "activities": found}
-        return _made(Progress, said | progress)
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        ArithmeticError,
-        RecursionError,
-    ):
+        return _made(Progress, {"pid": None, "started": None} | said | {"activities": found})
+    except (OSError, *ODD):
         return None
 
 
 def _made(form: type[T], said: dict[str, Any]) -> T:
-    """Return a value of this form; raise `TypeError` where a part has another type."""
+    """Return a value of this form; raise `TypeError` where a part is none of its type."""
     made = form(**said)
     for name, kind in get_type_hints(form).items():
         value, wanted = getattr(made, name), get_origin(kind) if get_origin(kind) is dict else kind
         number = int if isinstance(0.0, wanted) else wanted
-        if isinstance(value, bool) or not isinstance(value, (wanted, number)):
+        odd = isinstance(value, bool) or not isinstance(value, (wanted, number))
+        if odd or (isinstance(value, (int, float)) and not math.isfinite(value)):
             raise TypeError(f"{name} is no {kind}")
     return made
 
 
 def _started(pid: int) -> str:
+    """Say when a process started, as the kernel counts it, and in which start of the machine."""
     try:
-        text = Path(f"/proc/{pid}/stat").read_text()
+        boot, text = BOOT_ID.read_text().strip(), Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return ""
     state, *fields = text.rpartition(")")[2].split()
-    return "" if state in ("Z", "X") else fields[18]
-
-
-def _boot() -> str:
-    try:
-        return BOOT_ID.read_text().strip()
-    except OSError:
-        return ""
+    return "" if state in ("Z", "X") else f"{boot} {fields[18]}"

@@ -19,15 +19,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Annotated, Any
+from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BeforeValidator, Field
 
 from runner import given
 from runner.download import digest, fetch
 from runner.errors import ConfigError, DataError
-from runner.policy.schema import PATH
+from runner.policy.schema import PATH, Strict
 from runner.rooms import PROJECT, task_harness
 
 CHOICE = "RUNNER_RAW_DATA"
@@ -35,12 +35,6 @@ STAGED = ".raw-"
 OTHERS_MAY_LOOK = stat.S_IROTH | stat.S_IXOTH
 RawPath = Annotated[str, Field(pattern=PATH, max_length=200)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-
-
-class Strict(BaseModel):
-    """Unknown keys are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class Member(Strict):
@@ -102,15 +96,8 @@ def read_raw_files(task: str, project: Path = PROJECT) -> RawFiles | None:
         # Through JSON, in which a list is what a tuple is written as.
         document = json.dumps(yaml.load(path.read_bytes(), Loader=yaml.CSafeLoader))
         return RawFiles.model_validate_json(document)
-    except (yaml.YAMLError, TypeError) as error:
-        raise ConfigError(f"{path} is not plain YAML: {error}") from error
-    except ValidationError as error:
-        raise ConfigError("\n".join(_sentences(path, error))) from error
-
-
-def _sentences(path: Path, error: ValidationError) -> Iterator[str]:
-    for found in error.errors(include_url=False):
-        yield f"{path}: {'.'.join(map(str, found['loc']))}: {found['msg']}"
+    except (yaml.YAMLError, TypeError, ValueError) as error:
+        raise ConfigError(f"{path}: {given.wrong(error)}") from error
 
 
 def raw_data(
@@ -166,8 +153,7 @@ class RawData:
         with tempfile.TemporaryDirectory(dir=self.downloads, prefix=STAGED) as found:
             for file in self.wanted.files:
                 self._lay_out(file, Path(found))
-            for path in [Path(found), *Path(found).rglob("*")]:
-                path.chmod(0o755 if path.is_dir() else 0o644)
+            open_to_others(Path(found))
             yield Path(found)
 
     def _own_folder(self, name: str) -> Path:
@@ -187,67 +173,62 @@ class RawData:
         return folder
 
     def _lay_out(self, file: RawFile, folder: Path) -> None:
-        if file.unpack and (own := self._own_members(file)):
+        unpacked = {one.name: path for one in file.unpack if (path := self._own(one.name))}
+        needed = {one.name for one in file.unpack if not one.optional}
+        if unpacked and needed <= unpacked.keys():
             for member in file.unpack:
-                if member.name in own:
-                    _copy(own[member.name], folder / member.name, member.sha256)
+                if member.name in unpacked:
+                    _copy(unpacked[member.name], folder / member.name, member.sha256)
             return
-        source = self._own_file(file) if self.chosen else self._downloaded(file)
-        if file.unpack:
-            if self.chosen and file.sha256:
-                _check(source, file.sha256)
-            try:
-                _unpack(source, file.unpack, folder)
-            except DataError:
-                if self.chosen is None:
-                    source.unlink()  # what was downloaded is of no use, so the next try downloads
-                raise
-        else:
+        source = self._source(file)
+        if not file.unpack:
             _copy(source, folder / file.name, file.sha256)
+            return
+        if self.chosen and file.sha256:
+            _check(source, file.sha256)
+        try:
+            for member in file.unpack:
+                _unpack(source, member, folder / member.name)
+        except DataError:
+            if self.chosen is None:
+                source.unlink()  # what was downloaded is of no use, so the next try downloads
+            raise
 
-    def _downloaded(self, file: RawFile) -> Path:
-        checked = file.sha256 or (file.unpack and all(one.sha256 for one in file.unpack))
+    def _source(self, file: RawFile) -> Path:
+        """Return a person's own file or, where they name none, one that is downloaded."""
+        source = f"download {file.url} (see {file.page})" if file.url else f"see {file.page}"
+        hint = (
+            f"{source}, then: runner prepare {self.task} --from FILE_OR_FOLDER  (or set {CHOICE})"
+        )
+        if self.chosen is not None:
+            if (found := self._own(file.name)) is not None:
+                return found
+            named = ", ".join(one.name for one in file.unpack)
+            names = f"neither {file.name} nor {named}" if named else f"no {file.name}"
+            raise DataError(f"there is {names} at {self.chosen}", hint=hint)
         target = self.downloads / file.name
         if file.url is None and file.sha256 and target.is_file():
             return target  # a copy of a person's own file, kept when the task was made
+        checked = file.sha256 or (file.unpack and all(one.sha256 for one in file.unpack))
         if file.url is None or not checked:
-            raise DataError(f"{file.name} is not for download", hint=self._by_hand(file))
-        fetch(file.url, target, sha256=file.sha256, size=file.bytes, hint=self._by_hand(file))
+            raise DataError(f"{file.name} is not for download", hint=hint)
+        fetch(file.url, target, sha256=file.sha256, size=file.bytes, hint=hint)
         return target
 
-    def _own_members(self, file: RawFile) -> dict[str, Path]:
-        """Return what an archive holds where a person has it unpacked; empty if it is not whole."""
-        if self.chosen is None:
-            return {}
-        found = {one.name: self._find(one.name) for one in file.unpack}
-        whole = {name: path for name, path in found.items() if path is not None}
-        needed = {one.name for one in file.unpack if not one.optional}
-        return whole if needed <= whole.keys() else {}
-
-    def _own_file(self, file: RawFile) -> Path:
-        if (found := self._find(file.name)) is not None:
-            return found
-        named = [one.name for one in file.unpack]
-        names = f"neither {file.name} nor {', '.join(named)}" if named else f"no {file.name}"
-        raise DataError(f"there is {names} at {self.chosen}", hint=self._by_hand(file))
-
-    def _find(self, name: str) -> Path | None:
+    def _own(self, name: str) -> Path | None:
         """Return a person's own file, under whatever name where it is the only one wanted."""
         if self.chosen is None or self.chosen.is_dir():
-            path = (self.chosen or Path()) / name
-            return path if path.is_file() else None
+            path = self.chosen / name if self.chosen else None
+            return path if path and path.is_file() else None
         files = self.wanted.files
-        wanted = [
-            one for file in files for one in (file.name, *(each.name for each in file.unpack))
-        ]
-        fits = name == self.chosen.name or len(wanted) == 1
-        return self.chosen if fits else None
+        wanted = [name for one in files for name in (one.name, *(each.name for each in one.unpack))]
+        return self.chosen if name == self.chosen.name or len(wanted) == 1 else None
 
-    def _by_hand(self, file: RawFile) -> str:
-        source = f"download {file.url} (see {file.page})" if file.url else f"see {file.page}"
-        return (
-            f"{source}, then: runner prepare {self.task} --from FILE_OR_FOLDER  (or set {CHOICE})"
-        )
+
+def open_to_others(folder: Path) -> None:
+    """Let another user, a container's, read a folder and all that is in it."""
+    for path in [folder, *folder.rglob("*")]:
+        path.chmod(0o755 if path.is_dir() else 0o644)
 
 
 def _copy(source: Path, target: Path, sha256: str | None) -> None:
@@ -257,37 +238,26 @@ def _copy(source: Path, target: Path, sha256: str | None) -> None:
         _check(target, sha256, named=source)
 
 
+def _unpack(archive: Path, member: Member, target: Path) -> None:
+    """Write one member of a zip or tar archive as a plain file."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    opened = zipfile.ZipFile if zipfile.is_zipfile(archive) else tarfile.open
+    try:
+        with opened(archive) as packed, target.open("wb") as file:
+            read = packed.open if isinstance(packed, zipfile.ZipFile) else packed.extractfile
+            if (stream := read(member.path)) is None:
+                raise KeyError(f"{member.path} is not a plain file")
+            with stream:
+                shutil.copyfileobj(stream, file)
+    except (KeyError, EOFError, OSError, tarfile.TarError, zipfile.BadZipFile) as error:
+        raise DataError(f"{archive} has no readable {member.path}: {error}") from error
+    if member.sha256:
+        _check(target, member.sha256)
+
+
 def _check(path: Path, sha256: str, *, named: Path | None = None) -> None:
     if (found := digest(path)) != sha256:
         raise DataError(
             f"{named or path} is not the official file: sha256 {found}, not {sha256}",
             hint="it may be cut off, converted, or another version",
         )
-
-
-def _unpack(archive: Path, members: tuple[Member, ...], folder: Path) -> None:
-    """Write the named members, each as a plain file where it belongs, and nothing else."""
-    for member in members:
-        target = folder / member.name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with _opened(archive, member.path) as stream, target.open("wb") as file:
-                shutil.copyfileobj(stream, file)
-        except (KeyError, EOFError, OSError, tarfile.TarError, zipfile.BadZipFile) as error:
-            raise DataError(f"{archive} has no readable {member.path}: {error}") from error
-        if member.sha256:
-            _check(target, member.sha256)
-
-
-@contextmanager
-def _opened(archive: Path, member: str) -> Iterator[IO[bytes]]:
-    if zipfile.is_zipfile(archive):
-        with zipfile.ZipFile(archive) as zipped, zipped.open(member) as stream:
-            yield stream
-        return
-    with tarfile.open(archive) as packed:
-        found = packed.extractfile(member)
-        if found is None:
-            raise KeyError(f"{member} is not a plain file")
-        with found:
-            yield found

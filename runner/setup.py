@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from runner.errors import SandboxError
+from runner.errors import SandboxError, last_lines
 from runner.rooms import PROJECT, State
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ BY_HAND = 2
 """Its exit status where a person must type what it says."""
 START_SECONDS = 60.0
 SETTLE_SECONDS = 3.0
-TAIL_LINES = 8
 
 
 def set_up(image: str, *, state: State, say: Say, base_image: str | None = None) -> str:
@@ -42,32 +41,24 @@ def reachable_engine(say: Say) -> DockerClient:
     try:
         return connect()
     except SandboxError as error:
-        status, wrong = _started(say)
-        if status == BY_HAND:
-            raise SandboxError(str(error), hint=wrong) from error
+        unreachable = error
+    with tempfile.TemporaryFile("w+") as file:
+        with subprocess.Popen(
+            ["sh", ENGINE], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=file, text=True
+        ) as script:
+            for line in script.stdout or ():
+                say(line.rstrip())
+        file.seek(0)
+        wrong = file.read().strip()
+    if script.returncode == BY_HAND:
+        raise SandboxError(str(unreachable), hint=wrong) from unreachable
     # Installing the package may have started one, which no second one can be started beside.
-    deadline = time.monotonic() + (SETTLE_SECONDS if status else START_SECONDS)
+    deadline = time.monotonic() + (SETTLE_SECONDS if script.returncode else START_SECONDS)
     while True:
         try:
             return connect()
         except SandboxError as error:
             if time.monotonic() > deadline:
-                tail = "\n".join(f"  {line}" for line in wrong.splitlines()[-TAIL_LINES:])
-                raise SandboxError(f"the engine did not start:\n{tail}") from error
+                message = f"the engine did not start:\n{last_lines(wrong)}"
+                raise SandboxError(message) from error
             time.sleep(0.25)
-
-
-def _started(say: Say) -> tuple[int, str]:
-    """Run the script that installs and starts an engine; return its status and what was wrong."""
-    with tempfile.TemporaryFile("w+") as wrong:
-        with subprocess.Popen(
-            ["sh", ENGINE],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=wrong,
-            text=True,
-        ) as script:
-            for line in script.stdout or ():
-                say(line.rstrip())
-        wrong.seek(0)
-        return script.returncode, wrong.read().strip()

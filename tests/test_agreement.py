@@ -12,7 +12,7 @@ from harness.scoring import errors
 from harness.scoring.classification import auc
 from harness.scoring.ranks import retrieval_metrics
 from runner.agents.about import about
-from runner.agreement import Agreement, Gain, _deviation, agreement, compared
+from runner.agreement import Agreement, Compared, Gain, _deviation, compared
 from runner.decision import Direction, Metric
 from runner.prompt.brief import brief
 from runner.proposals.context import make_context
@@ -55,7 +55,8 @@ AGREE, DISAGREE, NOISY = Agreement.AGREE, Agreement.DISAGREE, Agreement.NOISY
 )
 def test_the_claim_and_the_audit_agree_disagree_or_nobody_can_tell(claimed, audited, expected):
     gains = [Gain(value=value, error=error) for value, error in (claimed, audited)]
-    assert agreement(*gains) is expected
+    claimed, audited = gains
+    assert Compared(claimed=claimed, audited=audited).agreement is expected
 
 
 def experiment(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from harness import own
+from harness import tasks
 from runner import rooms
 from runner.cli import cli
 from runner.new_task.csv_file import UNORDERED
@@ -251,4 +251,4 @@ def test_a_script_that_cannot_be_wrapped_says_why(project, script, old, new, sai
 @pytest.mark.parametrize("name", ["nothing", "../own", "rows", "heart/../eclip", "task"])
 def test_only_a_folder_with_a_task_file_is_imported(name):
     with pytest.raises(ValueError, match="no task"):
-        own.find(name)
+        tasks.find(name)

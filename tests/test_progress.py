@@ -15,7 +15,7 @@ import pytest
 from fakes import TAG
 
 from runner import progress
-from runner.progress import DEVICE, Activity, Process, Progress, Tracker
+from runner.progress import DEVICE, Activity, Progress, Tracker
 from runner.views import running
 
 DRIVER = Path(__file__).with_name("progress_driver.py")
@@ -119,10 +119,11 @@ def test_elapsed_time_does_not_depend_on_the_clock(monkeypatch):
 
 
 def test_a_number_that_another_process_got_later_is_not_the_supervisor():
-    own = Process.own()
-    assert own.lives()
-    assert not replace(own, started="1").lives()
-    assert not replace(own, boot="another start of the machine").lives()
+    own = Progress(activities={})
+    assert own.alive
+    boot, ticks = own.started.split(" ")
+    assert not replace(own, started=f"{boot} 1").alive
+    assert not replace(own, started=f"another-start-of-the-machine {ticks}").alive
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"activities": {"a": {"b": 1}}}', "null"])
@@ -152,7 +153,7 @@ def test_a_value_that_nobody_wrote_there_says_nothing_and_ends_no_view(tmp_path,
         sound = path.read_text()
     for value in ODD[name]:
         document = json.loads(sound)
-        parts = (document["activities"][DEVICE], document["process"], document)
+        parts = (document["activities"][DEVICE], document)
         next(part for part in parts if name in part)[name] = value
         path.write_text(json.dumps(document))
         assert progress.read(path) is None, value
@@ -172,7 +173,7 @@ def test_what_is_no_file_in_its_place_says_nothing_at_once(tmp_path, kind):
 
 def test_an_agent_hears_how_long_and_neither_seeds_nor_other_runs():
     def told(at: Activity) -> str:
-        return running.told(Progress(process=Process.own(), activities={DEVICE: at}))
+        return running.told(Progress(activities={DEVICE: at}))
 
     trial = Activity(what="a trial of", experiment=1, trial=2, trials=2, seed=2, seeds=2,
                      stage="train", most_seconds=20.0, usual_seconds=33.0)  # fmt: skip

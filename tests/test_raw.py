@@ -276,7 +276,7 @@ def test_a_good_file_is_read(tmp_path: Path) -> None:
         pytest.param(URL, "file:///etc/passwd", r"files\.0\.url", id="another kind of address"),
         pytest.param("name: a.csv", "name: ../a.csv", r"files\.0\.name", id="out of the folder"),
         pytest.param("name: a.csv", "name: /a.csv", r"files\.0\.name", id="absolute"),
-        pytest.param("files:", "files: [", "is not plain YAML", id="not YAML"),
+        pytest.param("files:", "files: [", r"raw\.yaml: while parsing a flow node", id="not YAML"),
     ],
 )
 def test_a_bad_file_is_refused_by_its_key(tmp_path: Path, old: str, new: str, said: str) -> None:
@@ -287,3 +287,10 @@ def test_a_bad_file_is_refused_by_its_key(tmp_path: Path, old: str, new: str, sa
 def test_every_raw_yaml_of_the_project_can_be_read() -> None:
     for path in (PROJECT / "harness" / "tasks").glob("*/raw.yaml"):
         assert read_raw_files(path.parent.name)
+
+
+def test_a_file_that_is_wrong_in_several_places_is_told_with_three(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        written(tmp_path, "files:\n  - {name: a.csv, url: x, license: CC}\n")
+    assert str(caught.value).count("files.0.") == 3
+    assert str(caught.value).endswith("(and 2 more)")

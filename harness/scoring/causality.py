@@ -81,6 +81,14 @@ class Finding:
             "largest_difference_nats": self.largest_nats,
         }
 
+    def __str__(self) -> str:
+        return (
+            f"looking ahead: {self.prefixes} prefixes probed, root mean square difference"
+            f" {self.at_the_cut:.2g} bits per byte at their ends, {self.before_the_cut:.2g}"
+            f" before; {self.tolerance:.2g} is allowed;"
+            f" largest difference {self.largest_nats:.2g} nats\n"
+        )
+
     @property
     def looks_ahead(self) -> bool:
         return self.at_the_cut > self.tolerance

@@ -15,6 +15,7 @@ import math
 import os
 import re
 import stat
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -73,10 +74,6 @@ class Expected:
     rows: int
     max_width: int
 
-    @property
-    def max_bytes(self) -> int:
-        return 12 + HEADER_BYTES + 4 * self.rows * self.max_width
-
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
@@ -101,16 +98,8 @@ def read_array(root: Path, output: str, layout: Layout) -> NDArray[Any]:
     Raises:
         InvalidOutputsError: it is not exactly such an array.
     """
-    content = _read_plain(root, output, max_bytes=12 + HEADER_BYTES + layout.data_bytes)
-    start, shape = _parse_header(content, output, layout.dtype)
-    if shape != layout.shape:
-        raise InvalidOutputsError(Code.WRONG_SHAPE, output)
-    if len(content) - start != layout.data_bytes:
-        raise InvalidOutputsError(Code.WRONG_SIZE, output)
-    array = np.frombuffer(content, dtype=layout.dtype, offset=start).reshape(shape)
-    if not np.isfinite(array).all():
-        raise InvalidOutputsError(Code.NOT_FINITE, output)
-    return array
+    most = HEADER_BYTES + layout.data_bytes
+    return _read(root, output, layout.dtype, most, lambda shape: shape == layout.shape)
 
 
 def read_embeddings(root: Path, output: str, expected: Expected) -> NDArray[np.float32]:
@@ -124,60 +113,61 @@ def read_embeddings(root: Path, output: str, expected: Expected) -> NDArray[np.f
     Raises:
         InvalidOutputsError: it is not exactly such an array.
     """
-    content = _read_plain(root, output, max_bytes=expected.max_bytes)
-    start, shape = _parse_header(content, output, "<f4")
-    if len(shape) != 2 or shape[0] != expected.rows or not 1 <= shape[1] <= expected.max_width:
+    rows, widest = expected.rows, expected.max_width
+    most = HEADER_BYTES + 4 * rows * widest
+
+    def fits(shape: tuple[int, ...]) -> bool:
+        return len(shape) == 2 and shape[0] == rows and 1 <= shape[1] <= widest
+
+    return _read(root, output, "<f4", most, fits)
+
+
+def _read(
+    root: Path, output: str, dtype: str, most: int, fits: Callable[[tuple[int, ...]], bool]
+) -> NDArray[Any]:
+    content = _read_plain(root, output, max_bytes=12 + most)
+    start, shape = _parse_header(content, output, dtype)
+    if not fits(shape):
         raise InvalidOutputsError(Code.WRONG_SHAPE, output)
-    if len(content) - start != 4 * shape[0] * shape[1]:
+    if len(content) - start != math.prod(shape) * np.dtype(dtype).itemsize:
         raise InvalidOutputsError(Code.WRONG_SIZE, output)
-    array = np.frombuffer(content, dtype="<f4", offset=start).reshape(shape)
+    array = np.frombuffer(content, dtype=dtype, offset=start).reshape(shape)
     if not np.isfinite(array).all():
         raise InvalidOutputsError(Code.NOT_FINITE, output)
     return array
 
 
 def _read_plain(root: Path, output: str, *, max_bytes: int) -> bytes:
-    descriptor = _open_plain(root, output)
+    folder_name, _, name = output.rpartition("/")
+    try:
+        folder = os.open(root / folder_name, _FOLDER)
+        try:
+            descriptor = os.open(name, _PLAIN, dir_fd=folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise InvalidOutputsError(_open_failure(error), output) from None
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
             raise InvalidOutputsError(Code.NOT_REGULAR, output)
         if status.st_size > max_bytes:
             raise InvalidOutputsError(Code.TOO_LARGE, output)
-        content = _read_exactly(descriptor, status.st_size, output)
+        with os.fdopen(descriptor, "rb", closefd=False) as stream:
+            content = stream.read(status.st_size + 1)  # nothing may follow
+    except OSError:
+        raise InvalidOutputsError(Code.UNREADABLE, output) from None
     finally:
         os.close(descriptor)
+    if len(content) != status.st_size:
+        raise InvalidOutputsError(Code.WRONG_SIZE, output)
     return content
-
-
-def _open_plain(root: Path, output: str) -> int:
-    folder_name, _, name = output.rpartition("/")
-    try:
-        folder = os.open(root / folder_name, _FOLDER)
-        try:
-            return os.open(name, _PLAIN, dir_fd=folder)
-        finally:
-            os.close(folder)
-    except OSError as error:
-        raise InvalidOutputsError(_open_failure(error), output) from None
 
 
 def _open_failure(error: OSError) -> Code:
     if error.errno == errno.ENOENT:
         return Code.MISSING
     return Code.NOT_REGULAR if error.errno in _NOT_A_FILE else Code.UNREADABLE
-
-
-def _read_exactly(descriptor: int, size: int, output: str) -> bytes:
-    """Read `size` bytes and make sure that nothing follows them."""
-    try:
-        with os.fdopen(os.dup(descriptor), "rb") as stream:
-            content = stream.read(size + 1)
-    except OSError:
-        raise InvalidOutputsError(Code.UNREADABLE, output) from None
-    if len(content) != size:
-        raise InvalidOutputsError(Code.WRONG_SIZE, output)
-    return content
 
 
 def _parse_header(content: bytes, output: str, dtype: str) -> tuple[int, tuple[int, ...]]:
@@ -194,11 +184,7 @@ def _parse_header(content: bytes, output: str, dtype: str) -> tuple[int, tuple[i
         raise InvalidOutputsError(Code.WRONG_DTYPE, output)
     if header[2] != b"False":
         raise InvalidOutputsError(Code.BAD_HEADER, output)
-    return start, _parse_shape(header[3], output)
-
-
-def _parse_shape(text: bytes, output: str) -> tuple[int, ...]:
-    lengths = [length.strip() for length in text.removesuffix(b",").split(b",")]
+    lengths = [length.strip() for length in header[3].removesuffix(b",").split(b",")]
     if not all(length.isdigit() and len(length) <= 10 for length in lengths):
         raise InvalidOutputsError(Code.WRONG_SHAPE, output)
-    return tuple(int(length) for length in lengths)
+    return start, tuple(int(length) for length in lengths)

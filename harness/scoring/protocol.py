@@ -46,14 +46,17 @@ def score(dealt: Dealt, mounts: Mounts, *, stdin: TextIO, stdout: TextIO, stderr
     stderr.flush()
     if stdin.readline(len(GO)) != GO:
         return NO_GO
-    stdout.write(json.dumps(_document(dealt, mounts.outputs)) + "\n")
-    stdout.flush()
+    tell(lambda: dealt.measure(mounts.outputs), stdout)
     return 0
 
 
-def _document(dealt: Dealt, outputs: Path) -> dict[str, object]:
+def tell(measure: Callable[[], Mapping[str, float]], stdout: TextIO) -> None:
+    """Print the document: the metrics, or which output is refused and why."""
+    document: dict[str, object]
     try:
-        metrics = dict(dealt.measure(outputs))
+        document = {"status": "scored", "metrics": dict(measure())}
     except InvalidOutputsError as refused:
-        return {"status": "invalid-outputs", "code": str(refused.code), "output": refused.output}
-    return {"status": "scored", "metrics": metrics}
+        code, output = str(refused.code), refused.output
+        document = {"status": "invalid-outputs", "code": code, "output": output}
+    stdout.write(json.dumps(document) + "\n")
+    stdout.flush()

@@ -16,7 +16,6 @@ text allows; and see `causality.py` for what looking ahead may go unseen.
 
 from __future__ import annotations
 
-import json
 import math
 import secrets
 import selectors
@@ -33,7 +32,6 @@ from numpy.typing import NDArray
 from harness.mounts import Mounts
 from harness.scoring import wire
 from harness.scoring.causality import (
-    Finding,
     Floats,
     Lengths,
     Tokens,
@@ -42,7 +40,7 @@ from harness.scoring.causality import (
     draw_probe,
 )
 from harness.scoring.outputs import Code, InvalidOutputsError
-from harness.scoring.protocol import GO, NO_GO, READY
+from harness.scoring.protocol import GO, NO_GO, READY, tell
 from harness.scoring.wire import Connection
 
 PREDICTORS = ("a", "b")
@@ -97,12 +95,11 @@ def score(served: Served, mounts: Mounts, limits: Limits, streams: Streams) -> i
             name: stack.enter_context(wire.listen(mounts.wire / name)) for name in PREDICTORS
         }
         streams.say(READY)
+        host = _Host(listeners, streams, limits)
         try:
-            document = _document(served, _Host(listeners, streams, limits), limits.min_gain)
+            tell(lambda: measure(served, host, limits.min_gain), streams.stdout)
         except NoGoError:
             return NO_GO
-    streams.stdout.write(json.dumps(document) + "\n")
-    streams.stdout.flush()
     return 0
 
 
@@ -162,70 +159,38 @@ def done(name: str) -> str:
     return f"done {name}\n"
 
 
-def _document(served: Served, host: _Host, min_gain: float) -> dict[str, object]:
-    try:
-        metrics, finding = measure(served, host, min_gain)
-        host.say(_in_words(finding))
-        _refuse(finding)
-    except InvalidOutputsError as refused:
-        return {"status": "invalid-outputs", "code": str(refused.code), "output": refused.output}
-    return {"status": "scored", "metrics": {**metrics, **finding.metrics}}
-
-
-def _refuse(finding: Finding) -> None:
-    if finding.looks_ahead:
-        raise InvalidOutputsError(Code.LOOKS_AHEAD, "a")
-    if finding.inconsistent:
-        raise InvalidOutputsError(Code.INCONSISTENT, "a")
-
-
-def _in_words(finding: Finding) -> str:
-    return (
-        f"looking ahead: {finding.prefixes} prefixes probed, root mean square difference"
-        f" {finding.at_the_cut:.2g} bits per byte at their ends, {finding.before_the_cut:.2g}"
-        f" before; {finding.tolerance:.2g} is allowed;"
-        f" largest difference {finding.largest_nats:.2g} nats\n"
-    )
-
-
-def measure(served: Served, host: _Host, min_gain: float) -> tuple[dict[str, float], Finding]:
-    """Ask A, and once A is gone B; return the metrics and what was found about looking ahead.
+def measure(served: Served, host: _Host, min_gain: float) -> dict[str, float]:
+    """Ask A, and once A is gone B; return the metrics of a model that does not look ahead.
 
     Both get the same number of questions, all of one shape, completed with text that nobody scores:
     A's windows lie scattered among it. So neither can tell by them which one it is.
 
     Raises:
-        InvalidOutputsError: one of them answered late, wrongly or not at all.
+        InvalidOutputsError: one of them answered late, wrongly or not at all, or looks ahead.
         NoGoError: the host ended instead.
     """
     random = np.random.default_rng(secrets.randbits(128))
     windows, targets = served.windows[:, :-1], served.windows[:, 1:]
     (count, positions), vocabulary = windows.shape, len(served.token_bytes)
-    probe = draw_probe(windows, served.donor, random)
-    rounds, rows = len(probe.lengths), _rows_per_question(count, positions, vocabulary)
+    fitting = wire.FRAME_BYTES // (4 * positions * vocabulary)
+    rows = max(1, min(MOST_ROWS, fitting, count))
     # Every round in whole questions: no question holds two prefixes of one window.
     each = math.ceil(count / rows) * rows
 
-    def filler(size: int) -> Tokens:
-        return draw_filler(served.donor, size, positions, random)
-
-    whole = _Questions(
-        tokens=np.concatenate([windows, filler(rounds * each - count)]),
-        targets=targets,
-        lengths=np.full(count, positions),
-        order=random.permutation(rounds * each).reshape(-1, rows),
-        vocabulary=vocabulary,
-    )
-    probes = [
-        _Questions(
-            tokens=np.concatenate([questions, filler(each - count)]),
+    def questions(tokens: Tokens, lengths: Lengths, size: int) -> _Questions:
+        filler = draw_filler(served.donor, size - count, positions, random)
+        return _Questions(
+            tokens=np.concatenate([tokens, filler]),
             targets=targets,
             lengths=lengths,
-            order=random.permutation(each).reshape(-1, rows),
+            order=random.permutation(size).reshape(-1, rows),
             vocabulary=vocabulary,
         )
-        for questions, lengths in zip(probe.questions, probe.lengths, strict=True)
-    ]
+
+    probe = draw_probe(windows, served.donor, random)
+    whole = questions(windows, np.full(count, positions), len(probe.lengths) * each)
+    pairs = zip(probe.questions, probe.lengths, strict=True)
+    probes = [questions(tokens, lengths, each) for tokens, lengths in pairs]
     with host.predictor("a") as connection:
         whole.greet(connection)
         scored = whole.ask(connection)
@@ -235,7 +200,12 @@ def measure(served: Served, host: _Host, min_gain: float) -> tuple[dict[str, flo
     token_bytes = served.token_bytes[targets]
     unit = float(token_bytes.mean())
     finding = compare(scored, probed, probe.lengths, unit=unit, min_gain=min_gain)
-    return bits_per_byte(scored, token_bytes), finding
+    host.say(str(finding))
+    if finding.looks_ahead:
+        raise InvalidOutputsError(Code.LOOKS_AHEAD, "a")
+    if finding.inconsistent:
+        raise InvalidOutputsError(Code.INCONSISTENT, "a")
+    return {**bits_per_byte(scored, token_bytes), **finding.metrics}
 
 
 def bits_per_byte(log_probabilities: Floats, token_bytes: NDArray[np.int64]) -> dict[str, float]:
@@ -258,11 +228,6 @@ def bits_per_byte(log_probabilities: Floats, token_bytes: NDArray[np.int64]) -> 
 
 
 # -- asking -----------------------------------------------------------------------------------
-
-
-def _rows_per_question(count: int, positions: int, vocabulary: int) -> int:
-    fitting = wire.FRAME_BYTES // (4 * positions * vocabulary)
-    return max(1, min(MOST_ROWS, fitting, count))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,13 @@
-"""The tasks this harness knows: an explicit registry."""
+"""The tasks this harness knows: an explicit registry, and tasks of one's own.
+
+One's own is a folder here with a `task.py` that says `TASK = Task(...)`, and needs no line below:
+its name leads to its folder (a dash is an underscore there), and nothing else is ever imported.
+"""
 
 from __future__ import annotations
 
+import importlib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,3 +50,24 @@ TASKS = {
     "shakespeare": Task(build=shakespeare.build, deal=shakespeare.deal),
     "tabular": Task(build=tabular.build, deal=tabular.deal),
 }
+NAME = re.compile(r"[a-z][a-z0-9_-]{0,40}")
+
+
+def find(name: str) -> Task:
+    """Return a task that ships, or one's own.
+
+    Raises:
+        ValueError: there is neither, or `task.py` does not say what it should.
+    """
+    if name in TASKS:
+        return TASKS[name]
+    folder = name.replace("-", "_")
+    script = Path(__file__).parent / folder / "task.py"
+    if not NAME.fullmatch(name) or not script.is_file():
+        raise ValueError(f"no task {name!r}; those that ship: {', '.join(sorted(TASKS))}")
+    task = getattr(importlib.import_module(f"harness.tasks.{folder}.task"), "TASK", None)
+    if not isinstance(task, Task):
+        raise ValueError(
+            f"harness/tasks/{folder}/task.py must say TASK = Task(build=..., deal=...)"
+        )
+    return task

@@ -26,8 +26,7 @@ def command(tasks: tuple[str, ...], all_data: bool, yes: bool, dry_run: bool) ->
     state = rooms.state()
     with closing(engine.connect()) as client, open_journal(state.ledger) as ledger:
         clean.leftovers(client, state, ledger, dry_run=dry_run, say=click.echo)
-        chosen = data.stored(client, state) if all_data else clean.chosen(client, state, tasks)
-        if not yes and not dry_run:
-            clean.require_unneeded(state, ledger, chosen)
-        for task in chosen:
-            clean.remove_data(client, state, ledger, task, dry_run=dry_run, say=click.echo)
+        chosen = data.stored(client, state) if all_data else tasks
+        clean.remove_data(
+            client, state, ledger, chosen, agreed=yes, dry_run=dry_run, say=click.echo
+        )

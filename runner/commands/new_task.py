@@ -39,7 +39,6 @@ def command(
     from runner import rooms
     from runner.errors import ConfigError
     from runner.new_task import layout
-    from runner.new_task.blank import blank as skeleton
     from runner.new_task.csv_file import Columns, from_csv
     from runner.new_task.script import from_script
 
@@ -62,7 +61,7 @@ def command(
             f"the script was changed in these lines; main.py and run.sh are new:\n{wrapped.diff}"
         )
     else:
-        task = skeleton(name)
+        task = layout.blank(name)
     for path in layout.write(task, rooms.state().downloads(name)):
         click.echo(f"wrote {path.relative_to(rooms.PROJECT)}")
     click.echo(f"next: runner task check {name}   |   make sandbox-run TASK={name}")

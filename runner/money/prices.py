@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Annotated
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from runner import given
 from runner.errors import ConfigError
+from runner.policy.schema import Strict
 from runner.records import Usage
 
 SHIPPED = Path(__file__).with_name("prices.yaml")
@@ -28,11 +29,7 @@ SNAPSHOT = re.compile(r"-\d{8}$")
 Usd = Annotated[float, Field(ge=0)]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Price(_Strict):
+class Price(Strict):
     """US dollars per million tokens."""
 
     input: Usd
@@ -41,13 +38,8 @@ class Price(_Strict):
     cache_write_1h: Usd
     cache_read: Usd
 
-    @property
-    def dearest_input(self) -> float:
-        """What a token of input costs at most, whatever the cache does with it."""
-        return max(self.input, self.cache_write_5m, self.cache_write_1h, self.cache_read)
 
-
-class Prices(_Strict):
+class Prices(Strict):
     """A price list."""
 
     as_of: date
@@ -81,7 +73,8 @@ class Prices(_Strict):
     def worst_case(self, model: str, *, input_tokens: int, output_tokens: int) -> float:
         """Return what a call may cost at most, in US dollars, if nothing is in the cache."""
         price = self.of(model)
-        return (input_tokens * price.dearest_input + output_tokens * price.output) / MILLION
+        dearest = max(price.input, price.cache_write_5m, price.cache_write_1h, price.cache_read)
+        return (input_tokens * dearest + output_tokens * price.output) / MILLION
 
 
 def load_prices(environment: Mapping[str, str] = os.environ) -> Prices:

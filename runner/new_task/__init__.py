@@ -1,1 +1,1 @@
-"""Write the three rooms of a task of one's own: `csv_file`, `script` or `blank`, then `layout`."""
+"""Write the three rooms of a task of one's own: from a CSV file, a script, or blank."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from runner import given, rooms
@@ -56,48 +55,21 @@ def from_csv(name: str, path: Path, columns: Columns) -> NewTask:
     Raises:
         ConfigError: the file cannot be read, or is empty.
     """
-    header = _header(path)
-    return NewTask(
-        name=name,
-        policy=_policy(name, ordered=columns.time is not None),
-        harness={
-            "task.py": filled("csv_task.py", module="windows" if columns.time else "folds"),
-            "columns.json": _description(columns, header),
-            "raw.yaml": raw_yaml({FILE: path}),
-        },
-        template=_template(name, columns),
-        raw={FILE: path},
+    ordered = columns.time is not None
+    kind = (
+        f"in the order of `{columns.time}`: train on the past, predict the next window"
+        if ordered
+        else "in five stratified folds: train on four, predict the fifth"
     )
-
-
-def _header(path: Path) -> str:
-    with given.opened(path) as file:
-        line = file.readline(1_000_000)
-    if not line.strip():
-        raise ConfigError(f"{path}: the first line is empty: it must name the columns")
-    return line.decode("utf-8-sig", errors="replace").strip()
-
-
-def _description(columns: Columns, header: str) -> str:
-    delimiter = max(DELIMITERS, key=header.count)
-    names = [name.strip().strip('"') for name in header.split(delimiter)]
-    # A column that is called id is one, unless it has another role.
-    roles = {columns.target, columns.time, *columns.drop}
-    found = next((name for name in names if name.lower() == "id" and name not in roles), None)
-    said: Mapping[str, object] = {
-        "file": FILE,
-        "delimiter": delimiter,
-        "target": columns.target,
-        "positive": columns.positive,
-        "time": columns.time,
-        "id": columns.id or found,
-        "drop": list(columns.drop),
-    }
-    return json.dumps({key: value for key, value in said.items() if value}, indent=2) + "\n"
-
-
-def _policy(name: str, *, ordered: bool) -> str:
-    return filled(
+    program = filled(
+        "program.md",
+        task=name,
+        about=f"Rows of a table, {kind}; `{columns.target}` is to be predicted.",
+        goal="Make `auc` as high as you can: the area under the ROC curve, mean over the splits.\n"
+        "0.5 is a coin, 1 is perfect, and ties count one half.",
+        mutable="`features.py` and `model.py`",
+    )
+    policy = filled(
         "policy.yaml",
         task=name,
         leak=WINDOWS_LEAK if ordered else FOLDS_LEAK,
@@ -112,36 +84,38 @@ def _policy(name: str, *, ordered: bool) -> str:
         shared="true",
         max_information="16_000",
     )
+    harness = {
+        "task.py": filled("csv_task.py", module="windows" if ordered else "folds"),
+        "columns.json": _description(path, columns),
+        "raw.yaml": raw_yaml({FILE: path}),
+    }
+    template = {**_template(ordered), "program.md": script_file(program)}
+    return NewTask(name=name, policy=policy, harness=harness, template=template, raw={FILE: path})
 
 
-def _template(name: str, columns: Columns) -> dict[str, File]:
+def _description(path: Path, columns: Columns) -> str:
+    """Return `columns.json`, from what the person says and the file's first line."""
+    with given.opened(path) as file:
+        header = file.readline(1_000_000).decode("utf-8-sig", errors="replace").strip()
+    if not header:
+        raise ConfigError(f"{path}: the first line is empty: it must name the columns")
+    delimiter = max(DELIMITERS, key=header.count)
+    names = [name.strip().strip('"') for name in header.split(delimiter)]
+    # A column that is called id is one, unless it has another role.
+    roles = {columns.target, columns.time, *columns.drop}
+    found = next((name for name in names if name.lower() == "id" and name not in roles), None)
+    said = {"file": FILE, "delimiter": delimiter, **asdict(columns), "id": columns.id or found}
+    return json.dumps({key: value for key, value in said.items() if value}, indent=2) + "\n"
+
+
+def _template(ordered: bool) -> dict[str, File]:
     shipped = rooms.template("tabular")
-    wanted = (*CODE, *NOTES, *(ANALYSIS if columns.time else ()))
-    files = {path: shipped[path] for path in wanted}
-    if not columns.time:
-        files = {path: _unordered(file) for path, file in files.items()}
-    return {**files, "program.md": script_file(_program(name, columns))}
-
-
-def _unordered(file: File) -> File:
-    text = file.content.decode()
-    for said, instead in UNORDERED.items():
-        text = text.replace(said, instead)
-    return File(content=text.encode(), mode=file.mode)
-
-
-def _program(name: str, columns: Columns) -> str:
-    kind = (
-        f"in the order of `{columns.time}`: train on the past, predict the next window"
-        if columns.time
-        else "in five stratified folds: train on four, predict the fifth"
-    )
-    return filled(
-        "program.md",
-        task=name,
-        about=f"Rows of a table, {kind}; `{columns.target}` is to be predicted.",
-        goal="Make `auc` as high as you can: the area under the ROC curve, mean over the splits.\n"
-        "0.5 is a coin, 1 is perfect, and ties count one half.",
-        mutable="`features.py` and `model.py`",
-        notes="`LEARNING.md` and `scratchpad.md`",
-    )
+    if ordered:
+        return {path: shipped[path] for path in (*CODE, *NOTES, *ANALYSIS)}
+    files = {}
+    for path in (*CODE, *NOTES):
+        text = shipped[path].content.decode()
+        for said, instead in UNORDERED.items():
+            text = text.replace(said, instead)
+        files[path] = File(content=text.encode(), mode=shipped[path].mode)
+    return files

@@ -17,6 +17,8 @@ from hashlib import file_digest
 from pathlib import Path
 from string import Template
 
+import yaml
+
 from runner import given, rooms
 from runner.errors import ConfigError, SandboxError
 from runner.policy.load import parse_policy
@@ -49,6 +51,41 @@ class NewTask:
     """Name below `/raw` → the person's own file, of which a copy is kept."""
 
 
+def blank(name: str) -> NewTask:
+    """Return a skeleton that runs as it is: `TODO` marks what is to be replaced."""
+    policy = filled(
+        "policy.yaml",
+        task=name,
+        leak="# TODO: say where one split's training targets are another's evaluation targets, if "
+        "they are.",
+        metric="error",
+        direction="minimize",
+        mutable="train.py",
+        notes=", ".join(NOTES),
+        imports="__future__, dataclasses, functools, itertools, kit, math, numpy, sys, typing",
+        image="cpu",
+        splits="train",
+        audit="train",
+        shared="false",
+        max_information="16_000",
+    )
+    program = filled(
+        "program.md",
+        task=name,
+        about="TODO: what is optimised, on which data.",
+        goal="TODO: which number, which way is better, and what the template has.",
+        mutable="`train.py`",
+    )
+    template = {
+        "program.md": script_file(program),
+        "run.sh": run_sh("train.py"),
+        "train.py": script_file(filled("blank_train.py")),
+        **notes(),
+    }
+    harness = {"task.py": filled("blank_task.py")}
+    return NewTask(name=name, policy=policy, harness=harness, template=template)
+
+
 def require_name(name: str, *, force: bool) -> str:
     """Return the name; raise `ConfigError` if it is no slug, or taken."""
     if not re.fullmatch(SLUG, name):
@@ -79,14 +116,10 @@ def raw_yaml(files: Mapping[str, Path]) -> str:
     for name, path in files.items():
         with given.opened(path) as stream:
             digest = file_digest(stream, "sha256").hexdigest()
-        entries.append(
-            f"  - name: {name}\n    url: null\n    sha256: {digest}\n"
-            "    licence: your own\n    page: your own file\n"
-        )
-    return (
-        "# Your own files: a copy was kept when the task was made, and its digest decides.\n"
-        "files:\n" + "".join(entries)
-    )
+        own = {"licence": "your own", "page": "your own file"}
+        entries.append({"name": name, "url": None, "sha256": digest, **own})
+    said = "# Your own files: a copy was kept when the task was made, and its digest decides.\n"
+    return said + yaml.safe_dump({"files": entries}, sort_keys=False)
 
 
 def script_file(text: str) -> File:
@@ -113,7 +146,7 @@ def try_data(task: NewTask, *, source: Path) -> list[str]:
     with tempfile.TemporaryDirectory() as folder:
         harness, raw = Path(folder) / "harness", Path(folder) / "raw"
         shutil.copytree(rooms.PROJECT / "harness", harness)
-        _write_harness(harness / "tasks" / rooms.task_harness(task.name).name, task)
+        _write(harness / "tasks" / rooms.task_harness(task.name).name, task.harness)
         raw.mkdir()
         for name, path in task.raw.items():
             (raw / name).symlink_to(path.resolve())
@@ -143,12 +176,8 @@ def write(task: NewTask, downloads: Path) -> list[Path]:
     policy, harness, template = _places(task.name)
     for folder in (harness, template):
         shutil.rmtree(folder, ignore_errors=True)
-    _write_harness(harness, task)
-    for name, file in task.template.items():
-        path = template / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(file.content)
-        path.chmod(file.mode & 0o777)
+    _write(harness, task.harness)
+    _write(template, task.template)
     for name, source in task.raw.items():
         downloads.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, downloads / name)
@@ -156,8 +185,9 @@ def write(task: NewTask, downloads: Path) -> list[Path]:
     return [policy, harness, template]
 
 
-def _write_harness(folder: Path, task: NewTask) -> None:
-    for name, text in task.harness.items():
-        path = folder / name
+def _write(folder: Path, files: Mapping[str, File] | Mapping[str, str]) -> None:
+    for name, each in files.items():
+        path, file = folder / name, script_file(each) if isinstance(each, str) else each
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        path.write_bytes(file.content)
+        path.chmod(file.mode & 0o777)

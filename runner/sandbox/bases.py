@@ -8,14 +8,13 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import docker
 from docker.errors import ImageNotFound
 from docker.utils import parse_repository_tag
 
-from runner.errors import SandboxError
+from runner.errors import SandboxError, last_lines
 from runner.sandbox.builds import Build, Say, build
 from runner.sandbox.engine import our_fault
 
@@ -23,35 +22,18 @@ SILENCE_SECONDS = 30
 """How long a registry may say nothing before it counts as out of reach."""
 IMPORT_SECONDS = 900
 PACKAGES_SCRIPT = "base.sh"
-NOT_INSTALLED = 2
-"""Its exit status where mmdebstrap is missing, and not its to install."""
-TAIL_LINES = 8
 BASES = "autoresearch-runner/base"
 COMPILER_STAGE = "compiler"
 
 NO_WAY = """\
 type:  sudo apt-get install --no-install-recommends mmdebstrap uidmap
+(an ordinary user also needs user namespaces, and lines in /etc/subuid and /etc/subgid)
 or name an image that the engine can pull:  .venv/bin/runner setup --base-image IMAGE
 or bring the built image from another machine:  docker save {tag} | ssh THIS_MACHINE docker load"""
-NO_NAMESPACES = """\
-an ordinary user needs user namespaces, lines in /etc/subuid and /etc/subgid, and:  \
-sudo apt-get install --no-install-recommends uidmap"""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Base:
-    """An image of Python 3.11 and a compiler, with no settings of its own."""
-
-    image_id: str
-    origin: str
-
-
-def default_base(dockerfile: Path) -> str:
-    """Return the base that a Dockerfile names itself."""
-    return _said(dockerfile, "ARG BASE_IMAGE")
-
-
-def _said(file: Path, name: str) -> str:
+def setting(file: Path, name: str) -> str:
+    """Return what a line of a Dockerfile or a script sets a name to."""
     found = re.search(rf"^{name}=(\S+)$", file.read_text(), re.MULTILINE)
     if found is None:
         raise SandboxError(f"{file} has no line {name}=...")
@@ -69,31 +51,36 @@ def find(client: docker.DockerClient, image: str) -> str | None:
 
 def ready_base(
     client: docker.DockerClient, dockerfile: Path, *, tag: str, chosen: str | None, say: Say
-) -> Base:
-    """Return a base with a compiler; a chosen one is never replaced by another."""
-    wanted = chosen or default_base(dockerfile)
+) -> tuple[str, str]:
+    """Return the id of a base with a compiler, and where it is from.
+
+    It has no settings of its own. A chosen one is never replaced by another.
+    """
+    wanted, script = (
+        chosen or setting(dockerfile, "ARG BASE_IMAGE"),
+        dockerfile.with_name(PACKAGES_SCRIPT),
+    )
     try:
-        return _from_registry(client, dockerfile, wanted, say)
+        return _from_registry(client, dockerfile, wanted, say), wanted
     except SandboxError as error:
         if chosen:
             raise
         say(f"no base from a registry ({str(error).splitlines()[0]})")
-        return _from_packages(client, dockerfile.with_name(PACKAGES_SCRIPT), tag, say)
+    name = _name(script.read_bytes())
+    if not (base := find(client, name)):
+        say("making a base image from Debian packages (about half a minute)")
+        base = bootstrapped(client, script, tag)
+        repository, version = name.split(":")
+        with our_fault(f"naming {name}"):
+            client.api.tag(base, repository, version)
+    return base, f"Debian packages of {setting(script, 'suite')}"
 
 
-def _from_registry(client: docker.DockerClient, dockerfile: Path, wanted: str, say: Say) -> Base:
+def _from_registry(client: docker.DockerClient, dockerfile: Path, wanted: str, say: Say) -> str:
     source = find(client, wanted) or _pulled(client, wanted, say)
-    recipe = hashlib.sha256(source.encode() + dockerfile.read_bytes()).hexdigest()
-    name = f"{BASES}:{recipe[:12]}"
-    return Base(
-        image_id=find(client, name) or _prepared(client, dockerfile, source, name, say),
-        origin=wanted,
-    )
-
-
-def _prepared(
-    client: docker.DockerClient, dockerfile: Path, source: str, name: str, say: Say
-) -> str:
+    name = _name(source.encode() + dockerfile.read_bytes())
+    if found := find(client, name):
+        return found
     # The only step that may use the network, so it is a build of its own.
     stage = Build(dockerfile=dockerfile, base=source, network=None, target=COMPILER_STAGE)
     built = build(client, stage, say)
@@ -104,17 +91,8 @@ def _prepared(
             client.images.remove(built)
 
 
-def flattened(client: docker.DockerClient, image_id: str, name: str) -> str:
-    """Return an image of this name with the same files and no settings.
-
-    A registry's image sets variables, which would be in every container's environment.
-    """
-    with our_fault(f"copying the files of {image_id}"), _patience(client, IMPORT_SECONDS):
-        container = client.api.create_container(image_id, ["true"], network_disabled=True)["Id"]
-        try:
-            return _named(client, _import(client, client.api.export(container)), name)
-        finally:
-            client.api.remove_container(container, force=True, v=True)
+def _name(recipe: bytes) -> str:
+    return f"{BASES}:{hashlib.sha256(recipe).hexdigest()[:12]}"
 
 
 def _pulled(client: docker.DockerClient, wanted: str, say: Say) -> str:
@@ -129,19 +107,17 @@ def _pulled(client: docker.DockerClient, wanted: str, say: Say) -> str:
     return found
 
 
-def _from_packages(client: docker.DockerClient, script: Path, tag: str, say: Say) -> Base:
-    name = f"{BASES}:{hashlib.sha256(script.read_bytes()).hexdigest()[:12]}"
-    if (image_id := find(client, name)) is None:
-        say("making a base image from Debian packages (about half a minute)")
-        image_id = _named(client, bootstrapped(client, script, tag), name)
-    return Base(image_id=image_id, origin=f"Debian packages of {_said(script, 'suite')}")
+def flattened(client: docker.DockerClient, image_id: str, name: str) -> str:
+    """Return an image of this name with the same files and no settings.
 
-
-def _named(client: docker.DockerClient, image_id: str, name: str) -> str:
-    repository, _, version = name.partition(":")
-    with our_fault(f"naming {name}"):
-        client.api.tag(image_id, repository, version)
-    return image_id
+    A registry's image sets variables, which would be in every container's environment.
+    """
+    with our_fault(f"copying the files of {image_id}"), _patience(client, IMPORT_SECONDS):
+        container = client.api.create_container(image_id, ["true"], network_disabled=True)["Id"]
+        try:
+            return _import(client, client.api.export(container), *name.split(":"))
+        finally:
+            client.api.remove_container(container, force=True, v=True)
 
 
 def bootstrapped(client: docker.DockerClient, script: Path, tag: str) -> str:
@@ -163,17 +139,16 @@ def bootstrapped(client: docker.DockerClient, script: Path, tag: str) -> str:
         # A stream that broke off still became an image, of whatever had come.
         client.api.remove_image(image_id, force=True)
         log.seek(0)
-        tail = "\n".join(f"  {line}" for line in log.read().strip().splitlines()[-TAIL_LINES:])
-    absent = process.returncode == NOT_INSTALLED
+        tail = last_lines(log.read())
     raise SandboxError(
         f"no registry can be reached, and making a base of Debian packages failed:\n{tail}",
-        hint=NO_WAY.format(tag=tag) if absent else NO_NAMESPACES,
+        hint=NO_WAY.format(tag=tag),
     )
 
 
-def _import(client: docker.DockerClient, stream: object) -> str:
+def _import(client: docker.DockerClient, stream: object, *name: str) -> str:
     with our_fault("importing the base image"):
-        answer = client.api.import_image_from_stream(stream)
+        answer = client.api.import_image_from_stream(stream, *name)
     found = re.search(r"sha256:[0-9a-f]{64}", str(answer))
     if found is None:
         raise SandboxError(f"importing the base image: the engine answered {answer!r}")

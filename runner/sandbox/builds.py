@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import re
 import tarfile
 import tempfile
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,12 +14,11 @@ from typing import IO, Any
 
 import docker
 
-from runner.errors import SandboxError
+from runner.errors import SandboxError, last_lines
 from runner.sandbox.engine import our_fault
 
 Say = Callable[[str], None]
 
-TAIL_LINES = 15
 STEP = re.compile(r"Step (\d+/\d+) : (.*)")
 STEP_WIDTH = 60
 
@@ -31,10 +30,10 @@ class Build:
     dockerfile: Path
     base: str
     network: str | None
-    wheels: Path | None = None
-    locks: tuple[Path, ...] = ()
     files: Mapping[str, Path] = field(default_factory=dict)
-    """More files, by their names in the context."""
+    """By their names in the context."""
+    wheels: Path | None = None
+    """A folder whose wheels are in the context too."""
     scratch: Path | None = None
     """Where the context is packed; the usual place may be too small a memory disk for a copy."""
     tag: str | None = None
@@ -67,48 +66,33 @@ def follow(lines: Iterable[Mapping[str, Any]], wanted: Build, say: Say) -> str:
     built, output = None, ""
     for line in lines:
         text = line.get("stream", "")
-        output += text
-        if step := STEP.match(text):
-            say(f"  step {step[1]}: {_shortened(step[2])}")
+        output += text + line.get("error", "")
         if "error" in line:
-            raise _failure(wanted, f"{output}{line['error']}")
+            built = None
+            break
+        if step := STEP.match(text):
+            say(f"  step {step[1]}: {textwrap.shorten(step[2], STEP_WIDTH, placeholder='...')}")
         built = line.get("aux", {}).get("ID", built)
     if built is None:
-        raise _failure(wanted, output)
+        name, wheels = wanted.dockerfile.name, wanted.wheels
+        hint = f"if a wheel is damaged, delete {wheels} and try again" if wheels else ""
+        raise SandboxError(f"building {name} failed:\n{last_lines(output)}", hint=hint)
     return str(built)
-
-
-def _shortened(instruction: str) -> str:
-    text = " ".join(instruction.split())
-    return text if len(text) <= STEP_WIDTH else f"{text[: STEP_WIDTH - 3]}..."
-
-
-def _failure(wanted: Build, output: str) -> SandboxError:
-    tail = "\n".join(f"  {line}" for line in output.strip().splitlines()[-TAIL_LINES:])
-    hint = f"if a wheel is damaged, delete {wanted.wheels} and try again" if wanted.wheels else ""
-    return SandboxError(f"building {wanted.dockerfile.name} failed:\n{tail}", hint=hint)
 
 
 @contextmanager
 def context(wanted: Build) -> Iterator[IO[bytes]]:
     """Pack what the build may see, and nothing else of this machine."""
+    wheels = sorted(wanted.wheels.glob("*.whl")) if wanted.wheels else []
+    files = {"Dockerfile": wanted.dockerfile, **wanted.files}
+    files |= {f"wheels/{wheel.name}": wheel for wheel in wheels}
     with tempfile.TemporaryFile(dir=wanted.scratch) as file:
         with tarfile.open(fileobj=file, mode="w") as archive:
-            _add(archive, "Dockerfile", wanted.dockerfile)
-            for lock in wanted.locks:
-                _add(archive, f"wheels/{lock.name}", lock)
-            for wheel in sorted(wanted.wheels.glob("*.whl")) if wanted.wheels else ():
-                _add(archive, f"wheels/{wheel.name}", wheel)
-            for name, path in wanted.files.items():
-                _add(archive, name, path)
-        file.seek(0, io.SEEK_SET)
+            for name, path in files.items():
+                # A fresh TarInfo has no owner and no time: an equal context, an equal archive.
+                entry = tarfile.TarInfo(name)
+                entry.size = path.stat().st_size
+                with path.open("rb") as content:
+                    archive.addfile(entry, content)
+        file.seek(0)
         yield file
-
-
-def _add(archive: tarfile.TarFile, name: str, path: Path) -> None:
-    # A fresh TarInfo has no owner and no time, so an equal context is an equal archive.
-    entry = tarfile.TarInfo(name)
-    entry.size = path.stat().st_size
-    entry.mode = 0o644
-    with path.open("rb") as content:
-        archive.addfile(entry, content)

@@ -18,7 +18,6 @@ from runner.rooms import PROJECT
 from runner.sandbox.bases import find, ready_base
 from runner.sandbox.builds import Build, Say, build
 from runner.sandbox.engine import our_fault
-from runner.sandbox.weights import weights_digest, weights_in
 from runner.sandbox.wheels import digest, wheelhouse
 
 FOLDER = PROJECT / "images"
@@ -42,17 +41,15 @@ MACHINES: Mapping[str, str] = {"amd64": "x86_64", "arm64": "aarch64"}
 
 def image_tag(name: str) -> str:
     """Return the full name of an image as this version of the project builds it here."""
-    plain, files = _plain_tag(name), weights(name)
-    if not files:
-        return plain
-    recipe = weights_digest(f"{plain} {digest([weights_dockerfile()])}", files)
-    return f"{REPOSITORY}/{name}:{recipe[:12]}"
+    files = weights(name)
+    dockerfiles = {WEIGHTS_DOCKERFILE: FOLDER / WEIGHTS_DOCKERFILE} if files else {}
+    return _tag(name, {**dockerfiles, **files})
 
 
-def _plain_tag(name: str) -> str:
-    """Return the name of an image without weights, which one with weights is built on."""
-    recipe = digest([dockerfile(), *locks(name)])
-    return f"{REPOSITORY}/{name}:{recipe[:12]}"
+def _tag(name: str, more: Mapping[str, Path]) -> str:
+    """Return the name of an image; without more files, that of the one without weights."""
+    recipe = {path.name: path for path in (dockerfile(), *locks(name))}
+    return f"{REPOSITORY}/{name}:{digest({**recipe, **more})[:12]}"
 
 
 def image_id(client: docker.DockerClient, name: str) -> str | None:
@@ -80,53 +77,54 @@ def ensure_image(
         return found
     wheelhouse_root.mkdir(parents=True, exist_ok=True)
     with FileLock(wheelhouse_root / "images.lock"):
-        # Somebody else may have built it while we waited.
-        return image_id(client, name) or _built(client, name, wheelhouse_root, say, base_image)
+        if found := image_id(client, name):
+            return found  # somebody else built it while we waited
+        plain = find(client, _tag(name, {}))
+        plain = plain or _built(client, name, wheelhouse_root, say, base_image)
+        if not (files := weights(name)):
+            return plain
+        say(f"building the image {image_tag(name)} with {len(files)} files of {FOLDER / WEIGHTS}")
+        wanted = Build(
+            dockerfile=FOLDER / WEIGHTS_DOCKERFILE,
+            base=plain,
+            network="none",
+            files=files,
+            scratch=wheelhouse_root,
+            tag=image_tag(name),
+        )
+        return build(client, wanted, say)
 
 
 def _built(
     client: docker.DockerClient, name: str, root: Path, say: Say, base_image: str | None
 ) -> str:
-    plain = find(client, _plain_tag(name)) or _plainly_built(client, name, root, say, base_image)
-    return _with_weights(client, name, plain, root, say) if weights(name) else plain
-
-
-def _with_weights(client: docker.DockerClient, name: str, plain: str, root: Path, say: Say) -> str:
-    tag, files = image_tag(name), weights(name)
-    say(f"building the image {tag} with {len(files)} files of {FOLDER / WEIGHTS}")
-    wanted = Build(
-        dockerfile=weights_dockerfile(),
-        base=plain,
-        network="none",
-        files={f"{WEIGHTS}/{file}": path for file, path in files.items()},
-        scratch=root,
-        tag=tag,
-    )
-    return build(client, wanted, say)
-
-
-def _plainly_built(
-    client: docker.DockerClient, name: str, root: Path, say: Say, base_image: str | None
-) -> str:
-    started, tag = time.monotonic(), _plain_tag(name)
+    """Build an image without weights."""
+    began, tag = time.monotonic(), _tag(name, {})
     say(f"building the image {tag}")
-    wheels = wheelhouse(locks(name), root=root, machine=_machine(client), say=say)
-    base = ready_base(client, dockerfile(), tag=tag, chosen=base_image, say=say)
+    with our_fault("asking the engine for its architecture"):
+        architecture = str(client.api.version()["Arch"])
+    if architecture not in MACHINES:
+        raise SandboxError(
+            f"the engine runs on {architecture}", hint=f"supported: {', '.join(MACHINES)}"
+        )
+    wheels = wheelhouse(locks(name), root=root, machine=MACHINES[architecture], say=say)
+    base, origin = ready_base(client, dockerfile(), tag=tag, chosen=base_image, say=say)
     wanted = Build(
         dockerfile=dockerfile(),
-        base=base.image_id,
+        base=base,
         network="none",
+        files={f"wheels/{lock.name}": lock for lock in locks(name)},
         wheels=wheels,
-        locks=locks(name),
         scratch=root,
         tag=tag,
-        labels={LABEL: name, ORIGIN_LABEL: base.origin},
+        labels={LABEL: name, ORIGIN_LABEL: origin},
     )
     try:
         built = build(client, wanted, say)
     finally:
-        _remove_stages(client)
-    say(f"built the image {tag} in {time.monotonic() - started:.0f} s")
+        with our_fault("removing what the build left"):
+            client.images.prune(filters={"dangling": True, "label": [STAGE_LABEL]})
+    say(f"built the image {tag} in {time.monotonic() - began:.0f} s")
     return built
 
 
@@ -135,34 +133,18 @@ def dockerfile() -> Path:
 
 
 def locks(name: str) -> tuple[Path, ...]:
-    return tuple(FOLDER / lock for lock in LOCKS[_known(name)])
-
-
-def weights_dockerfile() -> Path:
-    return FOLDER / WEIGHTS_DOCKERFILE
+    if name not in LOCKS:
+        raise ConfigError(f"there is no image {name!r}", hint=f"images: {', '.join(LOCKS)}")
+    return tuple(FOLDER / lock for lock in LOCKS[name])
 
 
 def weights(name: str) -> Mapping[str, Path]:
-    """Return what a person put into the folder of weights, as far as this image takes it."""
-    return weights_in(FOLDER / WEIGHTS) if name in WITH_WEIGHTS else {}
+    """Return a person's pretrained weights, as far as this image takes them, by their places in it.
 
-
-def _known(name: str) -> str:
-    if name not in LOCKS:
-        raise ConfigError(f"there is no image {name!r}", hint=f"images: {', '.join(LOCKS)}")
-    return name
-
-
-def _machine(client: docker.DockerClient) -> str:
-    with our_fault("asking the engine for its architecture"):
-        architecture = str(client.api.version()["Arch"])
-    if architecture not in MACHINES:
-        raise SandboxError(
-            f"the engine runs on {architecture}", hint=f"supported: {', '.join(MACHINES)}"
-        )
-    return MACHINES[architecture]
-
-
-def _remove_stages(client: docker.DockerClient) -> None:
-    with our_fault("removing what the build left"):
-        client.images.prune(filters={"dangling": True, "label": [STAGE_LABEL]})
+    A page about them and hidden files are none. What this does not protect against: weights that
+    are malicious. They lie in the image as files, and only code in a container reads them.
+    """
+    found = sorted((FOLDER / WEIGHTS).rglob("*")) if name in WITH_WEIGHTS else []
+    files = {path.relative_to(FOLDER).as_posix(): path for path in found if path.is_file()}
+    page = f"{WEIGHTS}/README.md"
+    return {name: path for name, path in files.items() if "/." not in name and name != page}

@@ -10,16 +10,15 @@ from runner.views import lines
 
 def rows(progress: Progress, tag: str, program: str) -> list[tuple[str, str]]:
     """Return what runs, or what a process that was killed was at."""
-    process = progress.process
     if not progress.alive:
         at = next(iter(_devices(progress)), None)
         doing = f" at {_what(at)}" if at else ""
         resume = f"{program} run --resume {tag} goes on, and runs what was cut off again"
-        return [("NOT RUNNING", f"process {process.pid} was killed{doing}; {resume}")]
+        return [("NOT RUNNING", f"process {progress.pid} was killed{doing}; {resume}")]
     limit = (
         "no limit" if progress.experiments is None else f"until experiment {progress.experiments}"
     )
-    told = [("RUNNING", f"process {process.pid}, {limit}")]
+    told = [("RUNNING", f"process {progress.pid}, {limit}")]
     order = sorted(progress.activities.items(), key=lambda each: not each[0].startswith(DEVICE))
     return told + [("now", activity(each)) for _, each in order]
 
@@ -70,7 +69,7 @@ def document(progress: Progress | None) -> dict[str, Any] | None:
     clock, alive = machine_seconds(), progress.alive
     return {
         "alive": alive,
-        "pid": progress.process.pid,
+        "pid": progress.pid,
         "experiments": progress.experiments,
         "activities": [
             {

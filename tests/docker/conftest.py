@@ -5,16 +5,16 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import replace
 
 import docker
 import pytest
 from homes import Home
-from single import NEVER, PLENTY_SECONDS, RESOURCES, Run
+from single import PLENTY_SECONDS, Run
 
+from bench.containers import finished, one
 from runner.sandbox import engine, images
-from runner.sandbox.container import ContainerResult, Deadline, started
-from runner.sandbox.options import AGENT_USER, ContainerSpec
+from runner.sandbox.container import ContainerResult
+from runner.sandbox.options import ContainerSpec
 
 
 @pytest.fixture(scope="session")
@@ -50,17 +50,7 @@ def labels(client) -> Iterator[dict[str, str]]:
 @pytest.fixture
 def spec(image, labels) -> Callable[..., ContainerSpec]:
     def made(*command: str, **more: object) -> ContainerSpec:
-        given = ContainerSpec(
-            name=f"runner-test-{uuid.uuid4().hex[:12]}",
-            image_id=image,
-            user=AGENT_USER,
-            command=command,
-            mounts=[],
-            resources=RESOURCES,
-            labels=labels,
-            seconds=PLENTY_SECONDS,
-        )
-        return replace(given, **more)
+        return one(image, *command, **{"labels": labels, **more})
 
     return made
 
@@ -70,7 +60,6 @@ def run(client, spec) -> Run:
     """Run Python code in a container of its own, to its end or the deadline."""
 
     def ran(code: str, *, seconds: float = PLENTY_SECONDS, **more: object) -> ContainerResult:
-        with started(client, spec("python", "-c", code, **more)) as running:
-            return running.finish(Deadline.after(seconds), NEVER)
+        return finished(client, spec("python", "-c", code, **more), seconds)
 
     return ran

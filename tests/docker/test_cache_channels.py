@@ -16,12 +16,13 @@ from pathlib import Path
 
 import pytest
 
+from bench.containers import guarded
 from runner.errors import SandboxError
-from runner.records import Budget, File, Guard, Purpose, Resources, Shape, TrialSpec
+from runner.records import File, Guard, TrialSpec
 from runner.rooms import PROJECT
 from runner.sandbox import caches, engine, images
 from runner.sandbox.caches import dropper
-from runner.sandbox.options import COUNTERS, ENGINES_OWN, MIB
+from runner.sandbox.options import COUNTERS, ENGINES_OWN
 from runner.trial import DockerSandbox
 
 # Alone: the caches that another test drops meanwhile are these tests' too.
@@ -33,16 +34,6 @@ CHANCE = 0.4
 """2,048 coins are wrong less often than this once in 10^19 times."""
 LEGIBLE = 0.25
 PATIENCE = 5
-RESOURCES = Resources(
-    cpus=1,
-    memory_bytes=512 * MIB,
-    pids=64,
-    shm_bytes=16 * MIB,
-    artifacts_bytes=4 * MIB,
-    outputs_bytes=2 * MIB,
-    output_log_bytes=256 * 1024,
-    gpus=0,
-)
 
 
 @pytest.fixture
@@ -57,29 +48,8 @@ def sandbox(tmp_path: Path) -> Iterator[DockerSandbox]:
 
 @pytest.fixture
 def spec(sandbox: DockerSandbox, tmp_path: Path) -> TrialSpec:
-    (tmp_path / "public" / "train").mkdir(parents=True)
-    (tmp_path / "public" / "train" / "x.npy").write_bytes(b"x" * 100_000)
-    return TrialSpec(
-        run="caches",
-        experiment=1,
-        purpose=Purpose.DECISION,
-        task="t",
-        split="train",
-        index=0,
-        seed=1,
-        shape=Shape.TWO_STEP,
-        predictors=(),
-        image_id=images.require_image(sandbox.client, "cpu"),
-        workspace={CHANNEL.name: File(content=CHANNEL.read_bytes())},
-        mutable=(),
-        notes=(),
-        kit={},
-        harness={},
-        public_data=tmp_path / "public",
-        sealed_volume="",
-        resources=RESOURCES,
-        budget=Budget(startup=60, train=1, predict=1, score=1),
-    )
+    workspace = {CHANNEL.name: File(content=CHANNEL.read_bytes())}
+    return guarded(images.require_image(sandbox.client, "cpu"), tmp_path, workspace, run="caches")
 
 
 def inside(sandbox: DockerSandbox, spec: TrialSpec, *command: str) -> str:
@@ -191,7 +161,7 @@ def test_a_helper_that_somebody_removed_is_started_again(sandbox, spec):
 
 def test_a_helper_is_replaced_before_its_answers_fill_the_log(sandbox, spec, monkeypatch):
     monkeypatch.setattr(caches, "MOST_DROPS", 3)
-    small = replace(spec, resources=replace(RESOURCES, output_log_bytes=8))
+    small = replace(spec, resources=replace(spec.resources, output_log_bytes=8))
     for _ in range(5):
         inside(sandbox, flushed(small), "true")
     labels = {engine.HOME_LABEL: sandbox.home_id}
@@ -213,16 +183,12 @@ def test_an_engine_that_may_not_drop_them_is_our_failure_with_a_remedy(sandbox, 
 
 WAITING = """
 import sys, time
-from runner.records import Resources
+from bench.containers import one
 from runner.sandbox import caches, engine
-from runner.sandbox.options import AGENT_USER, ContainerSpec
-resources = Resources(cpus=1, memory_bytes=2**27, pids=64, shm_bytes=2**24, artifacts_bytes=2**22,
-                      outputs_bytes=2**22, output_log_bytes=2**18, gpus=0)
 image, home = sys.argv[1:]
 client = engine.connect()
 with caches.dropper(client) as drop:
-    drop(ContainerSpec(name="x", image_id=image, user=AGENT_USER, command=["true"], mounts=[],
-                       resources=resources, labels={engine.HOME_LABEL: home}, seconds=60))
+    drop(one(image, "true", labels={engine.HOME_LABEL: home}))
     print("dropped", flush=True)
     time.sleep(600)
 """
@@ -231,7 +197,7 @@ with caches.dropper(client) as drop:
 def test_the_helper_ends_when_its_supervisor_is_killed_and_the_sweep_finds_it(sandbox, spec):
     labels = {engine.HOME_LABEL: sandbox.home_id}
     command = [sys.executable, "-c", WAITING, spec.image_id, sandbox.home_id]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as supervisor:
+    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True) as supervisor:
         assert supervisor.stdout is not None
         assert supervisor.stdout.readline() == "dropped\n"
         os.kill(supervisor.pid, signal.SIGKILL)

@@ -15,8 +15,9 @@ from contextlib import contextmanager, suppress
 import docker
 import pytest
 from docker.errors import NotFound
-from single import NEVER, PLENTY_SECONDS, RESOURCES, lines, wait_until
+from single import PLENTY_SECONDS, lines, wait_until
 
+from bench.containers import NEVER, RESOURCES
 from runner.errors import SandboxError, StoppedError
 from runner.sandbox import engine, staging
 from runner.sandbox.container import Deadline, Ended, started

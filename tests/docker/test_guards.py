@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from runner.records import Budget, File, Guard, Purpose, Resources, Shape, TrialSpec
+from bench.containers import guarded
+from runner.records import Budget, File, Guard, TrialSpec
 from runner.sandbox import engine, images
-from runner.sandbox.options import MIB
 from runner.trial import DockerSandbox
 
 pytestmark = pytest.mark.docker
@@ -23,16 +23,6 @@ print(sorted(os.listdir("/workspace")), os.listdir("/data"), os.listdir("/artifa
 print([name for name in ("/inputs", "/outputs", "/harness") if os.listdir(name)])
 sys.exit(train.ANSWER != 42)
 """
-RESOURCES = Resources(
-    cpus=1,
-    memory_bytes=256 * MIB,
-    pids=64,
-    shm_bytes=16 * MIB,
-    artifacts_bytes=4 * MIB,
-    outputs_bytes=2 * MIB,
-    output_log_bytes=256 * 1024,
-    gpus=0,
-)
 
 
 @pytest.fixture
@@ -45,33 +35,19 @@ def sandbox(tmp_path: Path) -> Iterator[DockerSandbox]:
 
 
 def specification(sandbox: DockerSandbox, folder: Path, train: bytes) -> TrialSpec:
-    (folder / "public" / "train").mkdir(parents=True)
-    (folder / "public" / "train" / "x.npy").write_bytes(b"x")
-    return TrialSpec(
-        run="guarded",
-        experiment=1,
-        purpose=Purpose.DECISION,
-        task="t",
-        split="train",
-        index=0,
-        seed=1,
-        shape=Shape.TWO_STEP,
-        predictors=("rows",),
-        image_id=images.require_image(sandbox.client, "cpu"),
-        workspace={
-            "train.py": File(content=train),
-            "guard.py": File(content=SEES.encode()),
-            "notes.md": File(content=b"notes"),
-        },
+    workspace = {
+        "train.py": File(content=train),
+        "guard.py": File(content=SEES.encode()),
+        "notes.md": File(content=b"notes"),
+    }
+    return guarded(
+        images.require_image(sandbox.client, "cpu"),
+        folder,
+        workspace,
         mutable=("train.py",),
         notes=("notes.md",),
         kit={"__init__.py": File(content=b"")},
-        harness={},
-        public_data=folder / "public",
-        sealed_volume="",
-        resources=RESOURCES,
         budget=Budget(startup=4, train=1, predict=1, score=1),
-        min_gain=0.0,
     )
 
 

@@ -16,9 +16,9 @@ from runner.sandbox.engine import connect
 
 pytestmark = pytest.mark.docker
 
-TASKS = b'''"""One task, made from a raw file."""
-from types import SimpleNamespace
+TASK = b'''"""One task, made from a raw file."""
 from harness.sealing import Built
+from harness.tasks import Task
 
 def build(seed, raw):
     assert [path.name for path in raw.iterdir()] == ["a.csv"]
@@ -27,13 +27,13 @@ def build(seed, raw):
     except OSError:
         return Built(public={"train/a.csv": (raw / "a.csv").read_bytes()}, sealed={"x": b"x"})
 
-TASKS = {"rawtask": SimpleNamespace(build=build)}
+TASK = Task(build=build, deal=None)
 '''
 
 
 @pytest.fixture
 def preparation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Preparation]:
-    harness = {**rooms.harness(), "tasks/__init__.py": File(content=TASKS)}
+    harness = {**rooms.harness(), "tasks/rawtask/task.py": File(content=TASK)}
     monkeypatch.setattr(rooms, "harness", lambda: harness)
     own = tmp_path / "own"
     own.mkdir(mode=0o700)

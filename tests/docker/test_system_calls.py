@@ -6,8 +6,9 @@ import platform
 from dataclasses import replace
 
 import pytest
-from single import NEVER, RESOURCES, lines
+from single import lines
 
+from bench.containers import NEVER, RESOURCES
 from runner.records import File
 from runner.sandbox import images, staging
 from runner.sandbox.container import Deadline, started

@@ -7,6 +7,7 @@ import io
 import numpy as np
 import pytest
 
+from harness.raw import BadRawDataError
 from harness.sealing import Built
 from harness.tasks import heart
 from harness.tasks.heart.prepare import FILE, FOLDS, NAMES, build, divide, draw_folds, read_rows
@@ -118,7 +119,7 @@ def test_a_file_that_is_not_the_official_one_is_explained(text, said):
 
 def test_a_missing_file_is_named(tmp_path):
     for folder in (None, tmp_path):
-        with pytest.raises(BadTableError, match=FILE):
+        with pytest.raises(BadRawDataError, match=FILE):
             build(SEED, folder)
 
 

@@ -140,11 +140,21 @@ def test_decoding_gives_the_bytes_back(text):
     assert tokenizer.token_bytes[tokens].sum() == len(text)
 
 
-def test_merges_are_what_a_plain_count_would_choose():
-    """The fast bookkeeping against counting everything again before each merge."""
+def joined(word: list[int], pair: tuple[int, int], token: int) -> list[int]:
+    found: list[int] = []
+    for one in word:
+        if found and (found[-1], one) == pair:
+            found[-1] = token
+        else:
+            found.append(one)
+    return found
+
+
+def test_merges_and_tokens_are_what_a_plain_count_would_choose():
+    """The library against counting everything again before each merge; so it is the same always."""
     text = sentences(3_000)
     words = Counter(bpe.words(text))
-    pieces = {word: list(word.encode()) for word in words}
+    pieces = {word: list(word) for word in words}
     expected = []
     for number in range(30):
         counts = Counter(
@@ -155,8 +165,23 @@ def test_merges_are_what_a_plain_count_would_choose():
         )
         best = min(counts, key=lambda pair: (-counts[pair], pair))
         expected.append(best)
-        pieces = {word: bpe._replace(one, best, 256 + number) for word, one in pieces.items()}
-    assert list(bpe.learn([text], vocabulary=286).merges) == expected
+        pieces = {word: joined(one, best, 256 + number) for word, one in pieces.items()}
+    tokenizer = bpe.learn([text], vocabulary=286)
+    assert list(tokenizer.merges) == expected
+    tokens = [token for word in bpe.words(text) for token in pieces[word]]
+    assert tokenizer.encode([text]).tolist() == tokens
+
+
+def test_a_merge_that_makes_a_token_again_adds_none():
+    again = bpe.Bpe(((97, 98), (98, 99), (256, 99), (97, 257)))
+    assert again.vocabulary[256:] == [b"ab", b"bc", b"abc"]
+    assert again.decode(again.encode([b"abc"])) == b"abc"
+
+
+def test_an_image_without_the_tokenizer_says_which_have_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tokenizers", None)
+    with pytest.raises(BadRawDataError, match="images cpu and cuda"):
+        bpe.learn([b"abc"], vocabulary=300)
 
 
 def test_a_short_text_gives_a_small_vocabulary():

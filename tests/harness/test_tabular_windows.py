@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from harness.raw import BadRawDataError
 from harness.tasks import tabular
 from harness.tasks.tabular.table import BadTableError, Description, read_table
 from harness.tasks.tabular.windows import build, build_table, cut_windows
@@ -102,7 +103,7 @@ def test_odd_cuts_are_refused(cuts):
 
 @pytest.mark.parametrize("folder", [None, Path("/nonexistent")])
 def test_a_missing_file_is_named(folder):
-    with pytest.raises(BadTableError, match=r"no x\.csv among the raw files"):
+    with pytest.raises(BadRawDataError, match=r"no x\.csv among the raw files"):
         build(0, folder, PLAIN)
 
 

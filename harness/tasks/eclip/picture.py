@@ -52,15 +52,10 @@ def _draw_sample(sheet: Image.Image, corner: tuple[int, int], sample: Mapping[st
         x0, y0, x1, y1 = (int(edge) * SCALE for edge in box)
         outline = (heated_left + x0, top + y0, heated_left + x1 - 1, top + y1 - 1)
         draw.rectangle(outline, outline=colour, width=2)
-        _draw_phrase(draw, (left, top + TILE + 8 + number * LINE), _words(phrase), colour)
-
-
-def _draw_phrase(
-    draw: ImageDraw.ImageDraw, place: tuple[int, int], words: str, colour: tuple[int, int, int]
-) -> None:
-    x, y = place
-    draw.rectangle((x, y + 4, x + 10, y + 14), fill=colour)
-    draw.text((x + 18, y), words, fill=INK, font=ImageFont.load_default(15))
+        words = " ".join(VOCABULARY[token] for token in phrase if token)
+        y = top + TILE + 8 + number * LINE
+        draw.rectangle((left, y + 4, left + 10, y + 14), fill=colour)
+        draw.text((left + 18, y), words, fill=INK, font=ImageFont.load_default(15))
 
 
 def _enlarged(image: Array) -> Image.Image:
@@ -83,7 +78,3 @@ def _heat(box: Array) -> Floats:
     down = (pixels - (y0 + y1) / 2) / ((y1 - y0) / 2)
     heat: Floats = np.exp(-(across[None, :] ** 2 + down[:, None] ** 2) / 2)
     return heat
-
-
-def _words(tokens: Array) -> str:
-    return " ".join(VOCABULARY[token] for token in tokens if token)

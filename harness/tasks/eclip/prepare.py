@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -67,22 +68,18 @@ class _Print:
 def _draw_parts(seed: int, sizes: Mapping[str, int]) -> dict[str, list[_Print]]:
     """Draw every part; no caption occurs twice anywhere."""
     captions: set[tuple[str, ...]] = set()
-    drawn = {}
+    drawn: dict[str, list[_Print]] = {part: [] for part in sizes}
     for part, size in sizes.items():
-        drawn[part] = [_draw_print(f"eclip/{seed}/{part}/{n}", captions) for n in range(size)]
-    return drawn
-
-
-def _draw_print(key: str, captions: set[tuple[str, ...]]) -> _Print:
-    attempt = 0
-    while True:
-        draws = Draws(f"{key}/{attempt}")
-        scene = scenes.draw_scene(draws)
-        caption = tuple(sorted(" ".join(thing.phrase) for thing in scene))
-        if caption not in captions:
+        for number in range(size):
+            for attempt in count():
+                draws = Draws(f"eclip/{seed}/{part}/{number}/{attempt}")
+                scene = scenes.draw_scene(draws)
+                caption = tuple(sorted(" ".join(thing.phrase) for thing in scene))
+                if caption not in captions:
+                    break
             captions.add(caption)
-            return _Print(scene=scene, image=paint(scene, draws))
-        attempt += 1
+            drawn[part].append(_Print(scene=scene, image=paint(scene, draws)))
+    return drawn
 
 
 def _pairs(prints: list[_Print]) -> Arrays:

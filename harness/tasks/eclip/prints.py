@@ -73,38 +73,16 @@ def _disc(x: Ints, y: Ints, r: int) -> Mask:
     return x * x + y * y <= r * r
 
 
-def _square(x: Ints, y: Ints, r: int) -> Mask:
-    return np.maximum(abs(x), abs(y)) <= r - 1
-
-
-def _triangle(x: Ints, y: Ints, r: int) -> Mask:
-    return (abs(y) <= r) & (2 * abs(x) <= y + r)
-
-
-def _diamond(x: Ints, y: Ints, r: int) -> Mask:
-    return abs(x) + abs(y) <= r
-
-
-def _cross(x: Ints, y: Ints, r: int) -> Mask:
-    return (np.minimum(abs(x), abs(y)) <= r // 4) & (np.maximum(abs(x), abs(y)) <= r)
-
-
-def _ring(x: Ints, y: Ints, r: int) -> Mask:
-    return _disc(x, y, r) & (4 * (x * x + y * y) >= r * r)
-
-
-def _bar(x: Ints, y: Ints, r: int) -> Mask:
-    return (abs(x) <= r) & (abs(y) <= r // 3)
-
-
 _OUTLINES: Mapping[str, Callable[[Ints, Ints, int], Mask]] = {
     "disc": _disc,
-    "square": _square,
-    "triangle": _triangle,
-    "diamond": _diamond,
-    "cross": _cross,
-    "ring": _ring,
-    "bar": _bar,
+    "square": lambda x, y, r: np.maximum(abs(x), abs(y)) <= r - 1,
+    "triangle": lambda x, y, r: (abs(y) <= r) & (2 * abs(x) <= y + r),
+    "diamond": lambda x, y, r: abs(x) + abs(y) <= r,
+    "cross": lambda x, y, r: (
+        (np.minimum(abs(x), abs(y)) <= r // 4) & (np.maximum(abs(x), abs(y)) <= r)
+    ),
+    "ring": lambda x, y, r: _disc(x, y, r) & (4 * (x * x + y * y) >= r * r),
+    "bar": lambda x, y, r: (abs(x) <= r) & (abs(y) <= r // 3),
 }
 
 _TEXTURES: Mapping[str, Callable[[Ints, Ints], Mask]] = {

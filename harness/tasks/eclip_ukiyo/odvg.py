@@ -104,19 +104,16 @@ def _parse(line: bytes, *, place: str) -> Print:
         found = json.loads(line)
         grounding = found["grounding"]
         size = float(found["width"]), float(found["height"])
+        name = Path(found["filename"])
+        if name.is_absolute() or ".." in name.parts:
+            raise ValueError(f"{name} is not a name below images/")
         return Print(
-            filename=_filename(found["filename"]),
+            filename=found["filename"],
             caption=grounding.get("caption") or "",
             regions=tuple(_regions(grounding.get("regions") or (), size)),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadPrintsError(f"{place}: {type(error).__name__}: {error}") from error
-
-
-def _filename(name: str) -> str:
-    if Path(name).is_absolute() or ".." in Path(name).parts:
-        raise ValueError(f"{name!r} is not a name below images/")
-    return name
 
 
 def _regions(raw: Iterable[dict[str, Any]], size: tuple[float, float]) -> Iterator[Region]:

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.raw import required
 from harness.sealing import Built
 from harness.tasks.tabular import files
 from harness.tasks.tabular.table import BadTableError, Table
@@ -39,12 +40,9 @@ def build(seed: int, raw: Path | None) -> Built:
     """Return every file of the data set, from the official file in `raw`.
 
     Raises:
-        BadTableError: there is no such file, or it is not what UCI publishes.
+        BadRawDataError: there is no such file, or it is not what UCI publishes.
     """
-    path = None if raw is None else raw / FILE
-    if path is None or not path.is_file():
-        raise BadTableError(f"there is no {FILE} among the raw files")
-    return divide(seed, read_rows(path.read_bytes()))
+    return divide(seed, read_rows(required(raw, FILE).read_bytes()))
 
 
 def divide(seed: int, table: Table) -> Built:

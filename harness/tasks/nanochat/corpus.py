@@ -7,12 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib import import_module
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
-from harness.raw import BadRawDataError
+from harness.raw import BadRawDataError, library
 
 VALIDATION_SHARD = "shard_06542.parquet"
 """The original pins it; training never reads it."""
@@ -99,21 +97,15 @@ def _from_shards(raw: Path, shards: list[Path]) -> Corpus:
 
 def _documents(path: Path) -> Iterator[bytes]:
     """Yield the documents of a shard, the column `text`, in their order."""
-    shard = _parquet().ParquetFile(path)
+    shard = library(
+        "pyarrow.parquet",
+        "parquet shards are read in the image cuda alone: set `image: cuda` in the policy",
+    ).ParquetFile(path)
     if COLUMN not in shard.schema_arrow.names:
         raise BadRawDataError(f"{path.name} has no column {COLUMN!r}")
     for batch in shard.iter_batches(columns=[COLUMN]):
         for text in batch.column(COLUMN).to_pylist():
             yield text.encode() + BETWEEN
-
-
-def _parquet() -> Any:
-    try:
-        return import_module("pyarrow.parquet")
-    except ImportError:
-        raise BadRawDataError(
-            "parquet shards are read in the image cuda alone: set `image: cuda` in the policy"
-        ) from None
 
 
 def _up_to(documents: Iterator[bytes], size: int) -> Iterator[bytes]:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.arrays import npy
-from harness.raw import BadRawDataError
+from harness.raw import BadRawDataError, required
 from harness.scoring import errors
 from harness.scoring.dealing import draw_ids, draw_order, load_sealed
 from harness.scoring.errors import with_error
@@ -112,10 +112,7 @@ def measure(outputs: Path, *, ids: Array, targets: Array, metric: str) -> dict[s
 
 
 def _raw(raw: Path | None, name: str) -> Array:
-    path = None if raw is None else raw / f"{name}.npy"
-    if path is None or not path.is_file():
-        raise BadRawDataError(f"there is no {name}.npy among the raw files")
-    array: Array = np.load(path, allow_pickle=False)
+    array: Array = np.load(required(raw, f"{name}.npy"), allow_pickle=False)
     if array.dtype.kind not in "biuf":
         raise BadRawDataError(f"{name}.npy must hold numbers, not {array.dtype}")
     return array

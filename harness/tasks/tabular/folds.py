@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from harness.raw import required
 from harness.sealing import Built
 from harness.tasks.heart.prepare import FOLDS, divide
 from harness.tasks.tabular.table import BadTableError, Description, read_table
@@ -18,12 +19,9 @@ def build(seed: int, raw: Path | None, description: Description) -> Built:
     """Return every file of a cross-validated task; who is in which fold is drawn from the seed.
 
     Raises:
-        BadTableError: there is no such file, or it does not fit its description.
+        BadRawDataError: there is no such file, or it does not fit its description.
     """
-    path = None if raw is None else raw / description.file
-    if path is None or not path.is_file():
-        raise BadTableError(f"there is no {description.file} among the raw files")
-    table = read_table(path.read_bytes(), description)
+    table = read_table(required(raw, description.file).read_bytes(), description)
     rarest = int(np.bincount(table.targets, minlength=2).min())
     if rarest < FEWEST_OF_A_CLASS:
         raise BadTableError(

@@ -137,25 +137,20 @@ def read_columns(content: bytes, delimiter: str) -> Columns:
         raise BadTableError(f"line {line} is not UTF-8: save the file as UTF-8") from None
     # A column that is dropped may hold whole documents. The limit is the module's: only raised.
     csv.field_size_limit(max(len(text) + 1, csv.field_size_limit()))
-    lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    lines, rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), []
     try:
-        return _columns(lines, delimiter)
+        header = [name.strip() for name in next(lines, [])]
+        _check_header(header, delimiter)
+        for values in lines:
+            if not values:
+                continue  # an empty line, at the end say
+            if len(values) != len(header):
+                raise BadTableError(
+                    f"line {lines.line_num} has {len(values)} values and the header {len(header)}"
+                )
+            rows.append([value.strip() for value in values])
     except csv.Error as error:
         raise BadTableError(f"line {lines.line_num} is no CSV: {error}") from None
-
-
-def _columns(lines: Any, delimiter: str) -> Columns:
-    header = [name.strip() for name in next(lines, [])]
-    _check_header(header, delimiter)
-    rows = []
-    for values in lines:
-        if not values:
-            continue  # an empty line, at the end say
-        if len(values) != len(header):
-            raise BadTableError(
-                f"line {lines.line_num} has {len(values)} values and the header {len(header)}"
-            )
-        rows.append([value.strip() for value in values])
     if not rows:
         raise BadTableError("the file has no rows")
     return dict(zip(header, zip(*rows, strict=True), strict=True))

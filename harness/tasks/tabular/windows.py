@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from harness.raw import required
 from harness.sealing import Built
 from harness.tasks.tabular import files
 from harness.tasks.tabular.table import BadTableError, Description, Table, read_table
@@ -38,12 +39,10 @@ def build(seed: int, raw: Path | None, description: Description) -> Built:  # no
     Sealed: `holdout/w<i>/` and `locked/last/` with their futures, rows and targets.
 
     Raises:
-        BadTableError: there is no such file, or it does not fit its description.
+        BadRawDataError: there is no such file, or it does not fit its description.
     """
-    path = None if raw is None else raw / description.file
-    if path is None or not path.is_file():
-        raise BadTableError(f"there is no {description.file} among the raw files")
-    return build_table(read_table(path.read_bytes(), description), description)
+    content = required(raw, description.file).read_bytes()
+    return build_table(read_table(content, description), description)
 
 
 def build_table(table: Table, description: Description) -> Built:
