@@ -617,7 +617,8 @@ class Scheduler:
 
     def _gave_up(self, proposer: Proposer, error: BaseException) -> None:
         proposer.slot = None
-        reason = f"{error}; {error.hint}" if getattr(error, "hint", "") else str(error)
+        hint = getattr(error, "hint", "")
+        reason = f"{error}; {hint}" if hint else str(error)
         proposer.end = End(outcome=Outcome.SPENT, reason=reason)
         if not isinstance(error, SpentError):
             self._failure = self._failure or error

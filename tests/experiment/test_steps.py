@@ -22,13 +22,13 @@ from runner.journal.entries import Kind
 from runner.policy.load import parse_policy
 from runner.records import Purpose
 
-GUARDED = parse_policy(
-    POLICY_TEXT.replace("guards: []", "guards: [{name: fast, run: [true], seconds: 1}]")
-).policy
 THREE_SPLITS = parse_policy(
-    POLICY_TEXT.replace("splits: [train]", "splits: [train, b, c]")
-    .replace("audit_splits: null", "audit_splits: [train]")
-    .replace("  shared_targets: false", "  shared_targets: true")
+    POLICY_TEXT.replace(
+        "splits: [train] ", "splits: [train, b, c]\n  audit_splits: [train]\n  shared_targets: true "
+    )
+).policy
+GUARDED = parse_policy(
+    f"{POLICY_TEXT}\nguards:\n  - {{name: fast, run: ['true'], seconds: 1}}\n"
 ).policy
 
 
