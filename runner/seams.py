@@ -49,6 +49,8 @@ class Context:
     direction: str
     history: Sequence[Experiment]
     """Every experiment that ended, as law 7 lets it be told."""
+    pending: tuple[Experiment, ...] = ()
+    """Experiments that were proposed and have no result yet, oldest first."""
     task: str = ""
     notes: tuple[str, ...] = ()
     """Files of the workspace that hold notes."""

@@ -62,9 +62,9 @@ class Reports:
 @contextmanager
 def drafting(**more):
     reports = Reports()
-    with draft_folder(CONTEXT, about={"brief.md": b"do it\n"}, report=reports, **more) as draft:
-        with draft.watched():
-            yield draft, reports
+    about = {"brief.md": b"do it\n"}
+    with draft_folder(CONTEXT, about=about, report=reports, **more) as draft, draft.watched():
+        yield draft, reports
 
 
 def test_nobody_else_can_enter_and_frozen_files_are_read_only():

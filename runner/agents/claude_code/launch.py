@@ -158,12 +158,12 @@ def tools() -> list[dict[str, object]]:
             "name": RUN,
             "description": "Hand your edits over as one experiment. It is reviewed at once: what "
             "must be mended is said, and once it is accepted the session is over.",
-            "inputSchema": handover.schema(),
+            "inputSchema": handover.schema(handover.Words, "hypothesis", "category"),
         },
         {
             "name": ANALYZE,
             "description": "Run a script on training rows in a sealed container and get what it "
             "prints, capped.",
-            "inputSchema": handover.analysis_schema(),
+            "inputSchema": handover.schema(handover.Analysis),
         },
     ]
