@@ -25,8 +25,8 @@ Expectation = Annotated[
 Takeaway = Annotated[
     str,
     Field(
-        description="One sentence on what the experiment before teaches; owed from the second."
-        " 240 characters of it are shown again."
+        description="One sentence on what the last experiment with a result teaches; owed from the"
+        " second experiment on. 240 characters of it are shown again."
     ),
 ]
 Answers = Annotated[
@@ -57,9 +57,10 @@ class Analysis(BaseModel):
 
 
 def schema(model: type[BaseModel], *required: str) -> dict[str, Any]:
-    """Return the JSON Schema of what an agent says."""
-    properties = model.model_json_schema()["properties"]
-    return {"type": "object", "properties": properties, "required": list(required)}
+    """Return the JSON Schema of what an agent says, with more that it must say."""
+    found = model.model_json_schema()
+    required = (*found.get("required", ()), *required)
+    return {"type": "object", "properties": found["properties"], "required": list(required)}
 
 
 def parsed(text: str | bytes) -> Any:

@@ -23,10 +23,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import anthropic
-from anthropic.lib.streaming import MessageStream
 
-from runner.agents.claude.patience import patiently
-from runner.agents.claude.trouble import DroppedError
+from runner.agents.claude.trouble import DroppedError, patiently
 from runner.errors import ConfigError
 from runner.money.prices import Prices
 from runner.records import ModelCall, Usage
@@ -41,7 +39,6 @@ COUNT_MARGIN = 1.05
 SEARCH_TOKENS = 25_000
 """What one search may add to the input."""
 WITHOUT_ADAPTIVE = ("claude-haiku-4-5", "claude-opus-4-5", "claude-sonnet-4-5")
-NOT_COUNTED = ("max_tokens",)
 MOST_COUNT = 2**40
 """A number of tokens from here on is none."""
 
@@ -99,41 +96,37 @@ class Model:
             StopAskedError: the person asked to stop while it was waited for.
             TooLongError: the request does not fit into the model.
         """
-        whole = {**self._settings(), **request}
-        return patiently(
-            lambda: self._attempt(whole, desk, experiment, searches), desk, self._sleep
-        )
+        whole = {"model": self.name, "max_tokens": MOST_OUTPUT, **request}
+        if not self.name.startswith(WITHOUT_ADAPTIVE):
+            whole["thinking"] = {"type": "adaptive", "display": "summarized"}
 
-    def _settings(self) -> dict[str, Any]:
-        thinking = {"thinking": {"type": "adaptive", "display": "summarized"}}
-        adaptive = not self.name.startswith(WITHOUT_ADAPTIVE)
-        return {"model": self.name, "max_tokens": MOST_OUTPUT, **(thinking if adaptive else {})}
-
-    def _attempt(self, request: Request, desk: Desk, experiment: int, searches: int) -> Answer:
-        heard, outcome, begun = _Heard(), "broken", time.monotonic()
-        worst = self._worst(request, desk, searches)
-        with desk.reserved(worst):
-            try:
-                self._listen(request, heard)
-                answer = _answer(heard, searches)
-                outcome = answer.stop_reason
-            except Exception as error:
-                outcome = type(error).__name__
-                raise
-            finally:
-                usage, usd = self._charged(heard, searches, worst)
-                desk.record(
-                    ModelCall(
-                        experiment=experiment,
-                        agent="claude",
-                        model=self.name,
-                        usage=usage,
-                        usd=usd,
-                        seconds=time.monotonic() - begun,
-                        outcome=outcome,
+        def attempt() -> Answer:
+            heard, outcome, begun = _Heard(), "broken", time.monotonic()
+            worst = self._worst(whole, desk, searches)
+            with desk.reserved(worst):
+                try:
+                    self._listen(whole, heard)
+                    answer = _answer(heard, searches)
+                    outcome = answer.stop_reason
+                except Exception as error:
+                    outcome = type(error).__name__
+                    raise
+                finally:
+                    usage, usd = self._charged(heard, searches, worst)
+                    desk.record(
+                        ModelCall(
+                            experiment=experiment,
+                            agent="claude",
+                            model=self.name,
+                            usage=usage,
+                            usd=usd,
+                            seconds=time.monotonic() - begun,
+                            outcome=outcome,
+                        )
                     )
-                )
-        return answer
+            return answer
+
+        return patiently(attempt, desk, self._sleep)
 
     def _charged(self, heard: _Heard, searches: int, worst: float) -> tuple[Usage, float]:
         """Return what a call used and cost; its worst where the API's numbers are none."""
@@ -148,7 +141,16 @@ class Model:
     def _listen(self, request: Request, heard: _Heard) -> None:
         with self._client.messages.stream(**request) as stream:
             try:
-                _follow(stream, heard)
+                for event in stream:
+                    if event.type == "message_start":
+                        heard.message = stream.current_message_snapshot
+                    if (
+                        event.type == "content_block_delta"
+                        and event.delta.type == "input_json_delta"
+                    ):
+                        known = heard.inputs.get(event.index, "")
+                        heard.inputs[event.index] = known + event.delta.partial_json
+                heard.whole = heard.message is not None and heard.message.stop_reason is not None
             except json.JSONDecodeError:
                 raise  # the stream itself is garbled
             except ValueError as error:  # how the SDK says that a tool's input is no JSON
@@ -160,7 +162,7 @@ class Model:
         left, rough = desk.usd_left(), self._bound(size + HIDDEN_TOKENS, searches)
         if left is None or rough <= left:
             return rough
-        told = {key: value for key, value in request.items() if key not in NOT_COUNTED}
+        told = {key: value for key, value in request.items() if key != "max_tokens"}
         counted = self._client.messages.count_tokens(**told).input_tokens
         if not _is_count(counted):
             return rough
@@ -174,16 +176,6 @@ class Model:
             output_tokens=MOST_OUTPUT,
         )
         return worst + searches * self._prices.web_search
-
-
-def _follow(stream: MessageStream[None], heard: _Heard) -> None:
-    for event in stream:
-        if event.type == "message_start":
-            heard.message = stream.current_message_snapshot
-        if event.type == "content_block_delta" and event.delta.type == "input_json_delta":
-            known = heard.inputs.get(event.index, "")
-            heard.inputs[event.index] = known + event.delta.partial_json
-    heard.whole = heard.message is not None and heard.message.stop_reason is not None
 
 
 def _answer(heard: _Heard, searches: int) -> Answer:
