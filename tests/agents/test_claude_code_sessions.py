@@ -15,7 +15,7 @@ from fakes import FakeDesk
 from runner.agents import make_agent
 from runner.agents.claude_code import launch
 from runner.agents.claude_code.agent import ClaudeCode
-from runner.agents.claude_code.launch import HERE, Launch, Places
+from runner.agents.claude_code.launch import BRIDGE, Launch, Places
 from runner.agents.claude_code.stream import Stream
 from runner.agents.claude_code.tools import door
 from runner.agents.draft import Said
@@ -71,7 +71,7 @@ def client(tmp_path, body, *, status="connected", **options):
     return ClaudeCode(binary=str(script), model=MODEL, prices=PRICES, **options)
 
 
-def test_a_client_that_writes_a_frozen_file_is_found_out_undone_and_told(tmp_path):
+def test_a_client_that_writes_a_frozen_file_is_found_out_and_told(tmp_path):
     body = """
 os.chmod("run.sh", 0o600)
 Path("run.sh").write_text("echo 0.0\\n")
@@ -79,7 +79,6 @@ Path("evil.py").write_text("x")
 Path("train.py").write_text("A = 2\\n")
 first = hand_over()
 Path(KEPT, "first").write_text(json.dumps(first))
-Path(KEPT, "run.sh").write_bytes(Path("run.sh").read_bytes())
 hand_over()
 end()
 """
@@ -90,8 +89,7 @@ end()
     assert sorted(path for path, _ in desk.violations) == ["evil.py", "run.sh"]
     told = json.loads((tmp_path / "first").read_text())
     assert told["error"]
-    assert "run.sh was changed, and may only be read; it was undone" in told["text"]
-    assert (tmp_path / "run.sh").read_bytes() == b"#!/bin/sh\n"
+    assert "run.sh was changed, and may only be read; it does not count" in told["text"]
 
 
 def test_what_it_changes_after_the_hand_over_is_not_proposed(tmp_path):
@@ -109,7 +107,7 @@ end()
     assert "end now" in json.loads((tmp_path / "again").read_text())["text"]
 
 
-def test_what_was_undone_after_the_last_answer_is_told_in_the_next_session(tmp_path):
+def test_what_does_not_count_and_came_after_the_last_answer_is_told_in_the_next_session(tmp_path):
     body = """
 Path(KEPT, f"prompt{len(list(Path(KEPT).glob('prompt*')))}").write_text(sys.stdin.read())
 hand_over()
@@ -373,7 +371,7 @@ def hook(tmp_path, event, answer):
     asked = []
     with door(tmp_path / "s", lambda request: asked.append(request) or answer) as (_, let_in):
         process = subprocess.Popen(
-            [sys.executable, "-I", str(HERE / "hook.py"), str(tmp_path / "s")],
+            [sys.executable, "-I", str(BRIDGE), "hook", str(tmp_path / "s")],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         )  # fmt: skip
         process.stdin.write(json.dumps(event).encode())
@@ -405,7 +403,7 @@ def test_the_hook_ends_a_session_whose_proposal_is_accepted(tmp_path):
 
 def test_a_hook_that_finds_no_supervisor_blocks(tmp_path):
     done = subprocess.run(
-        [sys.executable, "-I", str(HERE / "hook.py"), str(tmp_path / "nobody")],
+        [sys.executable, "-I", str(BRIDGE), "hook", str(tmp_path / "nobody")],
         input=json.dumps(EVENT).encode(), capture_output=True, check=False,
     )  # fmt: skip
     assert done.returncode == 2
@@ -415,7 +413,7 @@ def test_a_hook_that_finds_no_supervisor_blocks(tmp_path):
 def test_a_hook_that_cannot_read_its_event_blocks(tmp_path, event):
     """Any other exit code than 2 would let the edit pass."""
     done = subprocess.run(
-        [sys.executable, "-I", str(HERE / "hook.py"), str(tmp_path / "nobody")],
+        [sys.executable, "-I", str(BRIDGE), "hook", str(tmp_path / "nobody")],
         input=event, capture_output=True, check=False,
     )  # fmt: skip
     assert done.returncode == 2

@@ -11,16 +11,17 @@ import re
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from runner.agents import client, handover
+from runner.agents.claude_code import bridge
+from runner.agents.claude_code.bridge import SERVER
 from runner.agents.draft_folder import DraftFolder
 
 TESTED = "2.1.329"
 """The version of the client that the tests drive; the Makefile reads it here."""
-SERVER = "autoresearch"
-HERE = Path(__file__).resolve().parent
+BRIDGE = Path(bridge.__file__).resolve()
 BUILT_IN = ("Read", "Edit", "Write")
 RUN, ANALYZE = "run_experiment", "analyze"
 DENIED = ("Bash", "WebFetch", "WebSearch", "Task", "Agent", "NotebookEdit", "Skill")
@@ -72,13 +73,8 @@ class Places:
 
     @classmethod
     def below(cls, folder: Path) -> Places:
-        return cls(
-            socket=folder / "socket",
-            tools=folder / "tools.json",
-            settings=folder / "settings.json",
-            servers=folder / "servers.json",
-            system=folder / "system.md",
-        )
+        names = {field.name: folder / f"{field.name}.json" for field in fields(cls)}
+        return cls(**{**names, "socket": folder / "socket", "system": folder / "system.md"})
 
 
 def write(places: Places, draft: DraftFolder, writable: Sequence[str], system: str) -> None:
@@ -117,53 +113,50 @@ def environment(draft: DraftFolder, model: str) -> dict[str, str]:
 
 def settings(folder: Path, writable: Sequence[str], socket: Path) -> Mapping[str, object]:
     """Return the settings: reading below the folder, writing these files, our tools."""
-    hook = {
-        "type": "command",
-        "command": shlex.join([sys.executable, "-I", str(HERE / "hook.py"), str(socket)]),
-        "timeout": HOOK_SECONDS,
-    }
+    command = shlex.join([sys.executable, "-I", str(BRIDGE), "hook", str(socket)])
+    hooks = [{"type": "command", "command": command, "timeout": HOOK_SECONDS}]
+
+    def rule(path: Path) -> str:
+        """Return an absolute path as a rule says it: a second slash, no wildcards."""
+        return "/" + SPECIAL.sub(r"\\\1", str(path))
+
     return {
         "permissions": {
             "defaultMode": "dontAsk",
             "allow": [
-                f"Read({_rule(folder)}/**)",
-                *(f"Edit({_rule(folder / path)})" for path in writable),
+                f"Read({rule(folder)}/**)",
+                *(f"Edit({rule(folder / path)})" for path in writable),
                 *(f"mcp__{SERVER}__{name}" for name in (RUN, ANALYZE)),
             ],
             "deny": list(DENIED),
             "disableBypassPermissionsMode": "disable",
         },
         "hooks": {
-            "PreToolUse": [{"matcher": "Edit|Write", "hooks": [hook]}],
-            "PostToolUse": [{"matcher": f"mcp__{SERVER}__{RUN}", "hooks": [hook]}],
+            "PreToolUse": [{"matcher": "Edit|Write", "hooks": hooks}],
+            "PostToolUse": [{"matcher": f"mcp__{SERVER}__{RUN}", "hooks": hooks}],
         },
     }
 
 
-def _rule(path: Path) -> str:
-    """Return an absolute path as a permission rule says it: a second slash, no wildcards."""
-    return "/" + SPECIAL.sub(r"\\\1", str(path))
-
-
 def servers(places: Places) -> Mapping[str, object]:
-    bridge = ["-I", str(HERE / "bridge.py"), SERVER, str(places.socket), str(places.tools)]
-    server = {"type": "stdio", "command": sys.executable, "args": bridge, "alwaysLoad": True}
+    arguments = ["-I", str(BRIDGE), "serve", str(places.socket), str(places.tools)]
+    server = {"type": "stdio", "command": sys.executable, "args": arguments, "alwaysLoad": True}
     return {"mcpServers": {SERVER: server}}
 
 
 def tools() -> list[dict[str, object]]:
     """Return the tools that the bridge offers."""
+    hand_over = (
+        "Hand your edits over as one experiment. It is reviewed at once: what must be mended is"
+        " said, and once it is accepted the session is over."
+    )
+    analyze = "Run a script on training rows in a sealed container and get what it prints, capped."
+    words = handover.schema(handover.Words, "hypothesis", "category")
     return [
-        {
-            "name": RUN,
-            "description": "Hand your edits over as one experiment. It is reviewed at once: what "
-            "must be mended is said, and once it is accepted the session is over.",
-            "inputSchema": handover.schema(handover.Words, "hypothesis", "category"),
-        },
+        {"name": RUN, "description": hand_over, "inputSchema": words},
         {
             "name": ANALYZE,
-            "description": "Run a script on training rows in a sealed container and get what it "
-            "prints, capped.",
+            "description": analyze,
             "inputSchema": handover.schema(handover.Analysis),
         },
     ]

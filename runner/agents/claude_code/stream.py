@@ -58,16 +58,14 @@ class Stream:
                 servers = event.get("mcp_servers") or []
                 self.served = any(each.get("status") == "connected" for each in servers)
             case "system", "api_retry":
-                self._retry(event)
+                status = event.get("error_status")
+                if status in NO_RETRY:
+                    self.refused = int(status)
+                error = event.get("error") or "no answer"
+                what = f"the model's API: {error} ({status or 'no status'})"
+                self._waiting(what, float(event.get("retry_delay_ms") or 0) / 1000)
             case "result", _:
                 self.result = result(event)
-
-    def _retry(self, event: Mapping[str, Any]) -> None:
-        status = event.get("error_status")
-        if status in NO_RETRY:
-            self.refused = int(status)
-        what = f"the model's API: {event.get('error') or 'no answer'} ({status or 'no status'})"
-        self._waiting(what, float(event.get("retry_delay_ms") or 0) / 1000)
 
 
 def result(event: Mapping[str, Any]) -> Result:
@@ -84,16 +82,14 @@ def result(event: Mapping[str, Any]) -> Result:
         stop_reason=event.get("stop_reason"),
         said=str(event.get("result") or "; ".join(map(str, errors))),
         turns=int(event.get("num_turns") or 0),
-        usd=_usd(event.get("total_cost_usd") or 0),
-        usage=usage(event.get("modelUsage") or {}),
+        usd=float(_number(event.get("total_cost_usd") or 0, int, float)),
+        usage=_usage(event.get("modelUsage") or {}),
     )
 
 
-def usage(models: Mapping[str, Mapping[str, Any]]) -> Usage:
-    """Sum up what each model used."""
-
+def _usage(models: Mapping[str, Mapping[str, Any]]) -> Usage:
     def total(key: str) -> int:
-        return sum(_count(each.get(key) or 0) for each in models.values())
+        return sum(_number(each.get(key) or 0, int) for each in models.values())
 
     hour = total("cacheCreationEphemeral1hInputTokens")
     return Usage(
@@ -106,13 +102,7 @@ def usage(models: Mapping[str, Mapping[str, Any]]) -> Usage:
     )
 
 
-def _usd(said: Any) -> float:
-    if type(said) not in (int, float) or not 0 <= said < MOST_COUNT:
-        raise ValueError(f"no sum of money: {said!r}")
-    return float(said)
-
-
-def _count(said: Any) -> int:
-    if type(said) is not int or not 0 <= said < MOST_COUNT:
-        raise ValueError(f"no number of tokens: {said!r}")
+def _number(said: Any, *kinds: type) -> Any:
+    if type(said) not in kinds or not 0 <= said < MOST_COUNT:
+        raise ValueError(f"no sum and no count: {said!r}")
     return said
