@@ -84,16 +84,29 @@ class Exchange:
 
     def propose(self, context: Context, desk: Desk) -> Proposal | None:
         """Wait for a proposal that goes ahead; `None` once the client is gone."""
-        self._offer(context)
+        with self._change:
+            if self._heard is None:
+                self._heard = _last_ended(context)
+            self._context, self._open = context, True
+            self._settle(RunStoppedError("what came of it was not recorded"))
+            _set(self._ready)
         while (ticket := self._take()) is not None:
             if isinstance(ticket.work, Analysis):
                 ticket.done.set_result(desk.analyze(ticket.work.script))
             elif violations := desk.send_back(ticket.work):
                 ticket.done.set_result(SentBack(violations=violations, left=desk.returns_left()))
             else:
-                self._shut()
+                with self._change:
+                    self._open, self._ready = False, _running(Future())
                 return ticket.work
         return None
+
+    def _take(self) -> Ticket | None:
+        with self._change:
+            self._change.wait_for(lambda: self._closed or self._inbox is not None)
+            ticket, self._inbox = self._inbox, None
+            self._open = not self._closed
+            return None if self._closed else ticket
 
     def end(self, reason: str, context: Context | None = None) -> None:
         """Tell the client that the run is over; done twice, the first reason stays."""
@@ -110,33 +123,13 @@ class Exchange:
         with self._change:
             self._heard = heard
 
-    def _offer(self, context: Context) -> None:
-        with self._change:
-            if self._heard is None:
-                self._heard = _last_ended(context)
-            self._context, self._open = context, True
-            self._settle(RunStoppedError("what came of it was not recorded"))
-            _set(self._ready)
-
-    def _take(self) -> Ticket | None:
-        with self._change:
-            self._change.wait_for(lambda: self._closed or self._inbox is not None)
-            if self._closed:
-                self._open = False
-                return None
-            ticket, self._inbox = self._inbox, None
-            return ticket
-
-    def _shut(self) -> None:
-        with self._change:
-            self._open, self._ready = False, _running(Future())
-
     def _settle(self, otherwise: Exception) -> None:
         """Answer the ticket that waits, with its experiment where that has ended."""
         ticket, self._inbox = self._ticket, None
         if ticket is None or ticket.done.done():
             return
-        ended = _ended_in(self._context, ticket.number)
+        history = self._context.history if self._context else ()
+        ended = next((one for one in history if one.number == ticket.number and one.status), None)
         if isinstance(ticket.work, Proposal) and ended is not None:
             ticket.done.set_result(ended)
         elif self._context is not None and self._context.returned:  # before it was an experiment
@@ -230,11 +223,6 @@ def _set(future: Future[None]) -> None:
 
 def _last_ended(context: Context) -> int:
     return max((one.number for one in context.history), default=0)
-
-
-def _ended_in(context: Context | None, number: int) -> Experiment | None:
-    history = context.history if context else ()
-    return next((one for one in history if one.number == number and one.status), None)
 
 
 def _over(reason: str) -> str:

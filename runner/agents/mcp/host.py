@@ -157,12 +157,8 @@ class Host:
         try:
             self._conduct(tag, self, exchange)
         except RunnerError as error:
-            exchange.end(self._why(error))
+            # Once trials run, an engine's words may be a scorer's or a container's (law 7).
+            ours = isinstance(error, SandboxError) and self._add_hypothesis is not None
+            exchange.end(OURS if ours else error.in_a_line)
         finally:
             exchange.end("an error of ours; the server's standard error says which")
-
-    def _why(self, error: RunnerError) -> str:
-        """Return why the run is over, as a client's model may know it (law 7)."""
-        if isinstance(error, SandboxError) and self._add_hypothesis is not None:
-            return OURS  # once trials run, its words may be a scorer's or a container's
-        return error.in_a_line

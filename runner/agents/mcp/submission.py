@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from runner.agents import handover
 from runner.agents.handover import Words
 from runner.errors import ConfigError
-from runner.records import REGULAR, Change, File, Files, Proposal
+from runner.records import REGULAR, Change, Files, Proposal
 from runner.seams import Context
 
 
@@ -41,33 +41,27 @@ class Submission:
         """
         texts = dict(self.files)
         for edit in self.edits:
-            texts[edit.path] = _edited(edit, texts.get(edit.path), context.files)
-        changes = [_change(path, text, context.files) for path, text in texts.items()]
+            before = texts.get(edit.path)
+            text = text_of(edit.path, context.files) if before is None else before
+            if (found := text.count(edit.old)) != 1:
+                hint = "nothing was handed in; read_file shows the text as it is"
+                what = f"{edit.path} has the text to replace {found} times, not once"
+                raise ConfigError(what, hint=hint)
+            texts[edit.path] = text.replace(edit.old, edit.new)
+        changes = [
+            Change(
+                path=path,
+                content=text.encode("utf-8", errors="surrogatepass"),
+                mode=context.files[path].mode if path in context.files else REGULAR,
+            )
+            for path, text in texts.items()
+        ]
         return handover.proposal(self.words, changes)
 
 
-def _change(path: str, text: str, files: Files) -> Change:
-    mode = files[path].mode if path in files else REGULAR
-    return Change(path=path, content=text.encode("utf-8", errors="surrogatepass"), mode=mode)
-
-
-def _edited(edit: Edit, before: str | None, files: Files) -> str:
-    text = text_of(edit.path, files) if before is None else before
-    found = text.count(edit.old)
-    if found != 1:
-        hint = "nothing was handed in; read_file shows the text as it is"
-        raise ConfigError(f"{edit.path} has the text to replace {found} times, not once", hint=hint)
-    return text.replace(edit.old, edit.new)
-
-
 def text_of(path: str, files: Files) -> str:
-    """Return a workspace file as text.
-
-    Raises:
-        ConfigError: there is no such file.
-    """
-    file: File | None = files.get(path)
-    if file is None:
-        known = ", ".join(sorted(files))
-        raise ConfigError(f"the workspace has no {path!r}", hint=f"files: {known}")
-    return file.content.decode("utf-8", errors="backslashreplace")
+    """Return a workspace file as text; raise `ConfigError` where there is none."""
+    if path not in files:
+        hint = f"files: {', '.join(sorted(files))}"
+        raise ConfigError(f"the workspace has no {path!r}", hint=hint)
+    return files[path].content.decode("utf-8", errors="backslashreplace")

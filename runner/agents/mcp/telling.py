@@ -82,8 +82,3 @@ def waiting(hypotheses: Sequence[Hypothesis]) -> str:
     ]
     more = len(later) - MOST_LATER
     return "\n".join([*lines, *([f"And {more} more."] if more > 0 else [])])
-
-
-def found(text: str) -> str:
-    """Return what an analysis printed."""
-    return quoted("the analysis", text)
