@@ -10,6 +10,7 @@ import ast
 import math
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import cast
 
@@ -55,20 +56,15 @@ def constants(source: str) -> list[Constant]:
     lines = source.split("\n")
     found = []
     for node in ast.parse(source).body:
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            break
-        if (constant := _constant(node, lines)) is not None:
-            found.append(constant)
-    marked = [constant for constant in found if COMMENT.search(lines[constant.line - 1])]
-    return marked or found
-
-
-def _constant(node: ast.stmt, lines: Sequence[str]) -> Constant | None:
-    match node:
-        case ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=value) as number):
-            if name.isupper() and "SEED" not in name and type(value) in (int, float):
-                return _ranged(name, number, lines[number.lineno - 1])
-    return None
+        match node:
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+                break
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant() as number):
+                if name.isupper() and "SEED" not in name and type(number.value) in (int, float):
+                    found.append(_ranged(name, number, lines[number.lineno - 1]))
+    known = [constant for constant in found if constant is not None]
+    marked = [constant for constant in known if COMMENT.search(lines[constant.line - 1])]
+    return marked or known
 
 
 def _ranged(name: str, number: ast.Constant, text: str) -> Constant | None:
@@ -111,20 +107,12 @@ def history(
     for experiment in experiments:
         for change in experiment.changes:
             if change.path == path and change.content is not None:
-                settings = _settings(change.content, found)
-                if settings is not None:
-                    tried.append((settings, experiment.score))
+                with suppress(SyntaxError, ValueError, ConfigError, KeyError):
+                    there = {each.name: each.value for each in constants(change.content.decode())}
+                    tried.append(
+                        ({each.name: there[each.name] for each in found}, experiment.score)
+                    )
     return tried
-
-
-def _settings(content: bytes, found: Sequence[Constant]) -> dict[str, float] | None:
-    try:
-        there = {constant.name: constant.value for constant in constants(content.decode())}
-    except (SyntaxError, ValueError, ConfigError):
-        return None
-    wanted = {constant.name: there.get(constant.name) for constant in found}
-    known = {name: value for name, value in wanted.items() if value is not None}
-    return known if len(known) == len(wanted) else None
 
 
 def with_value(path: str, source: str, constant: Constant, value: float) -> Proposal:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from contextlib import suppress
 from pathlib import Path
 
 from runner.errors import ConfigError
@@ -19,26 +20,21 @@ def name_of(description: str) -> str:
 
 
 def canonical(description: str) -> str:
-    """Return the description so that it means the same from any folder."""
+    """Return the description so that it means the same from any folder.
+
+    In a command, words that begin with `./` or `../` do not.
+    """
     name, _, argument = description.partition(":")
-    match name:
-        case "best-of-n" if argument:
-            return f"{name}:{canonical(argument)}"
-        case "stub":
-            return f"{name}:{Path(argument).resolve()}"
-        case "command":
-            return f"{name}:{_from_here(argument)}"
+    if name == BEST_OF_N and argument:
+        return f"{name}:{canonical(argument)}"
+    if name == "stub":
+        return f"{name}:{Path(argument).resolve()}"
+    if name == "command":
+        with suppress(ValueError):  # whoever makes the agent says what is wrong with it
+            words = shlex.split(argument)
+            found = [str(Path.cwd() / word) if RELATIVE.match(word) else word for word in words]
+            return f"{name}:{shlex.join(found)}"
     return description
-
-
-def _from_here(command: str) -> str:
-    """Make the words of a command that begin with `./` or `../` mean the same from any folder."""
-    try:
-        words = shlex.split(command)
-    except ValueError:
-        return command  # whoever makes the agent says what is wrong with it
-    found = [str(Path.cwd() / word) if RELATIVE.match(word) else word for word in words]
-    return shlex.join(found)
 
 
 def is_independent(description: str) -> bool:

@@ -44,7 +44,8 @@ class Draft:
     def edit(self, command: Mapping[str, Any]) -> Said:
         """Do one command of the text-editor tool; a failure is words for the agent."""
         try:
-            return Said(text=self._edited(command))
+            path = _text(command, "path").removeprefix(ROOT).removeprefix("./")
+            return Said(text=self._edited(path, command))
         except _RefusedError as refused:
             return Said(text=str(refused), failed=True)
 
@@ -59,12 +60,11 @@ class Draft:
 
     def changes(self) -> tuple[Change, ...]:
         """Return what differs from the start, by path."""
-        return changed(
-            self._before, {path: _bytes(text) for path, text in sorted(self._texts.items())}
-        )
+        # What is no text (a lone surrogate) stays for the review to refuse.
+        after = {path: text.encode(errors="surrogatepass") for path, text in self._texts.items()}
+        return changed(self._before, dict(sorted(after.items())))
 
-    def _edited(self, command: Mapping[str, Any]) -> str:
-        path = _text(command, "path").removeprefix(ROOT).removeprefix("./")
+    def _edited(self, path: str, command: Mapping[str, Any]) -> str:
         match command.get("command"):
             case "view":
                 return self._view(path, command.get("view_range"))
@@ -74,43 +74,51 @@ class Draft:
                 return self._write(path, _text(command, "file_text"), "written")
             case "insert":
                 words = "insert_text" if "insert_text" in command else "new_str"
-                return self._insert(path, command.get("insert_line"), _text(command, words))
+                new, after = _text(command, words), command.get("insert_line")
+                rows = self._read(path).split("\n")
+                if not isinstance(after, int) or not 0 <= after <= len(rows):
+                    raise _RefusedError(f"insert_line must be a whole number from 0 to {len(rows)}")
+                rows[after:after] = new.removesuffix("\n").split("\n")
+                return self._write(path, "\n".join(rows), f"inserted after line {after}")
         raise _RefusedError("command must be one of view, str_replace, create, insert")
 
     def _view(self, path: str, lines: Any) -> str:
         if path in ("", ".", ROOT.rstrip("/")):
             return "\n".join(sorted({*self._before, *self._texts}))
         rows = self._read(path).split("\n")
-        first, last = _range(lines, len(rows))
+        most = len(rows)
+        match lines:
+            case None:
+                first, last = 1, most
+            case [int(first), int(last)] if 1 <= first <= most and (last == -1 or last >= first):
+                last = most if last == -1 else last
+            case _:
+                what = f"view_range must be [first, last], from 1 to {most}; last may be -1"
+                raise _RefusedError(what)
         numbered = (f"{n:6}\t{row}" for n, row in enumerate(rows[first - 1 : last], start=first))
         shown = "\n".join(numbered)
         if len(shown) > MOST_SHOWN:
-            return f"{shown[:MOST_SHOWN]}\n(cut off; view a range of its {len(rows)} lines)"
+            return f"{shown[:MOST_SHOWN]}\n(cut off; view a range of its {most} lines)"
         return shown
 
     def _replace(self, path: str, old: str, new: str) -> str:
         text = self._read(path)
         if not old:
             raise _RefusedError("old_str is empty; use insert, or create for the whole file")
-        places = _places(text, old)
+        # The line of each place, those that overlap too, and of no more than are shown.
+        places, start, counted, line = list[int](), text.find(old), 0, 1
+        while start >= 0 and len(places) <= MOST_PLACES:
+            line, counted = line + text.count("\n", counted, start), start
+            places.append(line)
+            start = text.find(old, start + 1)
         if not places:
             raise _RefusedError(f"old_str is not in {path}; view it, and copy the text exactly")
         if len(places) > 1:
             where = ", ".join(map(str, places[:MOST_PLACES]))
-            times = (
-                f"{len(places)} times, at" if len(places) <= MOST_PLACES else "many times, first at"
-            )
+            many = len(places) > MOST_PLACES
+            times = "many times, first at" if many else f"{len(places)} times, at"
             raise _RefusedError(f"old_str is in {path} {times} lines {where}")
         return self._write(path, text.replace(old, new, 1), f"replaced at line {places[0]}")
-
-    def _insert(self, path: str, after: Any, new: str) -> str:
-        rows = self._read(path).split("\n")
-        if not isinstance(after, int) or not 0 <= after <= len(rows):
-            raise _RefusedError(f"insert_line must be a whole number from 0 to {len(rows)}")
-        added = new.removesuffix("\n").split("\n")
-        return self._write(
-            path, "\n".join([*rows[:after], *added, *rows[after:]]), f"inserted after line {after}"
-        )
 
     def _write(self, path: str, text: str, done: str) -> str:
         if path not in self._writable:
@@ -149,28 +157,3 @@ def _text(command: Mapping[str, Any], name: str) -> str:
     if not isinstance(value, str):
         raise _RefusedError(f"{name} must be given, as text")
     return value
-
-
-def _bytes(text: str) -> bytes:
-    """Return the bytes; what is no text (a lone surrogate) stays for the review to refuse."""
-    return text.encode(errors="surrogatepass")
-
-
-def _places(text: str, part: str) -> list[int]:
-    """Return the line of each occurrence, those that overlap too, and of no more than are shown."""
-    found, start, line, counted = list[int](), text.find(part), 1, 0
-    while start >= 0 and len(found) <= MOST_PLACES:
-        line, counted = line + text.count("\n", counted, start), start
-        found.append(line)
-        start = text.find(part, start + 1)
-    return found
-
-
-def _range(lines: Any, most: int) -> tuple[int, int]:
-    """Return the first and last line to show; `-1` is the last there is."""
-    match lines:
-        case None:
-            return 1, most
-        case [int(first), int(last)] if 1 <= first <= most and (last == -1 or last >= first):
-            return first, most if last == -1 else last
-    raise _RefusedError(f"view_range must be [first, last], from 1 to {most}; last may be -1")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import random
 
-from runner.agents.constants import Constant, constants, history, source_path, with_value
+from runner.agents.constants import constants, history, source_path, with_value
 from runner.records import Proposal
 from runner.seams import Context, Desk
 
@@ -34,15 +34,11 @@ class RandomSearch:
         chance = random.Random(f"{context.parent_commit}/{context.number}")  # noqa: S311 - no secret
         for _ in range(TRIES):
             constant = chance.choice(found)
-            value = _drawn(constant, chance)
+            if constant.log:  # evenly over its logarithm
+                ends = math.log(constant.low), math.log(constant.high)
+                value = constant.rounded(math.exp(chance.uniform(*ends)))
+            else:
+                value = constant.rounded(chance.uniform(constant.low, constant.high))
             if {**now, constant.name: value} not in tried:
                 return with_value(path, source, constant, value)
         return None
-
-
-def _drawn(constant: Constant, chance: random.Random) -> float:
-    """Draw from the constant's range, evenly or evenly over its logarithm."""
-    low, high = constant.low, constant.high
-    if constant.log:
-        return constant.rounded(math.exp(chance.uniform(math.log(low), math.log(high))))
-    return constant.rounded(chance.uniform(low, high))

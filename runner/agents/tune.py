@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from runner.agents.constants import Constant, constants, history, source_path, with_value
 from runner.records import Proposal
@@ -29,62 +28,49 @@ class Tune:
             return None
         source = context.files[path].content.decode()
         found = constants(source)
-        tried = [_start(found, context), *history(path, found, context.history)]
+        # Where it starts from: the baseline's settings are in no experiment's changes.
+        scores = [known.score for known in context.history if known.number == context.parent]
+        now = {constant.name: constant.value for constant in found}
+        tried = [(now, next(iter(scores), None)), *history(path, found, context.history)]
         for attempt in range(TRIES * len(found)):
             constant = found[(context.number - 1 + attempt) % len(found)]
-            value = self._suggest(context, found, constant, tried, seed=context.number + attempt)
-            settings = {other.name: other.value for other in found} | {constant.name: value}
-            if settings not in [known for known, _ in tried]:
+            value = _suggested(context, found, constant, tried, seed=context.number + attempt)
+            if {**now, constant.name: value} not in [known for known, _ in tried]:
                 return with_value(path, source, constant, value)
         return None
 
-    def _suggest(
-        self,
-        context: Context,
-        found: Sequence[Constant],
-        constant: Constant,
-        tried: Sequence[tuple[Mapping[str, float], float | None]],
-        *,
-        seed: int,
-    ) -> float:
-        """Ask for one constant's next value, the others held at the best."""
-        import optuna
 
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        others = {other.name: other.value for other in found if other is not constant}
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            inner = optuna.samplers.TPESampler(seed=seed, n_startup_trials=5)
-            sampler = optuna.samplers.PartialFixedSampler(others, inner)
-        direction = optuna.study.StudyDirection[context.direction.upper()]
-        study = optuna.create_study(direction=direction, sampler=sampler)
-        space = {other.name: _distribution(other) for other in found}
-        study.add_trials([_trial(space, settings, score) for settings, score in tried])
-        return constant.rounded(study.ask(space).params[constant.name])
-
-
-def _start(found: Sequence[Constant], context: Context) -> tuple[Mapping[str, float], float | None]:
-    """Return the settings that it starts from; the baseline's are in no experiment's changes."""
-    scores = [known.score for known in context.history if known.number == context.parent]
-    return {constant.name: constant.value for constant in found}, next(iter(scores), None)
-
-
-def _distribution(constant: Constant) -> Any:
+def _suggested(
+    context: Context,
+    found: Sequence[Constant],
+    constant: Constant,
+    tried: Sequence[tuple[Mapping[str, float], float | None]],
+    *,
+    seed: int,
+) -> float:
+    """Ask for one constant's next value, the others held at the best."""
     import optuna
+    from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
+    from optuna.trial import TrialState
 
-    if constant.whole:
-        low, high = int(constant.low), int(constant.high)
-        return optuna.distributions.IntDistribution(low, high, log=constant.log)
-    return optuna.distributions.FloatDistribution(constant.low, constant.high, log=constant.log)
-
-
-def _trial(space: Mapping[str, Any], settings: Mapping[str, float], score: float | None) -> Any:
-    import optuna
-
-    state = optuna.trial.TrialState.FAIL if score is None else optuna.trial.TrialState.COMPLETE
-    inside = {
-        name: min(max(value, space[name].low), space[name].high) for name, value in settings.items()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    others = {other.name: other.value for other in found if other is not constant}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        inner = optuna.samplers.TPESampler(seed=seed, n_startup_trials=5)
+        sampler = optuna.samplers.PartialFixedSampler(others, inner)
+    direction = optuna.study.StudyDirection[context.direction.upper()]
+    study = optuna.create_study(direction=direction, sampler=sampler)
+    space: dict[str, BaseDistribution] = {
+        each.name: IntDistribution(int(each.low), int(each.high), log=each.log)
+        if each.whole
+        else FloatDistribution(each.low, each.high, log=each.log)
+        for each in found
     }
-    return optuna.trial.create_trial(
-        params=inside, distributions=dict(space), value=score, state=state
-    )
+    for settings, score in tried:
+        inside = {each.name: min(max(settings[each.name], each.low), each.high) for each in found}
+        state = TrialState.FAIL if score is None else TrialState.COMPLETE
+        study.add_trial(
+            optuna.trial.create_trial(params=inside, distributions=space, value=score, state=state)
+        )
+    return constant.rounded(study.ask(space).params[constant.name])

@@ -16,7 +16,7 @@ UNKNOWN = "unknown"
 
 
 class Spending:
-    """One run's purse, which proposers in several threads share."""
+    """One run's budget for calls to models, which proposers in several threads share."""
 
     def __init__(self, ledger: Journal, tag: str, *, cap: float | None) -> None:
         self._ledger, self._tag, self._cap = ledger, tag, cap
