@@ -65,35 +65,34 @@ class Ended:
         return without_secrets(said, secret).strip()[-LAST_WORDS:]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Watch:
-    """What is done while the program runs, in the caller's thread."""
-
-    hear: Callable[[bytes], None]
-    """Told each piece of its standard output."""
-    end: Callable[[], str | None]
-    """Asked all the time why to end it."""
-    door: tuple[socket.socket, Callable[[], None]] | None = None
-    """A socket, and what to do when somebody knocks."""
-
-
-def run(client: Client, watch: Watch) -> Ended:
+def run(
+    client: Client,
+    *,
+    end: Callable[[], str | None],
+    hear: Callable[[bytes], None] = lambda _: None,
+    door: tuple[socket.socket, Callable[[], None]] | None = None,
+) -> Ended:
     """Run it to its end or to a limit; every process of its group is gone afterwards.
+
+    Args:
+        client: the program. All of the following is called in the caller's thread.
+        end: asked all the time why to end it.
+        hear: told each piece of its standard output.
+        door: a socket, and what to do when somebody knocks.
 
     Raises:
         ConfigError: it cannot be started.
     """
-    said = _Said(client, watch)
+    said = _Said(client, hear)
     with _started(client) as process, selectors.DefaultSelector() as selector:
         pipes = ((process.stdout, said.hear), (process.stderr, said.keep))
         streams = [(pipe.fileno(), take) for pipe, take in pipes if pipe]
         for stream, take in streams:
             os.set_blocking(stream, False)
             selector.register(stream, selectors.EVENT_READ, partial(_pass_on, selector, take))
-        if watch.door:
-            door, answer = watch.door
-            selector.register(door, selectors.EVENT_READ, lambda _: answer())
-        why = _listen(process, selector, lambda: watch.end() or said.limit())
+        if door:
+            selector.register(door[0], selectors.EVENT_READ, lambda _: door[1]())
+        why = _listen(process, selector, lambda: end() or said.limit())
         if why is not None and client.grace:
             os.kill(process.pid, signal.SIGINT)  # by no way that might reap it
             until = time.monotonic() + client.grace
@@ -112,13 +111,13 @@ def run(client: Client, watch: Watch) -> Ended:
 class _Said:
     """What a program has printed so far."""
 
-    def __init__(self, client: Client, watch: Watch) -> None:
-        self._client, self._watch, self.begun = client, watch, time.monotonic()
+    def __init__(self, client: Client, hear: Callable[[bytes], None]) -> None:
+        self._client, self._hear, self.begun = client, hear, time.monotonic()
         self._heard, self.errors = 0, bytearray()
 
     def hear(self, data: bytes) -> None:
         self._heard += len(data)
-        self._watch.hear(data)
+        self._hear(data)
 
     def keep(self, data: bytes) -> None:
         self.errors += data

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from runner.agents import client, handover
 from runner.agents.about import about
-from runner.agents.client import MOST_SECONDS, Client, Ended, Watch
+from runner.agents.client import MOST_SECONDS, Client, Ended
 from runner.agents.draft_folder import ABOUT, DraftFolder, UnsettledError, draft_folder
 from runner.errors import ConfigError
 from runner.records import Proposal, Violation
@@ -102,7 +102,7 @@ class Command:
             seconds=self._seconds,
             output_bytes=self._output_bytes,
         )
-        return client.run(program, Watch(hear=lambda _: None, end=lambda: client.stopped(desk)))
+        return client.run(program, end=lambda: client.stopped(desk))
 
 
 def _words(said: bytes | None) -> handover.Words | Violation:

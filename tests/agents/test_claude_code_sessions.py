@@ -15,7 +15,7 @@ from fakes import FakeDesk
 from runner.agents import make_agent
 from runner.agents.claude_code import launch
 from runner.agents.claude_code.agent import ClaudeCode
-from runner.agents.claude_code.launch import BRIDGE, Launch, Places
+from runner.agents.claude_code.launch import BRIDGE, Launch
 from runner.agents.claude_code.stream import Stream
 from runner.agents.claude_code.tools import door
 from runner.agents.draft import Said
@@ -42,8 +42,8 @@ PREAMBLE = """\
 import json, os, socket, sys
 from pathlib import Path
 arguments = sys.argv[1:]
-settings = json.loads(Path(arguments[arguments.index("--settings") + 1]).read_text())
-servers = json.loads(Path(arguments[arguments.index("--mcp-config") + 1]).read_text())
+settings = json.loads(arguments[arguments.index("--settings") + 1])
+servers = json.loads(arguments[arguments.index("--mcp-config") + 1])
 door = servers["mcpServers"]["autoresearch"]["args"][3]
 def emit(**event):
     print(json.dumps(event), flush=True)
@@ -311,8 +311,13 @@ end()
 # -- how it is started ------------------------------------------------------------------------
 
 
+def started(tmp_path, **more):
+    fields = {"draft": tmp_path / "draft", "private": tmp_path, "writable": ("train.py",), **more}
+    return Launch(binary="claude", model=MODEL, usd=1.5, turns=9, **fields)
+
+
 def test_the_settings_allow_the_mutable_files_and_nothing_else(tmp_path):
-    found = launch.settings(tmp_path / "a*b", ("train.py",), tmp_path / "socket")
+    found = launch.settings(started(tmp_path, draft=tmp_path / "a*b"))
     assert found["permissions"]["allow"] == [
         f"Read(/{tmp_path}/a\\*b/**)",
         f"Edit(/{tmp_path}/a\\*b/train.py)",
@@ -325,8 +330,7 @@ def test_the_settings_allow_the_mutable_files_and_nothing_else(tmp_path):
 
 def test_neither_prompt_nor_key_is_on_the_command_line(tmp_path, monkeypatch):
     monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-secret")
-    started = Launch(binary="claude", model=MODEL, usd=1.5, turns=9)
-    words = launch.argv(started, Places.below(tmp_path))
+    words = launch.argv(started(tmp_path))
     assert "sk-secret" not in " ".join(words)
     assert words[words.index("--max-budget-usd") + 1] == "1.5000"
     assert words[words.index("--setting-sources") + 1] == ""

@@ -14,10 +14,10 @@ from collections.abc import Mapping
 from runner.agents import client, handover
 from runner.agents.about import about, told
 from runner.agents.claude_code import launch
-from runner.agents.claude_code.launch import Launch, Places
+from runner.agents.claude_code.launch import Launch
 from runner.agents.claude_code.stream import Stream
 from runner.agents.claude_code.tools import Tools, door
-from runner.agents.client import MOST_SECONDS, Client, Ended, Watch
+from runner.agents.client import MOST_SECONDS, Client, Ended
 from runner.agents.descriptions import MODELS
 from runner.agents.draft_folder import DraftFolder, UnsettledError, draft_folder
 from runner.errors import ConfigError, ModelError, SpentError
@@ -106,10 +106,9 @@ class ClaudeCode:
 
     def _proposed(self, draft: DraftFolder, context: Context, desk: Desk) -> Proposal:
         """Run sessions until one hands a proposal over, or none may follow."""
-        said, writable = brief(context), (*context.mutable, *context.notes)
-        tools = Tools(draft, context, desk, self._model)
-        launch.write(Places.below(draft.private), draft, writable, said.system)
-        prompt = "\n".join((how(str(draft.path), writable), said.user, told(self._undone)))
+        said, tools = brief(context), Tools(draft, context, desk, self._model)
+        (draft.private / "system.md").write_text(said.system, encoding="utf-8")
+        prompt = "\n".join((how(str(draft.path), tools.writable), said.user, told(self._undone)))
         for _ in range(SESSIONS):
             stream, ended = self._session(tools, prompt)
             if tools.accepted is not None:
@@ -122,7 +121,7 @@ class ClaudeCode:
 
     def _session(self, tools: Tools, prompt: str) -> tuple[Stream, Ended]:
         """Run one session, and write down what it cost."""
-        draft, desk, places = tools.draft, tools.desk, Places.below(tools.draft.private)
+        draft, desk = tools.draft, tools.desk
         left, stream = desk.usd_left(), Stream(desk.waiting)
         # So that its last call still fits into what is left.
         usd = MOST_USD if left is None else min(MOST_USD, left - self._margin)
@@ -139,19 +138,27 @@ class ClaudeCode:
                 return f"the API answered {stream.refused}"
             return None if tools.accepted else client.stopped(desk)
 
-        started = Launch(binary=self._binary, model=self._model, usd=usd, turns=self._turns)
+        started = Launch(
+            binary=self._binary,
+            model=self._model,
+            usd=usd,
+            turns=self._turns,
+            draft=draft.path,
+            writable=tools.writable,
+            private=draft.private,
+        )
         program = Client(
-            argv=launch.argv(started, places),
+            argv=launch.argv(started),
             folder=draft.path,
-            environment=launch.environment(draft, self._model),
+            environment=launch.environment(draft.home, self._model),
             stdin=prompt.encode(),
             seconds=self._seconds,
             output_bytes=MOST_OUTPUT,
             grace=GRACE_SECONDS,
         )
         reserved = usd + self._margin
-        with desk.reserved(reserved), door(places.socket, tools.answer) as opened, draft.watched():
-            ended = client.run(program, Watch(hear=stream.hear, end=why_end, door=opened))
+        with desk.reserved(reserved), door(started.socket, tools.answer) as opened, draft.watched():
+            ended = client.run(program, hear=stream.hear, end=why_end, door=opened)
             result = stream.result
             how = f"{result.subtype} after {result.turns} turns" if result else None
             desk.record(

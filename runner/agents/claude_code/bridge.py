@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 import socket
 import sys
-from pathlib import Path
 from typing import Any
 
 SERVER = "autoresearch"
@@ -74,7 +73,7 @@ def main() -> int:
         else:
             import anyio
 
-            anyio.run(serve, path, json.loads(Path(more[0]).read_text(encoding="utf-8")))
+            anyio.run(serve, path, json.loads(more[0]))
     except Exception as error:  # any other exit code than 2 would let the call pass
         sys.stderr.write(f"the review of this call failed: {error}")
         return BLOCK

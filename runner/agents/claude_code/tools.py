@@ -43,6 +43,7 @@ class Tools:
 
     def __init__(self, draft: DraftFolder, context: Context, desk: Desk, model: str) -> None:
         self.draft, self.context, self.desk, self._model = draft, context, desk, model
+        self.writable = (*context.mutable, *context.notes)
         self.accepted: Proposal | None = None
 
     def answer(self, request: Mapping[str, Any]) -> Said:
@@ -82,9 +83,8 @@ class Tools:
     def _before_edit(self, tool: str, arguments: Mapping[str, Any]) -> Said:
         """Review what a file would hold; an edit that does not fit says so by itself."""
         path = os.path.relpath(os.path.normpath(_text(arguments, "file_path")), self.draft.path)
-        allowed = (*self.context.mutable, *self.context.notes)
-        if path not in allowed:
-            return Said(text=not_writable(path, allowed), failed=True)
+        if path not in self.writable:
+            return Said(text=not_writable(path, self.writable), failed=True)
         if tool == "Write":
             after = _bytes(arguments, "content")
         else:
