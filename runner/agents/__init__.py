@@ -57,7 +57,7 @@ def make_agent(description: str) -> Agent:  # noqa: C901 - a table; each imports
 
             return Tune()
         case "random":
-            from runner.agents.random_search import RandomSearch
+            from runner.agents.tune import RandomSearch
 
             return RandomSearch()
         case "best-of-n":

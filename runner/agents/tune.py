@@ -1,11 +1,12 @@
-"""Tunes the constants at the top of a file: no key, no network, one line per proposal.
+"""Changes the constants at the top of a file: no key, no network, one line per proposal.
 
-Optuna's TPE picks the value from the ledger's history; the agent itself remembers nothing, so it
-resumes.
+The agents remember nothing: the ledger's history is all that they know, so they resume.
 """
 
 from __future__ import annotations
 
+import math
+import random
 import warnings
 from collections.abc import Mapping, Sequence
 
@@ -14,10 +15,11 @@ from runner.records import Proposal
 from runner.seams import Context, Desk
 
 TRIES = 20
+DRAWS = 100
 
 
 class Tune:
-    """Proposes one changed constant of the first mutable Python file at a time."""
+    """Lets Optuna's TPE pick one constant's value at a time, from how earlier ones ended."""
 
     name = "tune"
     isolation = "api"
@@ -36,6 +38,38 @@ class Tune:
             constant = found[(context.number - 1 + attempt) % len(found)]
             value = _suggested(context, found, constant, tried, seed=context.number + attempt)
             if {**now, constant.name: value} not in [known for known, _ in tried]:
+                return with_value(path, source, constant, value)
+        return None
+
+
+class RandomSearch:
+    """Draws one constant at random: what chance alone achieves, for a report to compare with.
+
+    It reads the history only to propose nothing twice, so the next proposal owes nothing to how the
+    ones before it ended.
+    """
+
+    name = "random"
+    isolation = "api"
+
+    def propose(self, context: Context, desk: Desk) -> Proposal | None:
+        path = source_path(context)
+        source = context.files[path].content.decode() if path else ""
+        found = constants(source)
+        if path is None or not found:
+            return None
+        now = {constant.name: constant.value for constant in found}
+        tried = [now, *(settings for settings, _ in history(path, found, context.history))]
+        # The commit tells one run from another, and the number one draw: a resumed run repeats it.
+        chance = random.Random(f"{context.parent_commit}/{context.number}")  # noqa: S311 - no secret
+        for _ in range(DRAWS):
+            constant = chance.choice(found)
+            if constant.log:  # evenly over its logarithm
+                ends = math.log(constant.low), math.log(constant.high)
+                value = constant.rounded(math.exp(chance.uniform(*ends)))
+            else:
+                value = constant.rounded(chance.uniform(constant.low, constant.high))
+            if {**now, constant.name: value} not in tried:
                 return with_value(path, source, constant, value)
         return None
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from runner.history import last_tried
 from runner.prompt.history import curves_of, digest, entry, result
 from runner.prompt.untrusted import cleaned, one_line, quoted, said
-from runner.prompt.violations import mend
+from runner.records import Violation
 from runner.seams import MOST_RETURNS, Context
 
 PROGRAM = "program.md"
@@ -17,6 +17,8 @@ NOTE_CHARACTERS = 2500
 ALL_CURVES = 16
 HYPOTHESIS_CHARACTERS = 2000
 """Of the person's hypothesis that is to be tested now."""
+VIOLATION_CHARACTERS = 1000
+"""Of one rule's line; its message may hold what an agent wrote."""
 
 ROLE = """\
 You are a researcher who improves a training script by experiments, one change at a time.
@@ -175,3 +177,20 @@ def excerpt(text: str, most: int) -> str:
 
 def _text(context: Context, path: str) -> str:
     return context.files[path].content.decode("utf-8", errors="backslashreplace")
+
+
+def mend(violations: Sequence[Violation], then: str = "", left: int | None = None) -> str:
+    """Say what to mend, what to do after it, and how often it may still come back."""
+    often = {
+        None: "",
+        0: " (it does not come back again: as it is next, it counts)",
+        1: " (1 more return)",
+    }.get(left, f" ({left} more returns)")
+    lines = "\n".join(map(broken, violations))
+    return f"Mend this{then and f', and {then}'}{often}:\n\n{quoted('the review', lines)}"
+
+
+def broken(violation: Violation) -> str:
+    """Return the rule, where it was broken, and what is allowed instead, as one line."""
+    where = f" in {violation.path}" if violation.path else ""
+    return one_line(f"{violation.rule}{where}: {violation.message}", VIOLATION_CHARACTERS)

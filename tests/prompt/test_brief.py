@@ -10,8 +10,7 @@ from fakes import FakeSandbox, ScriptedAgent, make_session, scored
 from runner.agents.about import about
 from runner.agents.mcp import telling
 from runner.loop import run_loop
-from runner.prompt.brief import NOTE_CHARACTERS, brief, excerpt
-from runner.prompt.violations import mend
+from runner.prompt.brief import NOTE_CHARACTERS, brief, excerpt, mend
 from runner.proposals.context import make_context
 from runner.proposals.desk import SessionDesk
 from runner.records import Curve, File, Hypothesis, Proposal, Violation

@@ -11,8 +11,8 @@ from pydantic import BaseModel, ValidationError
 from runner import given
 from runner.agents import handover
 from runner.agents.draft import MOST_SHOWN, Draft, Said
+from runner.prompt.brief import mend
 from runner.prompt.untrusted import one_line, quoted
-from runner.prompt.violations import mend
 from runner.records import Proposal
 from runner.seams import Context, Desk, Phase
 

@@ -19,8 +19,8 @@ from runner.agents.claude_code.launch import ANALYZE, RUN
 from runner.agents.draft import Said, not_writable
 from runner.agents.draft_folder import DraftFolder, UnsettledError
 from runner.errors import ConfigError
+from runner.prompt.brief import broken, mend
 from runner.prompt.untrusted import quoted
-from runner.prompt.violations import line, mend
 from runner.records import Change, Proposal, Violation
 from runner.seams import Context, Desk
 
@@ -97,8 +97,8 @@ class Tools:
         others = (change for change in self.draft.changes() if change.path != path)
         proposal = Proposal(hypothesis="an edit in the making", changes=(*others, edited))
         found = self.desk.review(proposal)
-        broken = [line(each) for each in found if each.path == path and each.rule not in LATER]
-        return Said(text="\n".join(broken), failed=bool(broken))
+        wrong = [broken(each) for each in found if each.path == path and each.rule not in LATER]
+        return Said(text="\n".join(wrong), failed=bool(wrong))
 
 
 def _text(arguments: Mapping[str, Any], name: str) -> str:

@@ -18,10 +18,12 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
-from runner.errors import BusyError, RunStoppedError
+from runner.errors import BusyError, ConfigError, RunStoppedError
 from runner.history import last_tried
 from runner.records import Experiment, Proposal, Violation
 from runner.seams import Context, Desk
+
+NAME = "mcp"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,6 +210,27 @@ class Exchange:
         with self._change:
             self._closed = True
             self._change.notify_all()
+
+
+class Mcp:
+    """Hands over what a client proposes. The client has tools of its own: isolation `none`."""
+
+    name = NAME
+    isolation = "none"
+
+    def __init__(self, exchange: Exchange | None = None) -> None:
+        self._exchange = exchange
+
+    def propose(self, context: Context, desk: Desk) -> Proposal | None:
+        """Wait for a client's proposal.
+
+        Raises:
+            ConfigError: the run was started without a server.
+        """
+        if self._exchange is None:
+            hint = "configure a client: runner mcp --print-config claude --resume TAG"
+            raise ConfigError("an MCP client proposes in this run, and none is here", hint=hint)
+        return self._exchange.propose(context, desk)
 
 
 def _running(future: Future[Any]) -> Future[Any]:

@@ -12,23 +12,23 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import wraps
 from typing import Annotated, Any, TypeVar
 
 from mcp.server.mcpserver import Context as Call
 from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from runner import __version__
 from runner.agents import handover
 from runner.agents.mcp import telling
 from runner.agents.mcp.exchange import Analysis, Exchange, SentBack, Ticket
 from runner.agents.mcp.host import Host
-from runner.agents.mcp.submission import Edit, Submission, text_of
 from runner.errors import ConfigError, RunnerError, RunStoppedError
 from runner.prompt.untrusted import quoted
-from runner.records import Experiment, Proposal
+from runner.records import REGULAR, Change, Experiment, Files, Proposal
 from runner.seams import Context
 
 NAME = "autoresearch"
@@ -38,6 +38,52 @@ INSTRUCTIONS = (
     "Then propose_experiment, again and again: each call is one experiment."
 )
 T = TypeVar("T")
+
+
+class Edit(BaseModel):
+    """One replacement in a file; `old` must be there exactly once."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    path: str = Field(description="The file to edit.")
+    old: str = Field(description="Text that is in the file exactly once.", min_length=1)
+    new: str = Field(description="Text to put in its place.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submission:
+    """The arguments of one call; two calls that say the same are equal."""
+
+    words: handover.Words
+    files: tuple[tuple[str, str], ...] = ()
+    """Path and whole new text."""
+    edits: tuple[Edit, ...] = ()
+    """Made after `files`, in their order."""
+
+    def proposal(self, context: Context) -> Proposal:
+        """Return it as a proposal; what is allowed is the review's to say.
+
+        Raises:
+            ConfigError: an edit does not fit the workspace.
+        """
+        texts = dict(self.files)
+        for edit in self.edits:
+            before = texts.get(edit.path)
+            text = text_of(edit.path, context.files) if before is None else before
+            if (found := text.count(edit.old)) != 1:
+                hint = "nothing was handed in; read_file shows the text as it is"
+                what = f"{edit.path} has the text to replace {found} times, not once"
+                raise ConfigError(what, hint=hint)
+            texts[edit.path] = text.replace(edit.old, edit.new)
+        changes = [
+            Change(
+                path=path,
+                content=text.encode("utf-8", errors="surrogatepass"),
+                mode=context.files[path].mode if path in context.files else REGULAR,
+            )
+            for path, text in texts.items()
+        ]
+        return handover.proposal(self.words, changes)
 
 
 class _StillRunningError(Exception):
@@ -266,3 +312,11 @@ class Tools:
             "STILL RUNNING: the baseline, the experiment that was in progress, or the wait for a"
             f" device{self._host.doing}. Make this call again."
         )
+
+
+def text_of(path: str, files: Files) -> str:
+    """Return a workspace file as text; raise `ConfigError` where there is none."""
+    if path not in files:
+        hint = f"files: {', '.join(sorted(files))}"
+        raise ConfigError(f"the workspace has no {path!r}", hint=hint)
+    return files[path].content.decode("utf-8", errors="backslashreplace")

@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from runner.agents.mcp.exchange import SentBack
-from runner.prompt.brief import ALL_CURVES, brief
+from runner.prompt.brief import ALL_CURVES, brief, mend
 from runner.prompt.history import curves_of, digest, entry
 from runner.prompt.untrusted import one_line, quoted
-from runner.prompt.violations import mend
 from runner.records import Experiment, ExperimentStatus, Hypothesis
 from runner.seams import Context
 
