@@ -19,10 +19,7 @@ MOST_EXPERIMENTS = 200
 def about(context: Context, how: str, undone: Sequence[str] = ()) -> dict[str, bytes]:
     """Return the files: `brief.md`, and `context.json` as docs/agents.md describes it.
 
-    Args:
-        context: what to tell.
-        how: how this kind of agent hands its proposal over.
-        undone: what the agent changed in its draft that does not count, since it was last told.
+    They say how to hand a proposal over, and what was changed in the draft that does not count.
     """
     words, phase = brief(context), context.phase
     text = "\n".join(filter(None, (words.system, how, words.user, told(undone))))

@@ -72,16 +72,11 @@ def run(
     hear: Callable[[bytes], None] = lambda _: None,
     door: tuple[socket.socket, Callable[[], None]] | None = None,
 ) -> Ended:
-    """Run it to its end or to a limit; every process of its group is gone afterwards.
+    """Run it to its end or to a limit; raise `ConfigError` where it cannot be started.
 
-    Args:
-        client: the program. All of the following is called in the caller's thread.
-        end: asked all the time why to end it.
-        hear: told each piece of its standard output.
-        door: a socket, and what to do when somebody knocks.
-
-    Raises:
-        ConfigError: it cannot be started.
+    Every process of its group is gone afterwards. All is called in the caller's thread: `end` is
+    asked all the time why to end it, `hear` is told each piece of its standard output, and `door`
+    is a socket and what to do when somebody knocks.
     """
     said = _Said(client, hear)
     with _started(client) as process, selectors.DefaultSelector() as selector:

@@ -118,8 +118,7 @@ class DraftFolder(FileSystemEventHandler):
     def compare(self, *, end: bool = False) -> None:
         """Note every change that does not count, each once for as long as it stays.
 
-        Args:
-            end: the program is gone, so a file that an editor left behind is noted, too.
+        At the end, when the program is gone, a file that an editor left behind is one, too.
         """
         with self._lock, _settled():
             if beneath.look(self.path, "").kind is not Kind.FOLDER:
@@ -217,11 +216,8 @@ def draft_folder(
 ) -> Iterator[DraftFolder]:
     """Yield a draft; at the end it is compared once more, and gone.
 
-    Args:
-        context: its mutable files and notes are writable, its other files are there to be read.
-        about: more to be read, by name, in the folder `.autoresearch`.
-        report: told of everything else that changes, from the watch's thread too.
-        answer: one more file that may be written, and is no part of the workspace.
+    Mutable files, notes and the answer can be written; the rest is there to be read.
+    The report may come from the watch's thread.
 
     Raises:
         ConfigError: the workspace has a file of that name.

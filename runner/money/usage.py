@@ -10,6 +10,13 @@ from typing import TypeVar
 from runner.records import ModelCall, Usage
 
 T = TypeVar("T")
+MOST_COUNT = 2**40
+"""A number of tokens from here on is none."""
+
+
+def is_count(said: object) -> bool:
+    """Say whether it is a number of things; clients hand over whatever an API sent."""
+    return type(said) is int and 0 <= said < MOST_COUNT
 
 
 @dataclass(frozen=True, kw_only=True)

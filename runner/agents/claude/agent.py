@@ -20,6 +20,7 @@ from runner.agents.claude.model import Answer, Model
 from runner.agents.claude.toolbox import Toolbox, offered
 from runner.agents.claude.trouble import StopAskedError, TooLongError
 from runner.agents.descriptions import MODELS
+from runner.agents.draft import Said
 from runner.errors import ConfigError, ModelError
 from runner.money.prices import load_prices
 from runner.prompt.brief import Brief, brief
@@ -133,12 +134,15 @@ class Claude:
             if block["type"] != "tool_use":
                 continue
             if (broken := answer.broken.get(block["id"])) is not None:
-                results.append(_result(block, f"the input is no JSON: {escaped(broken)}", True))
-                continue
-            said = tools.use(block["name"], block["input"], self._model.name)
-            if isinstance(said, Proposal):
-                return said
-            results.append(_result(block, said.text, said.failed))
+                said = Said(text=f"the input is no JSON: {escaped(broken)}", failed=True)
+            else:
+                done = tools.use(block["name"], block["input"], self._model.name)
+                if isinstance(done, Proposal):
+                    return done
+                said = done
+            result = {"type": "tool_result", "tool_use_id": block["id"]}
+            failed = {"is_error": True} if said.failed else {}
+            results.append({**result, "content": said.text or "(nothing)", **failed})
         return results
 
 
@@ -183,11 +187,6 @@ def _forfeit(answer: Answer) -> Violation | None:
         case "model_context_window_exceeded":
             return FULL
     return None
-
-
-def _result(block: Mapping[str, Any], text: str, failed: bool) -> Block:
-    result = {"type": "tool_result", "tool_use_id": block["id"], "content": text or "(nothing)"}
-    return {**result, "is_error": True} if failed else result
 
 
 def _text(words: str) -> Block:

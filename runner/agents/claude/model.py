@@ -27,6 +27,7 @@ import anthropic
 from runner.agents.claude.trouble import DroppedError, patiently
 from runner.errors import ConfigError
 from runner.money.prices import Prices
+from runner.money.usage import is_count
 from runner.records import ModelCall, Usage
 from runner.seams import Desk
 
@@ -39,8 +40,6 @@ COUNT_MARGIN = 1.05
 SEARCH_TOKENS = 25_000
 """What one search may add to the input."""
 WITHOUT_ADAPTIVE = ("claude-haiku-4-5", "claude-opus-4-5", "claude-sonnet-4-5")
-MOST_COUNT = 2**40
-"""A number of tokens from here on is none."""
 
 Request = Mapping[str, Any]
 
@@ -112,13 +111,18 @@ class Model:
                     outcome = type(error).__name__
                     raise
                 finally:
-                    usage, usd = self._charged(heard, searches, worst)
+                    usage, usd = _usage(heard, searches), worst
+                    if usage is not None:
+                        usd = self._prices.cost(self.name, usage)
+                        with suppress(ConfigError):  # another model answered: the dearer counts
+                            other = str(heard.message and heard.message.model)
+                            usd = max(usd, self._prices.cost(other, usage))
                     desk.record(
                         ModelCall(
                             experiment=experiment,
                             agent="claude",
                             model=self.name,
-                            usage=usage,
+                            usage=usage or Usage(),
                             usd=usd,
                             seconds=time.monotonic() - begun,
                             outcome=outcome,
@@ -127,16 +131,6 @@ class Model:
             return answer
 
         return patiently(attempt, desk, self._sleep)
-
-    def _charged(self, heard: _Heard, searches: int, worst: float) -> tuple[Usage, float]:
-        """Return what a call used and cost; its worst where the API's numbers are none."""
-        usage = _usage(heard, searches)
-        if usage is None:
-            return Usage(), worst
-        usd = self._prices.cost(self.name, usage)
-        with suppress(ConfigError):  # another model answered, and it has a price: the dearer counts
-            usd = max(usd, self._prices.cost(str(heard.message and heard.message.model), usage))
-        return usage, usd
 
     def _listen(self, request: Request, heard: _Heard) -> None:
         with self._client.messages.stream(**request) as stream:
@@ -164,7 +158,7 @@ class Model:
             return rough
         told = {key: value for key, value in request.items() if key != "max_tokens"}
         counted = self._client.messages.count_tokens(**told).input_tokens
-        if not _is_count(counted):
+        if not is_count(counted):
             return rough
         return self._bound(int(counted * COUNT_MARGIN) + 1, searches)
 
@@ -216,12 +210,7 @@ def _searched(input_tokens: int, searches: int) -> int:
 def _searches(message: Any, most: int) -> int:
     used = message.usage.server_tool_use
     said = (used.web_search_requests or 0) if used else 0
-    return said if _is_count(said) else most
-
-
-def _is_count(said: object) -> bool:
-    """Say whether it is a number of things; the SDK hands over whatever the API sent."""
-    return type(said) is int and 0 <= said < MOST_COUNT
+    return said if is_count(said) else most
 
 
 def _usage(heard: _Heard, searches: int) -> Usage | None:
@@ -232,7 +221,7 @@ def _usage(heard: _Heard, searches: int) -> Usage | None:
     made = said.cache_creation
     short = (made.ephemeral_5m_input_tokens or 0) if made else 0
     all_written, read = said.cache_creation_input_tokens or 0, said.cache_read_input_tokens or 0
-    if not all(map(_is_count, (said.input_tokens, said.output_tokens, short, all_written, read))):
+    if not all(map(is_count, (said.input_tokens, said.output_tokens, short, all_written, read))):
         return None
     written = max(all_written, short)
     missing = 0 if heard.whole else _searched(said.input_tokens + written + read, searches)

@@ -20,6 +20,7 @@ from typing import TypeVar
 import anthropic
 import httpx2
 
+from runner.agents.descriptions import HINTS, LATER
 from runner.errors import ModelError
 from runner.sandbox.evidence import escaped
 from runner.seams import Desk
@@ -28,15 +29,7 @@ PASSING_TYPES = ("api_error", "overloaded_error", "rate_limit_error", "timeout_e
 """Errors that a stream may end with, under the status 200 with which it began."""
 PASSING = (408, 409, 429)
 TOO_LONG = ("prompt is too long", "context window", "context limit")
-OUR_SIDE = "the run goes on with: runner run --resume TAG"
-HINTS = {
-    400: f"the API does not take this request; if a newer version does, {OUR_SIDE}",
-    401: f"check ANTHROPIC_API_KEY; then {OUR_SIDE}",
-    402: f"the account has no credit; add some, then {OUR_SIDE}",
-    403: f"the key may not use this; ask for the permission, then {OUR_SIDE}",
-    404: "the API does not know this model; start a run with another: --agent claude:MODEL",
-}
-MONEY_HINT = f"the account's credit or spend limit is reached; raise it, then {OUR_SIDE}"
+MONEY_HINT = f"the account's credit or spend limit is reached; raise it, then {LATER}"
 MONEY_WORDS = ("credit", "billing", "spend limit", "usage limit")
 
 
@@ -67,7 +60,7 @@ class Trouble:
     what: str
     passes: bool
     """Whether asking again later may help."""
-    hint: str = OUR_SIDE
+    hint: str = LATER
     after: float | None = None
     """Seconds that the API asks to wait."""
     too_long: bool = False
@@ -100,7 +93,7 @@ def _refused(error: anthropic.APIStatusError) -> Trouble:
     if code == 413 or (code == 400 and any(words in said for words in TOO_LONG)):
         return Trouble(what=what, passes=False, too_long=True, hint=HINTS[400])
     passes = error.type in PASSING_TYPES if code < 300 else code in PASSING or code >= 500
-    hint = OUR_SIDE if passes else HINTS.get(code, OUR_SIDE)
+    hint = LATER if passes else HINTS.get(code, LATER)
     return Trouble(what=what, passes=passes, hint=hint, after=retry_after(error.response.headers))
 
 
@@ -151,7 +144,7 @@ def patiently(call: Callable[[], Answer], desk: Desk, sleep: Callable[[float], N
             pause = max(pause, found.after or 0.0)  # the API asked not to come back before
             if max(waited, time.monotonic() - begun) + pause > PATIENCE_SECONDS:
                 what = f"{found.what}; this was so for {PATIENCE_SECONDS / 3600:g} hours"
-                raise ModelError(what, hint=OUR_SIDE) from error
+                raise ModelError(what, hint=LATER) from error
         desk.waiting(found.what, pause)
         for second in range(math.ceil(pause)):
             if desk.stop_asked():

@@ -18,9 +18,9 @@ from runner.agents.claude_code.launch import Launch
 from runner.agents.claude_code.stream import Stream
 from runner.agents.claude_code.tools import Tools, door
 from runner.agents.client import MOST_SECONDS, Client, Ended
-from runner.agents.descriptions import MODELS
+from runner.agents.descriptions import HINTS, LATER, MODELS
 from runner.agents.draft_folder import DraftFolder, UnsettledError, draft_folder
-from runner.errors import ConfigError, ModelError, SpentError
+from runner.errors import ConfigError, ModelError
 from runner.money.prices import Prices, load_prices
 from runner.prompt.brief import brief
 from runner.records import ModelCall, Proposal, Usage
@@ -49,14 +49,6 @@ Your edits are still in the folder. Finish them, and call run_experiment.
 """
 CUT_OFF = "output token maximum"
 """In what the client says when an answer reached the most that it may be."""
-HINTS = {
-    400: "see what the API says; a spend limit is raised in its console",
-    401: "the key is not valid: set ANTHROPIC_API_KEY, then resume",
-    402: "the account has no credit; add some, then resume",
-    403: "the key may not use this model; choose another model or key",
-    404: "there is no such model for this key; choose another",
-    429: "the account's rate or spend limit is reached; wait or raise it, then resume",
-}
 
 
 def how(folder: str, writable: tuple[str, ...]) -> str:
@@ -123,14 +115,9 @@ class ClaudeCode:
         """Run one session, and write down what it cost."""
         draft, desk = tools.draft, tools.desk
         left, stream = desk.usd_left(), Stream(desk.waiting)
-        # So that its last call still fits into what is left.
-        usd = MOST_USD if left is None else min(MOST_USD, left - self._margin)
-        if usd < LEAST_USD:
-            raise SpentError(
-                f"limits.usd: ${left:.4f} are left, and a session of {NAME} may overrun its own"
-                f" budget by ${self._margin:.4f}, the worst case of one call",
-                hint="raise limits.usd in the policy of a new run, or choose a cheaper model",
-            )
+        # So that its last call still fits into what is left; `reserved` says where none does.
+        usd = MOST_USD if left is None else max(LEAST_USD, min(MOST_USD, left - self._margin))
+        reserved = usd + self._margin
 
         def why_end() -> str | None:
             """One with an accepted proposal is about to end by itself."""
@@ -156,7 +143,6 @@ class ClaudeCode:
             output_bytes=MOST_OUTPUT,
             grace=GRACE_SECONDS,
         )
-        reserved = usd + self._margin
         with desk.reserved(reserved), door(started.socket, tools.answer) as opened, draft.watched():
             ended = client.run(program, hear=stream.hear, end=why_end, door=opened)
             result = stream.result
@@ -216,7 +202,7 @@ class ClaudeCode:
         if result.subtype in ("error_max_turns", "error_max_budget_usd"):
             return self._forfeit("agent-failed", f"the session ended early: {said}"), False
         if result.failed or ended.code != 0:
-            hint = HINTS.get(result.status or 0, "resume once the API answers again")
+            hint = HINTS.get(result.status or 0, LATER)
             raise ModelError(f"{NAME}: {said}", hint=hint)
         return self._forfeit("no-proposal", "the session ended without run_experiment"), True
 

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from runner.agents import handover
+from runner.money.usage import MOST_COUNT, is_count
 from runner.records import Usage
 
 NO_RETRY = (401, 402, 403)
 """Answers that do not change by asking again."""
-MOST_COUNT = 2**40
-"""A number of tokens from here on is none."""
 _NOT_READ = (ValueError, TypeError, AttributeError)
 
 
@@ -73,36 +72,32 @@ def result(event: Mapping[str, Any]) -> Result:
 
     A session without a result costs what was set aside for it.
     """
+    models = (event.get("modelUsage") or {}).values()
+
+    def total(key: str) -> int:
+        counts = [each.get(key) or 0 for each in models]
+        if not all(map(is_count, counts)):
+            raise ValueError(f"no numbers of tokens: {counts!r}")
+        return sum(counts)
+
+    usd, hour = event.get("total_cost_usd") or 0, total("cacheCreationEphemeral1hInputTokens")
+    if type(usd) not in (int, float) or not 0 <= usd < MOST_COUNT:
+        raise ValueError(f"no sum of money: {usd!r}")
     status = event.get("api_error_status")
-    errors = event.get("errors") or []
     return Result(
         subtype=str(event.get("subtype")),
         failed=bool(event.get("is_error")),
         status=int(status) if status else None,
         stop_reason=event.get("stop_reason"),
-        said=str(event.get("result") or "; ".join(map(str, errors))),
+        said=str(event.get("result") or "; ".join(map(str, event.get("errors") or []))),
         turns=int(event.get("num_turns") or 0),
-        usd=float(_number(event.get("total_cost_usd") or 0, int, float)),
-        usage=_usage(event.get("modelUsage") or {}),
+        usd=float(usd),
+        usage=Usage(
+            input_tokens=total("inputTokens"),
+            output_tokens=total("outputTokens"),
+            cache_write_5m_tokens=max(total("cacheCreationInputTokens") - hour, 0),
+            cache_write_1h_tokens=hour,
+            cache_read_tokens=total("cacheReadInputTokens"),
+            web_searches=total("webSearchRequests"),
+        ),
     )
-
-
-def _usage(models: Mapping[str, Mapping[str, Any]]) -> Usage:
-    def total(key: str) -> int:
-        return sum(_number(each.get(key) or 0, int) for each in models.values())
-
-    hour = total("cacheCreationEphemeral1hInputTokens")
-    return Usage(
-        input_tokens=total("inputTokens"),
-        output_tokens=total("outputTokens"),
-        cache_write_5m_tokens=max(total("cacheCreationInputTokens") - hour, 0),
-        cache_write_1h_tokens=hour,
-        cache_read_tokens=total("cacheReadInputTokens"),
-        web_searches=total("webSearchRequests"),
-    )
-
-
-def _number(said: Any, *kinds: type) -> Any:
-    if type(said) not in kinds or not 0 <= said < MOST_COUNT:
-        raise ValueError(f"no sum and no count: {said!r}")
-    return said

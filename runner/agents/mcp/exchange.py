@@ -167,10 +167,6 @@ class Exchange:
     def hand_in(self, call: object, make: Callable[[Context], Work]) -> Ticket:
         """Leave work for the loop. The same call again finds what it left before.
 
-        Args:
-            call: what the client said; a call whose answer got lost is known by it.
-            make: turns it into work on the files that are there now.
-
         Raises:
             BusyError: something else is at work.
             RunStoppedError: the run is over.

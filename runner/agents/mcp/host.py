@@ -97,14 +97,7 @@ class Host:
         open_hypotheses: Callable[[], Sequence[Hypothesis]] = tuple,
         ended: int | None = None,
     ) -> None:
-        """Say that the run is there.
-
-        Args:
-            tag: its name.
-            add_hypothesis: how one gets into it.
-            open_hypotheses: those that wait now.
-            ended: the last experiment that had ended when it was opened.
-        """
+        """Say that the run is there, and which experiment was the last that had ended by then."""
         self._tag, self._add_hypothesis = tag, add_hypothesis
         self._open_hypotheses = open_hypotheses
         if ended is not None and self._exchange is not None:

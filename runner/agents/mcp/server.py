@@ -297,10 +297,7 @@ class Tools:
     async def _context(self, exchange: Exchange, call: Call, *, ready: bool = False) -> Context:
         """Return what there is to tell; wait for it where the run has only begun.
 
-        Args:
-            exchange: the run's.
-            call: told that all is well meanwhile.
-            ready: wait, too, for what is in progress before the next proposal.
+        If it is to be `ready`, what is in progress before the next proposal is waited for, too.
         """
         if ready or exchange.context is None:
             await self._wait(exchange.ready, call, "waiting for the experiment in progress")
