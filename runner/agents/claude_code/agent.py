@@ -146,7 +146,7 @@ class ClaudeCode:
         with desk.reserved(reserved), door(started.socket, tools.answer) as opened, draft.watched():
             ended = client.run(program, hear=stream.hear, end=why_end, door=opened)
             result = stream.result
-            how = f"{result.subtype} after {result.turns} turns" if result else None
+            said = f"{result.subtype} after {result.turns} turns" if result else None
             desk.record(
                 ModelCall(
                     experiment=tools.context.number,
@@ -155,7 +155,7 @@ class ClaudeCode:
                     usage=result.usage if result else Usage(),
                     usd=self._cost(stream, ended, reserved),
                     seconds=ended.seconds,
-                    outcome=ended.why or how or f"exit code {ended.code}",
+                    outcome=ended.why or said or f"exit code {ended.code}",
                 )
             )
         return stream, ended
