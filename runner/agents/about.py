@@ -39,7 +39,7 @@ def about(context: Context, how: str, undone: Sequence[str] = ()) -> dict[str, b
         "hypotheses": [{"number": each.id, "text": each.text} for each in context.hypotheses],
         "guidance": context.guidance,
         "history": [_told(each) for each in context.history[-MOST_EXPERIMENTS:]],
-        "pending": [_proposed(each) for each in context.pending],
+        "pending": [_told(each) for each in context.pending],
         "refused": [asdict(each) for each in context.returned],
         "undone": undone,
     }
@@ -54,21 +54,11 @@ def told(undone: Sequence[str]) -> str:
     return f"# Changes that do not count\n\n{quoted('the supervisor', chr(10).join(undone))}\n"
 
 
-def _proposed(experiment: Experiment) -> dict[str, Any]:
-    return {
-        "number": experiment.number,
-        "hypothesis": experiment.hypothesis,
-        "category": experiment.category,
-    }
-
-
 def _told(experiment: Experiment) -> dict[str, Any]:
-    return {
-        **_proposed(experiment),
-        "takeaway": experiment.origin.takeaway if experiment.origin else "",
-        "status": experiment.status,
-        "rule": experiment.rule,
-        "reason": experiment.reason,
-        "score": experiment.score,
-        "gain": experiment.gain,
-    }
+    """Return an experiment; of one that has no result yet only what was proposed."""
+    names = ["number", "hypothesis", "category"]
+    if experiment.status is None:
+        return {name: getattr(experiment, name) for name in names}
+    names += ["status", "rule", "reason", "score", "gain"]
+    takeaway = experiment.origin.takeaway if experiment.origin else ""
+    return {"takeaway": takeaway, **{name: getattr(experiment, name) for name in names}}

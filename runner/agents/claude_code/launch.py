@@ -140,11 +140,8 @@ def tools() -> list[dict[str, object]]:
     )
     analyze = "Run a script on training rows in a sealed container and get what it prints, capped."
     words = handover.schema(handover.Words, "hypothesis", "category")
+    script = handover.schema(handover.Analysis)
     return [
         {"name": RUN, "description": hand_over, "inputSchema": words},
-        {
-            "name": ANALYZE,
-            "description": analyze,
-            "inputSchema": handover.schema(handover.Analysis),
-        },
+        {"name": ANALYZE, "description": analyze, "inputSchema": script},
     ]

@@ -16,7 +16,7 @@ from typing import Any
 from runner.agents import handover
 from runner.agents.about import told
 from runner.agents.claude_code.launch import ANALYZE, RUN
-from runner.agents.draft import Said, not_writable
+from runner.agents.draft import RefusedError, Said, not_writable, text_of
 from runner.agents.draft_folder import DraftFolder, UnsettledError
 from runner.errors import ConfigError
 from runner.prompt.brief import broken, mend
@@ -32,10 +32,6 @@ LONGEST_LINE = 16 * 1024 * 1024
 READ_SECONDS = 10.0
 LONGEST_SOCKET = 100
 """Bytes of a path that every system takes for a socket."""
-
-
-class _IncompleteError(Exception):
-    """An argument is missing; its text says which."""
 
 
 class Tools:
@@ -60,7 +56,7 @@ class Tools:
                 case None, name if name == ANALYZE:
                     script = _bytes(arguments, "script") if arguments.get("script") else None
                     return Said(text=quoted("the analysis", self.desk.analyze(script)))
-        except (_IncompleteError, UnsettledError) as error:
+        except (RefusedError, UnsettledError) as error:
             return Said(text=str(error), failed=True)
         return Said(text=f"there is no tool {tool}", failed=True)
 
@@ -82,7 +78,7 @@ class Tools:
 
     def _before_edit(self, tool: str, arguments: Mapping[str, Any]) -> Said:
         """Review what a file would hold; an edit that does not fit says so by itself."""
-        path = os.path.relpath(os.path.normpath(_text(arguments, "file_path")), self.draft.path)
+        path = os.path.relpath(os.path.normpath(text_of(arguments, "file_path")), self.draft.path)
         if path not in self.writable:
             return Said(text=not_writable(path, self.writable), failed=True)
         if tool == "Write":
@@ -101,15 +97,8 @@ class Tools:
         return Said(text="\n".join(wrong), failed=bool(wrong))
 
 
-def _text(arguments: Mapping[str, Any], name: str) -> str:
-    value = arguments.get(name)
-    if not isinstance(value, str):
-        raise _IncompleteError(f"{name} must be given, as text")
-    return value
-
-
 def _bytes(arguments: Mapping[str, Any], name: str) -> bytes:
-    return _text(arguments, name).encode(errors="surrogatepass")
+    return text_of(arguments, name).encode(errors="surrogatepass")
 
 
 def _answered(content: bytes, answer: Callable[[Mapping[str, Any]], Said]) -> Said:
