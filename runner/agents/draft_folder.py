@@ -123,9 +123,10 @@ class DraftFolder(FileSystemEventHandler):
         with self._lock, _settled():
             if beneath.look(self.path, "").kind is not Kind.FOLDER:
                 raise UnsettledError("the draft folder was taken away")
-            known = sorted(self._folders)
-            found = [name for folder in ("", *known) for name in beneath.names(self.path, folder)]
-            for path in dict.fromkeys((*known, *self._laid, *self._writable, *found)):
+            ours = {*self._folders, *self._laid, *self._writable}
+            places = ("", *self._folders)
+            found = {name for each in places for name in beneath.names(self.path, each)}
+            for path in sorted({*ours, *found, *self._known}):
                 self._check(path, end=end)
 
     def told(self) -> tuple[str, ...]:

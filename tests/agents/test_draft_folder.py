@@ -151,7 +151,8 @@ def test_a_frozen_file_that_is_removed_is_noted_and_back_in_the_next_layout():
     assert reports.paths() == ["run.sh"]
 
 
-def test_what_is_put_right_and_broken_again_is_noted_again():
+def test_what_is_put_right_and_broken_again_is_noted_again(monkeypatch):
+    monkeypatch.setattr("runner.agents.draft_folder.DraftFolder.on_any_event", lambda *_: None)
     with drafting() as (draft, reports):
         for _ in range(2):
             (draft.path / "evil.py").write_bytes(b"x")
