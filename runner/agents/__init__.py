@@ -62,7 +62,9 @@ def make_agent(description: str) -> Agent:  # noqa: C901 - a table; each imports
             return RandomSearch()
         case "best-of-n":
             if is_independent(argument):
-                raise ConfigError("best-of-n cannot hold another", hint="use: --agent best-of-n")
+                raise ConfigError(
+                    "best-of-n of best-of-n is best-of-n", hint="use: --agent best-of-n"
+                )
             return BestOfN(make_agent(argument or "random"))
         case "stub":
             from runner.agents.stub import load_stub
