@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from runner import commit_messages
 from runner.decision import Decision, Metric
-from runner.policy.review import Earlier, Examination, examine, fingerprint
+from runner.policy.review import Earlier, Examination, fingerprint
+from runner.policy.review import review as examine
 from runner.records import Change, Experiment, ExperimentStatus, Files, Proposal, Violation
 from runner.sandbox.evidence import escaped
 from runner.seams import Context

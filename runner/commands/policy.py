@@ -59,6 +59,7 @@ def _checked(path: Path) -> tuple[dict[str, Any], ConfigError | None]:
 def show(task: str, as_json: bool) -> None:
     """Say in words what the policy of TASK allows."""
     from runner.policy import load_policy
+    from runner.policy.words import summary
     from runner.rooms import policy_path, tasks
     from runner.views.reading import print_json
 
@@ -70,13 +71,13 @@ def show(task: str, as_json: bool) -> None:
         document = {"digest": loaded.digest, "policy": loaded.policy.model_dump(mode="json")}
         print_json(document)
         return
-    click.echo(loaded.policy.summary())
+    click.echo(summary(loaded.policy))
     click.echo(f"Digest: sha256 {loaded.digest}.")
 
 
 @command.command("schema")
 def schema() -> None:
     """Print the JSON Schema that editors use, with the meaning of each key."""
-    from runner.policy.allowed import schema_text
+    from runner.policy.load import schema_text
 
     click.echo(schema_text(), nl=False)

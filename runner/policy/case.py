@@ -96,24 +96,25 @@ class Case:
     def fingerprint(self) -> str | None:
         """What the mutable files would be, but for what cannot matter; none if not all sound."""
         after = {path: File(content=new) for path, new in self.edited.items()}
-        return self.digest({**self.files, **after}) if self.all_sound else None
+        return self._digest({**self.files, **after}) if self.all_sound else None
 
     @cached_property
     def fingerprint_before(self) -> str:
-        return self.digest(self.files)
+        return self._digest(self.files)
 
-    def digest(self, files: Files) -> str:
-        lines = [f"{path} {self._part(path, files)}" for path in sorted(self.policy.files.mutable)]
+    def _digest(self, files: Files) -> str:
+        lines = []
+        for path in sorted(self.policy.files.mutable):
+            content = files[path].content if path in files else None
+            facts = self.facts.get(content or b"") if is_python(path) else None
+            if content is None:
+                said = "absent"
+            elif isinstance(facts, SourceFacts):
+                said = facts.fingerprint_without_seeds if self.ignores_seeds else facts.fingerprint
+            else:
+                said = hashlib.sha256(content).hexdigest()
+            lines.append(f"{path} {said}")
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
-
-    def _part(self, path: str, files: Files) -> str:
-        if path not in files:
-            return "absent"
-        content = files[path].content
-        facts = self.facts.get(content) if is_python(path) else None
-        if isinstance(facts, SourceFacts):
-            return facts.fingerprint_without_seeds if self.ignores_seeds else facts.fingerprint
-        return hashlib.sha256(content).hexdigest()
 
 
 def is_python(path: str) -> bool:

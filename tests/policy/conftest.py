@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -21,6 +22,13 @@ def policy_text() -> str:
 @pytest.fixture(scope="session")
 def policy() -> Policy:
     return parse_policy(POLICY).policy
+
+
+@pytest.fixture(scope="session")
+def large_files(policy: Policy) -> Policy:
+    """The policy for sources that it would else refuse unread."""
+    edits = policy.edits.model_copy(update={"max_file_bytes": 1_000_000})
+    return policy.model_copy(update={"edits": edits})
 
 
 def parsed_here(content: bytes) -> Facts:
@@ -46,16 +54,11 @@ def messages(policy: Policy) -> Callable[..., dict[str, str]]:
         files: Files = WORKSPACE,
         earlier: Sequence[Earlier] = (),
     ) -> dict[str, str]:
-        sources = [file.content for path, file in files.items() if path.endswith(".py")]
-        sources += [each.content for each in changes if each.content and each.path.endswith(".py")]
-        found = review(
-            Proposal(hypothesis=hypothesis, changes=changes),
-            policy,
-            files=files,
-            facts={source: parsed_here(source) for source in sources if is_utf8(source)},
-            earlier=earlier,
-        )
-        return {violation.rule: violation.message for violation in found}
+        proposal = Proposal(hypothesis=hypothesis, changes=changes)
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(sys.modules["runner.policy.review"], "read_facts", parsed_here)
+            found = review(proposal, policy, files=files, earlier=earlier)
+        return {violation.rule: violation.message for violation in found.violations}
 
     return reviewed
 
@@ -69,11 +72,3 @@ def rules(messages: Callable[..., dict[str, str]]) -> Reviewed:
 def source_rules(rules: Reviewed) -> Reviewed:
     """Review a source as the new `train.py`."""
     return lambda source, **options: rules(changed("train.py", source.encode()), **options)
-
-
-def is_utf8(content: bytes) -> bool:
-    try:
-        content.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
