@@ -17,7 +17,7 @@ from typing import Any
 
 from runner.errors import SandboxError
 
-PARSER = Path(__file__).with_name("parser")
+PARSER = Path(__file__).with_name("parser.py")
 WALL_SECONDS = 15.0
 MAX_SOURCE_BYTES = 1_000_000
 COOKIE = re.compile(rb"^[ \t\f]*#.*?coding[:=][ \t]*([-_.a-zA-Z0-9]+)")

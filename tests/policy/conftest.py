@@ -8,7 +8,7 @@ import pytest
 from policy_samples import POLICY, WORKSPACE, changed
 
 from runner.policy import Earlier, Policy, parse_policy
-from runner.policy.parser.facts import facts, refusal
+from runner.policy.parser import facts, refusal
 from runner.policy.review import review
 from runner.policy.syntax import Facts, understood
 from runner.records import Change, Files, Proposal
