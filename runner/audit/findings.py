@@ -20,7 +20,7 @@ class CannotCheckError(RunnerError):
     exit_code = 2
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Finding:
     """One rule that the records break. `file` may also be a ref, the ledger or a container."""
 
@@ -33,17 +33,14 @@ class Finding:
     @property
     def line(self) -> str:
         """Return `rule  file  commit  message`; nothing in it is as somebody else wrote it."""
-        return "  ".join((self.rule, escaped(self.file), self._where(), escaped(self.message)))
+        where = "-" if self.experiment is None else f"exp {self.experiment}"
+        if self.commit is not None:
+            where = self.commit[:SHORT]
+        return "  ".join((self.rule, escaped(self.file), where, escaped(self.message)))
 
     @property
     def document(self) -> dict[str, Any]:
-        shown = {"file": escaped(self.file), "message": escaped(self.message)}
-        return asdict(self) | shown
-
-    def _where(self) -> str:
-        if self.commit is not None:
-            return self.commit[:SHORT]
-        return "-" if self.experiment is None else f"exp {self.experiment}"
+        return asdict(self) | {"file": escaped(self.file), "message": escaped(self.message)}
 
 
 @dataclass(frozen=True, kw_only=True)
