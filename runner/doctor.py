@@ -152,22 +152,19 @@ def _limits(machine: Machine) -> Answer:
     said = machine.engine
     wanted = {"MemoryLimit": "memory", "PidsLimit": "processes", "CpuCfsQuota": "CPU"}
     lacking = [name for key, name in wanted.items() if not said.get(key)]
-    found = f"cgroup v{said.get('CgroupVersion', '?')}, driver {said.get('CgroupDriver', '?')}"
-    if lacking:
-        remedy = "enable these controllers, or use an engine that runs as root"
-        return _answer(f"{found}, without {', '.join(lacking)}", remedy, fail=True)
-    if not said.get("SwapLimit"):
+    swaps = not lacking and not said.get("SwapLimit")
+    remedy = "enable these controllers, or use an engine that runs as root"
+    if swaps:
         remedy = "a trial may swap beyond its memory: boot with swapaccount=1, or swapoff -a"
-        return _answer(f"{found}, without swap", remedy, warn=True)
-    return _answer(found)
+    found = f"cgroup v{said.get('CgroupVersion', '?')}, driver {said.get('CgroupDriver', '?')}"
+    missing = ", ".join(lacking or ["swap"] * swaps)
+    found += f", without {missing}" if missing else ""
+    return _answer(found, remedy, warn=swaps, fail=bool(lacking))
 
 
 def _seccomp(machine: Machine) -> Answer:
-    names = _security(machine)
-    if "seccomp" in names:
-        return _answer(f"{', '.join(names)}; trials bring a profile of their own")
-    remedy = "use a kernel and an engine with seccomp"
-    return _answer(", ".join(names) or "none", remedy, fail=True)
+    names, remedy = _security(machine), "use a kernel and an engine with seccomp"
+    return _answer(", ".join(names) or "none", remedy, fail="seccomp" not in names)
 
 
 def _caches(machine: Machine) -> Answer:
@@ -198,9 +195,8 @@ def _engine_disk(machine: Machine) -> Answer:
 
 
 def _image(machine: Machine) -> Answer:
-    if machine.image:
-        return _answer(machine.image_tag)
-    return _answer(f"missing: {machine.image_tag}", "run: runner setup", fail=True)
+    found = machine.image_tag if machine.image else f"missing: {machine.image_tag}"
+    return _answer(found, "run: runner setup", fail=not machine.image)
 
 
 def _engine_clock(machine: Machine) -> Answer:
@@ -217,14 +213,13 @@ def _engine_clock(machine: Machine) -> Answer:
 def _gpus(machine: Machine) -> Answer:
     if machine.gpus is None:
         return _answer("none; not needed for the image cpu")
-    names = ", ".join(machine.gpus.splitlines())
-    if "nvidia" in (machine.engine.get("Runtimes") or {}):
-        return _answer(f"{names}, runtime nvidia")
+    lacks = "nvidia" not in (machine.engine.get("Runtimes") or {})
     remedy = (
-        "for trials on the GPU install nvidia-container-toolkit, then: "
+        "for trials on the GPU install nvidia-container-toolkit, then run: "
         "nvidia-ctk runtime configure --runtime=docker"
     )
-    return _answer(f"{names}, no runtime nvidia", remedy, warn=True)
+    names = ", ".join(machine.gpus.splitlines())
+    return _answer(f"{names}, {'no ' if lacks else ''}runtime nvidia", remedy, warn=lacks)
 
 
 def _api_key(machine: Machine) -> Answer:
@@ -253,10 +248,9 @@ def _prices(machine: Machine) -> Answer:
         remedy = "correct the list that RUNNER_PRICES names, or unset it"
         return _answer(str(error).partition("\n")[0], remedy, warn=True)
     days = (datetime.fromtimestamp(machine.asked_at, UTC).date() - as_of).days
-    if days <= PRICES_DAYS:
-        return _answer(f"of {as_of}")
     remedy = "compare them with the vendor's, and name a list with RUNNER_PRICES if they differ"
-    return _answer(f"of {as_of}, {days} days old", remedy, warn=True)
+    age = f", {days} days old" if days > PRICES_DAYS else ""
+    return _answer(f"of {as_of}{age}", remedy, warn=days > PRICES_DAYS)
 
 
 def _clock(machine: Machine) -> Answer:

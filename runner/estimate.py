@@ -136,7 +136,7 @@ def _of_the_model(
             ).values()
     if not earlier:
         why = f"no experiment of {plan.task} by {name} with {model} was measured yet"
-        return None, nothing, 0, f"{why}; a few will tell"
+        return None, nothing, 0, f"{why}; run a few to learn it"
     return (
         _spread([prices.cost(model, spent.usage) for spent in earlier]),
         _spread([spent.seconds for spent in earlier]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from runner.errors import RunnerError
@@ -38,10 +38,6 @@ class Finding:
             where = self.commit[:SHORT]
         return "  ".join((self.rule, escaped(self.file), where, escaped(self.message)))
 
-    @property
-    def document(self) -> dict[str, Any]:
-        return asdict(self) | {"file": escaped(self.file), "message": escaped(self.message)}
-
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
@@ -51,7 +47,7 @@ class Report:
     findings: tuple[Finding, ...]
     examined: Mapping[str, int]
     """What was looked at → how many."""
-    unchecked: tuple[str, ...] = field(default=())
+    unchecked: tuple[str, ...] = ()
 
     @property
     def clean(self) -> bool:
@@ -73,7 +69,10 @@ class Report:
         return {
             "subject": self.subject,
             "clean": self.clean,
-            "findings": [finding.document for finding in self.findings],
+            "findings": [
+                asdict(each) | {"file": escaped(each.file), "message": escaped(each.message)}
+                for each in self.findings
+            ],
             "examined": dict(self.examined),
             "not_checked": list(self.unchecked),
         }

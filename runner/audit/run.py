@@ -89,7 +89,9 @@ def _find_run(ledger: Reader, tag: str | None) -> Run:
         known = ", ".join(run.tag for run in runs) or "none yet"
         raise CannotCheckError(f"there is no run {tag or ''}".strip(), hint=f"runs: {known}")
     if found[-1].direction not in set(Direction):
-        raise CannotCheckError(f"cannot check: the direction of {found[-1].tag} is none")
+        raise CannotCheckError(
+            f"cannot check: the direction of {found[-1].tag} is neither minimize nor maximize"
+        )
     return found[-1]
 
 
@@ -133,7 +135,7 @@ def _read(subject: Subject, busy: str | None) -> Evidence:
             is_still = ledger.head(tag).seq == max(written.entries, default=0)
             if is_still and refs(subject.at) == stored.refs:
                 return Evidence(written=written, stored=stored, beside=beside)
-    raise WorkspaceError(f"{tag} goes on faster than it can be read")
+    raise WorkspaceError(f"{tag} changes faster than it can be read")
 
 
 def _report(evidence: Evidence, damaged: list[Finding]) -> Report:

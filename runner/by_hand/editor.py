@@ -21,7 +21,7 @@ from runner.views.live import Live
 
 MOST_BYTES = 4 * 1024 * 1024
 """Of each file: more than any policy allows."""
-ASKED = "# Say on the first line what this experiment is to show. No line: no experiment."
+ASKED = "# Say on the first line what this experiment should show. Without it nothing is run."
 
 
 @dataclass(kw_only=True)

@@ -10,21 +10,21 @@ import click
 @click.command("cost")
 @click.argument("tag", required=False)
 @click.option("--preview", metavar="TASK", help="Estimate a run of TASK before it starts.")
-@click.option("--agent", help="With --preview: who would propose, such as claude:MODEL.")
+@click.option("--agent", help="With --preview: the agent, such as claude:MODEL.")
 @click.option("--model", help="With --preview: the model, where --agent does not name it.")
 @click.option(
     "--experiments",
     type=click.IntRange(min=0),
     default=8,
     show_default=True,
-    help="With --preview: how many.",
+    help="With --preview: how many experiments.",
 )
 @click.option(
     "--agents",
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="With --preview: how many propose at once.",
+    help="With --preview: how many agents propose at once.",
 )
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 def command(
@@ -42,7 +42,7 @@ def command(
 
     if preview is None:
         if agent or model:
-            raise click.UsageError("--agent and --model say what --preview TASK is to estimate")
+            raise click.UsageError("--agent and --model go with --preview TASK")
         from runner.money.spending import cap_of
 
         with reading.ledger_for_reading() as ledger:

@@ -13,11 +13,13 @@ CLIENTS = ("claude", "cursor", "codex")
 
 
 @click.command("mcp")
-@click.option("--task", help="What to work on, in a new run or one that --tag names.")
+@click.option("--task", help="The task of a new run, or of the run that --tag names.")
 @click.option("--tag", help="The run's name; a run of this name is continued.")
 @click.option("--resume", metavar="TAG", help="Continue this run, which must exist.")
 @click.option(
-    "--experiments", type=click.IntRange(min=0), help="How many the run is to have in all."
+    "--experiments",
+    type=click.IntRange(min=0),
+    help="How many experiments the run should have in all.",
 )
 @click.option("--policy", type=POLICY, help="Another policy file of the same task.")
 @click.option(
@@ -25,10 +27,12 @@ CLIENTS = ("claude", "cursor", "codex")
     type=click.FloatRange(min=1),
     default=50,
     show_default=True,
-    help="Seconds after which a call says what is still running, before its client gives up.",
+    help="Seconds until a call answers that its work still runs, before the client gives up.",
 )
 @click.option(
-    "--print-config", type=click.Choice(CLIENTS), help="Print what this client needs, and end."
+    "--print-config",
+    type=click.Choice(CLIENTS),
+    help="Print the configuration that this client needs, and exit.",
 )
 def command(
     task: str | None,

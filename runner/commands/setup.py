@@ -14,10 +14,10 @@ from runner.errors import ConfigError
 @click.option("--task", help="Build the image that the policy of this task names.")
 @click.option("--base-image", help="Build it on this image instead of the Dockerfile's default.")
 def command(image: str | None, task: str | None, base_image: str | None) -> None:
-    """Make this machine ready: a container engine that answers, and the image of the trials.
+    """Make this machine ready: start a container engine and build the image of the trials.
 
-    As root on Debian or Ubuntu, a missing engine is installed and started. Elsewhere the commands
-    to type are shown. A second call finds everything there and does nothing.
+    As root on Debian or Ubuntu, this installs and starts a missing engine. Elsewhere it shows the
+    commands to type. Where nothing is missing it does nothing.
     """
     from rich.console import Console
 

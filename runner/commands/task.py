@@ -7,7 +7,7 @@ import click
 
 @click.group("task")
 def command() -> None:
-    """Look after a task."""
+    """Check a task."""
 
 
 @command.command("check")
