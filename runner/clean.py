@@ -4,29 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any
 
 from runner import data, rooms
+from runner.engines.protocol import HOME_LABEL, RUN_LABEL, Engine
 from runner.errors import BusyError, ConfigError, DataError
 from runner.journal.reader import Reader
 from runner.locks import tag_lock
-from runner.sandbox import engine
-from runner.trial import DockerSandbox
+from runner.trial import Host, TrialRunner
 
 Say = Callable[[str], None]
 
 
-def leftovers(client: Any, state: rooms.State, ledger: Reader, *, dry_run: bool, say: Say) -> None:
+def leftovers(
+    engine: Engine, state: rooms.State, ledger: Reader, *, dry_run: bool, say: Say
+) -> None:
     """Remove containers, volumes and folders of every run and check that nobody works on."""
-    sandbox = DockerSandbox(client=client, home_id=state.id, stage_root=state.stage)
-    for tag in sorted({run.tag for run in ledger.runs()} | engine.tags(client, state.id)):
-        labels = {engine.HOME_LABEL: state.id, engine.RUN_LABEL: tag}
+    runner = TrialRunner(engine=engine, host=Host(state=state))
+    at_work = engine.values(RUN_LABEL, {HOME_LABEL: state.id})
+    for tag in sorted({run.tag for run in ledger.runs()} | at_work):
+        labels = {HOME_LABEL: state.id, RUN_LABEL: tag}
         try:
             with tag_lock(state.run(tag), tag):
-                for name in engine.leftovers(client, labels):
+                for name in engine.leftovers(labels):
                     say(f"{tag}: {name}")
                 if not dry_run:
-                    sandbox.sweep(tag)
+                    runner.sweep(tag)
         except BusyError as busy:
             say(f"{busy}: left alone")
 
@@ -40,9 +42,9 @@ def runs_on(state: rooms.State, ledger: Reader, task: str) -> tuple[str, ...]:
     return tuple(run.tag for run in ledger.runs() if (run.task, run.data_digest) == (task, digest))
 
 
-def chosen(client: Any, state: rooms.State, tasks: Sequence[str]) -> tuple[str, ...]:
+def chosen(engine: Engine, state: rooms.State, tasks: Sequence[str]) -> tuple[str, ...]:
     """Return the tasks whose data a person named; raise `ConfigError` where there are none."""
-    stored = data.stored(client, state)
+    stored = data.stored(engine, state)
     for task in tasks:
         if task not in stored:
             known = ", ".join(stored) or "none"
@@ -61,7 +63,7 @@ def require_unneeded(state: rooms.State, ledger: Reader, tasks: Sequence[str]) -
 
 
 def remove_data(
-    client: Any, state: rooms.State, ledger: Reader, task: str, *, dry_run: bool, say: Say
+    engine: Engine, state: rooms.State, ledger: Reader, task: str, *, dry_run: bool, say: Say
 ) -> None:
     """Remove a task's public part and sealed volume, and say which runs that is the end of.
 
@@ -71,7 +73,7 @@ def remove_data(
     needing = runs_on(state, ledger, task)
     with _at_rest(state, needing):
         if not dry_run:
-            data.remove(client, state, task)
+            data.remove(engine, state, task)
     ended = f"; no longer resumable: {', '.join(needing)}" if needing else ""
     say(f"{task}: {state.data(task)} and its sealed volume{ended}")
 

@@ -82,14 +82,14 @@ def diagnose(state: State, environment: Mapping[str, str] = os.environ) -> tuple
 
 def ask_engine() -> Engine | Finding:
     """Return what the engine says, or the finding that there is none."""
-    from runner.sandbox.engine import connect, our_fault
-    from runner.sandbox.images import image_id, image_tag
+    from runner.engines.docker import connect, our_fault
+    from runner.engines.images import image_id, image_tag
 
     try:
-        with closing(connect()) as client:
+        with closing(connect()) as engine:
             with our_fault("asking the engine about itself"):
-                info, asked_at = client.info(), time.time()
-            image = image_id(client, "cpu")
+                info, asked_at = engine.client.info(), time.time()
+            image = image_id(engine, "cpu")
         return Engine(info=info, asked_at=asked_at, image=image, tag=image_tag("cpu"))
     except RunnerError as error:
         return Finding(

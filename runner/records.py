@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
 
 REGULAR = 0o100644
 EXECUTABLE = 0o100755
@@ -218,6 +217,8 @@ class Resources:
     """Whether the kernel's caches are dropped before each."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """Of agents' containers only."""
+    runtime: str | None = None
+    """An OCI runtime that the engine has; absent is the engine's default."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -240,7 +241,10 @@ class Shape(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class TrialSpec:
-    """Everything a sandbox needs to run one (split, seed): a plain, picklable value."""
+    """Everything that runs one (split, draw), by value or by digest: any host can be given it.
+
+    A host that has the image, the data and the harness of these digests resolves them.
+    """
 
     run: str
     experiment: int
@@ -249,6 +253,8 @@ class TrialSpec:
     part: str
     """Which sealed part scores it: `holdout` decides, `locked` audits."""
     split: str
+    index: int
+    """Which draw of its experiment's plan it is; names tell it and not the seed."""
     seed: int
     shape: Shape
     predictors: tuple[str, ...]
@@ -257,11 +263,8 @@ class TrialSpec:
     workspace: Files
     mutable: tuple[str, ...]
     notes: tuple[str, ...]
-    kit: Files
-    harness: Files
-    public_data: Path
-    """Host folder; its subfolder named after the split is mounted at `/data`."""
-    sealed_volume: str
+    data_digest: str
+    harness_digest: str
     resources: Resources
     budget: Budget
     min_gain: float = 0.0

@@ -11,10 +11,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from runner import data, rooms
+from runner import data, engines, rooms
 from runner.agents import make_agents
 from runner.agents.descriptions import canonical, is_independent, with_model
 from runner.analysis import analyze, require_rows
+from runner.engines import images
+from runner.engines.caches import dropper
+from runner.engines.protocol import require_runtime
 from runner.errors import ConfigError
 from runner.journal.entries import now
 from runner.journal.store import Journal, open_journal
@@ -25,11 +28,9 @@ from runner.policy.load import LoadedPolicy, load_policy, parse_policy
 from runner.policy.override import with_train_seconds
 from runner.progress import DEVICE, Tracker
 from runner.records import Experiment, Run
-from runner.sandbox import engine, images
-from runner.sandbox.caches import dropper
 from runner.seams import Agent
 from runner.session import Session
-from runner.trial import DockerSandbox
+from runner.trial import Host, TrialRunner
 from runner.workspace import Workspace, tree_digest
 
 # A tag is part of a ref, so git's rules hold; no "--" in it or, with ours behind it, at its end.
@@ -60,7 +61,7 @@ class AtWork:
 
     session: Session
     agents: tuple[Agent, ...]
-    sandbox: DockerSandbox
+    sandbox: TrialRunner
 
 
 @contextmanager
@@ -86,17 +87,22 @@ def at_work(
         stack.enter_context(tag_lock(state.run(tag), tag))
         progress = stack.enter_context(Tracker.at(state.progress(tag)))
         progress.now(DEVICE, "starting")
-        client = engine.connect()
-        run = ledger.run(tag) or _create(state, ledger, client, request, tag)
+        engine = engines.connect()
+        run = ledger.run(tag) or _create(state, ledger, engine, request, tag)
         agents = _agents(run.agent, request)
         stack.enter_context(device_lock(run.device, tag, _shown(say, progress)))
         progress.over(DEVICE)
         log = stack.enter_context(event_log(state.events(tag), run=tag))
-        sandbox = replace(
-            _sandbox(state, client, run), drop_caches=stack.enter_context(dropper(client))
+        sandbox = TrialRunner(
+            engine=engine,
+            host=Host(state=state, harness=Workspace(state.repository(run.tag), run.tag).harness()),
+            gpu_ids=gpus_of(run.device),
+            drop_caches=stack.enter_context(dropper(engine)),
         )
+        session = _session(state, ledger, run, sandbox, log)
+        require_runtime(engine, session.policy.resources_record())
         session = replace(
-            _session(state, ledger, run, sandbox, log),
+            session,
             say=say,
             finished=finished,
             stop_asked=stop_asked,
@@ -155,7 +161,9 @@ def _agents(description: str, request: Request) -> tuple[Agent, ...]:
     return () if request.somebody_else else make_agents(description, request.agents)
 
 
-def _create(state: rooms.State, ledger: Journal, client: Any, request: Request, tag: str) -> Run:
+def _create(
+    state: rooms.State, ledger: Journal, engine: engines.Docker, request: Request, tag: str
+) -> Run:
     """Freeze everything the run stands on, then record it; git first, so that it can be redone."""
     task = rooms.require_task(request.task)
     policy = _policy(request, task)
@@ -163,6 +171,7 @@ def _create(state: rooms.State, ledger: Journal, client: Any, request: Request, 
     [agent, *_], prepared = make_agents(description, request.agents), data.load(state, task)
     template, harness = rooms.template(task), rooms.harness()
     _check_template(policy, template)
+    require_runtime(engine, policy.policy.resources_record())
     require_rows(policy.policy, prepared.public, template)
     created_at = now()
     workspace = Workspace.create(
@@ -180,7 +189,7 @@ def _create(state: rooms.State, ledger: Journal, client: Any, request: Request, 
         policy_digest=policy.digest,
         harness_digest=tree_digest(workspace.harness()),
         template_digest=tree_digest(workspace.files(workspace.head())),
-        image_id=images.require_image(client, policy.policy.image),
+        image_id=images.require_image(engine, policy.policy.image),
         data_digest=prepared.digest,
         device=device_of(policy.policy.resources.gpus),
         base_commit=workspace.head(),
@@ -218,17 +227,11 @@ def _check_template(policy: LoadedPolicy, template: Any) -> None:
         )
 
 
-def _sandbox(state: rooms.State, client: Any, run: Run) -> DockerSandbox:
-    return DockerSandbox(
-        client=client, home_id=state.id, stage_root=state.stage, gpu_ids=gpus_of(run.device)
-    )
-
-
 def _session(
     state: rooms.State,
     ledger: Journal,
     run: Run,
-    sandbox: DockerSandbox,
+    sandbox: TrialRunner,
     log: Any,
 ) -> Session:
     """Return the run as it was frozen.
@@ -237,7 +240,7 @@ def _session(
         ConfigError: its harness or its data is not what it was.
     """
     workspace = Workspace(state.repository(run.tag), run.tag, log.info)
-    harness, prepared = workspace.harness(), data.load(state, run.task)
+    harness, prepared = sandbox.host.harness, data.load(state, run.task)
     if tree_digest(harness) != run.harness_digest:
         raise ConfigError(f"the frozen harness of {run.tag} has changed", hint="run: runner audit")
     if prepared.digest != run.data_digest:

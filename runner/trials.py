@@ -5,7 +5,6 @@ from __future__ import annotations
 import statistics
 from typing import Any
 
-from runner import rooms
 from runner.decision import Decision, MoreTrials, Tie, after_guards, decide
 from runner.history import record
 from runner.journal.entries import RESULTS, Entry
@@ -21,6 +20,7 @@ from runner.records import (
     TrialSpec,
 )
 from runner.session import Session
+from runner.trial import specification
 
 
 def try_out(session: Session, experiment: Experiment) -> Decision:
@@ -146,30 +146,21 @@ def _progress(
 def _specification(
     session: Session, experiment: Experiment, place: tuple[str, int], purpose: Purpose
 ) -> TrialSpec:
-    policy, attempt = session.policy, experiment.attempt_commit
-    if attempt is None:
+    if experiment.attempt_commit is None:
         raise ValueError("a trial before its attempt was kept")
-    return TrialSpec(
+    split, seed = place
+    return specification(
+        session.policy,
         run=session.run.tag,
         experiment=experiment.number,
         purpose=purpose,
-        task=session.run.task,
-        part="holdout" if purpose is Purpose.DECISION else "locked",
-        split=place[0],
-        seed=place[1],
-        shape=policy.shape,
-        predictors=policy.evaluation.predict,
+        split=split,
+        index=experiment.seeds.index(seed),
+        seed=seed,
         image_id=session.run.image_id,
-        workspace=session.workspace.files(attempt),
-        mutable=policy.files.mutable,
-        notes=policy.files.notes,
-        kit=rooms.below(session.harness, "kit"),
-        harness=rooms.without(session.harness, "kit"),
-        public_data=session.data.public,
-        sealed_volume=session.data.sealed_volume,
-        resources=policy.resources_record(),
-        budget=policy.budget_record(),
-        min_gain=policy.decision.min_gain,
+        data_digest=session.run.data_digest,
+        harness_digest=session.run.harness_digest,
+        workspace=session.workspace.files(experiment.attempt_commit),
     )
 
 

@@ -48,7 +48,7 @@ def command(tag: str | None, base: str | None, as_json: bool) -> None:
 def _leftovers(state: State, tag: str) -> Sequence[str]:
     from contextlib import closing
 
-    from runner.sandbox import engine
+    from runner import engines
 
-    with closing(engine.connect()) as client:
-        return engine.leftovers(client, {engine.HOME_LABEL: state.id, engine.RUN_LABEL: tag})
+    with closing(engines.connect()) as engine:
+        return engine.leftovers({engines.HOME_LABEL: state.id, engines.RUN_LABEL: tag})

@@ -36,22 +36,24 @@ def check(name: str, no_cheats: bool) -> None:
 def _played(name: str, *, with_cheats: bool) -> bool:
     from contextlib import ExitStack, closing
 
-    from runner import data, raw, rooms
+    from runner import data, engines, raw, rooms
+    from runner.engines import images
+    from runner.engines.protocol import require_runtime
     from runner.locks import device_lock, device_of, gpus_of, tag_lock
     from runner.policy.load import load_policy
-    from runner.sandbox import engine, images
     from runner.stopping import Stop
     from runner.task_check import playing
-    from runner.trial import DockerSandbox
+    from runner.trial import Host, TrialRunner
 
     policy, state = load_policy(rooms.policy_path(name)).policy, rooms.state()
     tag, device, stop = playing.tag_of(name), device_of(policy.resources.gpus), Stop(click.echo)
     with stop.listening(), ExitStack() as stack:
         stack.enter_context(tag_lock(state.run(tag), tag))
-        client = stack.enter_context(closing(engine.connect()))
-        image_id = images.require_image(client, policy.image)
+        engine = stack.enter_context(closing(engines.connect()))
+        require_runtime(engine, policy.resources_record())
+        image_id = images.require_image(engine, policy.image)
         prepared = data.Preparation(
-            client=client,
+            engine=engine,
             state=state,
             task=name,
             image_id=image_id,
@@ -60,9 +62,8 @@ def _played(name: str, *, with_cheats: bool) -> bool:
             stop=stop,
         ).prepare()
         stack.enter_context(device_lock(device, tag, lambda line: click.echo(line, err=True)))
-        sandbox = DockerSandbox(
-            client=client, home_id=state.id, stage_root=state.stage, gpu_ids=gpus_of(device)
-        )
+        host = Host(state=state, harness=rooms.harness())
+        sandbox = TrialRunner(engine=engine, host=host, gpu_ids=gpus_of(device))
         sandbox.sweep(tag)
         spec = playing.specification(name, policy, prepared, image_id)
         with stop.stopping(sandbox):

@@ -17,7 +17,7 @@ def score_command(spec: TrialSpec) -> list[str]:
 
 def trial_name(home_id: str, spec: TrialSpec) -> str:
     """Name a trial's containers and volumes; unique on the engine, and readable."""
-    rest = f"{spec.experiment}-{spec.purpose}-{spec.split}-{spec.seed}"
+    rest = f"{spec.experiment}-{spec.purpose}-{spec.split}-{spec.index}"
     return f"{trial_prefix(home_id, spec.run)}{rest}"
 
 

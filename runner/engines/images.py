@@ -13,13 +13,13 @@ from pathlib import Path
 import docker
 from filelock import FileLock
 
+from runner.engines.bases import find, ready_base
+from runner.engines.builds import Build, Say, build
+from runner.engines.docker import Docker, our_fault
+from runner.engines.weights import weights_digest, weights_in
+from runner.engines.wheels import digest, wheelhouse
 from runner.errors import ConfigError, SandboxError
 from runner.rooms import PROJECT
-from runner.sandbox.bases import find, ready_base
-from runner.sandbox.builds import Build, Say, build
-from runner.sandbox.engine import our_fault
-from runner.sandbox.weights import weights_digest, weights_in
-from runner.sandbox.wheels import digest, wheelhouse
 
 FOLDER = PROJECT / "images"
 REPOSITORY = "autoresearch-runner"
@@ -55,20 +55,20 @@ def _plain_tag(name: str) -> str:
     return f"{REPOSITORY}/{name}:{recipe[:12]}"
 
 
-def image_id(client: docker.DockerClient, name: str) -> str | None:
+def image_id(engine: Docker, name: str) -> str | None:
     """Return the id of a built image, or None where it is missing or out of date."""
-    return find(client, image_tag(name))
+    return find(engine.client, image_tag(name))
 
 
-def require_image(client: docker.DockerClient, name: str) -> str:
+def require_image(engine: Docker, name: str) -> str:
     """Return the id of a built image; raise `SandboxError` where it is missing."""
-    if (found := image_id(client, name)) is None:
+    if (found := image_id(engine, name)) is None:
         raise SandboxError(f"the image {name} is missing", hint=f"run: runner setup --image {name}")
     return found
 
 
 def ensure_image(
-    client: docker.DockerClient,
+    engine: Docker,
     name: str,
     *,
     wheelhouse_root: Path,
@@ -76,12 +76,14 @@ def ensure_image(
     base_image: str | None = None,
 ) -> str:
     """Return the id of an image, building it first where it is missing."""
-    if found := image_id(client, name):
+    if found := image_id(engine, name):
         return found
     wheelhouse_root.mkdir(parents=True, exist_ok=True)
     with FileLock(wheelhouse_root / "images.lock"):
         # Somebody else may have built it while we waited.
-        return image_id(client, name) or _built(client, name, wheelhouse_root, say, base_image)
+        return image_id(engine, name) or _built(
+            engine.client, name, wheelhouse_root, say, base_image
+        )
 
 
 def _built(
