@@ -27,13 +27,14 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from runner import engines
+from runner.engines import caches, images
+from runner.engines.container import Running, started
+from runner.engines.protocol import AGENT_USER, ContainerSpec
 from runner.policy.load import load_policy
 from runner.records import Budget, File, Guard, Purpose, Shape, TrialSpec
 from runner.rooms import PROJECT, policy_path
-from runner.sandbox import caches, engine, images
-from runner.sandbox.container import Running, started
-from runner.sandbox.options import AGENT_USER, ContainerSpec
-from runner.trial import DockerSandbox
+from runner.trial import TrialRunner
 
 PROGRAM = PROJECT / "bench" / "cache_channel.py"
 BITS = {"names": 4096, "pages": 2048}
@@ -98,7 +99,7 @@ def specification(image_id: str, folder: Path) -> TrialSpec:
     )
 
 
-def inside(sandbox: DockerSandbox, spec: TrialSpec, *command: str) -> str:
+def inside(sandbox: TrialRunner, spec: TrialSpec, *command: str) -> str:
     """Return what a command printed in a container like a trainer's."""
     result = sandbox.guard(spec, Guard(name="guard", command=command, seconds=SECONDS))
     if result.failed:
@@ -106,7 +107,7 @@ def inside(sandbox: DockerSandbox, spec: TrialSpec, *command: str) -> str:
     return result.log.decode()
 
 
-def carry(sandbox: DockerSandbox, spec: TrialSpec, way: str) -> Carried:
+def carry(sandbox: TrialRunner, spec: TrialSpec, way: str) -> Carried:
     """Send random bits from one container to the next."""
     program, count = f"/workspace/{PROGRAM.name}", BITS[way]
     bits = f"{random.getrandbits(count):0{count}b}"
@@ -146,7 +147,7 @@ def holder(client: Any, *command: str) -> ContainerSpec:
         command=command,
         mounts=[],
         resources=load_policy(policy_path("eclip")).policy.resources_record(),
-        labels={engine.HOME_LABEL: "bench-caches"},
+        labels={engines.HOME_LABEL: "bench-caches"},
         seconds=600.0,
     )
 
@@ -193,7 +194,7 @@ def measure(client: Any, spec: TrialSpec, folder: Path, remedy: caches.Drop | No
             remedy(container)
             found.cost_seconds.append(time.monotonic() - begun)
 
-    sandbox = DockerSandbox(
+    sandbox = TrialRunner(
         client=client, home_id="bench-caches", stage_root=folder, drop_caches=timed
     )
     spec = replace(spec, resources=replace(spec.resources, flush=True))
@@ -210,7 +211,7 @@ def measure(client: Any, spec: TrialSpec, folder: Path, remedy: caches.Drop | No
 
 def main(rounds: int) -> None:
     results: dict[str, Measured] = {}
-    with tempfile.TemporaryDirectory() as place, closing(engine.connect()) as client:
+    with tempfile.TemporaryDirectory() as place, closing(engines.connect()) as client:
         folder = Path(place)
         spec = specification(images.require_image(client, "cpu"), folder)
         with remedies(client) as each:

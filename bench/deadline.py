@@ -13,10 +13,11 @@ from dataclasses import replace
 from rich.console import Console
 from rich.table import Table
 
+from runner import engines
 from runner.data import RESOURCES
-from runner.sandbox import engine, images
-from runner.sandbox.container import Deadline, started
-from runner.sandbox.options import AGENT_USER, ContainerSpec
+from runner.engines import images
+from runner.engines.container import Deadline, started
+from runner.engines.protocol import AGENT_USER, ContainerSpec
 
 SECONDS = 2.0
 IGNORE = """
@@ -69,16 +70,15 @@ def late(client, image_id: str, code: str) -> float:
         mounts=[],
         resources=replace(RESOURCES, pids=512),
         labels={"runner.bench": "deadline"},
-        seconds=SECONDS,
     )
     deadline = Deadline.after(SECONDS)
-    with started(client, spec) as running:
+    with started(client, spec, seconds=SECONDS) as running:
         running.finish(deadline, threading.Event())
     return time.monotonic() - deadline.monotonic
 
 
 def main() -> None:
-    client = engine.connect()
+    client = engines.connect()
     image_id = images.require_image(client, "cpu")
     table = Table("child", *(f"run {number + 1}, s late" for number in range(ROUNDS)))
     everything = []

@@ -25,14 +25,14 @@ from pathlib import Path
 
 import click
 
-from runner import data, rooms
+from runner import data, engines, rooms
+from runner.engines import images
 from runner.errors import RunnerError
 from runner.policy.load import load_policy
 from runner.policy.schema import Policy
 from runner.records import Purpose, TrialResult, TrialSpec
-from runner.sandbox import engine, images
 from runner.task_check.playing import specification
-from runner.trial import DockerSandbox
+from runner.trial import TrialRunner
 
 STATED = {
     "cifar10": "~0.19 (60 s, GPU)",
@@ -92,9 +92,9 @@ def measure(
     task: str, seeds: int, change: Callable[[TrialSpec], TrialSpec] = lambda spec: spec
 ) -> Measured:
     """Run a task's template, or what `change` makes of it."""
-    policy, client = load_policy(rooms.policy_path(task)).policy, engine.connect()
+    policy, client = load_policy(rooms.policy_path(task)).policy, engines.connect()
     image, state = images.require_image(client, policy.image), rooms.state()
-    sandbox = DockerSandbox(client=client, home_id=state.id, stage_root=state.stage)
+    sandbox = TrialRunner(client=client, home_id=state.id, stage_root=state.stage)
     spec = change(specification(task, policy, data.load(state, task), image))
     rounds = [
         [sandbox.run(one) for one in decided(spec, policy, seed + 1)] for seed in range(seeds)

@@ -20,10 +20,11 @@ from dataclasses import replace
 from rich.console import Console
 from rich.table import Table
 
+from runner import engines
 from runner.data import RESOURCES
-from runner.sandbox import engine, images
-from runner.sandbox.container import Deadline, started
-from runner.sandbox.options import AGENT_USER, MIB, ContainerSpec
+from runner.engines import images
+from runner.engines.container import Deadline, started
+from runner.engines.protocol import AGENT_USER, MIB, ContainerSpec
 
 SECONDS = 6.0
 STARTUP_SECONDS = 120.0
@@ -104,10 +105,10 @@ def steps(client, image_id: str, code: str, way: list[str]) -> tuple[int, float]
         mounts=[],
         resources=replace(RESOURCES, memory_bytes=2048 * MIB),
         labels={"runner.bench": "threads"},
-        seconds=STARTUP_SECONDS + SECONDS,
     )
-    with started(client, spec) as running:
-        result = running.finish(Deadline.after(spec.seconds), threading.Event())
+    seconds = STARTUP_SECONDS + SECONDS
+    with started(client, spec, seconds=seconds) as running:
+        result = running.finish(Deadline.after(seconds), threading.Event())
     assert result.exit_code == 0, result.output.decode()
     made, spent = result.stdout.split()
     return int(made), float(spent)
@@ -126,7 +127,7 @@ def busy(processes: int) -> Iterator[None]:
 
 
 def main(rounds: int) -> None:
-    client = engine.connect()
+    client = engines.connect()
     table = Table("work", "beside it", *(f"{way}: steps (CPU s)" for way in WAYS))
     for name, (image, code) in WORK.items():
         image_id = images.require_image(client, image)

@@ -15,11 +15,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from runner import data, rooms
+from runner import data, engines, rooms
+from runner.engines import images
 from runner.policy.load import load_policy
 from runner.records import EXECUTABLE, File, Purpose, TrialResult, TrialSpec
-from runner.sandbox import engine, images
-from runner.trial import DockerSandbox
+from runner.trial import TrialRunner
 
 SCRIPT = b"""#!/bin/sh
 exec python -u -P /workspace/train.py "$@"
@@ -63,19 +63,19 @@ def specification(prepared: data.Prepared, image_id: str, source: bytes, seed: i
     )
 
 
-def measure(sandbox: DockerSandbox, prepared, image_id, source, repeats) -> list[TrialResult]:
+def measure(sandbox: TrialRunner, prepared, image_id, source, repeats) -> list[TrialResult]:
     return [sandbox.run(specification(prepared, image_id, source, seed)) for seed in range(repeats)]
 
 
 def main(repeats: int) -> None:
-    client = engine.connect()
+    client = engines.connect()
     image_id = images.require_image(client, "cpu")
     with tempfile.TemporaryDirectory() as folder:
         state = rooms.State(Path(folder))
         prepared = data.Preparation(
             client=client, state=state, task="eclip", image_id=image_id, say=lambda _: None
         ).prepare(seed=7)
-        sandbox = DockerSandbox(client=client, home_id=state.id, stage_root=state.stage)
+        sandbox = TrialRunner(client=client, home_id=state.id, stage_root=state.stage)
         table = Table(
             "trial", "n", "wall s", "inside s", "own s (median)", "min", "max", "target s"
         )

@@ -34,7 +34,7 @@ from runner.proposals.context import make_context
 from runner.proposals.desk import SessionDesk
 from runner.records import AskedBy, File, HypothesisStatus, Proposal
 from runner.seams import Context, Desk
-from runner.trial import DockerSandbox
+from runner.trial import Host, TrialRunner
 
 
 def worse(_spec) -> object:
@@ -243,7 +243,7 @@ def test_an_agent_asks_for_one_and_the_ledger_says_for_what(tmp_path):
 
 
 def test_why_there_can_be_none_is_an_answer(tmp_path):
-    sandbox = DockerSandbox(client=None, home_id="", stage_root=tmp_path)
+    sandbox = TrialRunner(engine=None, host=Host(state=rooms.State(tmp_path)))
     with make_session(tmp_path, FakeSandbox(worse)) as session:
         run_loop(session, ScriptedAgent([]), experiments=None)
         able = replace(session, analyst=partial(analyze, session, sandbox))

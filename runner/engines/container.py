@@ -139,7 +139,7 @@ class Running:
     """A container at work. Made by `Slot.begun`."""
 
     def __init__(self, engine: Engine, spec: ContainerSpec, identity: str, order: bytes) -> None:
-        self._engine, self._spec, self.identity = engine, spec, identity
+        self._engine, self.name, self.identity = engine, spec.name, identity
         # Attached before the start, so that not a byte is missed.
         self.stream = Stream(engine.attach(identity), spec.resources.output_log_bytes)
         try:
@@ -181,7 +181,7 @@ class Running:
         ran_seconds = time.monotonic() - self._begun  # the engine's own moments may step
         usage = self._sampler.stop()
         if found is None:
-            raise SandboxError(f"{self._spec.name} could not be killed", hint="run: runner doctor")
+            raise SandboxError(f"{self.name} could not be killed", hint="run: runner doctor")
         if ended is Ended.EXITED and found.code in SIGNALLED and not found.oom_killed:
             self._blame_the_engine()
         self.stream.ended.wait(timeout=5)

@@ -201,8 +201,9 @@ class _Trial:
         ]
         if spec.shape is Shape.ONE_SHOT:
             mounts.append(self._volume("outputs", "/outputs"))
-        for name in served.PREDICTORS if spec.shape is Shape.SERVED else ():
-            mounts.append(self._volume(f"wire-{name}", f"/wire/{name}", writable=True))
+        elif spec.shape is Shape.SERVED:
+            wires = ((f"wire-{name}", f"/wire/{name}") for name in served.PREDICTORS)
+            mounts += [self._volume(*wire, writable=True) for wire in wires]
         for name in spec.predictors if spec.shape is Shape.TWO_STEP else ():
             mounts.append(self._volume(f"inputs-{name}", f"/inputs/{name}", writable=True))
             mounts.append(self._volume(f"outputs-{name}", f"/outputs/{name}"))

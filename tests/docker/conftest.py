@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 
-import docker
 import pytest
 from homes import Home
 from single import NEVER, PLENTY_SECONDS, RESOURCES, Run
 
-from runner.sandbox import engine, images
-from runner.sandbox.container import ContainerResult, Deadline, started
-from runner.sandbox.options import AGENT_USER, ContainerSpec
+from runner import engines
+from runner.engines import Docker, images
+from runner.engines.container import ContainerResult, Deadline, started
+from runner.engines.protocol import AGENT_USER, ContainerSpec
 
 
 @pytest.fixture(scope="session")
@@ -27,8 +27,8 @@ def home(tmp_path_factory) -> Iterator[Home]:
 
 
 @pytest.fixture(scope="module")
-def client() -> Iterator[docker.DockerClient]:
-    with closing(engine.connect()) as connected:
+def client() -> Iterator[Docker]:
+    with closing(engines.connect()) as connected:
         yield connected
 
 
@@ -40,10 +40,10 @@ def image(client) -> str:
 @pytest.fixture
 def labels(client) -> Iterator[dict[str, str]]:
     """Labels of this test alone; whatever happened, nothing that carries them may be left."""
-    labels = {engine.HOME_LABEL: f"test-{uuid.uuid4().hex[:8]}"}
+    labels = {engines.HOME_LABEL: f"test-{uuid.uuid4().hex[:8]}"}
     yield labels
-    left = engine.leftovers(client, labels)
-    engine.sweep(client, labels)
+    left = client.leftovers(labels)
+    client.sweep(labels)
     assert left == []
 
 
@@ -58,7 +58,6 @@ def spec(image, labels) -> Callable[..., ContainerSpec]:
             mounts=[],
             resources=RESOURCES,
             labels=labels,
-            seconds=PLENTY_SECONDS,
         )
         return replace(given, **more)
 
@@ -70,7 +69,8 @@ def run(client, spec) -> Run:
     """Run Python code in a container of its own, to its end or the deadline."""
 
     def ran(code: str, *, seconds: float = PLENTY_SECONDS, **more: object) -> ContainerResult:
-        with started(client, spec("python", "-c", code, **more)) as running:
+        wanted = spec("python", "-c", code, **more)
+        with started(client, wanted, seconds=PLENTY_SECONDS) as running:
             return running.finish(Deadline.after(seconds), NEVER)
 
     return ran

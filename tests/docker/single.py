@@ -6,9 +6,9 @@ import threading
 import time
 from collections.abc import Callable
 
+from runner.engines.container import ContainerResult, Ended
+from runner.engines.protocol import MIB
 from runner.records import Resources
-from runner.sandbox.container import ContainerResult, Ended
-from runner.sandbox.options import MIB
 
 RESOURCES = Resources(
     cpus=1,

@@ -15,9 +15,8 @@ from fakes import TAG, FakeSandbox, ScriptedAgent, make_session, scored
 
 from runner import rooms
 from runner.cli import cli
+from runner.engines import HOME_LABEL, RUN_LABEL, TRIAL_LABEL, connect, images
 from runner.loop import run_loop
-from runner.sandbox import images
-from runner.sandbox.engine import HOME_LABEL, RUN_LABEL, TRIAL_LABEL, connect
 
 pytestmark = pytest.mark.docker
 

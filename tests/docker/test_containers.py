@@ -10,28 +10,26 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from functools import partial
 
-import docker
 import pytest
-from docker.errors import NotFound
 from single import NEVER, PLENTY_SECONDS, RESOURCES, lines, wait_until
 
+from runner import engines
+from runner.engines import Docker
+from runner.engines.container import Deadline, Ended, started
+from runner.engines.options import container_config
+from runner.engines.protocol import AGENT_USER, MIB, SCORER_USER, Mount, Volume
 from runner.errors import SandboxError, StoppedError
-from runner.sandbox import engine, staging
-from runner.sandbox.container import Deadline, Ended, started
-from runner.sandbox.options import (
-    AGENT_USER,
-    MIB,
-    SCORER_USER,
-    Mount,
-    container_config,
-    tmpfs_volume,
-)
+from runner.sandbox import staging
 
 pytestmark = pytest.mark.docker
 
 DEADLINE_ERROR_SECONDS = 1.0
+
+
+at_work = partial(started, seconds=PLENTY_SECONDS)
 
 
 # -- ends -------------------------------------------------------------------------------------
@@ -93,13 +91,13 @@ ENDLESS = {
 
 @pytest.mark.parametrize("code", ENDLESS.values(), ids=ENDLESS)
 def test_whatever_runs_on_is_killed_at_the_deadline(client, spec, code):
-    with started(client, spec("python", "-c", code)) as running:
+    with at_work(client, spec("python", "-c", code)) as running:
         deadline = Deadline.after(2.0)
         result = running.finish(deadline, NEVER)
         late = time.monotonic() - deadline.monotonic
     assert result.ended is Ended.DEADLINE
     assert 0 <= late < DEADLINE_ERROR_SECONDS
-    assert client.api.containers(all=True, filters={"name": running._spec.name}) == []
+    assert client.api.containers(all=True, filters={"name": running.name}) == []
 
 
 def test_a_daemon_ends_with_the_process_that_left_it(run):
@@ -114,7 +112,9 @@ def test_the_person_s_wish_to_stop_ends_a_container_at_once(client, spec):
     threading.Timer(0.5, wish.set).start()
     with (
         pytest.raises(StoppedError),
-        started(client, spec("python", "-c", ENDLESS["closes its output"])) as running,
+        started(
+            client, spec("python", "-c", ENDLESS["closes its output"]), seconds=PLENTY_SECONDS
+        ) as running,
     ):
         running.finish(Deadline.after(PLENTY_SECONDS), wish)
 
@@ -162,15 +162,14 @@ def test_a_flood_does_not_make_the_supervisor_grow(run):
 
 
 @contextmanager
-def volume(client: docker.DockerClient, labels: dict[str, str], megabytes: int) -> Iterator[str]:
+def volume(client: Docker, labels: dict[str, str], megabytes: int) -> Iterator[str]:
     name = f"runner-test-{uuid.uuid4().hex[:12]}"
-    options = tmpfs_volume(size_bytes=megabytes * MIB, uid=10001)
-    client.api.create_volume(name, "local", options, labels)
+    memory = megabytes * MIB
+    client.create_volume(Volume(name=name, labels=labels, memory_bytes=memory, uid=10001))
     try:
         yield name
     finally:
-        with suppress(NotFound):  # the sweep of a test took it
-            client.api.remove_volume(name)
+        client.remove_volume(name)
 
 
 FULL = {
@@ -283,15 +282,17 @@ def test_other_processes_of_the_machine_are_not_seen(run):
 
 def test_a_waiting_container_goes_on_at_our_word(client, spec):
     code = "import sys; print('ready', file=sys.stderr, flush=True); print(sys.stdin.readline())"
-    with started(client, spec("python", "-c", code, takes_input=True)) as running:
+    with started(
+        client, spec("python", "-c", code, takes_input=True), seconds=PLENTY_SECONDS
+    ) as running:
         wait_until(lambda: running.said(b"ready\n"))
-        running.stream.send(b"go\n")
+        running.send(b"go\n")
         assert lines(running.finish(Deadline.after(20), NEVER)) == ["go", ""]
 
 
 def test_only_a_whole_line_on_standard_error_counts_as_said(client, spec):
     code = "import sys; print('ready'); print('not ready', file=sys.stderr)"
-    with started(client, spec("python", "-c", code)) as running:
+    with at_work(client, spec("python", "-c", code)) as running:
         running.finish(Deadline.after(20), NEVER)
         assert not running.said(b"ready\n")
         assert running.said(b"not ready\n")
@@ -299,17 +300,17 @@ def test_only_a_whole_line_on_standard_error_counts_as_said(client, spec):
 
 WAITING = """
 import sys, time
-from runner.sandbox import engine
-from runner.sandbox.container import started
-from runner.sandbox.options import ContainerSpec
+from runner import engines
+from runner.engines.container import started
+from runner.engines.protocol import ContainerSpec
 from runner.records import Resources
 resources = Resources(cpus=1, memory_bytes=2**27, pids=64, shm_bytes=2**24, artifacts_bytes=2**22,
                       outputs_bytes=2**22, output_log_bytes=2**18, gpus=0)
 name, image, home = sys.argv[1:]
 spec = ContainerSpec(name=name, image_id=image, user="10002:10002", mounts=[], takes_input=True,
                      command=["python", "-c", "import sys; sys.stdin.readline()"],
-                     resources=resources, labels={engine.HOME_LABEL: home}, seconds=600)
-with started(engine.connect(), spec) as running:
+                     resources=resources, labels={engines.HOME_LABEL: home})
+with started(engines.connect(), spec, seconds=600) as running:
     print("started", flush=True)
     time.sleep(600)
 """
@@ -317,14 +318,14 @@ with started(engine.connect(), spec) as running:
 
 def test_a_waiting_container_ends_when_its_supervisor_is_killed(client, image, labels):
     name = f"runner-test-{uuid.uuid4().hex[:12]}"
-    command = [sys.executable, "-c", WAITING, name, image, labels[engine.HOME_LABEL]]
+    command = [sys.executable, "-c", WAITING, name, image, labels[engines.HOME_LABEL]]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as supervisor:
         assert supervisor.stdout is not None
         assert supervisor.stdout.readline() == "started\n"
         os.kill(supervisor.pid, signal.SIGKILL)
     wait_until(lambda: not client.api.inspect_container(name)["State"]["Running"])
-    assert engine.leftovers(client, labels) == [f"container {name}"]
-    engine.sweep(client, labels)
+    assert client.leftovers(labels) == [f"container {name}"]
+    client.sweep(labels)
 
 
 # -- our failures -----------------------------------------------------------------------------
@@ -332,25 +333,28 @@ def test_a_waiting_container_ends_when_its_supervisor_is_killed(client, image, l
 
 def test_an_image_that_is_not_there_is_our_failure_with_a_hint(client, spec):
     missing = spec("true", image_id=f"sha256:{'0' * 64}")
-    with pytest.raises(SandboxError) as failed, started(client, missing):
+    with pytest.raises(SandboxError) as failed, at_work(client, missing):
         pass
     assert failed.value.hint
 
 
 def test_a_command_that_is_not_there_is_a_crash_like_any_other(client, spec):
-    with started(client, spec("/no/such/program")) as running:
+    with at_work(client, spec("/no/such/program")) as running:
         result = running.finish(Deadline.after(20), NEVER)
     assert (result.ended, result.exit_code) == (Ended.EXITED, 127)
 
 
 def test_a_name_that_is_taken_is_our_failure_and_the_other_stays(client, spec):
-    with started(client, spec("sleep", "60")) as running:
-        with pytest.raises(SandboxError), started(client, spec("true", name=running._spec.name)):
+    with at_work(client, spec("sleep", "60")) as running:
+        with (
+            pytest.raises(SandboxError),
+            at_work(client, spec("true", name=running.name), seconds=PLENTY_SECONDS),
+        ):
             pass
         assert client.api.inspect_container(running.identity)["State"]["Running"]
 
 
-def test_a_container_that_is_not_what_was_asked_for_is_never_started(client, spec, monkeypatch):
+def test_a_container_that_is_not_what_was_asked_for_is_never_at_work(client, spec, monkeypatch):
     create = type(client.api).create_container_from_config
 
     def generous(self, config, name=None):
@@ -359,15 +363,21 @@ def test_a_container_that_is_not_what_was_asked_for_is_never_started(client, spe
 
     monkeypatch.setattr(type(client.api), "create_container_from_config", generous)
     monkeypatch.setattr(type(client.api), "start", lambda *_: pytest.fail("started"))
-    with pytest.raises(SandboxError, match="ReadonlyRootfs"), started(client, spec("true")):
+    with (
+        pytest.raises(SandboxError, match="ReadonlyRootfs"),
+        at_work(client, spec("true"), seconds=PLENTY_SECONDS),
+    ):
         pass
 
 
 def test_a_sweep_takes_what_carries_its_labels_and_nothing_else(client, spec, labels):
-    other = {engine.HOME_LABEL: f"{labels[engine.HOME_LABEL]}-other"}
-    with started(client, spec("sleep", "60")) as running, volume(client, labels, 2) as name:
-        engine.sweep(client, other)
-        both = [f"container {running._spec.name}", f"volume {name}"]
-        assert engine.leftovers(client, labels) == both
-        engine.sweep(client, labels)
-        assert engine.leftovers(client, labels) == []
+    other = {engines.HOME_LABEL: f"{labels[engines.HOME_LABEL]}-other"}
+    with (
+        at_work(client, spec("sleep", "60")) as running,
+        volume(client, labels, 2) as name,
+    ):
+        client.sweep(other)
+        both = [f"container {running.name}", f"volume {name}"]
+        assert client.leftovers(labels) == both
+        client.sweep(labels)
+        assert client.leftovers(labels) == []

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from trials import make_host, of_host, trial_spec
 
-from runner.records import Budget, File, Guard, Purpose, Resources, Shape, TrialSpec
-from runner.sandbox import engine, images
-from runner.sandbox.options import MIB
-from runner.trial import DockerSandbox
+from runner import engines
+from runner.engines import images
+from runner.engines.protocol import MIB
+from runner.records import Budget, File, Guard, Resources, TrialSpec
+from runner.trial import TrialRunner
 
 pytestmark = pytest.mark.docker
 
@@ -36,42 +37,30 @@ RESOURCES = Resources(
 
 
 @pytest.fixture
-def sandbox(tmp_path: Path) -> Iterator[DockerSandbox]:
-    with closing(engine.connect()) as client:
-        home = f"test-{uuid.uuid4().hex[:8]}"
-        yield DockerSandbox(client=client, home_id=home, stage_root=tmp_path / "stage")
-        assert engine.leftovers(client, {engine.HOME_LABEL: home}) == []
-    assert not list((tmp_path / "stage").iterdir())
+def sandbox(tmp_path: Path) -> Iterator[TrialRunner]:
+    host = make_host(tmp_path, harness={"kit/__init__.py": File(content=b"")})
+    with closing(engines.connect()) as engine:
+        yield TrialRunner(engine=engine, host=host)
+        assert engine.leftovers({engines.HOME_LABEL: host.id}) == []
+    assert not list(host.stage.iterdir())
 
 
-def specification(sandbox: DockerSandbox, folder: Path, train: bytes) -> TrialSpec:
-    (folder / "public" / "train").mkdir(parents=True)
-    (folder / "public" / "train" / "x.npy").write_bytes(b"x")
-    return TrialSpec(
-        run="guarded",
-        experiment=1,
-        purpose=Purpose.DECISION,
-        task="t",
-        part="holdout",
-        split="train",
-        seed=1,
-        shape=Shape.TWO_STEP,
-        predictors=("rows",),
-        image_id=images.require_image(sandbox.client, "cpu"),
-        workspace={
-            "train.py": File(content=train),
-            "guard.py": File(content=SEES.encode()),
-            "notes.md": File(content=b"notes"),
-        },
-        mutable=("train.py",),
-        notes=("notes.md",),
-        kit={"__init__.py": File(content=b"")},
-        harness={},
-        public_data=folder / "public",
-        sealed_volume="",
-        resources=RESOURCES,
-        budget=Budget(startup=4, train=1, predict=1, score=1),
-        min_gain=0.0,
+def specification(sandbox: TrialRunner, train: bytes) -> TrialSpec:
+    return of_host(
+        sandbox.host,
+        trial_spec(
+            predictors=("rows",),
+            image_id=images.require_image(sandbox.engine, "cpu"),
+            workspace={
+                "train.py": File(content=train),
+                "guard.py": File(content=SEES.encode()),
+                "notes.md": File(content=b"notes"),
+            },
+            mutable=("train.py",),
+            notes=("notes.md",),
+            resources=RESOURCES,
+            budget=Budget(startup=4, train=1, predict=1, score=1),
+        ),
     )
 
 
@@ -84,11 +73,9 @@ def specification(sandbox: DockerSandbox, folder: Path, train: bytes) -> TrialSp
         pytest.param(b"while True: pass", 0.2, "killed at the deadline of 4.2 s", id="it hangs"),
     ],
 )
-def test_a_guard_sees_what_a_trainer_sees_and_its_end_decides(
-    sandbox, tmp_path, train, seconds, failed
-):
+def test_a_guard_sees_what_a_trainer_sees_and_its_end_decides(sandbox, train, seconds, failed):
     guard = Guard(name="tests", command=("python", "/workspace/guard.py"), seconds=seconds)
-    result = sandbox.guard(specification(sandbox, tmp_path, train), guard)
+    result = sandbox.guard(specification(sandbox, train), guard)
     assert result.failed == failed
     if failed is None:
         seen, hidden = result.log.decode().splitlines()

@@ -8,10 +8,11 @@ from contextlib import closing
 
 import pytest
 
+from runner import engines
+from runner.engines import images
+from runner.engines.container import Deadline, started
+from runner.engines.protocol import AGENT_USER, MIB, ContainerSpec
 from runner.records import Resources
-from runner.sandbox import engine, images
-from runner.sandbox.container import Deadline, started
-from runner.sandbox.options import AGENT_USER, MIB, ContainerSpec
 
 pytestmark = pytest.mark.docker
 
@@ -49,7 +50,7 @@ RESOURCES = Resources(
 
 
 def test_every_library_fits_a_model_without_network_and_on_a_read_only_root():
-    with closing(engine.connect()) as client:
+    with closing(engines.connect()) as client:
         spec = ContainerSpec(
             name=f"test-{uuid.uuid4().hex[:8]}-tabular",
             image_id=images.require_image(client, "tabular"),
@@ -57,10 +58,9 @@ def test_every_library_fits_a_model_without_network_and_on_a_read_only_root():
             command=["python", "-W", "ignore", "-c", SCRIPT],
             mounts=[],
             resources=RESOURCES,
-            labels={engine.HOME_LABEL: "test"},
-            seconds=90,
+            labels={engines.HOME_LABEL: "test"},
         )
-        with started(client, spec) as running:
+        with started(client, spec, seconds=90) as running:
             result = running.finish(Deadline.after(90), threading.Event())
     assert result.exit_code == 0, result.output.decode()[-2000:]
     assert result.stdout == b"all of them\n"
