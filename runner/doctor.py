@@ -24,7 +24,6 @@ ENGINE_FLOOR = (20, 10)
 GIT_FLOOR = (2, 30)
 PYTHON_FLOOR = (3, 11)
 MACHINES = ("x86_64", "amd64", "aarch64", "arm64")
-SHIMS = {"io.containerd.runc.v2", "io.containerd.runtime.v1.linux"}
 SKEW_SECONDS = 5.0
 CLAUDE_CODE = "RUNNER_CLAUDE_CODE"
 """Names another program than `claude`, as for the agent itself."""
@@ -138,10 +137,11 @@ def check_git(version: str | None) -> Finding:
 
 
 def check_version(info: Mapping[str, Any]) -> Finding:
+    from runner.engines.docker import known_runtimes
+
     version = str(info.get("ServerVersion", ""))
     finding = _at_least("container engine", ENGINE_FLOOR, version, remedy="upgrade the engine")
-    # The engine lists its own shims beside what a person chose.
-    runtimes = ", ".join(sorted(set(info.get("Runtimes") or {}) - SHIMS))
+    runtimes = ", ".join(known_runtimes(info))
     found = f"{version}, storage {info.get('Driver')}, runtimes {runtimes}"
     return Finding(
         requirement=finding.requirement,

@@ -48,7 +48,13 @@ def labels(client) -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture
-def spec(image, labels) -> Callable[..., ContainerSpec]:
+def runtime() -> str | None:
+    """The OCI runtime of a test's containers; a contract that every one must pass names more."""
+    return None
+
+
+@pytest.fixture
+def spec(image, labels, runtime) -> Callable[..., ContainerSpec]:
     def made(*command: str, **more: object) -> ContainerSpec:
         given = ContainerSpec(
             name=f"runner-test-{uuid.uuid4().hex[:12]}",
@@ -59,7 +65,8 @@ def spec(image, labels) -> Callable[..., ContainerSpec]:
             resources=RESOURCES,
             labels=labels,
         )
-        return replace(given, **more)
+        wanted = replace(given, **more)
+        return replace(wanted, resources=replace(wanted.resources, runtime=runtime))
 
     return made
 

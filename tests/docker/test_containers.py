@@ -29,6 +29,11 @@ pytestmark = pytest.mark.docker
 DEADLINE_ERROR_SECONDS = 1.0
 
 
+@pytest.fixture(params=[None, "runsc"], ids=["runc", "runsc"])
+def runtime(request) -> str | None:
+    return request.param
+
+
 at_work = partial(started, seconds=PLENTY_SECONDS)
 
 
