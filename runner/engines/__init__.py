@@ -5,30 +5,6 @@ to Docker with what `options` says. Nothing else imports an engine's own library
 """
 
 from runner.engines.docker import Docker, connect
-from runner.engines.protocol import (
-    AGENT_USER,
-    DATA_LABEL,
-    HOME_LABEL,
-    RUN_LABEL,
-    SCORER_USER,
-    TRIAL_LABEL,
-    ContainerSpec,
-    Engine,
-    Mount,
-    Volume,
-)
+from runner.engines.protocol import HOME_LABEL, RUN_LABEL, TRIAL_LABEL
 
-__all__ = [
-    "AGENT_USER",
-    "DATA_LABEL",
-    "HOME_LABEL",
-    "RUN_LABEL",
-    "SCORER_USER",
-    "TRIAL_LABEL",
-    "ContainerSpec",
-    "Docker",
-    "Engine",
-    "Mount",
-    "Volume",
-    "connect",
-]
+__all__ = ["HOME_LABEL", "RUN_LABEL", "TRIAL_LABEL", "Docker", "connect"]

@@ -98,6 +98,8 @@ def helper(spec: ContainerSpec) -> ContainerSpec:
         user="0:0",
         command=["sh", "-c", SCRIPT],
         mounts=[Mount(source=SWITCH, target="/switch", writable=True)],
+        # The kernel that it speaks to is the machine's, whichever the next container has.
+        resources=replace(spec.resources, runtime=None),
         labels={key: value for key, value in spec.labels.items() if key != TRIAL_LABEL},
         takes_input=True,
         gpu_ids=(),

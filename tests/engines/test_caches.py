@@ -28,5 +28,10 @@ def test_the_helper_carries_nothing_of_an_agent_s():
     assert found.labels == {"runner.run": "t1"}, "a run's, so that the sweep finds it"
 
 
+def test_the_helper_speaks_to_the_machine_s_own_kernel_whatever_runtime_the_others_have():
+    sandboxed = replace(SPEC, resources=replace(SPEC.resources, runtime="runsc"))
+    assert helper(sandboxed).resources == SPEC.resources
+
+
 def test_all_answers_of_a_helper_fit_into_the_smallest_log():
     assert sum(len(b"%d\n" % number) for number in range(1, MOST_DROPS + 1)) < 4096

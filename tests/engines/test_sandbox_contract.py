@@ -44,7 +44,7 @@ CRASH = b"raise ValueError('no')"
 RESOURCES = Resources(
     cpus=1,
     memory_bytes=512 * MIB,
-    pids=64,
+    pids=256,  # those of runsc itself count as well
     shm_bytes=16 * MIB,
     artifacts_bytes=4 * MIB,
     outputs_bytes=2 * MIB,
@@ -142,7 +142,8 @@ def test_a_trial_ends_in_a_value_that_travels(case):
     seen: list[Stage] = []
     case.sandbox.watch = seen.append
     result = sandbox.run(case.training(b"print('trained')"))
-    assert (result.status, result.score.metrics) == (TrialStatus.SCORED, {"m": 0.5})
+    assert result.status is TrialStatus.SCORED, (result.reason, result.logs)
+    assert result.score.metrics == {"m": 0.5}
     assert (result.stage, result.crash, result.limit) == (None, None, None)
     assert pickle.loads(pickle.dumps(result)) == result  # noqa: S301 - our own
     crash = sandbox.run(case.training(CRASH))
