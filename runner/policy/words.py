@@ -87,6 +87,7 @@ def _resources(policy: Policy) -> str:
         f" {show_size(asked.artifacts)} of artifacts, {show_size(asked.outputs)} of outputs,"
         f" {show_size(asked.log)} of log; no network."
         f"{' Each starts with cold caches: imports take longer.' if policy.flushed else ''}"
+        f"{f' Each has the runtime {asked.runtime}.' if asked.runtime else ''}"
         f"{_environment(policy)}"
     )
 

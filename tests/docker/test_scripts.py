@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -36,17 +35,6 @@ def play(home, script: str, *options: str) -> list[dict[str, Any]]:
     return home.json("list", script)
 
 
-BARE = """
-import sys
-import kit
-LEARNING_RATE = 1.0
-if sys.argv[1] == "predict":
-    import numpy
-    count = len(kit.inputs.load(sys.argv[2]))
-    kit.outputs.save("embeddings", numpy.ones((count, 4), numpy.float32))
-"""
-
-
 @pytest.fixture(scope="module")
 def fence(home) -> list[dict[str, Any]]:
     return play(home, "fence")
@@ -67,31 +55,6 @@ def steady(home, tmp_path_factory) -> Home:
         text = text.replace(old, new)
     train.write_text(text)
     return replace(home, project=root)
-
-
-@pytest.fixture(scope="module")
-def wall_under_runsc(home, tmp_path_factory) -> dict[str, dict[str, Any]]:
-    """The wall's attacks in gVisor, beside a template that imports next to nothing.
-
-    What the scorer refuses of the images it refuses of the captions, whatever ran them.
-    """
-    root = copied_project(tmp_path_factory.mktemp("project"))
-    (root / "workspace-template" / "eclip" / "train.py").write_text(BARE)
-    listed = yaml.safe_load((SCRIPTS / "wall.yaml").read_text())
-    played = [each for each in listed if is_played_under_runsc(each)]
-    shutil.copytree(SCRIPTS / "wall", root / "scripts" / "wall")
-    script = root / "scripts" / "runsc.yaml"
-    script.write_text(yaml.safe_dump(played))
-    policy = root / "scripts" / "policy.yaml"
-    text = (SCRIPTS / "wall-policy.yaml").read_text()
-    policy.write_text(text.replace("flush: null}", "flush: null, runtime: runsc}"))
-    own = replace(home, project=root)
-    own.ok("run", "eclip", "--tag", "runsc", "--agent", f"stub:{script}", "--policy", str(policy))
-    return {found["hypothesis"]: found for found in own.json("list", "runsc")}
-
-
-def is_played_under_runsc(entry: dict[str, Any]) -> bool:
-    return "captions" not in entry["hypothesis"] and "clamp" not in entry["hypothesis"]
 
 
 @pytest.fixture(scope="module")
@@ -132,18 +95,6 @@ def test_the_fence_refuses(fence, number, expect):
 @pytest.mark.parametrize(("number", "expect"), entries("wall"))
 def test_the_wall_holds(wall, number, expect):
     check(wall[number], expect)
-
-
-@pytest.mark.parametrize(
-    "entry",
-    [
-        pytest.param(each, id=each["hypothesis"])
-        for each in yaml.safe_load((SCRIPTS / "wall.yaml").read_text())
-        if is_played_under_runsc(each)
-    ],
-)
-def test_the_wall_holds_under_runsc_too(wall_under_runsc, entry):
-    check(wall_under_runsc[entry["hypothesis"]], entry["expect"])
 
 
 def test_the_template_of_eclip_retrieves_far_better_than_chance(fence):
