@@ -4,35 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from typing import Any
 
 from runner import data, rooms
+from runner.engines.protocol import HOME_LABEL, RUN_LABEL, Engine
 from runner.errors import BusyError, ConfigError, DataError
 from runner.journal.reader import Reader
 from runner.locks import tag_lock
-from runner.sandbox import engine
-from runner.trial import DockerSandbox
+from runner.trial import Host, TrialRunner
 
 Say = Callable[[str], None]
 
 
-def leftovers(client: Any, state: rooms.State, ledger: Reader, *, dry_run: bool, say: Say) -> None:
+def leftovers(
+    engine: Engine, state: rooms.State, ledger: Reader, *, dry_run: bool, say: Say
+) -> None:
     """Remove containers, volumes and folders of every run and check that nobody works on."""
-    sandbox = DockerSandbox(client=client, home_id=state.id, stage_root=state.stage)
-    for tag in sorted({run.tag for run in ledger.runs()} | engine.tags(client, state.id)):
-        labels = {engine.HOME_LABEL: state.id, engine.RUN_LABEL: tag}
+    runner = TrialRunner(engine=engine, host=Host(state=state))
+    at_work = engine.values(RUN_LABEL, {HOME_LABEL: state.id})
+    for tag in sorted({run.tag for run in ledger.runs()} | at_work):
+        labels = {HOME_LABEL: state.id, RUN_LABEL: tag}
         try:
             with tag_lock(state.run(tag), tag):
-                for name in engine.leftovers(client, labels):
+                for name in engine.leftovers(labels):
                     say(f"{tag}: {name}")
                 if not dry_run:
-                    sandbox.sweep(tag)
+                    runner.sweep(tag)
         except BusyError as busy:
             say(f"{busy}: left alone")
 
 
 def remove_data(
-    client: Any,
+    engine: Engine,
     state: rooms.State,
     ledger: Reader,
     tasks: Sequence[str],
@@ -47,7 +49,7 @@ def remove_data(
         ConfigError: a task has none, or runs could not be resumed and the person did not agree.
         BusyError: somebody works on such a run.
     """
-    stored = data.stored(client, state)
+    stored = data.stored(engine, state)
     for task in tasks:
         if task not in stored:
             known = ", ".join(stored) or "none"
@@ -64,7 +66,7 @@ def remove_data(
             for tag in tags:
                 stack.enter_context(tag_lock(state.run(tag), tag))
             if not dry_run:
-                data.remove(client, state, task)
+                data.remove(engine, state, task)
         ended = f"; no longer resumable: {', '.join(tags)}" if tags else ""
         say(f"{task}: {state.data(task)} and its sealed volume{ended}")
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
 from typing import assert_never
 
 REGULAR = 0o100644
@@ -251,6 +250,8 @@ class Resources:
     """Whether the kernel's caches are dropped before each."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """Of agents' containers only."""
+    runtime: str | None = None
+    """An OCI runtime that the engine has; absent is the engine's default."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -273,7 +274,10 @@ class Shape(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class TrialSpec:
-    """Everything a sandbox needs to run one (split, seed): a plain, picklable value."""
+    """Everything that runs one (split, draw), by value or by digest: any host can be given it.
+
+    A host that has the image, the data and the harness of these digests resolves them.
+    """
 
     run: str
     experiment: int
@@ -291,11 +295,8 @@ class TrialSpec:
     workspace: Files
     mutable: tuple[str, ...]
     notes: tuple[str, ...]
-    kit: Files
-    harness: Files
-    public_data: Path
-    """Host folder; its subfolder named after the split is mounted at `/data`."""
-    sealed_volume: str
+    data_digest: str
+    harness_digest: str
     resources: Resources
     budget: Budget
     min_gain: float = 0.0

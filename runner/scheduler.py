@@ -23,7 +23,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from runner import commit_messages, rooms
+from runner import commit_messages
 from runner.draws import index as draw_index
 from runner.ends import End, Outcome
 from runner.errors import LedgerError, RunStoppedError, SpentError
@@ -66,6 +66,7 @@ from runner.session import Session
 from runner.steering.between import between
 from runner.steering.course import Course, course_of, note_work, reason_to_end
 from runner.steering.phases import phase_at
+from runner.trial.specification import specification
 from runner.workspace import NOTES_REF
 
 LOOK_SECONDS = 0.2
@@ -410,27 +411,18 @@ class Scheduler:
         attempt = session.read(place.experiment).attempt_commit
         if attempt is None:
             raise ValueError("a trial before its attempt was kept")
-        return TrialSpec(
+        return specification(
+            policy,
             run=session.run.tag,
             experiment=place.experiment,
             purpose=purpose,
-            task=session.run.task,
             split=place.split,
             index=place.index,
             seed=session.seed(purpose, place.split, place.index),
-            shape=policy.shape,
-            predictors=policy.evaluation.predict,
             image_id=session.run.image_id,
+            data_digest=session.run.data_digest,
+            harness_digest=session.run.harness_digest,
             workspace=session.workspace.files(attempt),
-            mutable=policy.files.mutable,
-            notes=policy.files.notes,
-            kit=rooms.below(session.harness, "kit"),
-            harness=rooms.without(session.harness, "kit"),
-            public_data=session.data.public,
-            sealed_volume=session.data.sealed_volume,
-            resources=policy.resources_record(),
-            budget=policy.budget_record(),
-            min_gain=policy.decision.min_gain,
         )
 
     def _progress(self, experiment: Experiment, step: Measure, place: Place) -> dict[str, Any]:

@@ -19,14 +19,13 @@ def command(tasks: tuple[str, ...], all_data: bool, yes: bool, dry_run: bool) ->
     """
     from contextlib import closing
 
-    from runner import clean, data, rooms
+    from runner import clean, data, engines, rooms
     from runner.journal.store import open_journal
-    from runner.sandbox import engine
 
     state = rooms.state()
-    with closing(engine.connect()) as client, open_journal(state.ledger) as ledger:
-        clean.leftovers(client, state, ledger, dry_run=dry_run, say=click.echo)
-        chosen = data.stored(client, state) if all_data else tasks
+    with closing(engines.connect()) as engine, open_journal(state.ledger) as ledger:
+        clean.leftovers(engine, state, ledger, dry_run=dry_run, say=click.echo)
+        chosen = data.stored(engine, state) if all_data else tasks
         clean.remove_data(
-            client, state, ledger, chosen, agreed=yes, dry_run=dry_run, say=click.echo
+            engine, state, ledger, chosen, agreed=yes, dry_run=dry_run, say=click.echo
         )
