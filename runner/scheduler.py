@@ -121,6 +121,8 @@ class Proposer:
     """For what it thinks about, while it does."""
     unsettled: int = 0
     """Its proposals that have no result yet."""
+    back: deque[tuple[Slot, tuple[Violation, ...]]] = field(default_factory=deque)
+    """Places whose proposal did not go together with what was kept meanwhile, and why."""
     end: End | None = None
     """Why it makes no more."""
 
@@ -200,7 +202,7 @@ class Scheduler:
         """Say whether nothing is under way, and nothing more will be proposed."""
         if self._active or self._flying:
             return False
-        thinking = any(proposer.slot for proposer in self._proposers)
+        thinking = any(proposer.slot or proposer.back for proposer in self._proposers)
         done = all(proposer.end for proposer in self._proposers) or self._last_is_out()
         return self.end is not None or (done and not self._pending and not thinking)
 
@@ -524,7 +526,7 @@ class Scheduler:
             based = on_the_best(self.session, made.based)
             if isinstance(based, Returned):
                 made.proposer.unsettled -= 1
-                self._think(made.proposer, made.slot, based.why)
+                made.proposer.back.append((made.slot, based.why))
                 continue
             number = open_proposal(self.session, based, made.proposer.agent, returned=made.returned)
             if based.examination is not None:
@@ -538,12 +540,15 @@ class Scheduler:
             busy = proposer.slot is not None or proposer.end is not None
             if busy or self.end is not None or proposer.unsettled > proposer.ahead:
                 continue
-            if (slot := self._slot()) is not None:
+            if proposer.back:
+                self._think(proposer, *proposer.back.popleft())
+            elif (slot := self._slot()) is not None:
                 self._think(proposer, slot, ())
 
     def _under_way(self) -> list[Slot]:
         thinking = [proposer.slot for proposer in self._proposers if proposer.slot]
-        return [*thinking, *(made.slot for made in self._pending)]
+        back = [slot for proposer in self._proposers for slot, _ in proposer.back]
+        return [*thinking, *back, *(made.slot for made in self._pending)]
 
     def _last_is_out(self) -> bool:
         """Say whether what is under way makes as many experiments as there are to be."""

@@ -114,8 +114,8 @@ def _executor(
 ) -> LocalExecutor:
     """Return the devices that this start has, each with a sandbox of its own.
 
-    Where the splits share targets, trials run one after another: what runs at the same time can
-    signal to each other, and one of them holds the answers of the other.
+    Where the kernel's caches are dropped between containers, trials run one after another: what
+    runs at the same time can signal to each other all the same.
     """
     resources = policy.resources
     found = devices(
@@ -123,7 +123,7 @@ def _executor(
         cpus=resources.cpus,
         gpus=resources.gpus,
         memory_bytes=resources.memory,
-        most=1 if policy.evaluation.shared_targets else most,
+        most=1 if policy.flushed else most,
     )
 
     def own(device: Device) -> tuple[Callable[[Watch], TrialRunner], Hold]:
