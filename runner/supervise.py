@@ -10,7 +10,6 @@ from functools import partial
 from runner import rooms
 from runner.errors import LedgerError, ModelError, RunnerError, RunStoppedError, SandboxError
 from runner.loop import run_loop
-from runner.money.usage import spent
 from runner.records import Stage
 from runner.seams import Agent
 from runner.session import Session
@@ -19,6 +18,7 @@ from runner.steering.course import PAUSED
 from runner.stopping import Stop
 from runner.views import lines, summary
 from runner.views.live import Live
+from runner.views.standing import standing_of
 
 
 def supervise(
@@ -82,7 +82,7 @@ def go_through(work: AtWork, agents: Sequence[Agent], live: Live, experiments: i
     except RunnerError as error:
         error.hint = to_do(session.run.tag, error)
         kind = type(error).__name__
-        _note(session, "run.paused", kind=kind, message=str(error), to_do=error.hint)
+        _note(session, summary.PAUSED, kind=kind, message=str(error), to_do=error.hint)
         live.close()
         how = "paused" if isinstance(error, ModelError) else "stopped"
         live.say(_summary(session, f"{how}: {error}", experiments, to_do=error.hint))
@@ -90,9 +90,9 @@ def go_through(work: AtWork, agents: Sequence[Agent], live: Live, experiments: i
     look = ""
     if reason.startswith(PAUSED):
         look = f"see what failed: {summary.program()} list {session.run.tag}"
-        _note(session, "run.paused", kind="failures", message=reason, to_do=look)
+        _note(session, summary.PAUSED, kind="failures", message=reason, to_do=look)
     else:
-        _note(session, "run.ended", reason=reason)
+        _note(session, summary.ENDED, reason=reason)
     live.close()
     live.say(_summary(session, reason, experiments, to_do=look))
     return reason
@@ -120,14 +120,11 @@ def host_fault() -> Iterator[None]:
 
 
 def _summary(session: Session, reason: str, experiments: int | None, *, to_do: str = "") -> str:
-    calls = session.ledger.calls(session.run.tag)
     return summary.summary(
-        session.run,
-        session.history,
+        standing_of(session.ledger, session.run),
         session.state,
         reason=reason,
         experiments=experiments,
-        took=spent(calls) if calls else None,
         cap=session.policy.limits.usd,
         to_do=to_do,
     )
@@ -137,6 +134,6 @@ def _note(session: Session, event: str, **detail: str) -> None:
     """Keep why the run paused or ended; the ledger itself may be what failed."""
     with suppress(LedgerError, OSError):
         session.ledger.event(session.run.tag, event, **detail)
-    tell = session.log.warning if event == "run.paused" else session.log.info
+    tell = session.log.warning if event == summary.PAUSED else session.log.info
     with suppress(OSError):
         tell(event, **detail)

@@ -59,18 +59,21 @@ def command(
 def _so_far(tag: str | None, as_json: bool) -> None:
     from runner.money.prices import load_prices
     from runner.money.spending import cap_of
+    from runner.money.usage import together
     from runner.views import cost, reading
 
     with reading.ledger_for_reading() as ledger:
         run = reading.find_run(ledger, tag)
-        calls = ledger.calls(run.tag)
+        models = ledger.spent_by_model(run.tag)
+        experiments = ledger.spent_by_experiment(run.tag)
     cap, as_of = cap_of(run), load_prices().as_of.isoformat()
     if as_json:
-        reading.print_json(cost.cost_document(run, calls, cap) | {"prices_as_of": as_of})
+        document = cost.cost_document(run, models, experiments, cap)
+        reading.print_json(document | {"prices_as_of": as_of})
         return
-    if calls:
-        reading.print_rich(*cost.cost_tables(calls))
-    reading.say(cost.so_far(run, calls, cap, as_of))
+    if models:
+        reading.print_rich(*cost.cost_tables(models, experiments))
+    reading.say(cost.so_far(run, together(models.values()), len(experiments), cap, as_of))
 
 
 def _beforehand(plan: Plan, as_json: bool) -> None:

@@ -15,36 +15,33 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 def command(tag: str | None, as_json: bool) -> None:
     """Show where a run stands; the newest one without TAG."""
-    from dataclasses import asdict
-
     from runner import progress, rooms
-    from runner.money.usage import spent
-    from runner.views import documents, reading, running
-    from runner.views.summary import Beside, status_lines
+    from runner.views import documents, reading, running, standing, summary
 
     with reading.ledger_for_reading() as ledger:
         run = reading.find_run(ledger, tag)
-        history, calls = ledger.experiments(run.tag), ledger.calls(run.tag)
-        beside = Beside(
-            events=ledger.events(run.tag),
-            hypotheses=ledger.hypotheses(run.tag),
+        found = standing.standing_of(ledger, run)
+        analyses, seconds = ledger.analysed(run.tag)
+        beside = summary.Beside(
             guidance=rooms.state().guidance(run.tag),
-            took=spent(calls) if calls else None,
-            analyses=ledger.analyses(run.tag),
+            open_hypotheses=ledger.open_hypotheses(run.tag),
+            cap=_cap(run) if found.spent or as_json else None,
+            analyses=analyses,
+            analysis_seconds=seconds,
+            last_end=ledger.last_event(run.tag, summary.PAUSED, summary.ENDED),
             progress=progress.read(rooms.state().progress(run.tag)),
-            cap=_cap(run) if calls or as_json else None,
         )
-    if as_json:
-        extra = {
-            "limit_usd": beside.cap,
-            "open_hypotheses": beside.open_hypotheses,
-            "guidance": str(beside.guidance),
-            "running": running.document(beside.progress),
-            "analyses": [asdict(each) for each in beside.analyses],
-        }
-        reading.print_json(documents.run_document(run, history, calls) | extra)
-    else:
-        reading.say(status_lines(run, history, beside))
+    if not as_json:
+        reading.say(summary.status_lines(found, beside))
+        return
+    extra = {
+        "limit_usd": beside.cap,
+        "open_hypotheses": beside.open_hypotheses,
+        "guidance": str(beside.guidance),
+        "running": running.document(beside.progress),
+        "analyses": {"count": analyses, "seconds": seconds},
+    }
+    reading.print_json(documents.run_document(found) | extra)
 
 
 def _cap(run: Run) -> float | None:

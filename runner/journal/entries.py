@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -26,7 +27,7 @@ ENTRIES = """
         seq INTEGER NOT NULL,
         at TEXT NOT NULL,
         kind TEXT NOT NULL,
-        body TEXT NOT NULL,             -- JSON
+        body ANY NOT NULL,              -- JSON; long ones are packed, see `packed`
         chain TEXT NOT NULL,
         PRIMARY KEY (run, seq)
     ) STRICT, WITHOUT ROWID;
@@ -83,6 +84,28 @@ class Head:
 
     seq: int = 0
     chain: str = GENESIS
+
+
+LONG = 300
+"""Characters from which on a body is packed."""
+MOST_BYTES = 2**26
+"""Of a body that is unpacked; what somebody else put there may have no end."""
+
+
+def packed(body: str) -> str | bytes:
+    """Return a body as the file holds it: zlib's bytes where those are shorter."""
+    made = zlib.compress(body.encode(), 9) if len(body) >= LONG else b""
+    return made if 0 < len(made) < len(body) else body
+
+
+def unpacked(stored: str | bytes) -> str:
+    """Return a body as it was; of bytes that nobody packed something that breaks the chain."""
+    if isinstance(stored, str):
+        return stored
+    try:
+        return zlib.decompressobj().decompress(stored, MOST_BYTES).decode()
+    except (zlib.error, ValueError):
+        return "unreadable"
 
 
 def now() -> str:

@@ -46,6 +46,8 @@ TABLES = """
         changes TEXT NOT NULL,          -- JSON list of {path, mode, content in base64 or null}
         seeds TEXT NOT NULL,            -- JSON list, in the order of the plan
         origin TEXT,                    -- JSON; the baseline has none
+        parent INTEGER,                 -- of its origin, as is the next
+        isolation TEXT,
         fingerprint TEXT,
         status TEXT,                    -- null until it is decided
         rule TEXT,
@@ -67,7 +69,10 @@ TABLES = """
         chain TEXT,                     -- the chain when it was settled
         PRIMARY KEY (run, number)
     ) STRICT;
+    CREATE INDEX experiments_by_status ON experiments (run, status, number);
+    CREATE INDEX experiments_open ON experiments (run, number) WHERE ended_at IS NULL;
 
+    -- Curves and crashes stay in the entries: they are long, and few who read want them.
     CREATE TABLE trials (
         run TEXT NOT NULL,
         experiment INTEGER NOT NULL,
@@ -79,8 +84,6 @@ TABLES = """
         reason TEXT NOT NULL,
         stage TEXT,
         failed_limit TEXT,
-        crash TEXT,                     -- JSON
-        curves TEXT NOT NULL,           -- JSON
         self_modified TEXT NOT NULL,    -- JSON list of paths
         wall_seconds REAL NOT NULL,
         overhead_seconds REAL NOT NULL,
@@ -90,7 +93,7 @@ TABLES = """
         ended_at TEXT NOT NULL,
         PRIMARY KEY (run, experiment, purpose, split, seed),
         FOREIGN KEY (run, experiment) REFERENCES experiments (run, number)
-    ) STRICT;
+    ) STRICT, WITHOUT ROWID;
 
     CREATE TABLE scores (
         run TEXT NOT NULL,
@@ -100,7 +103,7 @@ TABLES = """
         metric TEXT NOT NULL,
         value REAL NOT NULL,
         PRIMARY KEY (run, experiment, split, seed, metric)
-    ) STRICT;
+    ) STRICT, WITHOUT ROWID;
 
     -- Apart from the scores that decide, so that no query of those can meet one of these.
     CREATE TABLE audit_scores (
@@ -111,7 +114,7 @@ TABLES = """
         metric TEXT NOT NULL,
         value REAL NOT NULL,
         PRIMARY KEY (run, experiment, split, seed, metric)
-    ) STRICT;
+    ) STRICT, WITHOUT ROWID;
 
     CREATE TABLE calls (
         run TEXT NOT NULL REFERENCES runs (tag),
@@ -131,6 +134,7 @@ TABLES = """
         outcome TEXT NOT NULL,
         PRIMARY KEY (run, seq)
     ) STRICT;
+    CREATE INDEX calls_of_experiment ON calls (run, experiment, seq);
 
     -- Money set aside for calls that are under way; what a killed supervisor leaves is charged.
     CREATE TABLE reservations (
@@ -163,6 +167,7 @@ TABLES = """
         failure TEXT,
         PRIMARY KEY (run, seq)
     ) STRICT;
+    CREATE INDEX analyses_of_experiment ON analyses (run, experiment, seq);
 
     CREATE TABLE notes (
         run TEXT NOT NULL REFERENCES runs (tag),
@@ -172,6 +177,7 @@ TABLES = """
         detail TEXT NOT NULL,           -- JSON
         PRIMARY KEY (run, seq)
     ) STRICT;
+    CREATE INDEX notes_by_name ON notes (run, name, seq);
 """
 RUN_COLUMN = {"runs": "tag"}
 """Table → the column that names the run, where it is not `run`."""
@@ -210,7 +216,10 @@ def writes(entry: Entry) -> Iterator[Write]:  # noqa: C901 - one case for each k
         case Kind.RUN_CREATED:
             yield Write(table="runs", values=said)
         case Kind.PROPOSED:
-            yield Write(table="experiments", values=said | {"proposed_chain": entry.chain})
+            origin = said["origin"] or {}
+            beside = {name: origin.get(name) for name in ("parent", "isolation")}
+            values = said | beside | {"proposed_chain": entry.chain}
+            yield Write(table="experiments", values=values)
         case Kind.ATTEMPT_STORED | Kind.REVIEWED | Kind.DECIDED | Kind.SETTLED:
             yield _experiment(entry, said)
         case Kind.TRIAL_ENDED | Kind.AUDITED:
@@ -251,6 +260,7 @@ def _experiment(entry: Entry, said: dict[str, Any]) -> Write:
 
 def _trial(entry: Entry, said: dict[str, Any]) -> Iterator[Write]:
     metrics, table = said.pop("metrics"), SCORES[said["purpose"]]
+    del said["crash"], said["curves"]
     ended = {"run": entry.run, "seq": entry.seq, "ended_at": entry.at}
     yield Write(table="trials", values=ended | said)
     place = {"run": entry.run} | {name: said[name] for name in ("experiment", "split", "seed")}
@@ -297,16 +307,17 @@ def storable(value: Any) -> Any:
 
 
 def made_again(entries: Iterable[Entry]) -> sqlite3.Connection:
-    """Return the tables as these entries make them, in memory.
+    """Return the tables as these entries make them, in a file that is gone when it is closed.
 
     Raises:
         ValueError, KeyError, TypeError, sqlite3.Error: an entry is none that a supervisor writes.
     """
-    database = sqlite3.connect(":memory:", isolation_level=None)
+    database = sqlite3.connect("", isolation_level=None)  # on disk as far as it is long
     database.row_factory = sqlite3.Row
-    database.executescript(TABLES)
+    database.executescript(f"{TABLES} BEGIN;")
     for entry in entries:
         apply(database, entry)
+    database.execute("COMMIT")
     return database
 
 
@@ -331,7 +342,8 @@ def own_form() -> frozenset[tuple[Any, ...]]:
         return form(database)
 
 
-def rows(database: sqlite3.Connection, table: str, run: str) -> list[dict[str, Any]]:
-    """Return a run's rows of a table, in the order in which they were added."""
-    query = f"SELECT * FROM {table} WHERE {RUN_COLUMN.get(table, 'run')} = ? ORDER BY rowid"  # noqa: S608
-    return [dict(row) for row in database.execute(query, [run])]
+def rows(database: sqlite3.Connection, table: str, run: str) -> Iterator[dict[str, Any]]:
+    """Yield a run's rows of a table, in the order of their keys."""
+    order = _quoted(KEYS[table], ", ")
+    query = f"SELECT * FROM {table} WHERE {RUN_COLUMN.get(table, 'run')} = ? ORDER BY {order}"  # noqa: S608
+    yield from (dict(row) for row in database.execute(query, [run]))

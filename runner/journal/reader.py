@@ -15,17 +15,47 @@ from typing import Any
 
 from runner.errors import LedgerError
 from runner.journal import projections, rows
-from runner.journal.entries import GENESIS, RESULTS, Entry, Head
-from runner.records import Analysis, Experiment, Hypothesis, ModelCall, Run, TrialRecord
+from runner.journal.entries import GENESIS, RESULTS, Entry, Head, unpacked
+from runner.records import (
+    Analysis,
+    Descent,
+    Experiment,
+    ExperimentStatus,
+    Hypothesis,
+    ModelCall,
+    Run,
+    Spent,
+    TrialRecord,
+    Usage,
+)
 
 VERSION = 100
 """`PRAGMA user_version` of the first released form; smaller ones were never released."""
 
 MARKS = ", ".join("?" for _ in RESULTS)
+LAST = 2**62
+"""A number that no experiment and no entry reaches."""
+AT_ONCE = 500
+"""Experiments that are read together."""
+KEPT_LINE = """
+    WITH RECURSIVE line (number) AS (
+        SELECT number FROM experiments WHERE run = :run AND status = 'kept'
+        UNION
+        SELECT parent FROM experiments JOIN line USING (number)
+            WHERE run = :run AND parent IS NOT NULL
+    )
+    SELECT number, parent, isolation, status = 'kept' AS kept
+    FROM experiments WHERE run = :run AND number IN line ORDER BY number
+"""
 ODD = (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError)
 """What reading a value comes to that no supervisor writes."""
 BUSY = ("locked", "full", "readonly", "disk I/O")
 """Words of the database about a file that is whole."""
+SPENT = f"""
+    SELECT {{by}}, count(*) AS calls, total(usd) AS usd, total(seconds) AS seconds,
+        {", ".join(f"sum({name}) AS {name}" for name in Usage.__dataclass_fields__)}
+    FROM calls WHERE run = ? AND experiment BETWEEN ? AND ? GROUP BY {{by}} ORDER BY {{order}}
+"""  # noqa: S608
 
 
 class ChangedFormError(LedgerError):
@@ -79,9 +109,10 @@ class Reader:
         return tuple(Run(**row) for row in self._all("SELECT * FROM runs ORDER BY rowid"))
 
     def experiments(self, tag: str) -> tuple[Experiment, ...]:
+        """Return all of them whole, for whoever keeps them; views take `outlines` or `whole`."""
         with self._turn:  # a trial that another thread adds meanwhile would be missing for good
             ended = self._ended.get(tag, ())
-            others = self._read(tag, len(ended))
+            others = self._read(tag, len(ended), LAST, whole=True)
             self._ended[tag] = (*ended, *_ended_in_order(others, len(ended)))
         return (*ended, *others)
 
@@ -90,13 +121,54 @@ class Reader:
         if 0 <= number < len(ended):
             return ended[number]
         with self._turn:
-            return next(iter(self._read(tag, number, number)), None)
+            return next(iter(self._read(tag, number, number, whole=True)), None)
+
+    def outlines(self, tag: str, first: int = 0, last: int = LAST) -> Iterator[Experiment]:
+        """Yield experiments as the tables have them: without changes, curves and crashes."""
+        return self._stream(tag, first, last, whole=False)
+
+    def whole(self, tag: str, first: int = 0, last: int = LAST) -> Iterator[Experiment]:
+        """Yield experiments with everything, some at a time."""
+        return self._stream(tag, first, last, whole=True)
+
+    def newest(self, tag: str) -> int | None:
+        """Return the number of the newest experiment."""
+        row = self._one("SELECT max(number) AS number FROM experiments WHERE run = ?", tag)
+        return row["number"] if row else None
+
+    def best(self, tag: str) -> int | None:
+        """Return the number of the last kept one: the best, or a shorter program that ties."""
+        query = "SELECT max(number) AS number FROM experiments WHERE run = ? AND status = 'kept'"
+        row = self._one(query, tag)
+        return row["number"] if row else None
+
+    def counts(self, tag: str) -> dict[ExperimentStatus | None, int]:
+        """Return how many ended in which way after the baseline; under `None` those still open."""
+        query = """SELECT status, count(*) AS count FROM experiments
+            WHERE run = ? AND number > 0 GROUP BY status"""
+        found = {row["status"]: row["count"] for row in self._all(query, tag)}
+        with readable("a status"):
+            return {name and ExperimentStatus(name): count for name, count in found.items()}
+
+    def scores(self, tag: str) -> Iterator[float]:
+        """Yield every score, in no order."""
+        query = "SELECT DISTINCT score FROM experiments WHERE run = ? AND score IS NOT NULL"
+        return (row["score"] for row in self._all(query, tag))
+
+    def kept_line(self, tag: str) -> tuple[Descent, ...]:
+        """Return what was kept and all that it came from, oldest first."""
+        found = self._all(KEPT_LINE, {"run": tag})
+        return tuple(Descent(**row | {"kept": bool(row["kept"])}) for row in found)
+
+    def still_open(self, tag: str) -> tuple[int, ...]:
+        """Return the experiments that have not ended, oldest first."""
+        query = "SELECT number FROM experiments WHERE run = ? AND ended_at IS NULL ORDER BY number"
+        return tuple(row["number"] for row in self._all(query, tag))
 
     def unfinished(self, tag: str) -> Experiment | None:
         """Return the experiment that an earlier supervisor left open, if there is one."""
-        query = "SELECT number FROM experiments WHERE run = ? AND ended_at IS NULL"
-        row = self._one(query, tag)
-        return self.experiment(tag, row["number"]) if row else None
+        left = self.still_open(tag)
+        return self.experiment(tag, left[0]) if left else None
 
     def stored(self, tag: str) -> tuple[dict[str, Any], ...]:
         """Return the experiments' rows as they are, for whoever does not trust them."""
@@ -106,7 +178,7 @@ class Reader:
     def rows(self, table: str, tag: str) -> list[dict[str, Any]]:
         """Return a run's rows of one of the tables, as they are."""
         with self._turn, our_fault():
-            return projections.rows(self._db, table, tag)
+            return list(projections.rows(self._db, table, tag))
 
     # -- entries --------------------------------------------------------------------------
 
@@ -114,7 +186,7 @@ class Reader:
         """Yield a run's entries in their order, a thousand at a time."""
         query = "SELECT * FROM entries WHERE run = ? AND seq > ? ORDER BY seq LIMIT 1000"
         while found := self._all(query, tag, after):
-            yield from (Entry(**row) for row in found)
+            yield from (Entry(**row | {"body": unpacked(row["body"])}) for row in found)
             after = found[-1]["seq"]
 
     def head(self, tag: str) -> Head:
@@ -140,50 +212,107 @@ class Reader:
         with readable("a call"):
             return tuple(rows.read_call(row) for row in self._all(query, tag))
 
+    def spent_by_model(self, tag: str) -> dict[str, Spent]:
+        """Return what each model took, the dearest first."""
+        with readable("a call"):
+            found = self._all(SPENT.format(by="model", order="usd DESC"), tag, 0, LAST)
+            return {row["model"]: rows.read_spent(row) for row in found}
+
+    def spent_by_experiment(self, tag: str, first: int = 0, last: int = LAST) -> dict[int, Spent]:
+        """Return what each experiment took that a call was made for, in their order."""
+        with readable("a call"):
+            found = self._all(SPENT.format(by="experiment", order="experiment"), tag, first, last)
+            return {row["experiment"]: rows.read_spent(row) for row in found}
+
+    def asked_models(self, tag: str) -> bool:
+        """Say whether any call to a model was recorded."""
+        return self._one("SELECT 1 FROM calls WHERE run = ? LIMIT 1", tag) is not None
+
     def spent(self, tag: str) -> float:
         """Return what a run's model calls cost so far, in US dollars."""
         row = self._one("SELECT total(usd) AS usd FROM calls WHERE run = ?", tag)
         return float(row["usd"]) if row else 0.0
 
-    def hypotheses(self, tag: str) -> tuple[Hypothesis, ...]:
-        query = "SELECT * FROM hypotheses WHERE run = ? ORDER BY id"
+    def hypotheses(self, tag: str, *ids: int) -> tuple[Hypothesis, ...]:
+        """Return all hypotheses of a run, or those with these ids."""
+        some = f" AND id IN ({', '.join('?' for _ in ids)})" if ids else ""
+        query = f"SELECT * FROM hypotheses WHERE run = ?{some} ORDER BY id"  # noqa: S608
         with readable("a hypothesis"):
-            return tuple(rows.read_hypothesis(row) for row in self._all(query, tag))
+            return tuple(rows.read_hypothesis(row) for row in self._all(query, tag, *ids))
 
-    def analyses(self, tag: str) -> tuple[Analysis, ...]:
-        query = "SELECT * FROM analyses WHERE run = ? ORDER BY seq"
+    def open_hypotheses(self, tag: str) -> int:
+        """Return how many hypotheses of a person's nobody tested yet."""
+        query = "SELECT count(*) AS count FROM hypotheses WHERE run = ? AND status = 'open'"
+        row = self._one(query, tag)
+        return row["count"] if row else 0
+
+    def analyses(self, tag: str, first: int = 0, last: int = LAST) -> tuple[Analysis, ...]:
+        """Return the analyses before these experiments, and the policy's after them."""
+        query = "SELECT * FROM analyses WHERE run = ? AND experiment BETWEEN ? AND ? ORDER BY seq"
         with readable("an analysis"):
-            return tuple(rows.read_analysis(row) for row in self._all(query, tag))
+            return tuple(rows.read_analysis(row) for row in self._all(query, tag, first, last))
+
+    def analysed(self, tag: str) -> tuple[int, float]:
+        """Return how many analyses there were, and their seconds."""
+        query = "SELECT count(*) AS count, total(seconds) AS seconds FROM analyses WHERE run = ?"
+        row = self._one(query, tag)
+        return (row["count"], row["seconds"]) if row else (0, 0.0)
 
     def events(self, tag: str) -> tuple[dict[str, Any], ...]:
         query = "SELECT at, name, detail FROM notes WHERE run = ? ORDER BY seq"
-        with readable("a note"):
-            return tuple(
-                row | {"detail": rows.load(row["detail"])} for row in self._all(query, tag)
-            )
+        return tuple(map(_event, self._all(query, tag)))
+
+    def last_event(self, tag: str, *names: str) -> dict[str, Any] | None:
+        """Return the newest event of one of these names."""
+        query = """SELECT seq, at, name, detail FROM notes WHERE run = ? AND name = ?
+            ORDER BY seq DESC LIMIT 1"""
+        found = [row for name in names for row in self._all(query, tag, name)]
+        last = max(found, key=lambda row: row.pop("seq"), default=None)
+        return None if last is None else _event(last)
 
     # -- plumbing -------------------------------------------------------------------------
 
-    def _read(self, tag: str, first: int, last: int = 2**62) -> list[Experiment]:
-        """Read experiments with their trials: four queries, however many they are."""
+    def _stream(self, tag: str, first: int, last: int, *, whole: bool) -> Iterator[Experiment]:
+        query = f"""SELECT number FROM experiments WHERE run = ? AND number BETWEEN ? AND ?
+            ORDER BY number LIMIT {AT_ONCE}"""  # noqa: S608
+        while found := self._all(query, tag, first, last):
+            with self._turn:
+                some = self._read(tag, found[0]["number"], found[-1]["number"], whole=whole)
+            yield from some
+            first = found[-1]["number"] + 1
+
+    def _read(self, tag: str, first: int, last: int, *, whole: bool) -> list[Experiment]:
+        """Read experiments with their trials: a few queries, however many they are."""
         place = (tag, first, last)
         query = "SELECT * FROM {} WHERE run = ? AND {} BETWEEN ? AND ? ORDER BY {}"
         scores: dict[Any, dict[str, float]] = defaultdict(dict)
         for purpose, table in projections.SCORES.items():
-            for row in self._all(query.format(table, "experiment", "rowid"), *place):
+            order = "experiment, split, seed, metric"
+            for row in self._all(query.format(table, "experiment", order), *place):
                 key = (row["experiment"], purpose, row["split"], row["seed"])
                 scores[key][row["metric"]] = row["value"]
+        bodies = self._bodies(*place) if whole else {}
         trials: dict[int, list[TrialRecord]] = defaultdict(list)
-        for row in self._all(query.format("trials", "experiment", "seq"), *place):
+        for row in self._all(query.format("trials", "experiment", "experiment, seq"), *place):
             key = (row["experiment"], row["purpose"], row["split"], row["seed"])
             with readable(f"a trial of experiment {row['experiment']}"):
-                trials[row["experiment"]].append(rows.read_trial(row, scores.get(key, {})))
+                said = rows.load(unpacked(bodies[row["seq"]])) if whole else None
+                trial = rows.read_trial(row, scores.get(key, {}), said)
+                trials[row["experiment"]].append(trial)
         found = self._all(query.format("experiments", "number", "number"), *place)
-        return [_experiment(row, tuple(trials[row["number"]])) for row in found]
+        return [_experiment(row, tuple(trials[row["number"]]), whole=whole) for row in found]
+
+    def _bodies(self, tag: str, first: int, last: int) -> dict[int, str | bytes]:
+        """Return place → what the entries of these experiments' trials say."""
+        query = """SELECT e.seq, e.body FROM trials AS t JOIN entries AS e USING (run, seq)
+            WHERE t.run = ? AND t.experiment BETWEEN ? AND ?"""
+        return {row["seq"]: row["body"] for row in self._all(query, tag, first, last)}
 
     def _do(self, query: str, *values: Any) -> sqlite3.Cursor:
+        """Execute a query with values in their order, or with one mapping of names."""
+        named = values[0] if values and isinstance(values[0], dict) else values
         with self._turn, our_fault():
-            return self._db.execute(query, values)
+            return self._db.execute(query, named)
 
     def _all(self, query: str, *values: Any) -> list[dict[str, Any]]:
         with self._turn:
@@ -194,9 +323,14 @@ class Reader:
         return found[0] if found else None
 
 
-def _experiment(row: dict[str, Any], trials: tuple[TrialRecord, ...]) -> Experiment:
+def _experiment(row: dict[str, Any], trials: tuple[TrialRecord, ...], *, whole: bool) -> Experiment:
     with readable(f"experiment {row['number']}"):
-        return rows.read_experiment(row, trials)
+        return rows.read_experiment(row, trials, whole=whole)
+
+
+def _event(row: dict[str, Any]) -> dict[str, Any]:
+    with readable("a note"):
+        return row | {"detail": rows.load(row["detail"])}
 
 
 def _ended_in_order(experiments: Iterable[Experiment], first: int) -> Iterator[Experiment]:

@@ -22,6 +22,7 @@ from runner.records import (
     Origin,
     Purpose,
     Score,
+    Spent,
     TrialRecord,
     TrialResult,
     TrialStatus,
@@ -49,7 +50,10 @@ def proposal_document(experiment: Experiment) -> dict[str, Any]:
     }
 
 
-def read_experiment(row: Mapping[str, Any], trials: tuple[TrialRecord, ...]) -> Experiment:
+def read_experiment(
+    row: Mapping[str, Any], trials: tuple[TrialRecord, ...], *, whole: bool
+) -> Experiment:
+    """Return an experiment; what it changed only where it is to be whole."""
     same = (
         "run", "number", "parent_commit", "hypothesis", "category", "fingerprint", "rule", "reason",
         "score", "gain", "attempt_commit", "commit", "started_at", "ended_at", "wall_seconds",
@@ -57,7 +61,7 @@ def read_experiment(row: Mapping[str, Any], trials: tuple[TrialRecord, ...]) -> 
     )  # fmt: skip
     return Experiment(
         **{name: row[name] for name in same},
-        changes=tuple(read_change(document) for document in load(row["changes"])),
+        changes=tuple(map(read_change, load(row["changes"]))) if whole else (),
         seeds=tuple(load(row["seeds"])),
         origin=_read_origin(load(row["origin"])) if row["origin"] else None,
         status=ExperimentStatus(row["status"]) if row["status"] else None,
@@ -78,9 +82,17 @@ def call_document(call: ModelCall) -> dict[str, Any]:
 
 
 def read_call(row: Mapping[str, Any]) -> ModelCall:
-    usage = Usage(**{name: row[name] for name in Usage.__dataclass_fields__})
     same = ("experiment", "agent", "model", "usd", "seconds", "outcome", "at")
-    return ModelCall(**{name: row[name] for name in same}, usage=usage)
+    return ModelCall(**{name: row[name] for name in same}, usage=_read_usage(row))
+
+
+def read_spent(row: Mapping[str, Any]) -> Spent:
+    same = ("calls", "usd", "seconds")
+    return Spent(**{name: row[name] for name in same}, usage=_read_usage(row))
+
+
+def _read_usage(row: Mapping[str, Any]) -> Usage:
+    return Usage(**{name: row[name] for name in Usage.__dataclass_fields__})
 
 
 def read_analysis(row: Mapping[str, Any]) -> Analysis:
@@ -128,7 +140,10 @@ def trial_document(experiment: int, trial: TrialRecord) -> dict[str, Any]:
     }
 
 
-def read_trial(row: Mapping[str, Any], metrics: Mapping[str, float]) -> TrialRecord:
+def read_trial(
+    row: Mapping[str, Any], metrics: Mapping[str, float], said: Mapping[str, Any] | None
+) -> TrialRecord:
+    """Return a trial; without what its entry said it has no curves and no crash."""
     same = (
         "reason",
         "stage",
@@ -143,8 +158,8 @@ def read_trial(row: Mapping[str, Any], metrics: Mapping[str, float]) -> TrialRec
         status=TrialStatus(row["status"]),
         limit=row["failed_limit"],
         score=Score(metrics=metrics) if metrics else None,
-        crash=Crash(**load(row["crash"])) if row["crash"] else None,
-        curves=tuple(_read_curve(document) for document in load(row["curves"])),
+        crash=Crash(**said["crash"]) if said and said["crash"] else None,
+        curves=tuple(map(_read_curve, said["curves"])) if said else (),
         self_modified=tuple(load(row["self_modified"])),
     )
     purpose = Purpose(row["purpose"])

@@ -10,8 +10,7 @@ from rich.table import Table
 from runner import rooms
 from runner.characters import visible
 from runner.history import metric_of
-from runner.money.usage import Spent
-from runner.records import Analysis, Experiment, Hypothesis, Origin, Run
+from runner.records import Analysis, Experiment, Hypothesis, Origin, Run, Spent
 from runner.views import lines, tables
 from runner.workspace import Workspace
 

@@ -17,7 +17,7 @@ from runner.audit.findings import Report
 from runner.audit.objects import git
 from runner.audit.run import audit_run
 from runner.journal import projections
-from runner.journal.entries import Entry, Head, Kind, following
+from runner.journal.entries import Entry, Head, Kind, following, packed, unpacked
 from runner.workspace import NOTES_REF, Workspace
 
 BRANCH = f"refs/heads/autoresearch/{TAG}"
@@ -82,7 +82,7 @@ class Copy:
     def edit_entry(self, seq: int, **said: Any) -> None:
         """Change what one entry says, and nothing else."""
         [(body,)] = self.rows("SELECT body FROM entries WHERE seq = ?", seq)
-        body = json.dumps(json.loads(body) | said)
+        body = json.dumps(json.loads(unpacked(body)) | said)
         self.sql("UPDATE entries SET body = ? WHERE seq = ?", body, seq)
 
     def entries(self, kind: str) -> list[int]:
@@ -153,7 +153,8 @@ class Copy:
 
 def forge(database: sqlite3.Connection) -> dict[int, tuple[int, str]]:
     """Write the journal anew from the tables; return old place → new place and chain."""
-    stored = [Entry(**row) for row in database.execute("SELECT * FROM entries ORDER BY seq")]
+    found = map(dict, database.execute("SELECT * FROM entries ORDER BY seq"))
+    stored = [Entry(**row | {"body": unpacked(row["body"])}) for row in found]
     again, head, chains = [], Head(), {}
     for entry in stored:
         document = _as_the_tables_say(database, entry)
@@ -167,7 +168,7 @@ def forge(database: sqlite3.Connection) -> dict[int, tuple[int, str]]:
     for table in ("entries", *reversed(projections.KEYS)):
         database.execute(f"DELETE FROM {table}")  # noqa: S608
     for made in again:
-        values = list(asdict(made).values())
+        values = list((asdict(made) | {"body": packed(made.body)}).values())
         database.execute("INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?)", values)
         projections.apply(database, made)
     return chains

@@ -21,15 +21,17 @@ COVERED = ("runs", "experiments", "trials", "scores", "audit_scores")
 """Of a run that asked no model and that nobody steered; the others are empty in it."""
 LINKS = {
     *(("experiments", name) for name in ("proposed_chain", "decided_chain", "chain")),
+    *(("experiments", name) for name in ("parent", "isolation")),
     ("trials", "seq"),
     *((table, "run") for table in ("trials", "scores", "audit_scores")),
 }
-"""What an entry's own run, place and link make: made to fit again, nothing is changed."""
+"""What an entry's own run, place and link make, and what repeats its origin: made to fit again,
+nothing is changed."""
 ROWS = {
     "runs": "1",
     "experiments": "number = (SELECT max(number) FROM experiments WHERE status = 'kept')",
     "trials": "experiment = 5 AND purpose = 'audit'",
-    "scores": "rowid = (SELECT max(rowid) FROM scores WHERE experiment = 7)",
+    "scores": "experiment = 7 AND metric = 'mean_rank'",
     "audit_scores": "experiment = 5 AND metric = 'mean_rank'",
 }
 """What is edited: of the last keep, its audit and the last experiment, which nothing follows."""

@@ -261,7 +261,7 @@ def test_the_tables_can_be_made_again_from_the_entries(ledger):
     ledger.analysis_ended("t1", begun.seq, seconds=1.5, exit_code=0, failure=None)
     with closing(projections.made_again(ledger.entries("t1"))) as again:
         for table in projections.KEYS:
-            made = projections.rows(again, table, "t1")
+            made = list(projections.rows(again, table, "t1"))
             assert made == ledger.rows(table, "t1")
             assert made
 
