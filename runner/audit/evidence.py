@@ -82,6 +82,13 @@ class Written:
         """The chain at an entry → the entry's place."""
         return {entry.chain: seq for seq, entry in self.entries.items()}
 
+    def said(self, seq: int) -> Mapping[str, Any]:
+        """Return what an entry says; nothing where it is gone or cannot be read."""
+        with suppress(*ODD):
+            document = self.entries[seq].document
+            return document if isinstance(document, dict) else {}
+        return {}
+
     def record_before(self, number: int, metric: Metric) -> float | None:
         """Return the score that an experiment had to beat."""
         return record([found for found in self.kept if found.number < number], metric)

@@ -21,7 +21,7 @@ RAN_UNDER = {
     "harness_digest": "harness-digest",
     "image_id": "image-id",
 }
-"""Columns that every experiment shares with its run → the rule that says so."""
+"""What every proposal shares with its run → the rule that says so."""
 
 
 def _row(rule: str, row: Row, message: str) -> Finding:
@@ -49,8 +49,8 @@ def closing(evidence: Evidence) -> Iterator[Finding]:
     rows = evidence.written.rows
     for row in rows:
         ended = row["ended_at"] is not None
-        if ended != (row["chain"] is not None) or (ended and row["status"] is None):
-            yield _row("closing", row, "an ended experiment has a status and a link of the chain")
+        if ended != (row["settled"] is not None) or (ended and row["status"] is None):
+            yield _row("closing", row, "an ended experiment has a status and was settled")
         if not ended and row is not rows[-1]:
             yield _row("closing", row, "is open, and another one follows")
 
@@ -72,10 +72,11 @@ def projection(evidence: Evidence) -> Iterator[Finding]:
 def ran_under(evidence: Evidence) -> Iterator[Finding]:
     """Find experiments that ran under another policy, harness or image than their run."""
     for row in evidence.written.rows:
-        for column, rule in RAN_UNDER.items():
-            expected = getattr(evidence.written.run, column)
-            if row[column] != expected:
-                yield _row(rule, row, f"ran under {row[column]}; its run has {expected}")
+        proposed = evidence.written.said(row["proposed"])
+        for name, rule in RAN_UNDER.items():
+            expected = getattr(evidence.written.run, name)
+            if proposed.get(name) != expected:
+                yield _row(rule, row, f"ran under {proposed.get(name)}; its run has {expected}")
 
 
 def frozen(evidence: Evidence) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ import hashlib
 import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -27,8 +27,8 @@ ENTRIES = """
         seq INTEGER NOT NULL,
         at TEXT NOT NULL,
         kind TEXT NOT NULL,
-        body ANY NOT NULL,              -- JSON; long ones are packed, see `packed`
-        chain TEXT NOT NULL,
+        body ANY NOT NULL,              -- JSON; a long one is deflated, see `as_row`
+        chain BLOB NOT NULL,
         PRIMARY KEY (run, seq)
     ) STRICT, WITHOUT ROWID;
 """
@@ -86,26 +86,47 @@ class Head:
     chain: str = GENESIS
 
 
-LONG = 300
-"""Characters from which on a body is packed."""
+LONG = 100
+"""Characters from which on a body is deflated."""
 MOST_BYTES = 2**26
-"""Of a body that is unpacked; what somebody else put there may have no end."""
+"""Of a body that is inflated; what somebody else put there may have no end."""
+COMMON = (
+    b'"changes":[{"content":"","mode":33188,"path":"train.py"}],"harness_digest":"","hypothesis":"'
+    b'","image_id":"sha256:","number":,"origin":{"agent":"tune","answers":null,"expectation":"",'
+    b'"forfeit":null,"isolation":"api","mode":"improve","model":null,"parent":0,"phase":null,'
+    b'"returned":0,"strategy":"greedy","takeaway":"","takeaway_of":null,"why":"from the best'
+    b' so far"},"parent_commit":"","policy_digest":"","run":"","seeds":[,"started_at":"'
+    b'"commit":null,"notes_commit":"","wall_seconds":'
+    b'{"gain":-,"number":,"reason":"no better: , best before , needed 1","rule":null,"score":'
+    b',"status":"reverted"}{"cpu_seconds":,"crash":null,"curves":[{"name":"loss","points":[['
+    b'0.0,],[1.0,],[2.0,],[3.0,],[4.0,],[5.0,],[6.0,],[7.0,],[8.0,],[9.0,]]}],"experiment":,'
+    b'"failed_limit":null,"metrics":{"mean_rank":,"mean_rank_se":,"median_rank":,"recall_at_1":,'
+    b'"recall_at_10":,"recall_at_5":},"overhead_seconds":,"peak_gpu_memory_bytes":null,'
+    b'"peak_memory_bytes":,"purpose":"decision","reason":"scored","seed":,"self_modified":[],'
+    b'"split":"train","stage":null,"status":"scored","wall_seconds":'
+)
+"""What bodies share. It is part of the form: what was deflated with it is read with it alone."""
 
 
-def packed(body: str) -> str | bytes:
-    """Return a body as the file holds it: zlib's bytes where those are shorter."""
-    made = zlib.compress(body.encode(), 9) if len(body) >= LONG else b""
-    return made if 0 < len(made) < len(body) else body
+def as_row(entry: Entry) -> dict[str, Any]:
+    """Return an entry as the file holds it: the link as bytes, a long body deflated."""
+    body: str | bytes = entry.body
+    if len(body) >= LONG:
+        packer = zlib.compressobj(9, zlib.DEFLATED, -15, 9, zlib.Z_DEFAULT_STRATEGY, COMMON)
+        body = packer.compress(entry.body.encode()) + packer.flush()
+    return asdict(entry) | {"body": body, "chain": bytes.fromhex(entry.chain)}
 
 
-def unpacked(stored: str | bytes) -> str:
-    """Return a body as it was; of bytes that nobody packed something that breaks the chain."""
-    if isinstance(stored, str):
-        return stored
-    try:
-        return zlib.decompressobj().decompress(stored, MOST_BYTES).decode()
-    except (zlib.error, ValueError):
-        return "unreadable"
+def of_row(row: Mapping[str, Any]) -> Entry:
+    """Return a row as the entry that it is; what nobody packed becomes what breaks the chain."""
+    body, chain = row["body"], row["chain"]
+    if isinstance(body, bytes):
+        try:
+            body = zlib.decompressobj(-15, COMMON).decompress(body, MOST_BYTES).decode()
+        except (zlib.error, ValueError):
+            body = "unreadable"
+    link = chain.hex() if isinstance(chain, bytes) else str(chain)
+    return Entry(**{**row, "body": str(body), "chain": link})
 
 
 def now() -> str:

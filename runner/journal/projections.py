@@ -43,11 +43,9 @@ TABLES = """
         parent_commit TEXT NOT NULL,
         hypothesis TEXT NOT NULL,
         category TEXT NOT NULL,
-        changes TEXT NOT NULL,          -- JSON list of {path, mode, content in base64 or null}
         seeds TEXT NOT NULL,            -- JSON list, in the order of the plan
-        origin TEXT,                    -- JSON; the baseline has none
-        parent INTEGER,                 -- of its origin, as is the next
-        isolation TEXT,
+        parent INTEGER,                 -- the experiment that it started from, with an origin
+        isolation TEXT,                 -- of whoever proposed it
         fingerprint TEXT,
         status TEXT,                    -- null until it is decided
         rule TEXT,
@@ -58,21 +56,18 @@ TABLES = """
         "commit" TEXT,
         started_at TEXT NOT NULL,
         decided_at TEXT,
-        proposed_chain TEXT NOT NULL,   -- the chain at its proposal, which its attempt carries
-        decided_chain TEXT,             -- the chain at its decision, which a kept commit carries
+        proposed INTEGER NOT NULL,      -- the entry with its changes and its origin
+        decided INTEGER,                -- the entry of its decision
+        settled INTEGER,                -- the entry that says that git has moved
         ended_at TEXT,                  -- null until git has moved and it is settled
         wall_seconds REAL,
         notes_commit TEXT,              -- where the notes stood when it was settled
-        policy_digest TEXT NOT NULL,    -- what it ran under, for the audit to compare
-        harness_digest TEXT NOT NULL,
-        image_id TEXT NOT NULL,
-        chain TEXT,                     -- the chain when it was settled
         PRIMARY KEY (run, number)
     ) STRICT;
     CREATE INDEX experiments_by_status ON experiments (run, status, number);
     CREATE INDEX experiments_open ON experiments (run, number) WHERE ended_at IS NULL;
 
-    -- Curves and crashes stay in the entries: they are long, and few who read want them.
+    -- Scores, curves and crashes stay in the entry: no query meets them, of an audit or another.
     CREATE TABLE trials (
         run TEXT NOT NULL,
         experiment INTEGER NOT NULL,
@@ -93,27 +88,6 @@ TABLES = """
         ended_at TEXT NOT NULL,
         PRIMARY KEY (run, experiment, purpose, split, seed),
         FOREIGN KEY (run, experiment) REFERENCES experiments (run, number)
-    ) STRICT, WITHOUT ROWID;
-
-    CREATE TABLE scores (
-        run TEXT NOT NULL,
-        experiment INTEGER NOT NULL,
-        split TEXT NOT NULL,
-        seed INTEGER NOT NULL,
-        metric TEXT NOT NULL,
-        value REAL NOT NULL,
-        PRIMARY KEY (run, experiment, split, seed, metric)
-    ) STRICT, WITHOUT ROWID;
-
-    -- Apart from the scores that decide, so that no query of those can meet one of these.
-    CREATE TABLE audit_scores (
-        run TEXT NOT NULL,
-        experiment INTEGER NOT NULL,
-        split TEXT NOT NULL,
-        seed INTEGER NOT NULL,
-        metric TEXT NOT NULL,
-        value REAL NOT NULL,
-        PRIMARY KEY (run, experiment, split, seed, metric)
     ) STRICT, WITHOUT ROWID;
 
     CREATE TABLE calls (
@@ -185,8 +159,6 @@ KEYS = {
     "runs": ("tag",),
     "experiments": ("number",),
     "trials": ("experiment", "purpose", "split", "seed"),
-    "scores": ("experiment", "split", "seed", "metric"),
-    "audit_scores": ("experiment", "split", "seed", "metric"),
     "calls": ("seq",),
     "reservations": ("seq",),
     "hypotheses": ("id",),
@@ -218,12 +190,14 @@ def writes(entry: Entry) -> Iterator[Write]:  # noqa: C901 - one case for each k
         case Kind.PROPOSED:
             origin = said["origin"] or {}
             beside = {name: origin.get(name) for name in ("parent", "isolation")}
-            values = said | beside | {"proposed_chain": entry.chain}
+            values = {name: said[name] for name in PROPOSED} | beside | {"proposed": entry.seq}
             yield Write(table="experiments", values=values)
         case Kind.ATTEMPT_STORED | Kind.REVIEWED | Kind.DECIDED | Kind.SETTLED:
             yield _experiment(entry, said)
         case Kind.TRIAL_ENDED | Kind.AUDITED:
-            yield from _trial(entry, said)
+            said = {name: value for name, value in said.items() if name not in IN_ENTRIES}
+            ended = {"run": entry.run, "seq": entry.seq, "ended_at": entry.at}
+            yield Write(table="trials", values=ended | said)
         case Kind.CALL_RESERVED:
             yield Write(table="reservations", values=here | said)
         case Kind.CALL_RELEASED:
@@ -245,31 +219,21 @@ def writes(entry: Entry) -> Iterator[Write]:  # noqa: C901 - one case for each k
             raise ValueError(f"no journal entry is of the kind {unknown}")
 
 
+PROPOSED = ("run", "number", "parent_commit", "hypothesis", "category", "seeds", "started_at")
+"""What a row repeats of a proposal."""
+IN_ENTRIES = ("metrics", "crash", "curves")
+"""What a row leaves out of a trial."""
 MOMENTS = {
-    Kind.DECIDED: ("decided_at", "decided_chain"),
-    Kind.SETTLED: ("ended_at", "chain"),
+    Kind.DECIDED: ("decided_at", "decided"),
+    Kind.SETTLED: ("ended_at", "settled"),
 }
-"""Kind of an entry → where an experiment's row keeps when it was made, and the chain at it."""
+"""Kind of an entry → where an experiment's row keeps when it was made, and its place."""
 
 
 def _experiment(entry: Entry, said: dict[str, Any]) -> Write:
     key = {"run": entry.run, "number": said.pop("number")}
-    moment = dict(zip(MOMENTS.get(Kind(entry.kind), ()), (entry.at, entry.chain), strict=False))
+    moment = dict(zip(MOMENTS.get(Kind(entry.kind), ()), (entry.at, entry.seq), strict=False))
     return Write(table="experiments", key=key, values=said | moment)
-
-
-def _trial(entry: Entry, said: dict[str, Any]) -> Iterator[Write]:
-    metrics, table = said.pop("metrics"), SCORES[said["purpose"]]
-    del said["crash"], said["curves"]
-    ended = {"run": entry.run, "seq": entry.seq, "ended_at": entry.at}
-    yield Write(table="trials", values=ended | said)
-    place = {"run": entry.run} | {name: said[name] for name in ("experiment", "split", "seed")}
-    for metric, value in metrics.items():
-        yield Write(table=table, values=place | {"metric": metric, "value": value})
-
-
-SCORES = {"decision": "scores", "audit": "audit_scores"}
-"""Purpose of a trial → where its scores are."""
 
 
 def apply(database: sqlite3.Connection, entry: Entry) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from runner.errors import LedgerError
 from runner.journal import projections, rows
-from runner.journal.entries import GENESIS, RESULTS, Entry, Head, unpacked
+from runner.journal.entries import GENESIS, RESULTS, Entry, Head, of_row
 from runner.records import (
     Analysis,
     Descent,
@@ -35,6 +35,11 @@ VERSION = 100
 MARKS = ", ".join("?" for _ in RESULTS)
 LAST = 2**62
 """A number that no experiment and no entry reaches."""
+NAMED = (
+    ("trials", "seq", "experiment"),
+    *(("experiments", name, "number") for name in ("proposed", "decided", "settled")),
+)
+"""Table → a column that names an entry, and the one that names the experiment."""
 AT_ONCE = 500
 """Experiments that are read together."""
 KEPT_LINE = """
@@ -124,7 +129,10 @@ class Reader:
             return next(iter(self._read(tag, number, number, whole=True)), None)
 
     def outlines(self, tag: str, first: int = 0, last: int = LAST) -> Iterator[Experiment]:
-        """Yield experiments as the tables have them: without changes, curves and crashes."""
+        """Yield experiments as the tables have them, without their changes and their origin.
+
+        Of a trial there are its status, its seed and what it took; no scores, curves or crash.
+        """
         return self._stream(tag, first, last, whole=False)
 
     def whole(self, tag: str, first: int = 0, last: int = LAST) -> Iterator[Experiment]:
@@ -186,14 +194,14 @@ class Reader:
         """Yield a run's entries in their order, a thousand at a time."""
         query = "SELECT * FROM entries WHERE run = ? AND seq > ? ORDER BY seq LIMIT 1000"
         while found := self._all(query, tag, after):
-            yield from (Entry(**row | {"body": unpacked(row["body"])}) for row in found)
+            yield from map(of_row, found)
             after = found[-1]["seq"]
 
     def head(self, tag: str) -> Head:
         """Return where a run's chain ends."""
         query = "SELECT seq, chain FROM entries WHERE run = ? ORDER BY seq DESC LIMIT 1"
         row = self._one(query, tag)
-        return Head(**row) if row else Head()
+        return Head(seq=row["seq"], chain=row["chain"].hex()) if row else Head()
 
     def result_chain(self, tag: str) -> str:
         """Return the chain at the newest result, settled or audited, of which git is a witness.
@@ -203,7 +211,7 @@ class Reader:
         query = f"""SELECT chain FROM entries WHERE run = ? AND kind IN ({MARKS})
             ORDER BY seq DESC LIMIT 1"""  # noqa: S608
         row = self._one(query, tag, *RESULTS)
-        return row["chain"] if row else GENESIS
+        return str(row["chain"].hex()) if row else GENESIS
 
     # -- what stands beside experiments ---------------------------------------------------
 
@@ -284,29 +292,30 @@ class Reader:
     def _read(self, tag: str, first: int, last: int, *, whole: bool) -> list[Experiment]:
         """Read experiments with their trials: a few queries, however many they are."""
         place = (tag, first, last)
-        query = "SELECT * FROM {} WHERE run = ? AND {} BETWEEN ? AND ? ORDER BY {}"
-        scores: dict[Any, dict[str, float]] = defaultdict(dict)
-        for purpose, table in projections.SCORES.items():
-            order = "experiment, split, seed, metric"
-            for row in self._all(query.format(table, "experiment", order), *place):
-                key = (row["experiment"], purpose, row["split"], row["seed"])
-                scores[key][row["metric"]] = row["value"]
-        bodies = self._bodies(*place) if whole else {}
+        named = self._named(*place) if whole else None
         trials: dict[int, list[TrialRecord]] = defaultdict(list)
-        for row in self._all(query.format("trials", "experiment", "experiment, seq"), *place):
-            key = (row["experiment"], row["purpose"], row["split"], row["seed"])
+        query = "SELECT * FROM trials WHERE run = ? AND experiment BETWEEN ? AND ? ORDER BY seq"
+        for row in self._all(query, *place):
             with readable(f"a trial of experiment {row['experiment']}"):
-                said = rows.load(unpacked(bodies[row["seq"]])) if whole else None
-                trial = rows.read_trial(row, scores.get(key, {}), said)
-                trials[row["experiment"]].append(trial)
-        found = self._all(query.format("experiments", "number", "number"), *place)
-        return [_experiment(row, tuple(trials[row["number"]]), whole=whole) for row in found]
+                entry = None if named is None else named[row["seq"]]
+                trials[row["experiment"]].append(rows.read_trial(row, entry))
+        found = []
+        query = "SELECT * FROM experiments WHERE run = ? AND number BETWEEN ? AND ? ORDER BY number"
+        for row in self._all(query, *place):
+            with readable(f"experiment {row['number']}"):
+                experiment = rows.read_experiment(row, tuple(trials[row["number"]]), named)
+                found.append(experiment)
+        return found
 
-    def _bodies(self, tag: str, first: int, last: int) -> dict[int, str | bytes]:
-        """Return place → what the entries of these experiments' trials say."""
-        query = """SELECT e.seq, e.body FROM trials AS t JOIN entries AS e USING (run, seq)
-            WHERE t.run = ? AND t.experiment BETWEEN ? AND ?"""
-        return {row["seq"]: row["body"] for row in self._all(query, tag, first, last)}
+    def _named(self, tag: str, first: int, last: int) -> dict[int, Entry]:
+        """Return the entries that the rows of these experiments name."""
+        found: dict[int, Entry] = {}
+        for table, seq, number in NAMED:
+            query = f"""SELECT e.* FROM {table} AS t
+                JOIN entries AS e ON e.run = t.run AND e.seq = t.{seq}
+                WHERE t.run = ? AND t.{number} BETWEEN ? AND ?"""  # noqa: S608
+            found |= {row["seq"]: of_row(row) for row in self._all(query, tag, first, last)}
+        return found
 
     def _do(self, query: str, *values: Any) -> sqlite3.Cursor:
         """Execute a query with values in their order, or with one mapping of names."""
@@ -321,11 +330,6 @@ class Reader:
     def _one(self, query: str, *values: Any) -> dict[str, Any] | None:
         found = self._all(query, *values)
         return found[0] if found else None
-
-
-def _experiment(row: dict[str, Any], trials: tuple[TrialRecord, ...], *, whole: bool) -> Experiment:
-    with readable(f"experiment {row['number']}"):
-        return rows.read_experiment(row, trials, whole=whole)
 
 
 def _event(row: dict[str, Any]) -> dict[str, Any]:

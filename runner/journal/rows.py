@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
+from runner.journal.entries import Entry
 from runner.records import (
     Analysis,
     AskedBy,
@@ -51,21 +52,38 @@ def proposal_document(experiment: Experiment) -> dict[str, Any]:
 
 
 def read_experiment(
-    row: Mapping[str, Any], trials: tuple[TrialRecord, ...], *, whole: bool
+    row: Mapping[str, Any],
+    trials: tuple[TrialRecord, ...],
+    entries: Mapping[int, Entry] | None = None,
 ) -> Experiment:
-    """Return an experiment; what it changed only where it is to be whole."""
+    """Return an experiment.
+
+    Args:
+        row: its row.
+        trials: its trials.
+        entries: those that it names; without them it has no changes, no origin and no chains.
+    """
     same = (
         "run", "number", "parent_commit", "hypothesis", "category", "fingerprint", "rule", "reason",
         "score", "gain", "attempt_commit", "commit", "started_at", "ended_at", "wall_seconds",
-        "proposed_chain", "decided_chain", "chain",
     )  # fmt: skip
-    return Experiment(
+    some = Experiment(
         **{name: row[name] for name in same},
-        changes=tuple(map(read_change, load(row["changes"]))) if whole else (),
+        changes=(),
         seeds=tuple(load(row["seeds"])),
-        origin=_read_origin(load(row["origin"])) if row["origin"] else None,
         status=ExperimentStatus(row["status"]) if row["status"] else None,
         trials=trials,
+    )
+    if entries is None:
+        return some
+    said = entries[row["proposed"]].document
+    return replace(
+        some,
+        changes=tuple(map(read_change, said["changes"])),
+        origin=_read_origin(said["origin"]) if said["origin"] else None,
+        proposed_chain=entries[row["proposed"]].chain,
+        decided_chain=entries[row["decided"]].chain if row["decided"] else None,
+        chain=entries[row["settled"]].chain if row["settled"] else None,
     )
 
 
@@ -140,10 +158,9 @@ def trial_document(experiment: int, trial: TrialRecord) -> dict[str, Any]:
     }
 
 
-def read_trial(
-    row: Mapping[str, Any], metrics: Mapping[str, float], said: Mapping[str, Any] | None
-) -> TrialRecord:
-    """Return a trial; without what its entry said it has no curves and no crash."""
+def read_trial(row: Mapping[str, Any], entry: Entry | None = None) -> TrialRecord:
+    """Return a trial; without its entry it has no score, no curves and no crash."""
+    said = entry.document if entry else {"metrics": {}, "crash": None, "curves": ()}
     same = (
         "reason",
         "stage",
@@ -157,9 +174,9 @@ def read_trial(
         **{name: row[name] for name in same},
         status=TrialStatus(row["status"]),
         limit=row["failed_limit"],
-        score=Score(metrics=metrics) if metrics else None,
-        crash=Crash(**said["crash"]) if said and said["crash"] else None,
-        curves=tuple(map(_read_curve, said["curves"])) if said else (),
+        score=Score(metrics=said["metrics"]) if said["metrics"] else None,
+        crash=Crash(**said["crash"]) if said["crash"] else None,
+        curves=tuple(map(_read_curve, said["curves"])),
         self_modified=tuple(load(row["self_modified"])),
     )
     purpose = Purpose(row["purpose"])

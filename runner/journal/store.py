@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.journal import projections, rows
-from runner.journal.entries import ENTRIES, Entry, Kind, following, now, packed
+from runner.journal.entries import ENTRIES, Entry, Kind, as_row, following, now
 from runner.journal.reader import (
     VERSION,
     Reader,
@@ -149,7 +149,7 @@ class Journal(Reader):
         """Append one entry and change the tables as it says; `of` is its experiment."""
         with self._transaction():
             entry = following(self.head(tag), run=tag, at=now(), kind=kind, document=document)
-            values = asdict(entry) | {"body": packed(entry.body)}
+            values = as_row(entry)
             marks = ", ".join("?" for _ in values)
             self._db.execute(f"INSERT INTO entries VALUES ({marks})", list(values.values()))  # noqa: S608
             projections.apply(self._db, entry)
