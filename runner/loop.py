@@ -193,8 +193,9 @@ def _finish_what_is_open(session: Session) -> None:
 
 
 def _write_page(session: Session) -> None:
-    analyses = session.ledger.analyses(session.run.tag)
-    session.research_log.update(history_as_told(session), analyses)
+    told = history_as_told(session)
+    for newest in told[-1:]:
+        session.research_log.update(newest, lambda: told)
 
 
 def _require_baseline(session: Session) -> None:

@@ -25,8 +25,6 @@ from runner.research_log import ResearchLog
 from runner.seams import Sandbox
 from runner.workspace import Workspace
 
-ANALYSED = "analysis.ended"
-"""The ledger's event."""
 ANALYSIS_SCRIPT = "analysis.py"
 
 
@@ -65,9 +63,14 @@ class Session:
 
     @cached_property
     def research_log(self) -> ResearchLog:
-        page = self.state.run(self.run.tag) / LOG
-        head = partial(self.ledger.result_chain, self.run.tag)
-        return ResearchLog(page, self.workspace, self.policy.files.notes, head)
+        tag, ledger = self.run.tag, self.ledger
+        return ResearchLog(
+            self.state.run(tag) / LOG,
+            self.workspace,
+            self.policy.files.notes,
+            partial(ledger.result_chain, tag),
+            lambda number: ledger.analyses(tag, number, number),
+        )
 
     @cached_property
     def told(self) -> dict[int, tuple[Experiment, Experiment]]:
@@ -123,17 +126,13 @@ class Session:
                 exit_code=found.exit_code,
                 failure=found.failure,
             )
-            asked = asked_by is not AskedBy.POLICY
-            self.ledger.event(self.run.tag, ANALYSED, experiment=experiment, asked=asked)
         return found
 
     def analyses_asked(self, experiment: int) -> int:
         """Return how many the agent had before this experiment, in earlier sessions too."""
         return sum(
-            each.experiment == experiment
-            and each.asked_by is AskedBy.AGENT
-            and each.seconds is not None
-            for each in self.ledger.analyses(self.run.tag)
+            each.asked_by is AskedBy.AGENT and each.seconds is not None
+            for each in self.ledger.analyses(self.run.tag, experiment, experiment)
         )
 
     def plan(self, experiment: Experiment) -> list[tuple[str, int]]:

@@ -186,8 +186,8 @@ EVERY_TWO = WITH_FINDINGS.replace("every: null", "every: 2")
 
 
 def analyses(session) -> list[tuple[int, bool]]:
-    events = [event for event in session.ledger.events(TAG) if event["name"] == "analysis.ended"]
-    return [(event["detail"]["experiment"], event["detail"]["asked"]) for event in events]
+    found = [each for each in session.ledger.analyses(TAG) if each.seconds is not None]
+    return [(each.experiment, each.asked_by is not AskedBy.POLICY) for each in found]
 
 
 def test_an_analysis_runs_after_every_so_many_experiments_and_once_each(tmp_path):

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from runner.errors import ConfigError
 from runner.records import AskedBy
-from runner.session import ANALYSED, Session
+from runner.session import Session
 from runner.steering.course import Course
 from runner.steering.strategy import plateau, standing
 
@@ -37,8 +37,8 @@ def _tell_strategy(session: Session) -> None:
     strategy = session.policy.strategy
     if session.independent or strategy.patience is None:
         return
-    told = [event for event in session.ledger.events(session.run.tag) if event["name"] == CHANGED]
-    before = told[-1]["detail"]["to"] if told else strategy.name
+    told = session.ledger.last_event(session.run.tag, CHANGED)
+    before = told["detail"]["to"] if told else strategy.name
     after = standing(session.ended, strategy)
     if after == before:
         return
@@ -53,9 +53,12 @@ def _analyse(session: Session) -> None:
     every, number = session.policy.analysis.every, session.ended[-1].number
     if every is None or number == 0 or number % every:
         return
-    events = session.ledger.events(session.run.tag)
-    done = [event["detail"] for event in events if event["name"] == ANALYSED]
-    if {"experiment": number, "asked": False} not in done:
+    ended = [
+        each
+        for each in session.ledger.analyses(session.run.tag, number, number)
+        if each.seconds is not None
+    ]
+    if all(each.asked_by is not AskedBy.POLICY for each in ended):
         session.say(f"analysing training rows, as after every {every} experiments")
         with suppress(ConfigError):  # which was said when the run was created
             session.analyse(None, experiment=number, asked_by=AskedBy.POLICY)

@@ -64,9 +64,8 @@ def course_of(session: Session, experiments: int | None) -> Course:
 
 def _worked(session: Session) -> float:
     """Return how long the run had been going, as its last supervisor left it."""
-    events = session.ledger.events(session.run.tag)
-    noted = [event["detail"]["seconds"] for event in events if event["name"] == WORKED]
-    return float(noted[-1]) if noted else 0.0
+    noted = session.ledger.last_event(session.run.tag, WORKED)
+    return float(noted["detail"]["seconds"]) if noted else 0.0
 
 
 def note_work(session: Session, course: Course) -> None:
