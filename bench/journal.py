@@ -27,7 +27,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from runner import rooms
+from runner import __version__, rooms
 from runner.journal.entries import now
 from runner.journal.store import Journal, open_journal
 from runner.policy.load import parse_policy
@@ -46,6 +46,7 @@ from runner.records import (
     TrialStatus,
     Usage,
 )
+from runner.rules_digest import rules_digest
 from runner.workspace import Workspace
 
 TAG = "long"
@@ -81,6 +82,7 @@ def a_run(base_commit: str = "b" * 40) -> Run:
         tag=TAG, task="eclip", agent="tune", agent_isolation="api", metric="mean_rank",
         direction="minimize", round_to=0.5, policy_text=policy.text, policy_digest=policy.digest,
         image_id=f"sha256:{'1' * 64}", device="cpu", base_commit=base_commit, created_at=now(),
+        runner_version=__version__, rules_digest=rules_digest(),
         **digests,
     )  # fmt: skip
 

@@ -452,3 +452,6 @@ class Run:
     device: str
     base_commit: str
     created_at: str
+    runner_version: str
+    rules_digest: str
+    """Of the code that reviews and decides."""

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from runner import data, rooms
+from runner import __version__, data, rooms
 from runner.agents import make_agents
 from runner.agents.descriptions import canonical, is_independent, with_model
 from runner.analysis import analyze, require_rows
@@ -25,6 +25,7 @@ from runner.policy.load import LoadedPolicy, load_policy, parse_policy
 from runner.policy.override import with_train_seconds
 from runner.progress import DEVICE, Tracker
 from runner.records import Experiment, Run
+from runner.rules_digest import require_same_rules, rules_digest
 from runner.sandbox import engine, images
 from runner.sandbox.caches import dropper
 from runner.seams import Agent
@@ -185,6 +186,8 @@ def _create(state: rooms.State, ledger: Journal, client: Any, request: Request, 
         device=device_of(policy.policy.resources.gpus),
         base_commit=workspace.head(),
         created_at=created_at,
+        runner_version=__version__,
+        rules_digest=rules_digest(),
     )
     ledger.create_run(run)
     return run
@@ -234,12 +237,13 @@ def _session(
     """Return the run as it was frozen.
 
     Raises:
-        ConfigError: its harness or its data is not what it was.
+        ConfigError: its harness, its data or the rules are not what they were.
     """
     workspace = Workspace(state.repository(run.tag), run.tag, log.info)
     harness, prepared = workspace.harness(), data.load(state, run.task)
     if tree_digest(harness) != run.harness_digest:
         raise ConfigError(f"the frozen harness of {run.tag} has changed", hint="run: runner audit")
+    require_same_rules(run)
     if prepared.digest != run.data_digest:
         raise ConfigError(
             f"the data of {run.task} is not what {run.tag} was created with",

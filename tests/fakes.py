@@ -33,6 +33,7 @@ from runner.records import (
     TrialStatus,
     Violation,
 )
+from runner.rules_digest import rules_digest
 from runner.seams import Context, Desk
 from runner.session import Session
 from runner.workspace import Workspace, tree_digest
@@ -248,4 +249,6 @@ def run_record(
         device="cpu",
         base_commit=workspace.head(),
         created_at=when,
+        runner_version="0.1.0",
+        rules_digest=rules_digest(),
     )

@@ -58,7 +58,8 @@ def command(
 
 def _so_far(tag: str | None, as_json: bool) -> None:
     from runner.money.prices import load_prices
-    from runner.money.spending import cap_of, together
+    from runner.money.spending import cap_of
+    from runner.money.usage import together
     from runner.views import cost, reading
 
     with reading.ledger_for_reading() as ledger:

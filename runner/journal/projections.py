@@ -34,7 +34,9 @@ TABLES = """
         data_digest TEXT NOT NULL,
         device TEXT NOT NULL,
         base_commit TEXT NOT NULL,
-        created_at TEXT NOT NULL
+        created_at TEXT NOT NULL,
+        runner_version TEXT NOT NULL,
+        rules_digest TEXT NOT NULL
     ) STRICT;
 
     CREATE TABLE experiments (
@@ -276,7 +278,8 @@ def made_again(entries: Iterable[Entry]) -> sqlite3.Connection:
     Raises:
         ValueError, KeyError, TypeError, sqlite3.Error: an entry is none that a supervisor writes.
     """
-    database = sqlite3.connect("", isolation_level=None)  # on disk as far as it is long
+    # Without a name it is on disk, as far as it is long.
+    database = sqlite3.connect("", uri=True, isolation_level=None, check_same_thread=False)
     database.row_factory = sqlite3.Row
     database.executescript(f"{TABLES} BEGIN;")
     for entry in entries:

@@ -29,8 +29,10 @@ from runner.records import (
     Usage,
 )
 
-VERSION = 100
-"""`PRAGMA user_version` of the first released form; smaller ones were never released."""
+VERSION = 101
+"""`PRAGMA user_version` of this form of the file."""
+RELEASED = 101
+"""The first form that a release wrote; from it on, what an older version wrote can be read."""
 
 MARKS = ", ".join("?" for _ in RESULTS)
 LAST = 2**62
@@ -357,20 +359,29 @@ def open_reader(path: Path) -> Iterator[Reader]:
     """
     refuse_unreleased(path)
     still = None if _at_work(path) else _stamp(path)
-    options = "mode=ro" if still is None else "mode=ro&immutable=1"
+    place = f"{path.absolute().as_uri()}?mode=ro{'' if still is None else '&immutable=1'}"
     with our_fault():
-        connection = sqlite3.connect(
-            f"{path.absolute().as_uri()}?{options}", uri=True, isolation_level=None,
-            check_same_thread=False,
-        )  # fmt: skip
+        connection = sqlite3.connect(place, uri=True, isolation_level=None, check_same_thread=False)
     try:
         with our_fault():
             connection.row_factory = sqlite3.Row
             connection.text_factory = _text
-            require_form(connection)
+            if require_form(connection) < VERSION:
+                older, connection = connection, _made_anew(connection, place)
+                older.close()
         yield Reader(connection, path, still)
     finally:
         connection.close()
+
+
+def _made_anew(older: sqlite3.Connection, place: str) -> sqlite3.Connection:
+    """Return this form's tables, made from the entries of an older journal, with those beside."""
+    entries = older.execute("SELECT * FROM entries ORDER BY run, seq")
+    with readable("an older version's entry"):
+        made = projections.made_again(map(of_row, entries))
+    made.text_factory = _text
+    made.execute("ATTACH ? AS journal", [place])
+    return made
 
 
 def _text(stored: bytes) -> str:
@@ -395,17 +406,26 @@ def _stamp(path: Path) -> tuple[int, ...] | None:
     return found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def require_form(connection: sqlite3.Connection) -> None:
-    """Raise `LedgerError` where the file is not a journal of this version."""
+def require_form(connection: sqlite3.Connection) -> int:
+    """Return the version of a journal's form, this one's or an older one's.
+
+    Raises:
+        LedgerError: the file is no journal, or none that this version reads.
+    """
     found: int = connection.execute("PRAGMA user_version").fetchone()[0]
     if found > VERSION:
         raise LedgerError("the journal was written by a newer version", hint="update this checkout")
-    if found != VERSION:
-        raise LedgerError("this file is no journal of this version", hint="move it elsewhere")
-    if strange := projections.form(connection) ^ projections.own_form():
+    if found < RELEASED:
+        message = "the journal was written by a version that was never released, or is none"
+        raise LedgerError(message, hint="keep it elsewhere, and start anew")
+    strange = projections.form(connection) ^ projections.own_form()
+    if found < VERSION:  # its tables are made anew from its entries, whose own form stays
+        strange = frozenset(each for each in strange if "entries" in each)
+    if strange:
         names = ", ".join(sorted({name for _, name, *_ in strange}))
         message = f"the journal was changed by hand: its tables are not the runner's: {names}"
         raise ChangedFormError(message, hint="move it elsewhere, and start anew")
+    return found
 
 
 def refuse_unreleased(path: Path) -> None:

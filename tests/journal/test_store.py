@@ -52,6 +52,8 @@ RUN = Run(
     device="cpu",
     base_commit="b",
     created_at="2025-11-21T04:00:00",
+    runner_version="0.1.0",
+    rules_digest="r",
 )
 CALL = ModelCall(
     experiment=1, agent="claude", model="m", usage=Usage(output_tokens=5), usd=0.0, seconds=1.0,
