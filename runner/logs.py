@@ -1,14 +1,18 @@
-"""Events of a run as JSON lines, for machines; people get click and rich."""
+"""Events of a run as JSON lines, and for how long the output of its containers stays."""
 
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import structlog
+
+from runner.records import Experiment, ExperimentStatus
+from runner.rooms import State
 
 Log = Any
 """structlog's loggers are dynamic: each method takes an event name and fields."""
@@ -17,6 +21,16 @@ Log = Any
 def _durable(path: str, flags: int) -> int:
     # In a pipe's place it is an error, not a wait.
     return os.open(path, flags | os.O_DSYNC | os.O_NONBLOCK, 0o666)
+
+
+LOGS_KEPT = 1000
+"""Experiments, the newest, whose containers' output stays; that of kept ones stays for good."""
+
+
+def drop_logs(state: State, experiment: Experiment | None) -> None:
+    """Remove what the containers of an old experiment printed, unless it was kept."""
+    if experiment and experiment.status is not ExperimentStatus.KEPT:
+        shutil.rmtree(state.logs(experiment.run, experiment.number), ignore_errors=True)
 
 
 @contextmanager

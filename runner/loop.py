@@ -17,6 +17,7 @@ from runner.attempt import keep_attempt, refuse
 from runner.decision import Decision
 from runner.errors import LedgerError, RunStoppedError, SpentError
 from runner.journal.entries import Entry
+from runner.logs import LOGS_KEPT, drop_logs
 from runner.proposals.context import history_as_told, make_context
 from runner.proposals.desk import SessionDesk
 from runner.proposals.opening import open_baseline, open_proposal
@@ -157,6 +158,7 @@ def conduct(session: Session, experiment: Experiment) -> Experiment:
     _write_page(session)
     audit_if_kept(session, ended)
     session.research_log.audited(ended)
+    drop_logs(session.state, session.ledger.experiment(tag, number - LOGS_KEPT))
     session.finished(session.read(number))
     return ended
 

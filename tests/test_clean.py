@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 from fakes import TAG, FakeSandbox, ScriptedAgent, edit, make_session, scored
 
-from runner import clean, rooms
+from runner import clean, loop, rooms
 from runner.audit.run import audit_run
 from runner.journal.reader import open_reader
 from runner.locks import tag_lock
 from runner.loop import run_loop
 from runner.records import TrialResult, TrialSpec
 
-SCORES = {0: 100.0, 1: 90.0, 2: 95.0, 3: 99.0}
+SCORES = {0: 100.0, 1: 90.0, 2: 95.0, 3: 99.0, 4: 96.0, 5: 96.0, 6: 96.0}
 
 
 def answer(spec: TrialSpec) -> TrialResult:
@@ -71,6 +71,14 @@ def test_logs_of_what_was_not_kept_go_and_the_others_stay(home):
     cleaned(home, "--logs")
     assert logs(home) == ["0000", "0001"]
     assert not any("logs" in line for line in cleaned(home))
+
+
+def test_a_long_run_keeps_the_logs_of_the_newest_and_of_all_that_were_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "LOGS_KEPT", 2)
+    proposals = [edit("WIDTH = 32", f"WIDTH = {width}") for width in range(64, 70)]
+    with make_session(tmp_path, FakeSandbox(answer)) as session:
+        run_loop(session, ScriptedAgent(proposals), experiments=None)
+        assert logs(session.state) == ["0000", "0001", "0005", "0006"]
 
 
 def test_packing_frees_and_leaves_a_run_that_the_audit_finds_clean(home, tmp_path):

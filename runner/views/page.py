@@ -127,7 +127,7 @@ def diff(experiment: Experiment) -> str:
 
 def logs(experiment: Experiment) -> dict[str, str]:
     """Return file → what one container printed."""
-    folder = rooms.state().run(experiment.run) / "logs" / f"{experiment.number:04d}"
+    folder = rooms.state().logs(experiment.run, experiment.number)
     return {path.name: _read(path) for path in sorted(folder.glob("*.log"))}
 
 
