@@ -87,7 +87,15 @@ def a_run(base_commit: str = "b" * 40) -> Run:
     )  # fmt: skip
 
 
-def write(journal: Journal, run: Run, numbers: range, *, attempt: str, calls: bool = False) -> None:
+def write(
+    journal: Journal,
+    run: Run,
+    numbers: range,
+    *,
+    attempt: str,
+    calls: bool = False,
+    kept_every: int = KEPT_EVERY,
+) -> None:
     """Write experiments as the loop does: from the proposal to the audit of what is kept.
 
     Args:
@@ -96,18 +104,22 @@ def write(journal: Journal, run: Run, numbers: range, *, attempt: str, calls: bo
         numbers: of the experiments.
         attempt: a commit that stands for every attempt's.
         calls: whether a call to a model was made for each.
+        kept_every: which of them are kept; 0 for none.
     """
     draw = random.Random(numbers.start)  # noqa: S311 - made-up scores
     for start in range(numbers.start, numbers.stop, TOGETHER):
         with journal._transaction():
             for number in range(start, min(start + TOGETHER, numbers.stop)):
-                _experiment(journal, run, draw, number, attempt)
+                kept = kept_every > 0 and number % kept_every == 0
+                _experiment(journal, run, draw, number, attempt, kept=kept)
                 if calls:
                     journal.add_call(run.tag, _call(number))
 
 
-def _experiment(journal: Journal, run: Run, draw: random.Random, number: int, commit: str) -> None:
-    tag, kept = run.tag, number % KEPT_EVERY == 0
+def _experiment(
+    journal: Journal, run: Run, draw: random.Random, number: int, commit: str, *, kept: bool
+) -> None:
+    tag = run.tag
     best = 100 - 50 * (1 - math.exp(-number / 1000))
     change = Change(path="train.py", content=draw.randbytes(BYTES_OF_A_NAME))
     seeds = tuple(draw.randrange(2**31) for _ in range(2))
@@ -201,7 +213,7 @@ def statements(folder: Path) -> float:
         journal._db.set_trace_callback(seen.append)
         draw = random.Random(1)  # noqa: S311
         for number in range(2, 22):
-            _experiment(journal, run, draw, number, "a" * 40)
+            _experiment(journal, run, draw, number, "a" * 40, kept=False)
         journal._db.set_trace_callback(None)
     return len(seen) / 20
 
