@@ -10,18 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from runner.audit.evidence import Evidence, Row
+from runner.audit.evidence import RAN_UNDER, Evidence, Row
 from runner.audit.findings import LEDGER, Finding
 from runner.policy.load import digest
 from runner.policy.schema import Policy
 from runner.workspace import HARNESS_REF
-
-RAN_UNDER = {
-    "policy_digest": "policy-digest",
-    "harness_digest": "harness-digest",
-    "image_id": "image-id",
-}
-"""What every proposal shares with its run → the rule that says so."""
 
 
 def _row(rule: str, row: Row, message: str) -> Finding:
@@ -72,11 +65,12 @@ def projection(evidence: Evidence) -> Iterator[Finding]:
 def ran_under(evidence: Evidence) -> Iterator[Finding]:
     """Find experiments that ran under another policy, harness or image than their run."""
     for row in evidence.written.rows:
-        proposed = evidence.written.said(row["proposed"])
+        proposed = evidence.written.entries.get(row["proposed"])
         for name, rule in RAN_UNDER.items():
             expected = getattr(evidence.written.run, name)
-            if proposed.get(name) != expected:
-                yield _row(rule, row, f"ran under {proposed.get(name)}; its run has {expected}")
+            under = proposed.ran_under.get(name) if proposed else None
+            if under != expected:
+                yield _row(rule, row, f"ran under {under}; its run has {expected}")
 
 
 def frozen(evidence: Evidence) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ import hashlib
 import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -114,7 +114,7 @@ def as_row(entry: Entry) -> dict[str, Any]:
     if len(body) >= LONG:
         packer = zlib.compressobj(9, zlib.DEFLATED, -15, 9, zlib.Z_DEFAULT_STRATEGY, COMMON)
         body = packer.compress(entry.body.encode()) + packer.flush()
-    return asdict(entry) | {"body": body, "chain": bytes.fromhex(entry.chain)}
+    return vars(entry) | {"body": body, "chain": bytes.fromhex(entry.chain)}
 
 
 def of_row(row: Mapping[str, Any]) -> Entry:

@@ -181,14 +181,15 @@ class Reader:
         return self.experiment(tag, left[0]) if left else None
 
     def stored(self, tag: str) -> tuple[dict[str, Any], ...]:
-        """Return the experiments' rows as they are, for whoever does not trust them."""
-        query = "SELECT * FROM experiments WHERE run = ? ORDER BY number"
+        """Return of the experiments' rows what an audit compares, as it is."""
+        query = """SELECT number, status, ended_at, settled, proposed, notes_commit
+            FROM experiments WHERE run = ? ORDER BY number"""
         return tuple(self._all(query, tag))
 
-    def rows(self, table: str, tag: str) -> list[dict[str, Any]]:
-        """Return a run's rows of one of the tables, as they are."""
+    def rows(self, table: str, tag: str) -> Iterator[dict[str, Any]]:
+        """Yield a run's rows of one of the tables, as they are, in the order of their keys."""
         with self._turn, our_fault():
-            return list(projections.rows(self._db, table, tag))
+            yield from projections.rows(self._db, table, tag)
 
     # -- entries --------------------------------------------------------------------------
 

@@ -148,7 +148,7 @@ def trial_document(experiment: int, trial: TrialRecord) -> dict[str, Any]:
         "stage": result.stage,
         "failed_limit": result.limit,
         "crash": asdict(result.crash) if result.crash else None,
-        "curves": [asdict(curve) for curve in result.curves],
+        "curves": [{"name": curve.name, "points": curve.points} for curve in result.curves],
         "self_modified": list(result.self_modified),
         "wall_seconds": result.wall_seconds,
         "overhead_seconds": result.overhead_seconds,

@@ -56,7 +56,7 @@ def test_what_an_older_release_wrote_is_read_and_left_as_it_is(path, update):
         assert (older.runs(), older.experiments("t1"), older.calls("t1")) == known
         assert older.hypotheses("t1") == hypotheses
         assert not list(broken(older.entries("t1")))
-        assert older.rows("notes", "t1") == []
+        assert list(older.rows("notes", "t1")) == []
         assert older.damage() == ()
     assert path.read_bytes() == content
     assert sorted(path.parent.iterdir()) == names

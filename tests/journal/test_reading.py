@@ -230,9 +230,7 @@ def test_a_table_has_a_row_for_each(invoke, home):
     assert lines[8].endswith("\t0.500000")
 
 
-@pytest.mark.parametrize(
-    "arguments", [("--all",), ("--before", "3"), ("t1", "--all", "--before", "3")]
-)
+@pytest.mark.parametrize("arguments", ["--all", "--before 3", "t1 --all --before 3"])
 def test_what_cannot_be_together_is_refused(home, monkeypatch, arguments):
     monkeypatch.setenv("RUNNER_HOME", str(home))
     assert CliRunner().invoke(cli, ["list", *arguments.split()]).exit_code == 2

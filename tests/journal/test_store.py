@@ -264,7 +264,7 @@ def test_the_tables_can_be_made_again_from_the_entries(ledger):
     with closing(projections.made_again(ledger.entries("t1"))) as again:
         for table in projections.KEYS:
             made = list(projections.rows(again, table, "t1"))
-            assert made == ledger.rows(table, "t1")
+            assert made == list(ledger.rows(table, "t1"))
             assert made
 
 
