@@ -63,7 +63,6 @@ TARGETS = {
     "list TAG": (0.5, 200),
     "list TAG --json": (0.5, 200),
     "list TAG --all": (None, 200),
-    "list TAG --all --json": (None, 200),
     "show N": (0.2, 200),
     "show N --json": (0.2, 200),
     "export": (15.0, 200),

@@ -105,11 +105,11 @@ class Reader:
     def at_one_moment(self) -> Iterator[None]:
         """Let all that is read inside be of the same moment, whoever writes meanwhile."""
         with self._turn:
-            self._do("BEGIN")
+            self._rows("BEGIN")
             try:
                 yield
             finally:
-                self._do("COMMIT")
+                self._rows("COMMIT")
 
     def runs(self) -> tuple[Run, ...]:
         """Return all runs, the newest last, whatever the clock said when they were made."""
@@ -298,13 +298,13 @@ class Reader:
         named = self._named(*place) if whole else None
         trials: dict[int, list[TrialRecord]] = defaultdict(list)
         query = "SELECT * FROM trials WHERE run = ? AND experiment BETWEEN ? AND ? ORDER BY seq"
-        for row in self._all(query, *place):
+        for row in self._rows(query, *place):
             with readable(f"a trial of experiment {row['experiment']}"):
                 entry = None if named is None else named[row["seq"]]
                 trials[row["experiment"]].append(rows.read_trial(row, entry))
         found = []
         query = "SELECT * FROM experiments WHERE run = ? AND number BETWEEN ? AND ? ORDER BY number"
-        for row in self._all(query, *place):
+        for row in self._rows(query, *place):
             with readable(f"experiment {row['number']}"):
                 experiment = rows.read_experiment(row, tuple(trials[row["number"]]), named)
                 found.append(experiment)
@@ -320,15 +320,14 @@ class Reader:
             found |= {row["seq"]: of_row(row) for row in self._all(query, tag, first, last)}
         return found
 
-    def _do(self, query: str, *values: Any) -> sqlite3.Cursor:
-        """Execute a query with values in their order, or with one mapping of names."""
+    def _rows(self, query: str, *values: Any) -> list[Any]:
+        """Return what a query finds; its values are in their order, or one mapping of names."""
         named = values[0] if values and isinstance(values[0], dict) else values
         with self._turn, our_fault():
-            return self._db.execute(query, named)
+            return self._db.execute(query, named).fetchall()
 
     def _all(self, query: str, *values: Any) -> list[dict[str, Any]]:
-        with self._turn:
-            return [dict(row) for row in self._do(query, *values).fetchall()]
+        return [dict(row) for row in self._rows(query, *values)]
 
     def _one(self, query: str, *values: Any) -> dict[str, Any] | None:
         found = self._all(query, *values)

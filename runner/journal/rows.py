@@ -177,7 +177,7 @@ def read_trial(row: Mapping[str, Any], entry: Entry | None = None) -> TrialRecor
         score=Score(metrics=said["metrics"]) if said["metrics"] else None,
         crash=Crash(**said["crash"]) if said["crash"] else None,
         curves=tuple(map(_read_curve, said["curves"])),
-        self_modified=tuple(load(row["self_modified"])),
+        self_modified=() if row["self_modified"] == "[]" else tuple(load(row["self_modified"])),
     )
     purpose = Purpose(row["purpose"])
     return TrialRecord(purpose=purpose, split=row["split"], seed=row["seed"], result=result)
