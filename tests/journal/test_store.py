@@ -268,6 +268,19 @@ def test_the_tables_can_be_made_again_from_the_entries(ledger):
             assert made
 
 
+def test_what_is_long_is_in_an_entry_alone(ledger, path):
+    curve = Curve(name="loss", points=tuple((float(step), 0.5) for step in range(100)))
+    ledger.propose(replace(intent(0), changes=(Change(path="a", content=b"x" * 9000),)), RUN)
+    crash = Crash(exception="E", file=None, line=None, message="no" * 200)
+    result = replace(crashed(), curves=(curve,), crash=crash)
+    ledger.trial_ended("t1", 0, trial(Purpose.DECISION, 7, result))
+    [found] = ledger.experiments("t1")
+    assert (found.trials[0].result.curves, found.trials[0].result.crash) == ((curve,), crash)
+    for table in ("experiments", "trials"):
+        [row] = ledger.rows(table, "t1")
+        assert sum(len(str(value)) for value in row.values()) < 600
+
+
 def test_writers_in_several_processes_make_one_chain(ledger, path):
     def add(number: int) -> None:
         with open_journal(path) as other:
