@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-
-from rich.table import Table
+from typing import TYPE_CHECKING
 
 from runner import rooms
 from runner.characters import visible
@@ -13,6 +12,9 @@ from runner.history import metric_of
 from runner.records import Analysis, Experiment, Hypothesis, Origin, Run, Spent
 from runner.views import lines, tables
 from runner.workspace import Workspace
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 MOST = 1000
 """Characters of one text of an agent's that are shown."""

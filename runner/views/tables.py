@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping, Sequence
-
-from rich.table import Table
-from rich.text import Text
+from typing import TYPE_CHECKING
 
 from runner.decision import Metric
 from runner.records import Experiment, ExperimentStatus, Spent, TrialRecord, TrialResult
 from runner.views import lines
 from runner.views.documents import peak_memory
 from runner.views.standing import Standing
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 COLOURS = {
     ExperimentStatus.KEPT: "green",
@@ -22,6 +23,8 @@ COLOURS = {
 
 def runs_table(rows: Sequence[Standing], running: Container[str] = ()) -> Table:
     """Show one run a line, with a column of money if any of them spent some."""
+    from rich.table import Table  # not where a line or a document is wanted
+
     money = any(each.spent for each in rows)
     head = ("run", "task", "agent", "created", "experiments", "baseline", "best")
     table = Table(*head, *(("USD",) if money else ()))
@@ -60,6 +63,9 @@ def experiments_table(
     running: bool = False,
 ) -> Table:
     """Show one experiment a line, with a column of money if the run spent some."""
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(*headings(metric, money=took is not None))
     for experiment in history:
         colour = COLOURS.get(experiment.status, "red") if experiment.status else "dim"
@@ -95,6 +101,9 @@ def columns(found: Sequence[str]) -> str:
 
 
 def trials_table(trials: Sequence[TrialRecord]) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(
         *("purpose", "split", "seed", "status"),
         *("memory GB", "GPU GB", "CPU s", "wall s", "outcome"),
