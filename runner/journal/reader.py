@@ -35,8 +35,8 @@ RELEASED = 101
 """The first form that a release wrote; from it on, what an older version wrote can be read."""
 
 MARKS = ", ".join("?" for _ in RESULTS)
-LAST = 2**62
-"""A number that no experiment and no entry reaches."""
+LAST = 2**63 - 1
+"""The largest number that SQLite holds."""
 NAMED = (
     ("trials", "seq", "experiment"),
     *(("experiments", name, "number") for name in ("proposed", "decided", "settled")),
@@ -286,7 +286,7 @@ class Reader:
     def _stream(self, tag: str, first: int, last: int, *, whole: bool) -> Iterator[Experiment]:
         query = f"""SELECT number FROM experiments WHERE run = ? AND number BETWEEN ? AND ?
             ORDER BY number LIMIT {AT_ONCE}"""  # noqa: S608
-        while found := self._all(query, tag, first, last):
+        while first <= last and (found := self._all(query, tag, first, last)):
             with self._turn:
                 some = self._read(tag, found[0]["number"], found[-1]["number"], whole=whole)
             yield from some
