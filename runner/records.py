@@ -149,6 +149,28 @@ class ModelCall:
     at: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Spent:
+    """What some calls took together."""
+
+    calls: int
+    usage: Usage
+    usd: float
+    seconds: float
+
+    @property
+    def given(self) -> int:
+        """All tokens that went in, whatever the cache did with them."""
+        used = self.usage
+        written = used.cache_write_5m_tokens + used.cache_write_1h_tokens
+        return used.input_tokens + written + used.cache_read_tokens
+
+    @property
+    def cached(self) -> float | None:
+        """The share of those that the cache had; `None` where nothing went in."""
+        return self.usage.cache_read_tokens / self.given if self.given else None
+
+
 class AskedBy(StrEnum):
     """Who wanted an analysis."""
 
@@ -476,6 +498,17 @@ class Experiment:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Descent:
+    """Where an experiment came from, without anything that was found."""
+
+    number: int
+    parent: int | None
+    isolation: str | None
+    """Of whoever proposed it; the baseline has neither."""
+    kept: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class Run:
     """What was fixed when the run was created."""
 
@@ -496,5 +529,8 @@ class Run:
     device: str
     base_commit: str
     created_at: str
+    runner_version: str
+    rules_digest: str
+    """Of the code that reviews and decides."""
     draws_digest: str
     """sha256 of the secret that the draws are made from."""

@@ -40,6 +40,7 @@ from runner.experiment.steps import (
     next_step,
 )
 from runner.journal.entries import RESULTS
+from runner.logs import LOGS_KEPT, drop_logs
 from runner.policy.review import Examination
 from runner.proposals.context import history_as_told, make_context
 from runner.proposals.desk import SessionDesk
@@ -369,11 +370,14 @@ class Scheduler:
 
     def _write_page(self) -> None:
         told = history_as_told(self.session)
-        self.session.research_log.update(told, tuple(self.session.now.analyses.values()))
+        if told:
+            self.session.research_log.update(told[-1], lambda: told)
 
     def _done(self, experiment: Experiment) -> None:
         session = self.session
         session.research_log.audited(experiment)
+        old = experiment.number - LOGS_KEPT
+        drop_logs(session.state, session.read(old) if old >= 0 else None)
         proposer = self._active.pop(experiment.number)
         if proposer is not None:
             proposer.unsettled -= 1

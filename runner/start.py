@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from runner import data, draws, engines, rooms
+from runner import __version__, data, draws, engines, rooms
 from runner.agents import make_agents
 from runner.agents.descriptions import canonical, is_independent, with_model
 from runner.analysis import analyze, require_rows
@@ -30,6 +30,7 @@ from runner.policy.load import LoadedPolicy, load_policy, parse_policy, with_tra
 from runner.policy.schema import Policy
 from runner.progress import DEVICE, Tracker
 from runner.records import Run
+from runner.rules_digest import require_same_rules, rules_digest
 from runner.seams import Agent
 from runner.session import Person, Session
 from runner.trial import Host, TrialRunner
@@ -204,6 +205,8 @@ def _create(
         device="gpu" if policy.policy.resources.gpus else "cpu",
         base_commit=workspace.head(),
         created_at=created_at,
+        runner_version=__version__,
+        rules_digest=rules_digest(),
         draws_digest=draws.digest(draws.make_secret(state.secret(tag))),
     )
     ledger.create_run(run)
@@ -251,12 +254,14 @@ def _session(
     """Return the run as it was frozen.
 
     Raises:
-        ConfigError: its harness, its data or the secret of its draws is not what it was.
+        ConfigError: its harness, its data, the rules or the secret of its draws are not what they
+            were.
     """
     workspace = Workspace(state.repository(run.tag), run.tag, log.info)
     harness, prepared = workspace.harness(), data.load(state, run.task)
     if tree_digest(harness) != run.harness_digest:
         raise ConfigError(f"the frozen harness of {run.tag} has changed", hint="run: runner audit")
+    require_same_rules(run)
     if prepared.digest != run.data_digest:
         raise ConfigError(
             f"the data of {run.task} is not what {run.tag} was created with",

@@ -48,6 +48,7 @@ from runner.records import (
 )
 from runner.rules import Ask, Evidence
 from runner.rules.strict import Strict
+from runner.rules_digest import rules_digest
 from runner.seams import Context, Desk
 from runner.session import Person, Session
 from runner.workspace import Workspace, tree_digest
@@ -363,5 +364,7 @@ def run_record(
         device="cpu",
         base_commit=workspace.head(),
         created_at=when,
+        runner_version="0",
+        rules_digest=rules_digest(),
         draws_digest=draws.digest(secret),
     )
