@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from fakes import TAG, FakeSandbox, ScriptedAgent, edit, make_session, scored
-from runner.loop import run_loop
+from runner.scheduler import run_loop
 
 from runner import clean, loop, rooms
 from runner.audit.run import audit_run

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from click.testing import CliRunner
 from fakes import TAG, FakeSandbox, ScriptedAgent, make_session, scored
-from runner.loop import run_loop
+from runner.scheduler import run_loop
 
 from runner import __version__
 from runner.cli import cli

@@ -20,7 +20,7 @@ from runner.workspace import NOTES_REF
 COVERED = ("runs", "experiments", "trials")
 """Of a run that asked no model and that nobody steered; the others are empty in it."""
 LINKS = {
-    *(("experiments", name) for name in ("proposed", "decided", "settled")),
+    *(("experiments", name) for name in ("proposed", "reviewed", "decided", "settled")),
     *(("experiments", name) for name in ("parent", "isolation")),
     ("trials", "seq"),
     *((table, "run") for table in ("experiments", "trials")),
