@@ -29,9 +29,9 @@ sys.path[:0] = [str(ROOT), str(ROOT.parent / "tests")]
 
 from fakes import TRAIN, FakeSandbox, make_session, scored  # noqa: E402
 from journal import write  # noqa: E402
-from runner.scheduler import run_loop  # noqa: E402
 
 from runner.records import Change, Experiment, Proposal  # noqa: E402
+from runner.scheduler import run_loop  # noqa: E402
 from runner.seams import Context, Desk  # noqa: E402
 from runner.session import Session  # noqa: E402
 

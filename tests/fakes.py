@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from runner import data, draws, rooms
+from runner import __version__, data, draws, rooms
 from runner.decision import Decision, Metric, Tie
 from runner.errors import SpentError, StoppedError
 from runner.executor import LocalExecutor
@@ -364,7 +364,7 @@ def run_record(
         device="cpu",
         base_commit=workspace.head(),
         created_at=when,
-        runner_version="0",
+        runner_version=__version__,
         rules_digest=rules_digest(),
         draws_digest=draws.digest(secret),
     )

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 from fakes import TAG, FakeSandbox, ScriptedAgent, edit, make_session, scored
-from runner.scheduler import run_loop
 
-from runner import clean, loop, rooms
+from runner import clean, rooms, scheduler
 from runner.audit.run import audit_run
 from runner.journal.reader import open_reader
 from runner.locks import tag_lock
 from runner.records import TrialResult, TrialSpec
+from runner.scheduler import run_loop
 
 SCORES = {0: 100.0, 1: 90.0, 2: 95.0, 3: 99.0, 4: 96.0, 5: 96.0, 6: 96.0}
 
@@ -74,7 +74,7 @@ def test_logs_of_what_was_not_kept_go_and_the_others_stay(home):
 
 
 def test_a_long_run_keeps_the_logs_of_the_newest_and_of_all_that_were_kept(tmp_path, monkeypatch):
-    monkeypatch.setattr(loop, "LOGS_KEPT", 2)
+    monkeypatch.setattr(scheduler, "LOGS_KEPT", 2)
     proposals = [edit("WIDTH = 32", f"WIDTH = {width}") for width in range(64, 70)]
     with make_session(tmp_path, FakeSandbox(answer)) as session:
         run_loop(session, ScriptedAgent(proposals), experiments=None)

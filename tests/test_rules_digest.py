@@ -8,12 +8,12 @@ from dataclasses import replace
 import pytest
 from click.testing import CliRunner
 from fakes import TAG, FakeSandbox, ScriptedAgent, make_session, scored
-from runner.scheduler import run_loop
 
 from runner import __version__
 from runner.cli import cli
 from runner.errors import ConfigError
 from runner.rules_digest import RULES, rules_digest
+from runner.scheduler import run_loop
 from runner.start import _session
 
 
@@ -47,7 +47,8 @@ def test_a_new_rule_changes_the_digest_and_other_code_does_not(sources):
 
 def test_a_run_that_began_under_other_rules_is_not_resumed_and_is_read(tmp_path, monkeypatch):
     def session_of(run):
-        return _session(session.state, session.ledger, run, session.sandbox, session.log)
+        beside = (session.policy, session.executor, session.log, session.progress, session.person)
+        return _session(session.state, session.ledger, run, *beside)
 
     with make_session(tmp_path, FakeSandbox(lambda _: scored(100.0))) as session:
         run_loop(session, ScriptedAgent([]), experiments=None)

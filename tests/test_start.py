@@ -18,6 +18,7 @@ from runner.journal.store import open_journal
 from runner.money.prices import load_prices
 from runner.policy.load import load_policy, parse_policy
 from runner.records import File
+from runner.session import Person
 from runner.start import TAG, Request, _agents, _check_template, _policy, at_work
 
 BY_HAND = "runner.by_hand.one_more"
@@ -79,7 +80,7 @@ def test_a_runtime_that_the_engine_lacks_is_an_error_before_there_is_a_run(tmp_p
     text = rooms.policy_path("eclip").read_text()
     policy.write_text(text.replace("runtime: null", "runtime: kata"))
     request = Request(task="eclip", tag="sandboxed", policy=policy)
-    at_work_ = at_work(state, request, say=print, finished=lambda _: None, stop_asked=lambda: False)
+    at_work_ = at_work(state, request, Person(say=print))
     with pytest.raises(ConfigError, match="no runtime 'kata'") as refused, at_work_:
         pass
     assert "runc" in refused.value.hint

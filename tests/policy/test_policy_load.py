@@ -638,7 +638,7 @@ def test_a_policy_may_name_the_runtime_of_its_containers(policy_text, written, r
     text = policy_text.replace("gpus: 0}", f"gpus: 0, runtime: {written}}}")
     policy = parse_policy(text).policy
     assert policy.resources_record().runtime == runtime
-    assert ("runtime runsc" in policy.summary()) is (runtime == "runsc")
+    assert ("runtime runsc" in words.summary(policy)) is (runtime == "runsc")
     assert parse_policy(policy_text).policy.resources_record().runtime is None
 
 
