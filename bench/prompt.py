@@ -23,6 +23,7 @@ from rich.table import Table
 from runner import rooms
 from runner.policy.load import load_policy
 from runner.policy.schema import Policy
+from runner.policy.words import summary
 from runner.prompt.brief import brief
 from runner.records import (
     Crash,
@@ -115,7 +116,7 @@ def context(policy: Policy, length: int) -> Context:
         files=files,
         mutable=policy.files.mutable,
         notes=policy.files.notes,
-        rules=policy.summary(),
+        rules=summary(policy),
         metric=policy.metric.name,
         direction=policy.metric.direction,
         history=tuple(experiment(draw, number, policy) for number in range(length)),

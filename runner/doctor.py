@@ -1,4 +1,7 @@
-"""Checks what this machine has against what runs need: requirement, found, remedy."""
+"""Checks what this machine has against what runs need: requirement, found, remedy.
+
+Everything is asked once; each row of `CHECKS` looks at the answers.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,10 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -20,9 +23,6 @@ from runner.errors import RunnerError
 from runner.rooms import State
 
 GIB = 1024**3
-ENGINE_FLOOR = (20, 10)
-GIT_FLOOR = (2, 30)
-PYTHON_FLOOR = (3, 11)
 MACHINES = ("x86_64", "amd64", "aarch64", "arm64")
 SHIMS = {"io.containerd.runc.v2", "io.containerd.runtime.v1.linux"}
 SKEW_SECONDS = 5.0
@@ -51,312 +51,262 @@ class Finding:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Engine:
-    """What a reachable engine says of itself: its own JSON, when it said so, and the image."""
+class Machine:
+    """What this machine, and an engine that answers, say of themselves."""
 
-    info: Mapping[str, Any]
+    environment: Mapping[str, str]
+    state: Path
+    system: str
+    processor: str
+    python: str
+    git: str | None
+    gpus: str | None
+    claude_code: str | None
     asked_at: float
-    image: str | None
-    tag: str
+    engine: Mapping[str, Any] = field(default_factory=dict)
+    """Its own words; empty where none answers."""
+    no_engine: str = ""
+    """Why none does."""
+    image: str | None = None
+    image_tag: str = ""
 
 
 def diagnose(state: State, environment: Mapping[str, str] = os.environ) -> tuple[Finding, ...]:
     """Run every check; never raises for what it finds."""
-    engine = ask_engine()
-    return (
-        check_platform(platform.system(), platform.machine()),
-        check_python(platform.python_version()),
-        check_git(_output(["git", "--version"])),
-        *(check_engine(engine) if isinstance(engine, Engine) else [engine]),
-        check_disk("disk for the state folder", _free_bytes(state.root), fail=0.5, warn=2),
-        check_gpu(_gpu(), engine.info if isinstance(engine, Engine) else {}),
-        check_api_key(environment),
-        check_claude_code(
-            _output([environment.get(CLAUDE_CODE) or "claude", "--version"]),
-            named=environment.get(CLAUDE_CODE),
-        ),
-        check_prices(environment, datetime.now(UTC).date()),
-        check_clock(time.time()),
-    )
+    return examine(ask(state, environment))
 
 
-def ask_engine() -> Engine | Finding:
-    """Return what the engine says, or the finding that there is none."""
+def ask(state: State, environment: Mapping[str, str]) -> Machine:
+    """Ask this machine and its engine whatever a check looks at."""
     from runner.sandbox.engine import connect, our_fault
     from runner.sandbox.images import image_id, image_tag
 
+    engine, no_engine, image, asked_at = {}, "", None, time.time()
     try:
-        with closing(connect()) as client:
-            with our_fault("asking the engine about itself"):
-                info, asked_at = client.info(), time.time()
+        with closing(connect()) as client, our_fault("asking the engine about itself"):
+            said, asked_at = client.info(), time.time()
             image = image_id(client, "cpu")
-        return Engine(info=info, asked_at=asked_at, image=image, tag=image_tag("cpu"))
+            engine = said
     except RunnerError as error:
-        return Finding(
-            requirement="container engine",
-            found=str(error),
-            verdict=Verdict.FAIL,
-            remedy="run: make setup",
-        )
+        no_engine = str(error)
+    return Machine(
+        environment=environment,
+        state=state.root,
+        system=platform.system(),
+        processor=platform.machine(),
+        python=platform.python_version(),
+        git=_output("git", "--version"),
+        gpus=_output("nvidia-smi", "--query-gpu=name", "--format=csv,noheader"),
+        claude_code=_output(environment.get(CLAUDE_CODE) or "claude", "--version"),
+        asked_at=asked_at,
+        engine=engine,
+        no_engine=no_engine,
+        image=image,
+        image_tag=image_tag("cpu"),
+    )
 
 
-def check_engine(engine: Engine) -> list[Finding]:
-    """Check what only a reachable engine can tell."""
-    info = engine.info
-    root = Path(str(info.get("DockerRootDir", "")))
-    return [
-        check_version(info),
-        check_limits(info),
-        check_confinement(info),
-        check_flush(info),
-        check_memory(int(info.get("MemTotal", 0))),
-        check_cpus(int(info.get("NCPU", 0))),
-        # The engine of a virtual machine keeps its files where we cannot look.
-        check_disk("disk for the engine", _free_bytes(root) if root.is_dir() else None),
-        check_image(engine),
-        check_skew(str(info.get("SystemTime", "")), engine.asked_at),
-    ]
+def examine(machine: Machine) -> tuple[Finding, ...]:
+    """Judge each requirement; what only an engine can tell is left out where there is none."""
+    checks = [row[:2] for row in CHECKS if machine.engine or not row[2]]
+    answers = ((requirement, *check(machine)) for requirement, check in checks)
+    return tuple(
+        Finding(requirement=requirement, verdict=verdict, found=found, remedy=remedy)
+        for requirement, verdict, found, remedy in answers
+    )
 
 
-def check_platform(system: str, machine: str) -> Finding:
-    requirement, found = "Linux on x86-64 or arm64", f"{system} {machine}"
-    if system == "Linux" and machine in MACHINES:
-        return Finding(requirement=requirement, found=found)
-    if system == "Darwin":
+# -- the checks -------------------------------------------------------------------------------
+
+Answer = tuple[Verdict, str, str]
+"""Verdict, what was found, remedy."""
+
+
+def _answer(found: str, remedy: str = "", *, warn: bool = False, fail: bool = False) -> Answer:
+    verdict = Verdict.FAIL if fail else Verdict.WARN if warn else Verdict.OK
+    return verdict, found, remedy if warn or fail else ""
+
+
+def _system(machine: Machine) -> Answer:
+    found = f"{machine.system} {machine.processor}"
+    if machine.system == "Darwin":
         remedy = "macOS is untested: an engine that listens at DOCKER_HOST may do"
-        return Finding(requirement=requirement, found=found, verdict=Verdict.WARN, remedy=remedy)
-    remedy = "use Linux on x86-64 or arm64"
-    return Finding(requirement=requirement, found=found, verdict=Verdict.FAIL, remedy=remedy)
+        return _answer(found, remedy, warn=True)
+    is_known = machine.system == "Linux" and machine.processor in MACHINES
+    return _answer(found, "use Linux on x86-64 or arm64", fail=not is_known)
 
 
-def check_python(version: str) -> Finding:
-    return _at_least("Python", PYTHON_FLOOR, version, remedy="make setup PYTHON=python3.11")
-
-
-def check_git(version: str | None) -> Finding:
-    return _at_least("git", GIT_FLOOR, version, remedy="apt-get install git")
-
-
-def check_version(info: Mapping[str, Any]) -> Finding:
-    version = str(info.get("ServerVersion", ""))
-    finding = _at_least("container engine", ENGINE_FLOOR, version, remedy="upgrade the engine")
+def _engine(machine: Machine) -> Answer:
+    said = machine.engine
+    if not said:
+        return _answer(machine.no_engine, "run: make setup", fail=True)
+    version = str(said.get("ServerVersion", ""))
+    verdict, _, remedy = _at_least((20, 10), version, "upgrade the engine")
     # The engine lists its own shims beside what a person chose.
-    runtimes = ", ".join(sorted(set(info.get("Runtimes") or {}) - SHIMS))
-    found = f"{version}, storage {info.get('Driver')}, runtimes {runtimes}"
-    return Finding(
-        requirement=finding.requirement,
-        found=found,
-        verdict=finding.verdict,
-        remedy=finding.remedy,
-    )
+    runtimes = ", ".join(sorted(set(said.get("Runtimes") or {}) - SHIMS))
+    return verdict, f"{version}, storage {said.get('Driver')}, runtimes {runtimes}", remedy
 
 
-def check_limits(info: Mapping[str, Any]) -> Finding:
+def _limits(machine: Machine) -> Answer:
     """A limit that the kernel does not offer is a limit that a trial does not have."""
+    said = machine.engine
     wanted = {"MemoryLimit": "memory", "PidsLimit": "processes", "CpuCfsQuota": "CPU"}
-    lacking = [name for key, name in wanted.items() if not info.get(key)]
-    requirement = "limits by control groups"
-    found = f"cgroup v{info.get('CgroupVersion', '?')}, driver {info.get('CgroupDriver', '?')}"
-    if lacking:
-        return Finding(
-            requirement=requirement,
-            found=f"{found}, without {', '.join(lacking)}",
-            verdict=Verdict.FAIL,
-            remedy="enable these controllers, or use an engine that runs as root",
-        )
-    if not info.get("SwapLimit"):
-        return Finding(
-            requirement=requirement,
-            found=f"{found}, without swap",
-            verdict=Verdict.WARN,
-            remedy="a trial may swap beyond its memory: boot with swapaccount=1, or swapoff -a",
-        )
-    return Finding(requirement=requirement, found=found)
+    lacking = [name for key, name in wanted.items() if not said.get(key)]
+    swaps = not lacking and not said.get("SwapLimit")
+    remedy = "enable these controllers, or use an engine that runs as root"
+    if swaps:
+        remedy = "a trial may swap beyond its memory: boot with swapaccount=1, or swapoff -a"
+    found = f"cgroup v{said.get('CgroupVersion', '?')}, driver {said.get('CgroupDriver', '?')}"
+    missing = ", ".join(lacking or ["swap"] * swaps)
+    found += f", without {missing}" if missing else ""
+    return _answer(found, remedy, warn=swaps, fail=bool(lacking))
 
 
-def check_confinement(info: Mapping[str, Any]) -> Finding:
-    names = _security(info)
-    found = ", ".join(names) or "none"
-    if "seccomp" in names:
-        return Finding(requirement="seccomp", found=f"{found}; trials bring a profile of their own")
-    return Finding(
-        requirement="seccomp",
-        found=found,
-        verdict=Verdict.FAIL,
-        remedy="use a kernel and an engine with seccomp",
-    )
+def _seccomp(machine: Machine) -> Answer:
+    names, remedy = _security(machine), "use a kernel and an engine with seccomp"
+    return _answer(", ".join(names) or "none", remedy, fail="seccomp" not in names)
 
 
-def check_flush(info: Mapping[str, Any]) -> Finding:
+def _caches(machine: Machine) -> Answer:
     """Only the machine's own root may tell the kernel to drop its caches."""
-    requirement = "dropping the kernel's caches"
-    if others := {"rootless", "userns"} & set(_security(info)):
-        return Finding(
-            requirement=requirement,
-            found=f"not allowed: {', '.join(sorted(others))}",
-            verdict=Verdict.WARN,
-            remedy="use an engine whose root is the machine's, or set resources.flush to false",
-        )
-    return Finding(requirement=requirement, found="the engine's root is the machine's")
+    others = sorted({"rootless", "userns"} & set(_security(machine)))
+    remedy = "use an engine whose root is the machine's, or set resources.flush to false"
+    found = f"not allowed: {', '.join(others)}" if others else "the engine's root is the machine's"
+    return _answer(found, remedy, warn=bool(others))
 
 
-def _security(info: Mapping[str, Any]) -> list[str]:
-    options = [str(option) for option in info.get("SecurityOptions") or []]
-    return [part.removeprefix("name=") for option in options for part in option.split(",")[:1]]
-
-
-def check_memory(total: int) -> Finding:
+def _memory(machine: Machine) -> Answer:
+    total = int(machine.engine.get("MemTotal", 0))
+    remedy = "lower resources.memory in the policy, or give the engine more"
     found = f"{total / GIB:.1f} GiB"
-    if total >= 5 * GIB:
-        return Finding(requirement="memory", found=found)
-    return Finding(
-        requirement="memory",
-        found=found,
-        verdict=Verdict.WARN if total >= 2 * GIB else Verdict.FAIL,
-        remedy="lower resources.memory in the policy, or give the engine more",
-    )
+    return _answer(found, remedy, warn=total < 5 * GIB, fail=total < 2 * GIB)
 
 
-def check_cpus(count: int) -> Finding:
-    if count >= 2:
-        return Finding(requirement="2 CPUs", found=str(count))
+def _cpus(machine: Machine) -> Answer:
+    count = int(machine.engine.get("NCPU", 0))
     remedy = "lower resources.cpus in the policy; training gets less done"
-    return Finding(requirement="2 CPUs", found=str(count), verdict=Verdict.WARN, remedy=remedy)
+    return _answer(str(count), remedy, warn=count < 2)
 
 
-def check_disk(requirement: str, free: int | None, *, fail: float = 3, warn: float = 8) -> Finding:
-    """Compare free bytes with two floors, in GiB."""
-    if free is None:
-        return Finding(requirement=requirement, found="cannot be seen from here")
-    found = f"{free / GIB:.1f} GiB free"
-    if free >= warn * GIB:
-        return Finding(requirement=requirement, found=found)
-    return Finding(
-        requirement=requirement,
-        found=found,
-        verdict=Verdict.FAIL if free < fail * GIB else Verdict.WARN,
-        remedy=f"free at least {warn:g} GiB",
-    )
+def _engine_disk(machine: Machine) -> Answer:
+    """The engine of a virtual machine keeps its files where we cannot look."""
+    root = Path(str(machine.engine.get("DockerRootDir", "")))
+    return _disk(root, fail=3, warn=8) if root.is_dir() else _answer("cannot be seen from here")
 
 
-def check_image(engine: Engine) -> Finding:
-    requirement = "image cpu"
-    if engine.image:
-        return Finding(requirement=requirement, found=engine.tag)
-    return Finding(
-        requirement=requirement,
-        found=f"missing: {engine.tag}",
-        verdict=Verdict.FAIL,
-        remedy="run: runner setup",
-    )
+def _image(machine: Machine) -> Answer:
+    found = machine.image_tag if machine.image else f"missing: {machine.image_tag}"
+    return _answer(found, "run: runner setup", fail=not machine.image)
 
 
-def check_skew(engine_time: str, host_time: float) -> Finding:
-    requirement = "the engine's clock agrees"
+def _engine_clock(machine: Machine) -> Answer:
+    said = str(machine.engine.get("SystemTime", ""))
     try:
         # Nanoseconds are more than Python reads.
-        told = datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", engine_time)).timestamp()
+        engine = datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", said)).timestamp()
     except ValueError:
-        return Finding(requirement=requirement, found=f"not told: {engine_time!r}")
-    skew = told - host_time
-    if abs(skew) <= SKEW_SECONDS:
-        return Finding(requirement=requirement, found=f"{skew:+.1f} s")
-    return Finding(
-        requirement=requirement,
-        found=f"{skew:+.0f} s",
-        verdict=Verdict.WARN,
-        remedy="synchronise both clocks; deadlines are kept all the same",
+        return _answer(f"the engine does not say: {said!r}")
+    skew, remedy = engine - machine.asked_at, "synchronise both clocks; deadlines hold all the same"
+    return _answer(f"{skew:+.1f} s", remedy, warn=abs(skew) > SKEW_SECONDS)
+
+
+def _gpus(machine: Machine) -> Answer:
+    if machine.gpus is None:
+        return _answer("none; not needed for the image cpu")
+    lacks = "nvidia" not in (machine.engine.get("Runtimes") or {})
+    remedy = (
+        "for trials on the GPU install nvidia-container-toolkit, then run: "
+        "nvidia-ctk runtime configure --runtime=docker"
     )
+    names = ", ".join(machine.gpus.splitlines())
+    return _answer(f"{names}, {'no ' if lacks else ''}runtime nvidia", remedy, warn=lacks)
 
 
-def check_gpu(gpu: str | None, info: Mapping[str, Any]) -> Finding:
-    requirement = "GPU and NVIDIA runtime"
-    if gpu is None:
-        return Finding(requirement=requirement, found="none; not needed for the image cpu")
-    if "nvidia" in (info.get("Runtimes") or {}):
-        return Finding(requirement=requirement, found=f"{gpu}, runtime nvidia")
-    return Finding(
-        requirement=requirement,
-        found=f"{gpu}, no runtime nvidia",
-        verdict=Verdict.WARN,
-        remedy="for trials on the GPU install nvidia-container-toolkit, then: "
-        "nvidia-ctk runtime configure --runtime=docker",
-    )
-
-
-def check_api_key(environment: Mapping[str, str]) -> Finding:
+def _api_key(machine: Machine) -> Answer:
     """Only whether it is there; the value goes nowhere."""
-    if environment.get("ANTHROPIC_API_KEY"):
-        return Finding(requirement="ANTHROPIC_API_KEY", found="set")
-    found = "not set; only agents that ask a model need one"
-    return Finding(requirement="ANTHROPIC_API_KEY", found=found)
+    is_set = bool(machine.environment.get("ANTHROPIC_API_KEY"))
+    return _answer("set" if is_set else "not set; only agents that ask a model need one")
 
 
-def check_claude_code(version: str | None, *, named: str | None = None) -> Finding:
+def _claude_code(machine: Machine) -> Answer:
     """Only the agent of that name needs it, but a program that is named should be there."""
-    requirement = "Claude Code, for the agent claude-code"
-    if version:
-        return Finding(requirement=requirement, found=version.splitlines()[0])
-    if named:
-        return Finding(
-            requirement=requirement,
-            found=f"{named} does not say its version",
-            verdict=Verdict.WARN,
-            remedy=f"mend the path that {CLAUDE_CODE} names, or unset it",
-        )
-    return Finding(requirement=requirement, found="none; no other agent needs it")
+    if machine.claude_code:
+        return _answer(machine.claude_code.splitlines()[0])
+    if named := machine.environment.get(CLAUDE_CODE):
+        remedy = f"correct the path in {CLAUDE_CODE}, or unset it"
+        return _answer(f"{named} does not say its version", remedy, warn=True)
+    return _answer("none; no other agent needs it")
 
 
-def check_prices(environment: Mapping[str, str], today: date) -> Finding:
+def _prices(machine: Machine) -> Answer:
     """A list that is old, or that cannot be read, makes the cap on money wrong or useless."""
     from runner.money.prices import load_prices
 
-    requirement, remedy = "prices of models", "mend the list that RUNNER_PRICES names, or unset it"
     try:
-        as_of = load_prices(environment).as_of
+        as_of = load_prices(machine.environment).as_of
     except RunnerError as error:
-        found = str(error).partition("\n")[0]
-        return Finding(requirement=requirement, found=found, verdict=Verdict.WARN, remedy=remedy)
-    days = (today - as_of).days
-    if days <= PRICES_DAYS:
-        return Finding(requirement=requirement, found=f"of {as_of}")
-    return Finding(
-        requirement=requirement,
-        found=f"of {as_of}, {days} days old",
-        verdict=Verdict.WARN,
-        remedy="compare them with the vendor's, and name a list with RUNNER_PRICES if they differ",
-    )
+        remedy = "correct the list that RUNNER_PRICES names, or unset it"
+        return _answer(str(error).partition("\n")[0], remedy, warn=True)
+    days = (datetime.fromtimestamp(machine.asked_at, UTC).date() - as_of).days
+    remedy = "compare them with the vendor's, and name a list with RUNNER_PRICES if they differ"
+    age = f", {days} days old" if days > PRICES_DAYS else ""
+    return _answer(f"of {as_of}{age}", remedy, warn=days > PRICES_DAYS)
 
 
-def check_clock(now: float) -> Finding:
-    found = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    if now >= RELEASED.timestamp():
-        return Finding(requirement="clock", found=found)
+def _clock(machine: Machine) -> Answer:
+    found = datetime.fromtimestamp(machine.asked_at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     remedy = "set the clock: package downloads and records depend on it"
-    return Finding(requirement="clock", found=found, verdict=Verdict.FAIL, remedy=remedy)
+    return _answer(found, remedy, fail=machine.asked_at < RELEASED.timestamp())
 
 
-def _at_least(name: str, floor: tuple[int, ...], version: str | None, *, remedy: str) -> Finding:
-    requirement = f"{name} {'.'.join(map(str, floor))} or newer"
+CHECKS: tuple[tuple[str, Callable[[Machine], Answer], bool], ...] = (
+    ("Linux on x86-64 or arm64", _system, False),
+    (
+        "Python 3.11 or newer",
+        lambda m: _at_least((3, 11), m.python, "make setup PYTHON=python3.11"),
+        False,
+    ),
+    ("git 2.30 or newer", lambda m: _at_least((2, 30), m.git, "apt-get install git"), False),
+    ("container engine 20.10 or newer", _engine, False),
+    ("limits by control groups", _limits, True),
+    ("seccomp", _seccomp, True),
+    ("dropping the kernel's caches", _caches, True),
+    ("memory", _memory, True),
+    ("2 CPUs", _cpus, True),
+    ("disk for the engine", _engine_disk, True),
+    ("image cpu", _image, True),
+    ("the engine's clock agrees", _engine_clock, True),
+    ("disk for the state folder", lambda m: _disk(m.state, fail=0.5, warn=2), False),
+    ("GPU and NVIDIA runtime", _gpus, False),
+    ("ANTHROPIC_API_KEY", _api_key, False),
+    ("Claude Code, for the agent claude-code", _claude_code, False),
+    ("prices of models", _prices, False),
+    ("clock", _clock, False),
+)
+"""Requirement, its check, and whether it needs an engine that answers."""
+
+
+def _at_least(floor: tuple[int, ...], version: str | None, remedy: str) -> Answer:
     numbers = re.search(r"\d+(\.\d+)+", version or "")
     if numbers and tuple(map(int, numbers[0].split("."))) >= floor:
-        return Finding(requirement=requirement, found=numbers[0])
-    found = version or "not found"
-    return Finding(requirement=requirement, found=found, verdict=Verdict.FAIL, remedy=remedy)
+        return _answer(numbers[0])
+    return _answer(version or "not found", remedy, fail=True)
 
 
-def _free_bytes(path: Path) -> int:
-    """Return the free space where a path is, or will be."""
+def _security(machine: Machine) -> list[str]:
+    options = [str(option) for option in machine.engine.get("SecurityOptions") or []]
+    return [option.partition(",")[0].removeprefix("name=") for option in options]
+
+
+def _disk(path: Path, *, fail: float, warn: float) -> Answer:
+    """Compare the free space where a path is, or will be, with two floors in GiB."""
     existing = next(folder for folder in (path, *path.parents) if folder.exists())
-    return shutil.disk_usage(existing).free
+    free = shutil.disk_usage(existing).free / GIB
+    remedy = f"free at least {warn:g} GiB"
+    return _answer(f"{free:.1f} GiB free", remedy, warn=free < warn, fail=free < fail)
 
 
-def _gpu() -> str | None:
-    names = _output(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"])
-    return ", ".join(names.splitlines()) if names else None
-
-
-def _output(command: list[str]) -> str | None:
+def _output(*command: str) -> str | None:
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20)
     except (OSError, subprocess.SubprocessError):

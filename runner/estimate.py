@@ -19,7 +19,6 @@ from runner.journal.reader import Reader
 from runner.money.prices import SNAPSHOT, Prices
 from runner.money.usage import Spent, by_experiment
 from runner.policy.load import load_policy
-from runner.policy.schema import Policy
 
 ENOUGH = 5
 """Measured experiments below which a range is from the least to the most of them."""
@@ -79,16 +78,6 @@ class Estimate:
         return math.floor(self.cap / self.usd_each.high)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Each:
-    """What one experiment takes of a model."""
-
-    usd: Range | None
-    seconds: Range = Range(low=0, high=0)
-    measured: int = 0
-    basis: tuple[str, ...]
-
-
 def estimate(plan: Plan, prices: Prices, ledger: Reader | None) -> Estimate:
     """Estimate a plan; raise `ConfigError` where task, agent or model are not what can run.
 
@@ -98,66 +87,62 @@ def estimate(plan: Plan, prices: Prices, ledger: Reader | None) -> Estimate:
         ledger: earlier runs, if there are any.
     """
     policy = load_policy(rooms.policy_path(rooms.require_task(plan.task))).policy
-    each = _each(plan, prices, ledger)
-    trials = _trial_seconds(policy, plan.experiments)
-    thinking = each.seconds.times(plan.experiments / plan.agents)
+    budget, evaluation, count = policy.budget, policy.evaluation, plan.experiments
+    usd, thinking, measured, basis = _of_the_model(plan, prices, ledger)
+    thinking = thinking.times(count / plan.agents)
+    predictors = len(evaluation.predict) or (2 if evaluation.shape == "served" else 0)
+    stages = budget.startup + budget.train + budget.score
+    deadline = stages + predictors * (budget.startup + budget.predict)
+    planned = len(evaluation.splits) * evaluation.seeds
+    shortest = (planned + count) * budget.train  # one trial each, of training alone
+    longest = (1 + count) * (planned + len(evaluation.audited)) * deadline
+    together = f", {plan.agents} agents think at once" if plan.agents > 1 else ""
+    of_the_time = (
+        f"time: from one trial of {budget.train:g} s each (the template takes {planned}) to"
+        f" all trials and audits at their deadlines; one device{together}"
+    )
     return Estimate(
         plan=plan,
-        usd=each.usd.times(plan.experiments) if each.usd else None,
-        usd_each=each.usd,
-        seconds=Range(low=max(trials.low, thinking.low), high=trials.high + thinking.high),
-        measured=each.measured,
+        usd=usd.times(count) if usd else None,
+        usd_each=usd,
+        seconds=Range(low=max(shortest, thinking.low), high=longest + thinking.high),
+        measured=measured,
         paid_elsewhere=plan.asker in ELSEWHERE,
-        basis=(*each.basis, *_of_the_time(policy, plan)),
+        basis=(basis, of_the_time),
         cap=policy.limits.usd,
     )
 
 
-def _each(plan: Plan, prices: Prices, ledger: Reader | None) -> _Each:
-    name, model = plan.asker, model_of(plan.agent)
+def _of_the_model(
+    plan: Plan, prices: Prices, ledger: Reader | None
+) -> tuple[Range | None, Range, int, str]:
+    """Return one experiment's money and seconds of thinking, on how many they rest, and a word."""
+    name, model, nothing = plan.asker, model_of(plan.agent), Range(low=0, high=0)
     if name not in AGENTS:
         raise ConfigError(f"there is no agent {name!r}", hint=f"agents: {', '.join(AGENTS)}")
     if name in ELSEWHERE:
-        basis = f"what the agent {name} pays for models, and how long it thinks, is not known here"
-        return _Each(usd=None, basis=(basis,))
+        why = f"what the agent {name} pays for models, and how long it thinks, is not known here"
+        return None, nothing, 0, why
     if model is None:
-        return _Each(usd=Range(low=0, high=0), basis=(f"the agent {name} asks no model",))
+        return nothing, nothing, 0, f"the agent {name} asks no model"
     prices.of(model)
-    if earlier := _earlier(plan.task, name, model, ledger):
-        return _measured(earlier, model, prices)
-    basis = f"no experiment of {plan.task} by {name} with {model} was measured yet; a few will tell"
-    return _Each(usd=None, basis=(basis,))
-
-
-# -- measured ---------------------------------------------------------------------------------
-
-
-def _earlier(task: str, agent: str, model: str, ledger: Reader | None) -> list[Spent]:
-    """Return what experiments of earlier runs took, of the same task, agent and model."""
-    found: list[Spent] = []
-    if ledger is None:
-        return found
-    for run in ledger.runs():
-        if run.task == task and name_of(asking(run.agent)) == agent:
-            calls = [call for call in ledger.calls(run.tag) if _same(call.model, model)]
-            found += by_experiment(calls).values()
-    return found
-
-
-def _same(one: str, other: str) -> bool:
-    return SNAPSHOT.sub("", one) == SNAPSHOT.sub("", other)
-
-
-def _measured(earlier: Sequence[Spent], model: str, prices: Prices) -> _Each:
-    basis = (
+    same = SNAPSHOT.sub("", model)
+    earlier: list[Spent] = []
+    for run in ledger.runs() if ledger else ():
+        if run.task == plan.task and name_of(asking(run.agent)) == name:
+            calls = ledger.calls(run.tag) if ledger else ()
+            earlier += by_experiment(
+                [call for call in calls if SNAPSHOT.sub("", call.model) == same]
+            ).values()
+    if not earlier:
+        why = f"no experiment of {plan.task} by {name} with {model} was measured yet"
+        return None, nothing, 0, f"{why}; run a few to learn it"
+    return (
+        _spread([prices.cost(model, spent.usage) for spent in earlier]),
+        _spread([spent.seconds for spent in earlier]),
+        len(earlier),
         f"measured: {len(earlier)} experiments of earlier runs with the same agent and model,"
         " at today's prices",
-    )
-    return _Each(
-        usd=_spread([prices.cost(model, spent.usage) for spent in earlier]),
-        seconds=_spread([spent.seconds for spent in earlier]),
-        measured=len(earlier),
-        basis=basis,
     )
 
 
@@ -168,28 +153,3 @@ def _spread(values: Sequence[float]) -> Range:
     mean = statistics.fmean(values)
     tenths = statistics.quantiles(values, n=10, method="inclusive")
     return Range(low=min(tenths[0], mean), high=max(tenths[-1], mean))
-
-
-# -- time -------------------------------------------------------------------------------------
-
-
-def _trial_seconds(policy: Policy, experiments: int) -> Range:
-    """Return from one trial of training alone each, to every trial at its deadline and audited."""
-    budget, evaluation = policy.budget, policy.evaluation
-    predictors = len(evaluation.predict) or (2 if evaluation.shape == "served" else 0)
-    stages = budget.startup + budget.train + budget.score
-    deadline = stages + predictors * (budget.startup + budget.predict)
-    planned = len(evaluation.splits) * evaluation.seeds
-    return Range(
-        low=(planned + experiments) * budget.train,
-        high=(1 + experiments) * (planned + len(evaluation.audited)) * deadline,
-    )
-
-
-def _of_the_time(policy: Policy, plan: Plan) -> tuple[str, ...]:
-    planned = len(policy.evaluation.splits) * policy.evaluation.seeds
-    together = f", {plan.agents} agents think at once" if plan.agents > 1 else ""
-    return (
-        f"time: from one trial of {policy.budget.train:g} s each (the template takes {planned}) to"
-        f" all trials and audits at their deadlines; one device{together}",
-    )

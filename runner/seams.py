@@ -50,7 +50,7 @@ class Context:
     history: Sequence[Experiment]
     """Every experiment that ended, as law 7 lets it be told."""
     pending: Sequence[Experiment] = ()
-    """What was proposed and has no result yet."""
+    """Experiments that were proposed and have no result yet, oldest first."""
     read: Callable[[Sequence[str]], list[bytes]] = lambda _: []
     """Returns the bytes that experiments of the history changed files to, by their ids."""
     task: str = ""

@@ -9,8 +9,6 @@ ledger as unfinished, and is conducted again when the run is gone on with.
 from __future__ import annotations
 
 import os
-import signal
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from functools import partial
 
@@ -48,30 +46,28 @@ def _doing(tag: str) -> str:
 
 
 async def _until_gone(server: MCPServer, host: Host, stop: Stop) -> None:
+    async def end() -> None:
+        """End the run, and wait for it where there is one; done twice it does nothing."""
+        stop.now()
+        host.close()
+        if stop.at_work:
+            await anyio.to_thread.run_sync(host.join)
+
+    async def end_on_signal() -> None:
+        async for _ in signals:
+            await end()
+            # A thread of the server waits for input and cannot be woken; the run's has ended.
+            os._exit(StoppedError.exit_code)
+
     async with anyio.create_task_group() as tasks:
         with anyio.open_signal_receiver(*heard()) as signals:
-            tasks.start_soon(_on_signal, signals, host, stop)
+            tasks.start_soon(end_on_signal)
             try:
                 await serve_stdio(server)
             finally:
                 with anyio.CancelScope(shield=True):
-                    await _end(host, stop)
+                    await end()
             tasks.cancel_scope.cancel()
-
-
-async def _on_signal(signals: AsyncIterator[signal.Signals], host: Host, stop: Stop) -> None:
-    async for _ in signals:
-        await _end(host, stop)
-        # A thread of the server waits for input and cannot be woken; the run's has ended.
-        os._exit(StoppedError.exit_code)
-
-
-async def _end(host: Host, stop: Stop) -> None:
-    """End the run, and wait for it where there is one; done twice it does nothing."""
-    stop.now()
-    host.close()
-    if stop.at_work:
-        await anyio.to_thread.run_sync(host.join)
 
 
 def _conduct(
@@ -83,8 +79,18 @@ def _conduct(
     host: Host,
     exchange: Exchange,
 ) -> None:
-    """Go through the run in the thread that calls; see `Conduct`."""
-    with opened(_going_on(replace(request, tag=tag)), live, stop) as work:
+    """Go through the run in the thread that calls; see `Conduct`.
+
+    A run that is there is gone on with, so that a client can be started again with the same words.
+    """
+    request = replace(request, tag=tag)
+    if tag is not None and not request.resume:
+        with open_journal(rooms.state().ledger) as ledger:
+            run = ledger.run(tag)
+        if run is not None and run.task != request.task:
+            raise ConfigError(f"the run {run.tag} is of {run.task}, not of {request.task}")
+        request = replace(request, resume=run is not None)
+    with opened(request, live, stop) as work:
         session = work.session
         host.opened(
             session.run.tag,
@@ -94,14 +100,3 @@ def _conduct(
         )
         end = go_through(work, (Mcp(exchange),), live, experiments)
         exchange.end(str(end), make_context(session, session.now.count))
-
-
-def _going_on(request: Request) -> Request:
-    """Go on with a run that is there, so that a client can be started again with the same words."""
-    if request.tag is None or request.resume:
-        return request
-    with open_journal(rooms.state().ledger) as ledger:
-        run = ledger.run(request.tag)
-    if run is not None and run.task != request.task:
-        raise ConfigError(f"the run {run.tag} is of {run.task}, not of {request.task}")
-    return replace(request, resume=run is not None)

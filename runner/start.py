@@ -23,8 +23,7 @@ from runner.journal.store import Journal, open_journal
 from runner.locks import device_lock, tag_lock
 from runner.logs import event_log
 from runner.policy.information import information
-from runner.policy.load import LoadedPolicy, load_policy, parse_policy
-from runner.policy.override import with_train_seconds
+from runner.policy.load import LoadedPolicy, load_policy, parse_policy, with_train_seconds
 from runner.policy.schema import Policy
 from runner.progress import DEVICE, Tracker
 from runner.records import Run

@@ -16,7 +16,7 @@ from harness.mounts import under
 from runner.agents.stub import read_script
 from runner.cli import cli
 from runner.policy.load import load_policy
-from runner.policy.review import RULES, examine
+from runner.policy.review import RULES, review
 from runner.records import Change, File, Proposal
 from runner.rooms import PROJECT, read_tree
 
@@ -152,7 +152,7 @@ def test_the_example_s_script_passes_its_own_review():
     files = {**template, "train.py": File(content=b"")}
     change = Change(path="train.py", content=script)
     proposal = Proposal(hypothesis="the template as a change", changes=(change,))
-    assert examine(proposal, policy, files=files, earlier=()).violations == ()
+    assert review(proposal, policy, files=files, earlier=()).violations == ()
 
 
 def test_the_example_s_data_are_dealt_and_measured(tmp_path):

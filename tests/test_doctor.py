@@ -5,16 +5,17 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
 import subprocess
 import sys
-from datetime import date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from runner import doctor
-from runner.doctor import Engine, Finding, Verdict
+from runner.doctor import Finding, Machine, Verdict
 from runner.money.prices import load_prices
 from runner.rooms import State
 
@@ -42,8 +43,35 @@ INFO: dict[str, Any] = {
 ASKED_AT = datetime.fromisoformat("2026-11-21T03:47:55+00:00").timestamp()
 
 
+MACHINE = Machine(
+    environment={},
+    state=Path("/"),
+    system="Linux",
+    processor="x86_64",
+    python="3.11.2",
+    git="git version 2.39.5",
+    gpus=None,
+    claude_code=None,
+    asked_at=ASKED_AT,
+    engine=INFO,
+    image="sha256:1",
+    image_tag="autoresearch-runner/cpu:1",
+)
+
+
+def found(requirement: str, **changes: Any) -> Finding:
+    """What the doctor says of one requirement, on a machine with these changes."""
+    findings = doctor.examine(dataclasses.replace(MACHINE, **changes))
+    [one] = [each for each in findings if each.requirement.startswith(requirement)]
+    return one
+
+
+def engine(**changes: Any) -> dict[str, Any]:
+    return {"engine": INFO | changes}
+
+
 @pytest.mark.parametrize(
-    ("system", "machine", "verdict"),
+    ("system", "processor", "verdict"),
     [
         ("Linux", "x86_64", OK),
         ("Linux", "aarch64", OK),
@@ -52,16 +80,16 @@ ASKED_AT = datetime.fromisoformat("2026-11-21T03:47:55+00:00").timestamp()
         ("Windows", "AMD64", FAIL),
     ],
 )
-def test_platform(system: str, machine: str, verdict: Verdict) -> None:
-    assert doctor.check_platform(system, machine).verdict is verdict
+def test_platform(system: str, processor: str, verdict: Verdict) -> None:
+    assert found("Linux on", system=system, processor=processor).verdict is verdict
 
 
 def test_macos_is_said_to_be_untested() -> None:
-    assert "untested" in doctor.check_platform("Darwin", "arm64").remedy
+    assert "untested" in found("Linux on", system="Darwin", processor="arm64").remedy
 
 
 @pytest.mark.parametrize(
-    ("version", "verdict", "found"),
+    ("version", "verdict", "what"),
     [
         pytest.param("git version 2.39.5", OK, "2.39.5", id="Debian's"),
         pytest.param("git version 2.39.5 (Apple Git-154)", OK, "2.39.5", id="Apple's"),
@@ -69,9 +97,14 @@ def test_macos_is_said_to_be_untested() -> None:
         pytest.param(None, FAIL, "not found", id="absent"),
     ],
 )
-def test_git(version: str | None, verdict: Verdict, found: str) -> None:
-    finding = doctor.check_git(version)
-    assert (finding.verdict, finding.found) == (verdict, found)
+def test_git(version: str | None, verdict: Verdict, what: str) -> None:
+    finding = found("git", git=version)
+    assert (finding.verdict, finding.found) == (verdict, what)
+
+
+@pytest.mark.parametrize(("version", "verdict"), [("3.11.2", OK), ("3.10.14", FAIL)])
+def test_python(version: str, verdict: Verdict) -> None:
+    assert found("Python", python=version).verdict is verdict
 
 
 @pytest.mark.parametrize(
@@ -79,11 +112,12 @@ def test_git(version: str | None, verdict: Verdict, found: str) -> None:
     [("20.10.24+dfsg1", OK), ("28.2.2", OK), ("20.9.1", FAIL), ("19.03.15", FAIL), ("", FAIL)],
 )
 def test_engine_version(version: str, verdict: Verdict) -> None:
-    assert doctor.check_version(INFO | {"ServerVersion": version}).verdict is verdict
+    assert found("container engine", **engine(ServerVersion=version)).verdict is verdict
 
 
 def test_the_engine_row_names_storage_and_runtimes_without_shims() -> None:
-    assert doctor.check_version(INFO).found == "20.10.24+dfsg1, storage overlay2, runtimes runc"
+    what = "20.10.24+dfsg1, storage overlay2, runtimes runc"
+    assert found("container engine").found == what
 
 
 @pytest.mark.parametrize(
@@ -97,77 +131,92 @@ def test_the_engine_row_names_storage_and_runtimes_without_shims() -> None:
     ],
 )
 def test_a_limit_that_the_kernel_lacks_is_found(change: dict[str, Any], verdict: Verdict) -> None:
-    assert doctor.check_limits(INFO | change).verdict is verdict
+    assert found("limits by control groups", **engine(**change)).verdict is verdict
 
 
 def test_an_engine_without_seccomp_fails() -> None:
-    assert doctor.check_confinement(INFO).verdict is OK
-    assert doctor.check_confinement(INFO | {"SecurityOptions": None}).verdict is FAIL
+    assert found("seccomp").verdict is OK
+    assert found("seccomp", **engine(SecurityOptions=None)).verdict is FAIL
 
 
 @pytest.mark.parametrize("option", ["name=rootless", "name=userns"])
 def test_an_engine_that_cannot_drop_the_caches_is_told_of_before_a_run_needs_it(option):
-    assert doctor.check_flush(INFO).verdict is OK
-    found = doctor.check_flush(INFO | {"SecurityOptions": ["name=seccomp,profile=default", option]})
-    assert (found.verdict, "resources.flush" in found.remedy) == (doctor.Verdict.WARN, True)
+    assert found("dropping").verdict is OK
+    one = found("dropping", **engine(SecurityOptions=["name=seccomp,profile=default", option]))
+    assert (one.verdict, "resources.flush" in one.remedy) == (WARN, True)
 
 
 @pytest.mark.parametrize(("gib", "verdict"), [(24, OK), (4, WARN), (1, FAIL)])
 def test_memory(gib: int, verdict: Verdict) -> None:
-    assert doctor.check_memory(gib * GIB).verdict is verdict
+    assert found("memory", **engine(MemTotal=gib * GIB)).verdict is verdict
 
 
 @pytest.mark.parametrize(("count", "verdict"), [(8, OK), (2, OK), (1, WARN)])
 def test_one_cpu_is_slow_but_enough(count: int, verdict: Verdict) -> None:
-    assert doctor.check_cpus(count).verdict is verdict
+    assert found("2 CPUs", **engine(NCPU=count)).verdict is verdict
 
 
 @pytest.mark.parametrize(
-    ("free", "verdict"), [(20 * GIB, OK), (5 * GIB, WARN), (GIB, FAIL), (None, OK)]
+    ("requirement", "gib", "verdict"),
+    [
+        ("disk for the engine", 20, OK),
+        ("disk for the engine", 5, WARN),
+        ("disk for the engine", 1, FAIL),
+        ("disk for the state", 5, OK),
+        ("disk for the state", 1, WARN),
+        ("disk for the state", 0.25, FAIL),
+    ],
 )
-def test_disk(free: int | None, verdict: Verdict) -> None:
-    assert doctor.check_disk("disk", free).verdict is verdict
+def test_disk(monkeypatch, tmp_path, requirement: str, gib: float, verdict: Verdict) -> None:
+    usage = shutil.disk_usage(tmp_path)._replace(free=int(gib * GIB))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    there = engine(DockerRootDir=str(tmp_path))
+    assert found(requirement, state=tmp_path / "not" / "there", **there).verdict is verdict
+
+
+def test_a_disk_that_cannot_be_seen_is_no_failure(tmp_path: Path) -> None:
+    one = found("disk for the engine", **engine(DockerRootDir=str(tmp_path / "no")))
+    assert (one.verdict, one.found) == (OK, "cannot be seen from here")
 
 
 def test_a_missing_image_comes_with_its_remedy() -> None:
-    engine = Engine(info=INFO, asked_at=ASKED_AT, image=None, tag="autoresearch-runner/cpu:1")
-    finding = doctor.check_image(engine)
+    finding = found("image", image=None)
     assert finding.verdict is FAIL
     assert finding.remedy == "run: runner setup"
-    assert doctor.check_image(dataclasses.replace(engine, image="sha256:1")).verdict is OK
+    assert found("image").verdict is OK
 
 
 @pytest.mark.parametrize(
-    ("gpu", "runtimes", "verdict"),
+    ("gpus", "runtimes", "verdict"),
     [
         pytest.param(None, {}, OK, id="no GPU is fine"),
         pytest.param("NVIDIA H200", {"nvidia": {}}, OK, id="both"),
         pytest.param("NVIDIA H200", {"runc": {}}, WARN, id="a GPU that containers cannot have"),
     ],
 )
-def test_gpu(gpu: str | None, runtimes: dict[str, Any], verdict: Verdict) -> None:
-    assert doctor.check_gpu(gpu, {"Runtimes": runtimes}).verdict is verdict
+def test_gpu(gpus: str | None, runtimes: dict[str, Any], verdict: Verdict) -> None:
+    assert found("GPU", gpus=gpus, **engine(Runtimes=runtimes)).verdict is verdict
 
 
 def test_an_api_key_is_seen_and_never_shown() -> None:
-    finding = doctor.check_api_key({"ANTHROPIC_API_KEY": SECRET})
+    finding = found("ANTHROPIC", environment={"ANTHROPIC_API_KEY": SECRET})
     assert finding.found == "set"
     assert SECRET not in repr(finding)
-    assert doctor.check_api_key({}).verdict is OK
+    assert found("ANTHROPIC").verdict is OK
 
 
 @pytest.mark.parametrize(
-    ("version", "found"), [("2.1.329 (Claude Code)", "2.1.329"), (None, "none")]
+    ("version", "what"), [("2.1.329 (Claude Code)", "2.1.329"), (None, "none")]
 )
-def test_claude_code_is_looked_for_and_never_needed(version: str | None, found: str) -> None:
-    finding = doctor.check_claude_code(version)
+def test_claude_code_is_looked_for_and_never_needed(version: str | None, what: str) -> None:
+    finding = found("Claude Code", claude_code=version)
     assert finding.verdict is OK
-    assert found in finding.found
+    assert what in finding.found
 
 
 def test_a_program_that_is_named_and_not_there_is_a_warning() -> None:
-    finding = doctor.check_claude_code(None, named="/nowhere/claude")
-    assert finding.verdict is Verdict.WARN
+    finding = found("Claude Code", environment={"RUNNER_CLAUDE_CODE": "/nowhere/claude"})
+    assert finding.verdict is WARN
     assert "/nowhere/claude" in finding.found
 
 
@@ -176,20 +225,21 @@ def test_the_program_that_is_named_is_the_one_that_is_asked(tmp_path: Path) -> N
     program.write_text("#!/bin/sh\necho 9.9.9 of $1\n")
     program.chmod(0o755)
     findings = doctor.diagnose(State(tmp_path), {"RUNNER_CLAUDE_CODE": str(program)})
-    [found] = [one.found for one in findings if one.requirement.startswith("Claude Code")]
-    assert found == "9.9.9 of --version"
+    [one] = [each.found for each in findings if each.requirement.startswith("Claude Code")]
+    assert one == "9.9.9 of --version"
 
 
 @pytest.mark.parametrize(("days", "verdict"), [(0, OK), (180, OK), (181, WARN), (-10, OK)])
 def test_old_prices_are_a_warning(days: int, verdict: Verdict) -> None:
-    today = load_prices({}).as_of + timedelta(days=days)
-    finding = doctor.check_prices({}, today)
+    as_of = load_prices({}).as_of
+    today = datetime.combine(as_of + timedelta(days=days), datetime.min.time(), UTC)
+    finding = found("prices", asked_at=today.timestamp())
     assert finding.verdict is verdict
-    assert str(load_prices({}).as_of) in finding.found
+    assert str(as_of) in finding.found
 
 
 def test_prices_that_cannot_be_read_are_found_before_a_run_needs_them(tmp_path: Path) -> None:
-    finding = doctor.check_prices({"RUNNER_PRICES": str(tmp_path / "no.yaml")}, date(2026, 11, 1))
+    finding = found("prices", environment={"RUNNER_PRICES": str(tmp_path / "no.yaml")})
     assert finding.verdict is WARN
     assert "no.yaml" in finding.found
 
@@ -204,19 +254,25 @@ def test_prices_that_cannot_be_read_are_found_before_a_run_needs_them(tmp_path: 
     ],
 )
 def test_the_clocks_of_host_and_engine(engine_time: str, verdict: Verdict) -> None:
-    assert doctor.check_skew(engine_time, ASKED_AT).verdict is verdict
+    assert found("the engine's clock", **engine(SystemTime=engine_time)).verdict is verdict
 
 
 @pytest.mark.parametrize(("now", "verdict"), [(ASKED_AT, OK), (0.0, FAIL)])
 def test_a_clock_before_the_project_is_wrong(now: float, verdict: Verdict) -> None:
-    assert doctor.check_clock(now).verdict is verdict
+    assert found("clock", asked_at=now).verdict is verdict
 
 
 def test_every_finding_that_is_not_fine_has_a_remedy(tmp_path: Path) -> None:
     poor = INFO | {"ServerVersion": "1.0", "MemTotal": 0, "NCPU": 0, "PidsLimit": False}
-    engine = Engine(info=poor, asked_at=0.0, image=None, tag="x")
-    findings = [*doctor.check_engine(engine), *doctor.diagnose(State(tmp_path / "not" / "there"))]
+    bare = dataclasses.replace(MACHINE, engine=poor, asked_at=0.0, image=None, git=None)
+    findings = [*doctor.examine(bare), *doctor.diagnose(State(tmp_path / "not" / "there"))]
+    assert len([one for one in findings if one.verdict is not OK]) > 5
     assert [one.requirement for one in findings if one.verdict is not OK and not one.remedy] == []
+
+
+def test_no_requirement_is_asked_twice() -> None:
+    requirements = [row[0] for row in doctor.CHECKS]
+    assert len(set(requirements)) == len(requirements)
 
 
 @pytest.fixture
@@ -229,7 +285,7 @@ def test_a_machine_without_an_engine_fails_with_a_whole_list(nowhere: dict[str, 
     assert done.returncode == 1
     findings = [Finding(**one) for one in json.loads(done.stdout)]
     failed = [one.requirement for one in findings if one.verdict == FAIL]
-    assert "container engine" in failed
+    assert "container engine 20.10 or newer" in failed
     assert {"clock", "ANTHROPIC_API_KEY"} <= {one.requirement for one in findings}
     assert SECRET not in done.stdout + done.stderr
 

@@ -14,7 +14,7 @@ from runner import rooms
 from runner.cli import cli
 from runner.new_task.csv_file import UNORDERED
 from runner.policy.load import load_policy
-from runner.policy.review import examine
+from runner.policy.review import review
 from runner.records import Change, Proposal
 from runner.task_check import reading
 
@@ -71,7 +71,7 @@ def test_a_table_becomes_three_rooms_that_fit(project, tmp_path, options, splits
         hypothesis="one more constant",
         changes=(Change(path="model.py", content=template["model.py"].content + b"\n\nX = 1\n"),),
     )
-    assert examine(proposal, policy, files=template, earlier=()).violations == ()
+    assert review(proposal, policy, files=template, earlier=()).violations == ()
     assert (tmp_path / "home" / "downloads" / "wards" / "rows.csv").is_file()
 
 

@@ -7,7 +7,7 @@ import pytest
 from fakes import FakeDesk, named, read
 
 from runner.agents.constants import constants
-from runner.agents.random_search import RandomSearch
+from runner.agents.tune import RandomSearch
 from runner.records import Experiment, ExperimentStatus, File
 from runner.seams import Context
 

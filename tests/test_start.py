@@ -93,7 +93,7 @@ def test_resuming_changes_neither_model_nor_training_time(more, tmp_path, monkey
     monkeypatch.setenv("RUNNER_HOME", str(tmp_path))
     result = CliRunner().invoke(cli, ["run", "--resume", "t1", *more])
     assert result.exit_code == 2
-    assert "not with --resume" in result.output
+    assert "do not go with --resume" in result.output
     assert list(tmp_path.iterdir()) == []
 
 

@@ -68,7 +68,7 @@ def test_a_hypothesis_is_added_listed_and_dropped(invoke):
 
 
 def test_an_empty_list_says_so(invoke):
-    assert invoke("list").output == "nobody asked for anything in run t1\n"
+    assert invoke("list").output == "run t1 has no hypotheses\n"
     assert json.loads(invoke("list", "--json").output) == []
 
 

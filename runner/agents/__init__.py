@@ -1,93 +1,77 @@
-"""Who proposes: an explicit registry, by the name before the first colon."""
+"""Who proposes, by the name before the first colon."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from runner.agents.descriptions import BEST_OF_N, asking, is_independent, name_of
 from runner.errors import ConfigError
-from runner.seams import Agent
+from runner.records import Proposal
+from runner.seams import Agent, Context, Desk
 
+AGENTS = ("claude", "claude-code", "command", "mcp", "tune", "random", BEST_OF_N, "stub")
+PLAIN = ("mcp", "tune", "random")
+"""Agents that take no argument."""
 SINGLE = ("stub",)
 """Agents of which there is one: it plays one script."""
 
 
-def _stub(argument: str) -> Agent:
-    from runner.agents.stub import load_stub
+class BestOfN:
+    """Independent draws: what the best of n tries is worth without any learning.
 
-    return load_stub(argument)
+    It hands over what another agent proposes. The run starts every proposal from the template and
+    tells it no history (the strategy `baseline`). The n is the number of experiments.
+    """
 
+    def __init__(self, inner: Agent) -> None:
+        self._inner = inner
+        self.name = f"best-of-n:{inner.name}"
+        self.isolation = inner.isolation
+        self.ahead = inner.ahead
 
-def _tune(argument: str) -> Agent:
-    from runner.agents.tune import Tune
-
-    _require_none("tune", argument)
-    return Tune()
-
-
-def _claude(argument: str) -> Agent:
-    from runner.agents.claude.agent import load_claude
-
-    return load_claude(argument)
+    def propose(self, context: Context, desk: Desk) -> Proposal | None:
+        return self._inner.propose(context, desk)
 
 
-def _claude_code(argument: str) -> Agent:
-    from runner.agents.claude_code.agent import load_claude_code
-
-    return load_claude_code(argument)
-
-
-def _command(argument: str) -> Agent:
-    from runner.agents.command import load_command
-
-    return load_command(argument)
-
-
-def _mcp(argument: str) -> Agent:
-    from runner.agents.mcp import Mcp
-
-    _require_none("mcp", argument)
-    return Mcp()
-
-
-def _random(argument: str) -> Agent:
-    from runner.agents.random_search import RandomSearch
-
-    _require_none("random", argument)
-    return RandomSearch()
-
-
-def _best_of_n(argument: str) -> Agent:
-    from runner.agents.best_of_n import BestOfN
-
-    if is_independent(argument):
-        raise ConfigError("best-of-n of best-of-n is best-of-n", hint="use: --agent best-of-n")
-    return BestOfN(make_agent(argument or "random"))
-
-
-def _require_none(name: str, argument: str) -> None:
-    if argument:
-        raise ConfigError(f"the agent {name} takes no argument", hint=f"use: --agent {name}")
-
-
-AGENTS: dict[str, Callable[[str], Agent]] = {
-    "claude": _claude,
-    "claude-code": _claude_code,
-    "command": _command,
-    "mcp": _mcp,
-    "tune": _tune,
-    "random": _random,
-    BEST_OF_N: _best_of_n,
-    "stub": _stub,
-}
-
-
-def make_agent(description: str) -> Agent:
+def make_agent(description: str) -> Agent:  # noqa: C901 - a table; each imports what it needs
     """Return the agent that `NAME` or `NAME:ARGUMENT` describes; raise `ConfigError` otherwise."""
     name, _, argument = description.partition(":")
-    if name not in AGENTS:
-        raise ConfigError(f"there is no agent {name!r}", hint=f"agents: {', '.join(AGENTS)}")
-    return AGENTS[name](argument)
+    if argument and name in PLAIN:
+        raise ConfigError(f"the agent {name} takes no argument", hint=f"use: --agent {name}")
+    match name:
+        case "claude":
+            from runner.agents.claude.agent import load_claude
+
+            return load_claude(argument)
+        case "claude-code":
+            from runner.agents.claude_code.agent import load_claude_code
+
+            return load_claude_code(argument)
+        case "command":
+            from runner.agents.command import load_command
+
+            return load_command(argument)
+        case "mcp":
+            from runner.agents.mcp import Mcp
+
+            return Mcp()
+        case "tune":
+            from runner.agents.tune import Tune
+
+            return Tune()
+        case "random":
+            from runner.agents.tune import RandomSearch
+
+            return RandomSearch()
+        case "best-of-n":
+            if is_independent(argument):
+                raise ConfigError(
+                    "best-of-n of best-of-n is best-of-n", hint="use: --agent best-of-n"
+                )
+            return BestOfN(make_agent(argument or "random"))
+        case "stub":
+            from runner.agents.stub import load_stub
+
+            return load_stub(argument)
+    raise ConfigError(f"there is no agent {name!r}", hint=f"agents: {', '.join(AGENTS)}")
 
 
 def make_agents(description: str, count: int) -> tuple[Agent, ...]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from runner.prompt.brief import brief
 from runner.prompt.untrusted import quoted
-from runner.records import Experiment, Violation
+from runner.records import Experiment
 from runner.seams import Context
 
 MOST_EXPERIMENTS = 200
@@ -18,34 +19,17 @@ MOST_EXPERIMENTS = 200
 def about(context: Context, how: str, undone: Sequence[str] = ()) -> dict[str, bytes]:
     """Return the files: `brief.md`, and `context.json` as docs/agents.md describes it.
 
-    Args:
-        context: what to tell.
-        how: how this kind of agent hands its proposal over.
-        undone: what the supervisor undid in the agent's draft since it was last told.
+    They say how to hand a proposal over, and what was changed in the draft that does not count.
     """
-    said = brief(context)
-    parts = (said.system, how, said.user, told(undone))
-    text = "\n".join(part for part in parts if part)
-    return {"brief.md": text.encode(), "context.json": _dump(document(context, undone))}
-
-
-def told(undone: Sequence[str]) -> str:
-    """Return what was undone as words for the agent; none for nothing."""
-    if not undone:
-        return ""
-    return "# Undone in your folder\n\n" + quoted("the supervisor", "\n".join(undone)) + "\n"
-
-
-def document(context: Context, undone: Sequence[str]) -> dict[str, Any]:
-    """Return the context as plain JSON values."""
-    phase = context.phase
-    return {
+    words, phase = brief(context), context.phase
+    text = "\n".join(filter(None, (words.system, how, words.user, told(undone))))
+    document = {
         "format": 1,
         "experiment": context.number,
         "task": context.task,
         "metric": {"name": context.metric, "direction": context.direction},
-        "mutable": list(context.mutable),
-        "notes": list(context.notes),
+        "mutable": context.mutable,
+        "notes": context.notes,
         "rules": context.rules,
         "last_experiment": context.experiments,
         "parent": context.parent,
@@ -55,28 +39,26 @@ def document(context: Context, undone: Sequence[str]) -> dict[str, Any]:
         "hypotheses": [{"number": each.id, "text": each.text} for each in context.hypotheses],
         "guidance": context.guidance,
         "history": [_told(each) for each in context.history[-MOST_EXPERIMENTS:]],
-        "refused": [_refused(each) for each in context.returned],
-        "undone": list(undone),
+        "pending": [_told(each) for each in context.pending],
+        "refused": [asdict(each) for each in context.returned],
+        "undone": undone,
     }
+    content = json.dumps(document, indent=1, ensure_ascii=True) + "\n"
+    return {"brief.md": text.encode(), "context.json": content.encode()}
 
 
-def _dump(value: Any) -> bytes:
-    return (json.dumps(value, indent=1, ensure_ascii=True) + "\n").encode()
-
-
-def _refused(violation: Violation) -> dict[str, str | None]:
-    return {"rule": violation.rule, "path": violation.path, "message": violation.message}
+def told(undone: Sequence[str]) -> str:
+    """Return what does not count as words for the agent; none for nothing."""
+    if not undone:
+        return ""
+    return f"# Changes that do not count\n\n{quoted('the supervisor', chr(10).join(undone))}\n"
 
 
 def _told(experiment: Experiment) -> dict[str, Any]:
-    return {
-        "number": experiment.number,
-        "hypothesis": experiment.hypothesis,
-        "category": experiment.category,
-        "takeaway": experiment.origin.takeaway if experiment.origin else "",
-        "status": experiment.status,
-        "rule": experiment.rule,
-        "reason": experiment.reason,
-        "score": experiment.score,
-        "gain": experiment.gain,
-    }
+    """Return an experiment; of one that has no result yet only what was proposed."""
+    names = ["number", "hypothesis", "category"]
+    if experiment.status is None:
+        return {name: getattr(experiment, name) for name in names}
+    names += ["status", "rule", "reason", "score", "gain"]
+    takeaway = experiment.origin.takeaway if experiment.origin else ""
+    return {"takeaway": takeaway, **{name: getattr(experiment, name) for name in names}}

@@ -13,9 +13,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
-from typing import IO
 
 from runner.errors import ConfigError
 from runner.seams import Desk
@@ -66,108 +65,89 @@ class Ended:
         return without_secrets(said, secret).strip()[-LAST_WORDS:]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Watch:
-    """What is done while the program runs, in the caller's thread."""
+def run(
+    client: Client,
+    *,
+    end: Callable[[], str | None],
+    hear: Callable[[bytes], None] = lambda _: None,
+    door: tuple[socket.socket, Callable[[], None]] | None = None,
+) -> Ended:
+    """Run it to its end or to a limit; raise `ConfigError` where it cannot be started.
 
-    hear: Callable[[bytes], None]
-    """Told each piece of its standard output."""
-    end: Callable[[], str | None]
-    """Asked all the time why to end it."""
-    door: tuple[socket.socket, Callable[[], None]] | None = None
-    """A socket, and what to do when somebody knocks."""
-
-
-def run(client: Client, watch: Watch) -> Ended:
-    """Run it to its end or to a limit; every process of its group is gone afterwards.
-
-    Raises:
-        ConfigError: it cannot be started.
+    Every process of its group is gone afterwards. All is called in the caller's thread: `end` is
+    asked all the time why to end it, `hear` is told each piece of its standard output, and `door`
+    is a socket and what to do when somebody knocks.
     """
+    said = _Said(client, hear)
     with _started(client) as process, selectors.DefaultSelector() as selector:
-        return _Running(client, watch, process, selector).to_the_end()
-
-
-class _Running:
-    def __init__(
-        self,
-        client: Client,
-        watch: Watch,
-        process: subprocess.Popen[bytes],
-        selector: selectors.BaseSelector,
-    ) -> None:
-        self._client, self._watch, self._process = client, watch, process
-        self._selector, self._begun = selector, time.monotonic()
-        self._heard, self._errors = 0, bytearray()
-
-    def to_the_end(self) -> Ended:
-        for stream, hear in self._streams():
-            os.set_blocking(stream.fileno(), False)
-            self._selector.register(stream, selectors.EVENT_READ, hear)
-        if self._watch.door:
-            self._selector.register(self._watch.door[0], selectors.EVENT_READ)
-        why = self._listen(lambda: self._watch.end() or self._limit())
-        if why is not None and self._client.grace:
-            self._process.send_signal(signal.SIGINT)
-            until = time.monotonic() + self._client.grace
-            self._listen(lambda: "no answer" if time.monotonic() > until else None)
-        _end_group(self._process)
-        self._drain()
-        code = self._process.wait()
+        pipes = ((process.stdout, said.hear), (process.stderr, said.keep))
+        streams = [(pipe.fileno(), take) for pipe, take in pipes if pipe]
+        for stream, take in streams:
+            os.set_blocking(stream, False)
+            selector.register(stream, selectors.EVENT_READ, partial(_pass_on, selector, take))
+        if door:
+            selector.register(door[0], selectors.EVENT_READ, lambda _: door[1]())
+        why = _listen(process, selector, lambda: end() or said.limit())
+        if why is not None and client.grace:
+            os.kill(process.pid, signal.SIGINT)  # by no way that might reap it
+            until = time.monotonic() + client.grace
+            _listen(process, selector, lambda: "late" if time.monotonic() > until else None)
+        _end_group(process)
+        for stream, take in streams:  # somebody else may still hold the other end
+            with suppress(BlockingIOError):
+                while not said.too_much and (data := os.read(stream, CHUNK)):
+                    take(data)
+        code, seconds = process.wait(), time.monotonic() - said.begun
         return Ended(
-            code=None if why else code,
-            why=why,
-            errors=bytes(self._errors),
-            seconds=time.monotonic() - self._begun,
+            code=None if why else code, why=why, errors=bytes(said.errors), seconds=seconds
         )
 
-    def _listen(self, enough: Callable[[], str | None]) -> str | None:
-        """Serve until it ends by itself, or until there is a reason for enough; return that."""
-        while not _exited(self._process):
-            for key, _ in self._selector.select(TICK_SECONDS):
-                self._serve(key)
-            if (why := enough()) is not None:
-                return why
-        return None
 
-    def _streams(self) -> tuple[tuple[IO[bytes], Callable[[bytes], None]], ...]:
-        out, err = self._process.stdout, self._process.stderr
-        if out is None or err is None:
-            raise ValueError("standard output and standard error must be pipes")
-        return (out, self._hear), (err, self._keep)
+class _Said:
+    """What a program has printed so far."""
 
-    def _serve(self, key: selectors.SelectorKey) -> None:
-        if self._watch.door and key.fileobj is self._watch.door[0]:
-            self._watch.door[1]()
-        elif data := os.read(key.fd, CHUNK):
-            key.data(data)
-        else:
-            self._selector.unregister(key.fileobj)
+    def __init__(self, client: Client, hear: Callable[[bytes], None]) -> None:
+        self._client, self._hear, self.begun = client, hear, time.monotonic()
+        self._heard, self.errors = 0, bytearray()
 
-    def _hear(self, data: bytes) -> None:
+    def hear(self, data: bytes) -> None:
         self._heard += len(data)
-        self._watch.hear(data)
+        self._hear(data)
 
-    def _keep(self, data: bytes) -> None:
-        self._errors += data
-        del self._errors[:-MOST_ERRORS]
+    def keep(self, data: bytes) -> None:
+        self.errors += data
+        del self.errors[:-MOST_ERRORS]
 
-    def _limit(self) -> str | None:
-        if time.monotonic() - self._begun > self._client.seconds:
-            return f"it took more than {self._client.seconds:g} s"
-        if self._too_much():
-            return f"it printed more than {self._client.output_bytes} bytes"
-        return None
-
-    def _too_much(self) -> bool:
+    @property
+    def too_much(self) -> bool:
         return self._heard > self._client.output_bytes
 
-    def _drain(self) -> None:
-        """Read what is left in the pipes; somebody else may still hold their other ends."""
-        for stream, hear in self._streams():
-            with suppress(BlockingIOError):
-                while not self._too_much() and (data := os.read(stream.fileno(), CHUNK)):
-                    hear(data)
+    def limit(self) -> str | None:
+        if time.monotonic() - self.begun > self._client.seconds:
+            return f"it took more than {self._client.seconds:g} s"
+        return f"it printed more than {self._client.output_bytes} bytes" if self.too_much else None
+
+
+def _listen(
+    process: subprocess.Popen[bytes],
+    selector: selectors.BaseSelector,
+    enough: Callable[[], str | None],
+) -> str | None:
+    """Serve until it ends by itself, or until there is a reason for enough; return that."""
+    # Without reaping it: its number must stay its own until its group has ended.
+    while os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+        for key, _ in selector.select(TICK_SECONDS):
+            key.data(key.fd)
+        if (why := enough()) is not None:
+            return why
+    return None
+
+
+def _pass_on(selector: selectors.BaseSelector, take: Callable[[bytes], None], stream: int) -> None:
+    if data := os.read(stream, CHUNK):
+        take(data)
+    else:
+        selector.unregister(stream)
 
 
 def environment(names: Sequence[str] = (), **more: str) -> dict[str, str]:
@@ -192,12 +172,17 @@ def stopped(desk: Desk) -> str | None:
 
 @contextmanager
 def _started(client: Client) -> Iterator[subprocess.Popen[bytes]]:
+    name = client.argv[0]
+    place = str(client.folder / name) if "/" in name else name
+    found = shutil.which(place, path=client.environment.get("PATH", os.defpath))
+    # What cannot be found is started as it is, so that the error is about it.
+    leash = _leash() if found else ()
     with tempfile.TemporaryFile() as stdin:
         stdin.write(client.stdin)
         stdin.seek(0)
         try:
             process = subprocess.Popen(
-                _ending_with_us(client),
+                [*leash, *client.argv],
                 cwd=client.folder,
                 env=dict(client.environment),
                 stdin=stdin,
@@ -206,23 +191,12 @@ def _started(client: Client) -> Iterator[subprocess.Popen[bytes]]:
                 start_new_session=True,  # one group to end, and none of our terminal's signals
             )
         except OSError as error:
-            raise ConfigError(f"{client.argv[0]}: {error.strerror}") from error
+            raise ConfigError(f"{name}: {error.strerror}") from error
     with process:
         try:
             yield process
         finally:
             _end_group(process)
-
-
-def _ending_with_us(client: Client) -> list[str]:
-    """Return how to start it so that it ends even when we are killed and can end nothing.
-
-    What cannot be found is started as it is, so that the error is about it.
-    """
-    name = client.argv[0]
-    place = str(client.folder / name) if "/" in name else name
-    found = shutil.which(place, path=client.environment.get("PATH", os.defpath))
-    return [*(_leash() if found else ()), *client.argv]
 
 
 @cache
@@ -236,12 +210,6 @@ def _leash() -> tuple[str, ...]:
         if subprocess.run([*leash, "true"], capture_output=True, check=False).returncode == 0:
             return leash
     return ()
-
-
-def _exited(process: subprocess.Popen[bytes]) -> bool:
-    """Say whether it has ended, without reaping it: its number must stay its own for a while."""
-    flags = os.WEXITED | os.WNOHANG | os.WNOWAIT
-    return process.returncode is not None or os.waitid(os.P_PID, process.pid, flags) is not None
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from runner.agents import client, handover
 from runner.agents.about import about
-from runner.agents.client import MOST_SECONDS, Client, Ended, Watch
+from runner.agents.client import MOST_SECONDS, Client, Ended
 from runner.agents.draft_folder import ABOUT, DraftFolder, UnsettledError, draft_folder
 from runner.errors import ConfigError
 from runner.records import Proposal, Violation
@@ -26,7 +26,7 @@ HOW = f"""\
 # How to hand the proposal over
 
 You are in a folder with the files. Edit those that you may change in place; anything else that \
-you change here is undone. Then write {ANSWER} with a JSON object with the keys hypothesis, \
+you change here does not count. Then write {ANSWER} with a JSON object with the keys hypothesis, \
 category, expectation, takeaway, and answers (a number or null), and exit. The experiment runs \
 after you have ended; do not wait for it, and do not run it yourself.
 """
@@ -50,79 +50,70 @@ class Command:
         self._argv, self._variables = argv, variables
         self._seconds, self._output_bytes = seconds, output_bytes
         self._undone: tuple[str, ...] = ()
-        """What was undone after the program was last told."""
+        """What it changed besides after it was last told."""
 
     def propose(self, context: Context, desk: Desk) -> Proposal | None:
         told = about(context, HOW, self._undone)
         try:
             with draft_folder(context, about=told, report=desk.violation, answer=ANSWER) as draft:
-                proposal = self._proposed(draft, context, desk, told)
+                proposal = self._proposed(draft, context, desk, told["brief.md"])
             self._undone = draft.told()
         except UnsettledError as unsettled:
             proposal = handover.forfeited("draft-unsettled", str(unsettled))
         return None if proposal.forfeit and desk.stop_asked() else proposal
 
     def _proposed(
-        self, draft: DraftFolder, context: Context, desk: Desk, told: Mapping[str, bytes]
+        self, draft: DraftFolder, context: Context, desk: Desk, prompt: bytes
     ) -> Proposal:
         """Run the program until what it proposes goes ahead; three returns are the most."""
         while True:
-            ended = self._run(draft, told["brief.md"], desk)
-            draft.compare()
-            if (why := _failed(ended, self._variables)) is not None:
+            with draft.watched():
+                ended = self._run(draft, prompt, desk)
+            draft.compare(end=True)
+            if ended.why is not None:
+                return handover.forfeited("agent-failed", f"the program was ended: {ended.why}")
+            if ended.code != 0:
+                last = ended.last_words(self._variables)
+                why = f"the program ended with exit code {ended.code}{f': {last}' if last else ''}"
                 return handover.forfeited("agent-failed", why)
-            proposal, wrong = _read(draft)
-            violations = desk.send_back(proposal)
-            if not violations:
+            words = _words(draft.content(ANSWER))
+            wrong = (words,) if isinstance(words, Violation) else ()
+            said = handover.Words() if isinstance(words, Violation) else words
+            proposal = handover.proposal(said, draft.changes())
+            if not (violations := desk.send_back(proposal)):
                 return proposal
             back = replace(context, returned=(*wrong, *violations))
             told = about(back, HOW, draft.told())
-            draft.renew(told)
+            draft.lay_out(told)
+            prompt = told["brief.md"]
 
     def _run(self, draft: DraftFolder, prompt: bytes, desk: Desk) -> Ended:
-        folder = draft.path
+        home = {} if "HOME" in self._variables else {"HOME": str(draft.home)}
         program = Client(
             argv=self._argv,
-            folder=folder,
+            folder=draft.path,
             environment=client.environment(
                 self._variables,
-                **({} if "HOME" in self._variables else {"HOME": str(draft.home)}),
-                RUNNER_CONTEXT=str(folder / ABOUT / "context.json"),
-                RUNNER_BRIEF=str(folder / ABOUT / "brief.md"),
-                RUNNER_PROPOSAL=str(folder / ANSWER),
+                **home,
+                RUNNER_CONTEXT=str(draft.path / ABOUT / "context.json"),
+                RUNNER_BRIEF=str(draft.path / ABOUT / "brief.md"),
+                RUNNER_PROPOSAL=str(draft.path / ANSWER),
             ),
             stdin=prompt,
             seconds=self._seconds,
             output_bytes=self._output_bytes,
         )
-        return client.run(program, Watch(hear=lambda _: None, end=lambda: client.stopped(desk)))
-
-
-def _failed(ended: Ended, variables: Sequence[str]) -> str | None:
-    if ended.why is not None:
-        return f"the program was ended: {ended.why}"
-    if ended.code == 0:
-        return None
-    last = ended.last_words(variables)
-    return f"the program ended with exit code {ended.code}{f': {last}' if last else ''}"
-
-
-def _read(draft: DraftFolder) -> tuple[Proposal, tuple[Violation, ...]]:
-    """Return what the program proposes, and what is wrong with how it says so."""
-    words = _words(draft.content(ANSWER))
-    if isinstance(words, Violation):
-        return handover.proposal(handover.Words(), draft.changes()), (words,)
-    return handover.proposal(words, draft.changes()), ()
+        return client.run(program, end=lambda: client.stopped(desk))
 
 
 def _words(said: bytes | None) -> handover.Words | Violation:
+    """Return what the program says of its edits, or what is wrong with how it says so."""
     if said is None:
         return Violation(rule="not-a-proposal", message=f"there is no {ANSWER}", path=ANSWER)
     try:
-        found = handover.parsed(said)
+        return handover.read(handover.parsed(said))
     except ValueError as error:
         return Violation(rule="not-a-proposal", message=f"no JSON: {error}", path=ANSWER)
-    return handover.read(found)
 
 
 def load_command(argument: str, settings: Mapping[str, str] = os.environ) -> Command:

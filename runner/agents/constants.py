@@ -55,20 +55,15 @@ def constants(source: str) -> list[Constant]:
     lines = source.split("\n")
     found = []
     for node in ast.parse(source).body:
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            break
-        if (constant := _constant(node, lines)) is not None:
-            found.append(constant)
-    marked = [constant for constant in found if COMMENT.search(lines[constant.line - 1])]
-    return marked or found
-
-
-def _constant(node: ast.stmt, lines: Sequence[str]) -> Constant | None:
-    match node:
-        case ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=value) as number):
-            if name.isupper() and "SEED" not in name and type(value) in (int, float):
-                return _ranged(name, number, lines[number.lineno - 1])
-    return None
+        match node:
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+                break
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant() as number):
+                if name.isupper() and "SEED" not in name and type(number.value) in (int, float):
+                    found.append(_ranged(name, number, lines[number.lineno - 1]))
+    known = [constant for constant in found if constant is not None]
+    marked = [constant for constant in known if COMMENT.search(lines[constant.line - 1])]
+    return marked or known
 
 
 def _ranged(name: str, number: ast.Constant, text: str) -> Constant | None:

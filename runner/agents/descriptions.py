@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from contextlib import suppress
 from pathlib import Path
 
 from runner.errors import ConfigError
@@ -12,6 +13,16 @@ BEST_OF_N = "best-of-n"
 RELATIVE = re.compile(r"\.\.?/")
 MODELS = {"claude": "claude-opus-5-5", "claude-code": "claude-opus-5-5"}
 """Agents whose argument is the model that they ask, and which one it is if none is named."""
+LATER = "the run goes on with: runner run --resume TAG"
+HINTS = {
+    400: f"the API does not take this request; if a newer version does, {LATER}",
+    401: f"check ANTHROPIC_API_KEY, or your token; then {LATER}",
+    402: f"the account has no credit; add some, then {LATER}",
+    403: f"the key may not use this; ask for the permission, then {LATER}",
+    404: "the API does not know this model; name another, as in --agent claude:MODEL",
+    429: f"the account's rate or spend limit is reached; wait or raise it, then {LATER}",
+}
+"""What a person can do about what a model's API answers, by its status."""
 
 
 def name_of(description: str) -> str:
@@ -19,26 +30,21 @@ def name_of(description: str) -> str:
 
 
 def canonical(description: str) -> str:
-    """Return the description so that it means the same from any folder."""
+    """Return the description so that it means the same from any folder.
+
+    In a command, words that begin with `./` or `../` do not.
+    """
     name, _, argument = description.partition(":")
-    match name:
-        case "best-of-n" if argument:
-            return f"{name}:{canonical(argument)}"
-        case "stub":
-            return f"{name}:{Path(argument).resolve()}"
-        case "command":
-            return f"{name}:{_from_here(argument)}"
+    if name == BEST_OF_N and argument:
+        return f"{name}:{canonical(argument)}"
+    if name == "stub":
+        return f"{name}:{Path(argument).resolve()}"
+    if name == "command":
+        with suppress(ValueError):  # whoever makes the agent says what is wrong with it
+            words = shlex.split(argument)
+            found = [str(Path.cwd() / word) if RELATIVE.match(word) else word for word in words]
+            return f"{name}:{shlex.join(found)}"
     return description
-
-
-def _from_here(command: str) -> str:
-    """Make the words of a command that begin with `./` or `../` mean the same from any folder."""
-    try:
-        words = shlex.split(command)
-    except ValueError:
-        return command  # whoever makes the agent says what is wrong with it
-    found = [str(Path.cwd() / word) if RELATIVE.match(word) else word for word in words]
-    return shlex.join(found)
 
 
 def is_independent(description: str) -> bool:

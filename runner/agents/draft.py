@@ -28,8 +28,8 @@ class Said:
     failed: bool = False
 
 
-class _RefusedError(Exception):
-    """The command cannot be done; its text says what can."""
+class RefusedError(Exception):
+    """What was asked cannot be done; its text says what can."""
 
 
 class Draft:
@@ -44,8 +44,9 @@ class Draft:
     def edit(self, command: Mapping[str, Any]) -> Said:
         """Do one command of the text-editor tool; a failure is words for the agent."""
         try:
-            return Said(text=self._edited(command))
-        except _RefusedError as refused:
+            path = text_of(command, "path").removeprefix(ROOT).removeprefix("./")
+            return Said(text=self._edited(path, command))
+        except RefusedError as refused:
             return Said(text=str(refused), failed=True)
 
     def append(self, path: str, text: str) -> Said:
@@ -54,67 +55,74 @@ class Draft:
             before = self._read(path) if path in {*self._texts, *self._before} else ""
             gap = "" if not before or before.endswith("\n") else "\n"
             return Said(text=self._write(path, f"{before}{gap}{text.rstrip()}\n", "appended"))
-        except _RefusedError as refused:
+        except RefusedError as refused:
             return Said(text=str(refused), failed=True)
 
     def changes(self) -> tuple[Change, ...]:
         """Return what differs from the start, by path."""
-        return changed(
-            self._before, {path: _bytes(text) for path, text in sorted(self._texts.items())}
-        )
+        # What is no text (a lone surrogate) stays for the review to refuse.
+        after = {path: text.encode(errors="surrogatepass") for path, text in self._texts.items()}
+        return changed(self._before, dict(sorted(after.items())))
 
-    def _edited(self, command: Mapping[str, Any]) -> str:
-        path = _text(command, "path").removeprefix(ROOT).removeprefix("./")
+    def _edited(self, path: str, command: Mapping[str, Any]) -> str:
         match command.get("command"):
             case "view":
                 return self._view(path, command.get("view_range"))
             case "str_replace":
-                return self._replace(path, _text(command, "old_str"), _text(command, "new_str"))
+                return self._replace(path, text_of(command, "old_str"), text_of(command, "new_str"))
             case "create":
-                return self._write(path, _text(command, "file_text"), "written")
+                return self._write(path, text_of(command, "file_text"), "written")
             case "insert":
                 words = "insert_text" if "insert_text" in command else "new_str"
-                return self._insert(path, command.get("insert_line"), _text(command, words))
-        raise _RefusedError("command must be one of view, str_replace, create, insert")
+                new, after = text_of(command, words), command.get("insert_line")
+                rows = self._read(path).split("\n")
+                if not isinstance(after, int) or not 0 <= after <= len(rows):
+                    raise RefusedError(f"insert_line must be a whole number from 0 to {len(rows)}")
+                rows[after:after] = new.removesuffix("\n").split("\n")
+                return self._write(path, "\n".join(rows), f"inserted after line {after}")
+        raise RefusedError("command must be one of view, str_replace, create, insert")
 
     def _view(self, path: str, lines: Any) -> str:
         if path in ("", ".", ROOT.rstrip("/")):
             return "\n".join(sorted({*self._before, *self._texts}))
         rows = self._read(path).split("\n")
-        first, last = _range(lines, len(rows))
+        most = len(rows)
+        match lines:
+            case None:
+                first, last = 1, most
+            case [int(first), int(last)] if 1 <= first <= most and (last == -1 or last >= first):
+                last = most if last == -1 else last
+            case _:
+                what = f"view_range must be [first, last], from 1 to {most}; last may be -1"
+                raise RefusedError(what)
         numbered = (f"{n:6}\t{row}" for n, row in enumerate(rows[first - 1 : last], start=first))
         shown = "\n".join(numbered)
         if len(shown) > MOST_SHOWN:
-            return f"{shown[:MOST_SHOWN]}\n(cut off; view a range of its {len(rows)} lines)"
+            return f"{shown[:MOST_SHOWN]}\n(cut off; view a range of its {most} lines)"
         return shown
 
     def _replace(self, path: str, old: str, new: str) -> str:
         text = self._read(path)
         if not old:
-            raise _RefusedError("old_str is empty; use insert, or create for the whole file")
-        places = _places(text, old)
+            raise RefusedError("old_str is empty; use insert, or create for the whole file")
+        # The line of each place, those that overlap too, and of no more than are shown.
+        places, start, counted, line = list[int](), text.find(old), 0, 1
+        while start >= 0 and len(places) <= MOST_PLACES:
+            line, counted = line + text.count("\n", counted, start), start
+            places.append(line)
+            start = text.find(old, start + 1)
         if not places:
-            raise _RefusedError(f"old_str is not in {path}; view it, and copy the text exactly")
+            raise RefusedError(f"old_str is not in {path}; view it, and copy the text exactly")
         if len(places) > 1:
             where = ", ".join(map(str, places[:MOST_PLACES]))
-            times = (
-                f"{len(places)} times, at" if len(places) <= MOST_PLACES else "many times, first at"
-            )
-            raise _RefusedError(f"old_str is in {path} {times} lines {where}")
+            many = len(places) > MOST_PLACES
+            times = "many times, first at" if many else f"{len(places)} times, at"
+            raise RefusedError(f"old_str is in {path} {times} lines {where}")
         return self._write(path, text.replace(old, new, 1), f"replaced at line {places[0]}")
-
-    def _insert(self, path: str, after: Any, new: str) -> str:
-        rows = self._read(path).split("\n")
-        if not isinstance(after, int) or not 0 <= after <= len(rows):
-            raise _RefusedError(f"insert_line must be a whole number from 0 to {len(rows)}")
-        added = new.removesuffix("\n").split("\n")
-        return self._write(
-            path, "\n".join([*rows[:after], *added, *rows[after:]]), f"inserted after line {after}"
-        )
 
     def _write(self, path: str, text: str, done: str) -> str:
         if path not in self._writable:
-            raise _RefusedError(not_writable(path, self._writable))
+            raise RefusedError(not_writable(path, self._writable))
         self._texts[path] = text
         return f"{path}: {done}"
 
@@ -123,11 +131,11 @@ class Draft:
             return self._texts[path]
         if path not in self._before:
             files = ", ".join(sorted({*self._before, *self._texts}))
-            raise _RefusedError(f"there is no file {path}; there are: {files}")
+            raise RefusedError(f"there is no file {path}; there are: {files}")
         try:
             return self._before[path].content.decode()
         except UnicodeDecodeError:
-            raise _RefusedError(f"{path} is not text") from None
+            raise RefusedError(f"{path} is not text") from None
 
 
 def changed(before: Files, after: Mapping[str, bytes | None]) -> tuple[Change, ...]:
@@ -144,33 +152,9 @@ def not_writable(path: str, writable: Sequence[str]) -> str:
     return f"{path} may not be changed; you may change: {', '.join(writable)}"
 
 
-def _text(command: Mapping[str, Any], name: str) -> str:
+def text_of(command: Mapping[str, Any], name: str) -> str:
+    """Return what a command says under a name; raise `RefusedError` where that is no text."""
     value = command.get(name)
     if not isinstance(value, str):
-        raise _RefusedError(f"{name} must be given, as text")
+        raise RefusedError(f"{name} must be given, as text")
     return value
-
-
-def _bytes(text: str) -> bytes:
-    """Return the bytes; what is no text (a lone surrogate) stays for the review to refuse."""
-    return text.encode(errors="surrogatepass")
-
-
-def _places(text: str, part: str) -> list[int]:
-    """Return the line of each occurrence, those that overlap too, and of no more than are shown."""
-    found, start, line, counted = list[int](), text.find(part), 1, 0
-    while start >= 0 and len(found) <= MOST_PLACES:
-        line, counted = line + text.count("\n", counted, start), start
-        found.append(line)
-        start = text.find(part, start + 1)
-    return found
-
-
-def _range(lines: Any, most: int) -> tuple[int, int]:
-    """Return the first and last line to show; `-1` is the last there is."""
-    match lines:
-        case None:
-            return 1, most
-        case [int(first), int(last)] if 1 <= first <= most and (last == -1 or last >= first):
-            return first, most if last == -1 else last
-    raise _RefusedError(f"view_range must be [first, last], from 1 to {most}; last may be -1")

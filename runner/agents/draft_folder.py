@@ -1,25 +1,24 @@
-"""A proposal's draft on disk, for agents that work on files, and a watch over it.
+"""A proposal's draft on disk, for agents that work on files.
 
-Only the bytes of mutable files and notes are ever taken from it. Whatever else changes there is
-undone at once, reported, and told to the agent. What cannot be undone because somebody is at work
-there is tried again for a while, and is then the proposal's failure, never the run's.
+Only the bytes of mutable files and notes are ever taken from it, at the hand-over. Whatever else is
+changed there does not count. It is noted when it is seen, and told to the agent; the next draft is
+laid out anew.
 
 What this does not protect against: a program that runs as our user can reach the rest of the disk.
-That is what its isolation `none` says.
+That is what its isolation `none` says. And what it changes and puts back at once may go unnoticed.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import secrets
+import subprocess
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import TypeVar
 
 from watchdog.events import (
     EVENT_TYPE_CREATED,
@@ -32,10 +31,10 @@ from watchdog.events import (
 from watchdog.observers import Observer
 
 from runner.agents import beneath
-from runner.agents.beneath import Found, Kind
+from runner.agents.beneath import Kind
 from runner.agents.draft import changed
 from runner.errors import ConfigError, RunnerError, WorkspaceError
-from runner.records import REGULAR, Change, File, Files
+from runner.records import EXECUTABLE, REGULAR, Change
 from runner.seams import Context
 
 ABOUT = ".autoresearch"
@@ -43,287 +42,220 @@ ABOUT = ".autoresearch"
 MOST_BYTES = 4 * 1024 * 1024
 """Of each file that are taken: more than any policy allows, so the review says it is too large."""
 MOST_REPORTS = 50
-PATIENCE_SECONDS = 3.0
-"""How long what an agent's own processes hinder is tried again."""
-CLEARING_SECONDS = 1.0
-"""How long what was taken out of the draft may take to be removed, as it goes."""
-LAST_CLEARING_SECONDS = 10.0
-"""The same at the end; what is left then stays in the temporary folder."""
-TICK_SECONDS = 0.01
+CLEARING_SECONDS = 10.0
+"""How long each step of removing the folder may take; what is left stays with temporary files."""
 OURS = (
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EIO,
-    errno.EROFS,
-    errno.ENOMEM,
-    errno.EMFILE,
-    errno.ENFILE,
+    *(errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS),
+    *(errno.ENOMEM, errno.EMFILE, errno.ENFILE),
 )
 """Errors by which this machine fails, whoever is at work in the draft."""
 CHANGES = (EVENT_TYPE_CREATED, EVENT_TYPE_DELETED, EVENT_TYPE_MODIFIED, EVENT_TYPE_MOVED)
 
-T = TypeVar("T")
 Report = Callable[[str, str], None]
-"""Told the path, and what happened to it, the moment it is seen."""
+"""Told the path, and what happened to it."""
 
 
 class UnsettledError(RunnerError):
-    """A draft cannot be put right while somebody is at work in it: its proposal has failed."""
+    """A draft cannot be read, because of what somebody did in it: its proposal has failed."""
 
 
-class DraftFolder:
+class DraftFolder(FileSystemEventHandler):
     """The files of one proposal at `path`, in a folder that only we can enter."""
 
-    def __init__(
-        self, root: Path, context: Context, read_only: Files, answer: str | None, report: Report
-    ) -> None:
+    def __init__(self, root: Path, context: Context, answer: str | None, report: Report) -> None:
         self.path = root / "draft"
         self.home = root / "home"
-        """An empty home for the program; nobody watches it, and nothing is taken from it."""
+        """An empty home for the program; nobody looks at it, and nothing is taken from it."""
         self.private = root
         """For what the program's own client needs: settings, a socket."""
-        self._trash = root / "trash"
-        """For folders that had no place in the draft; it is emptied as it goes."""
+        self._before = context.files
         self._taken_from = dict.fromkeys((*context.mutable, *context.notes))
-        self._writable = {**self._taken_from, **({answer: None} if answer else {})}
-        self._files: dict[str, File] = {**context.files, **read_only}
-        self._folders = {
-            str(folder)
-            for path in (*self._files, *self._writable)
-            for folder in PurePosixPath(path).parents
-        } - {"."}
+        self._writable = (*self._taken_from, *([answer] if answer else []))
+        self._laid = {path: file.content for path, file in context.files.items()}
+        """What was laid out, by path."""
+        self._folders: set[str] = set()
         self._report, self._lock = report, threading.RLock()
+        self._known: dict[str, str] = {}
+        """Path → what was noted of it, and is still so."""
         self._reports, self._untold = 0, list[str]()
-        self._failure: RunnerError | None = None
 
-    @property
-    def folders(self) -> tuple[Path, ...]:
-        """The draft's own folders, itself among them."""
-        return (self.path, *(self.path / name for name in sorted(self._folders)))
+    def lay_out(self, about: Mapping[str, bytes]) -> None:
+        """Lay the draft out, with what the agent may read about the run.
 
-    def write(self) -> None:
-        """Lay the draft out."""
-        for folder in (self.path, self.home, self._trash):
-            folder.mkdir(mode=0o700)
-        for path in (*self._files, *self._writable):
-            self._restore(path)
+        Where there is one already, what may be written stays as it is now. The folder that it was
+        in is moved away, with whoever is still at work there.
+        """
+        with self._lock, _settled():
+            now = {path: self._taken(path) for path in self._writable}
+            self._laid |= {f"{ABOUT}/{name}": content for name, content in about.items()}
+            self._known, self._folders = {}, set()
+            fresh = self.private / secrets.token_hex(8)
+            for path, content in {**self._laid, **now}.items():
+                self._folders |= {str(above) for above in PurePosixPath(path).parents} - {"."}
+                place, executable = fresh / path, self.mode(path) == EXECUTABLE
+                place.parent.mkdir(parents=True, exist_ok=True)
+                if content is not None:
+                    place.write_bytes(content)
+                    mode = 0o600 if path in self._writable else 0o400
+                    place.chmod(mode | (0o100 if executable else 0))
+            with suppress(FileNotFoundError):
+                self.path.rename(self.private / secrets.token_hex(8))
+            fresh.rename(self.path)
 
     def changes(self) -> tuple[Change, ...]:
         """Return what the mutable files and the notes became."""
-        return changed(self._files, {path: self._taken(path) for path in self._taken_from})
+        return changed(self._before, {path: self.content(path) for path in self._taken_from})
 
     def content(self, path: str) -> bytes | None:
         """Return what a writable file holds now; `None` where there is none."""
-        return self._taken(path) if path in self._writable else None
+        with self._lock, _settled():
+            return self._taken(path) if path in self._writable else None
 
-    def renew(self, about: Mapping[str, bytes]) -> None:
-        """Replace what the agent may read about the run."""
-        with self._lock:
-            for path, file in _about(about).items():
-                self._files[path] = file
-            for name in about:
-                self._patiently(partial(self._restore, f"{ABOUT}/{name}"))
+    def mode(self, path: str) -> int:
+        """Return the mode of a file as the context has it; a new one is a plain file."""
+        return self._before[path].mode if path in self._before else REGULAR
 
     def compare(self, *, end: bool = False) -> None:
-        """Undo and report what the watch has missed.
+        """Note every change that does not count, each once for as long as it stays.
 
-        Args:
-            end: the program is gone, so a file that an editor left behind is reported, too.
+        At the end, when the program is gone, a file that an editor left behind is one, too.
         """
-        with self._lock:
-            self._patiently(lambda: self._mend_all(end=end))
-            beneath.empty(self._trash, seconds=CLEARING_SECONDS)
-        if self._failure:
-            raise self._failure
+        with self._lock, _settled():
+            if beneath.look(self.path, "").kind is not Kind.FOLDER:
+                raise UnsettledError("the draft folder was taken away")
+            ours = {*self._folders, *self._laid, *self._writable}
+            places = ("", *self._folders)
+            found = {name for each in places for name in beneath.names(self.path, each)}
+            for path in sorted({*ours, *found, *self._known}):
+                self._check(path, end=end)
 
     def told(self) -> tuple[str, ...]:
-        """Return what was undone and has not been told yet."""
+        """Return what was noted and has not been told yet."""
         with self._lock:
             untold, self._untold = self._untold, []
         return tuple(untold)
 
-    def seen(self, path: str) -> None:
-        """Look at what has just changed; the watch calls this from a thread of its own."""
-        with self._lock:
-            try:
-                with suppress(OSError):  # whoever compares finds it, and has patience
-                    self._mend(path, end=False)
-            except RunnerError as error:  # nobody hears a thread; whoever compares raises it
-                self._failure = error
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Note changes when they happen; to compare finds what this misses.
 
-    def _patiently(self, do: Callable[[], T]) -> T:
-        """Do it again until nobody at work in the draft hinders it.
-
-        Raises:
-            UnsettledError: it stays hindered.
-            WorkspaceError: this machine failed.
+        Each of the draft's own folders is watched by itself: a recursive watch would walk whatever
+        is made in there, links to other places included.
         """
-        until = time.monotonic() + PATIENCE_SECONDS
-        while True:
-            try:
-                return do()
-            except OSError as error:
-                if error.errno in OURS:
-                    raise WorkspaceError(f"the draft cannot be put right: {error}") from error
-                if time.monotonic() > until:
-                    raise UnsettledError(f"the draft cannot be put right: {error}") from error
-            time.sleep(TICK_SECONDS)
+        observer = Observer()
+        observer.start()
+        try:
+            for folder in ("", *self._folders):
+                with suppress(OSError):
+                    observer.schedule(self, str(self.path / folder), recursive=False)
+            yield
+        finally:
+            observer.stop()
+            observer.join()
 
-    def _mend_all(self, *, end: bool) -> None:
-        known = sorted(self._folders)
-        found = [name for folder in ("", *known) for name in beneath.names(self.path, folder)]
-        for path in (*known, *self._files, *found):
-            self._mend(path, end=end)
+    def on_any_event(self, event: FileSystemEvent) -> None:
+        for path in (event.src_path, event.dest_path):
+            below = os.path.relpath(os.fsdecode(path), self.path) if path else "."
+            if event.event_type in CHANGES and below != ".":
+                with self._lock, suppress(OSError, RunnerError):  # whoever compares meets it, too
+                    self._check(below, end=False)
 
-    def _mend(self, path: str, *, end: bool) -> None:
-        if path in self._writable:
-            self._mend_writable(path)
-        elif path in self._files:
-            self._mend_frozen(path)
-        elif path in self._folders:
-            self._mend_folder(path)
-        else:
-            self._remove_stranger(path, end=end)
+    def _check(self, path: str, *, end: bool) -> None:
+        what = self._wrong(path, end=end)
+        if what is None:
+            self._known.pop(path, None)
+        elif self._known.get(path) != what:
+            if self._reports < MOST_REPORTS:
+                self._report(path, what)
+                self._untold.append(f"{path} {what}; it does not count")
+            self._reports += 1
+            self._known[path] = what
 
-    def _mend_writable(self, path: str) -> None:
-        found = self._look(path, most=0)
-        if found.kind not in (Kind.FILE, Kind.ABSENT):
-            self._undo(path, f"was replaced by something else ({found.kind})")
+    def _wrong(self, path: str, *, end: bool) -> str | None:
+        """Say what was done to a path that may not be done."""
+        frozen = path in self._laid and path not in self._writable
+        found = beneath.look(self.path, path, most=len(self._laid[path]) + 1 if frozen else 0)
+        if path in self._folders:
+            gone = "is a folder of the workspace and was removed or replaced"
+            return None if found.kind is Kind.FOLDER else gone
+        if found.kind is Kind.ABSENT:
+            removed = frozen and self._has_folder(path)
+            return "was removed, and may only be read" if removed else None
+        if frozen or path in self._writable:
+            if found.kind is not Kind.FILE:
+                return f"was replaced by something else ({found.kind})"
+            same = not frozen or found.content == self._laid[path]
+            return None if same else "was changed, and may only be read"
+        if found.kind is Kind.FILE and not end and self._is_editors(path):
+            return None
+        return "was created; only files that are there may be changed"
 
-    def _mend_frozen(self, path: str) -> None:
-        known = self._files[path].content
-        found = self._look(path, most=len(known) + 1)
-        if found.kind is Kind.FILE and found.content != known:
-            self._undo(path, "was changed, and may only be read")
-        elif found.kind is Kind.ABSENT:
-            self._undo(path, "was removed, and may only be read")
-        elif found.kind is not Kind.FILE:
-            self._undo(path, f"was replaced by something else ({found.kind})")
-
-    def _mend_folder(self, path: str) -> None:
-        if self._look(path, most=0).kind is Kind.FOLDER:
-            return
-        below = [each for each in (*self._files, *self._writable) if each.startswith(f"{path}/")]
-        self._told_of(path, "is a folder of the workspace and was removed or replaced")
-        for each in below:
-            self._restore(each)
-
-    def _remove_stranger(self, path: str, *, end: bool) -> None:
-        found = self._look(path, most=0)
-        if found.kind is Kind.ABSENT or (not end and self._is_editors(path, found)):
-            return
-        beneath.remove(self.path, path, trash=self._trash)
-        self._told_of(path, "was created; only files that are there may be changed")
-
-    def _is_editors(self, path: str, found: Found) -> bool:
-        """Say whether it is a plain file beside a writable one that carries its name.
+    def _is_editors(self, path: str) -> bool:
+        """Say whether it stands beside a writable file and carries its name.
 
         Editors write such a file and rename it; nothing is taken from it.
         """
         folder, name = os.path.split(path)
         beside = (os.path.split(each) for each in self._writable)
-        return found.kind is Kind.FILE and any(
-            folder == other and own in name for other, own in beside
-        )
-
-    def _undo(self, path: str, what: str) -> None:
-        self._restore(path)
-        self._told_of(path, what)
-
-    def _restore(self, path: str) -> None:
-        if path in self._files:
-            file, writable = self._files[path], path in self._writable
-            beneath.put(self.path, path, file, writable=writable, trash=self._trash)
-        else:  # a note that is not there yet
-            beneath.make_folders(self.path, path, trash=self._trash)
-            beneath.remove(self.path, path, trash=self._trash)
-
-    def _told_of(self, path: str, what: str) -> None:
-        self._reports += 1
-        if self._reports > MOST_REPORTS:
-            return
-        self._untold.append(f"{path} {what}; it was undone")
-        self._report(path, what)
+        return any(folder == other and own in name for other, own in beside)
 
     def _taken(self, path: str) -> bytes | None:
-        with self._lock:
-            self._patiently(lambda: self._mend_writable(path))
-            found = self._look(path, most=MOST_BYTES)
-        return found.content if found.kind is Kind.FILE else None
+        """Return a writable file's bytes; where something else stands, those that it had."""
+        found = beneath.look(self.path, path, most=MOST_BYTES)
+        if found.kind is Kind.FILE:
+            return found.content
+        removed = found.kind is Kind.ABSENT and self._has_folder(path)
+        return None if removed else self._laid.get(path)
 
-    def mode(self, path: str) -> int:
-        """Return the mode of a file as the context has it; a new one is a plain file."""
-        return self._files[path].mode if path in self._files else REGULAR
-
-    def _look(self, path: str, *, most: int) -> Found:
-        return beneath.look(self.path, path, most=most)
+    def _has_folder(self, path: str) -> bool:
+        return beneath.look(self.path, os.path.dirname(path)).kind is Kind.FOLDER  # noqa: PTH120
 
 
 @contextmanager
 def draft_folder(
     context: Context, *, about: Mapping[str, bytes], report: Report, answer: str | None = None
 ) -> Iterator[DraftFolder]:
-    """Yield a draft that is watched; at the end it is compared once more, and gone.
+    """Yield a draft; at the end it is compared once more, and gone.
 
-    Args:
-        context: its mutable files and notes are writable, its other files are there to be read.
-        about: more to be read, by name, in the folder `.autoresearch`.
-        report: told of everything else that changes, from the watch's thread too.
-        answer: one more file that may be written, and is no part of the workspace.
+    Mutable files, notes and the answer can be written; the rest is there to be read.
+    The report may come from the watch's thread.
 
     Raises:
         ConfigError: the workspace has a file of that name.
-        UnsettledError: somebody is at work there, and it cannot be put right.
+        UnsettledError: what somebody did there keeps it from being read.
     """
     if answer in context.files:
         raise ConfigError(f"the workspace has a file {answer}, where the agent is to answer")
-    with _gone_afterwards() as root:
-        draft = DraftFolder(root, context, _about(about), answer, report)
-        draft.write()
-        with _watched(draft):
-            yield draft
-        draft.compare(end=True)
-
-
-@contextmanager
-def _gone_afterwards() -> Iterator[Path]:
-    """Yield a new folder that only we can enter; what stragglers keep from going stays."""
     root = Path(tempfile.mkdtemp(prefix="autoresearch-")).resolve()
     try:
-        yield root
+        draft = DraftFolder(root, context, answer, report)
+        draft.home.mkdir(mode=0o700)
+        draft.lay_out(about)
+        yield draft
+        draft.compare(end=True)
     finally:
-        beneath.empty(root, seconds=LAST_CLEARING_SECONDS)
-        with suppress(OSError):
-            root.rmdir()
+        _remove(root)
 
 
-def _about(about: Mapping[str, bytes]) -> Files:
-    return {f"{ABOUT}/{name}": File(content=content) for name, content in about.items()}
+def _remove(root: Path) -> None:
+    """Remove a folder, however deep it is, and what was closed in it; no link is followed."""
+    opened = ["-type", "d", "!", "-perm", "-700", "-execdir", "chmod", "u+rwx", "{}", ";"]
+    for command in (["find", str(root), *opened], ["rm", "-rf", "--", str(root)]):
+        with suppress(subprocess.TimeoutExpired):
+            subprocess.run(
+                command,
+                env={"PATH": os.defpath},
+                capture_output=True,
+                timeout=CLEARING_SECONDS,
+                check=False,
+            )
 
 
 @contextmanager
-def _watched(draft: DraftFolder) -> Iterator[None]:
-    """Watch the draft's own folders, each by itself: what else an agent makes counts for nothing.
-
-    A recursive watch would walk whatever is made in there, links to other places included.
-    """
-    observer, watch = Observer(), _Watch(draft)
-    for folder in draft.folders:
-        observer.schedule(watch, str(folder), recursive=False)
-    observer.start()
+def _settled() -> Iterator[None]:
+    """Blame this machine for an error of its own, and whoever works in the draft for others."""
     try:
         yield
-    finally:
-        observer.stop()
-        observer.join()
-
-
-class _Watch(FileSystemEventHandler):
-    def __init__(self, draft: DraftFolder) -> None:
-        self._draft = draft
-
-    def on_any_event(self, event: FileSystemEvent) -> None:
-        if event.event_type in CHANGES:
-            for path in (event.src_path, event.dest_path):
-                if path and (below := os.path.relpath(os.fsdecode(path), self._draft.path)) != ".":
-                    self._draft.seen(below)
+    except OSError as error:
+        blamed = WorkspaceError if error.errno in OURS else UnsettledError
+        raise blamed(f"the draft folder cannot be read or written: {error}") from error

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from runner import given
 from runner.records import Change, Proposal, Violation
 from runner.sandbox.evidence import escaped
 
@@ -24,8 +25,8 @@ Expectation = Annotated[
 Takeaway = Annotated[
     str,
     Field(
-        description="One sentence on what the experiment before teaches; owed from the second."
-        " 240 characters of it are shown again."
+        description="One sentence on what the last experiment with a result teaches; owed from the"
+        " second experiment on. 240 characters of it are shown again."
     ),
 ]
 Answers = Annotated[
@@ -55,18 +56,11 @@ class Analysis(BaseModel):
     script: Script = None
 
 
-def schema() -> dict[str, Any]:
-    """Return the JSON Schema of the words."""
-    return _schema(Words) | {"required": ["hypothesis", "category"]}
-
-
-def analysis_schema() -> dict[str, Any]:
-    """Return the JSON Schema of what is to be analysed."""
-    return _schema(Analysis)
-
-
-def _schema(model: type[BaseModel]) -> dict[str, Any]:
-    return {"type": "object", "properties": model.model_json_schema()["properties"]}
+def schema(model: type[BaseModel], *required: str) -> dict[str, Any]:
+    """Return the JSON Schema of what an agent says, with more that it must say."""
+    found = model.model_json_schema()
+    required = (*found.get("required", ()), *required)
+    return {"type": "object", "properties": found["properties"], "required": list(required)}
 
 
 def parsed(text: str | bytes) -> Any:
@@ -82,21 +76,12 @@ def read(document: Any) -> Words | Violation:
     try:
         return Words.model_validate(document)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"])) or "it"
-        return Violation(rule="not-a-proposal", message=f"{where}: {first['msg']}")
+        return Violation(rule="not-a-proposal", message=given.wrong(error))
 
 
 def proposal(words: Words, changes: Sequence[Change], *, model: str | None = None) -> Proposal:
-    return Proposal(
-        hypothesis=words.hypothesis,
-        category=words.category,
-        expectation=words.expectation,
-        takeaway=words.takeaway,
-        answers=words.answers,
-        changes=tuple(changes),
-        model=model,
-    )
+    said = words.model_dump(include=set(Words.model_fields))
+    return Proposal(**said, changes=tuple(changes), model=model)
 
 
 def forfeited(rule: str, message: str, *, model: str | None = None) -> Proposal:

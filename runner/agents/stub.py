@@ -102,36 +102,24 @@ class Stub:
         return Change(path=change.path, content=content * change.repeat, mode=change.mode)
 
     def _content(self, change: ScriptChange, files: Files) -> bytes:
-        if change.text is not None:
-            return change.text.encode(errors="surrogatepass")
-        if change.base64 is not None:
-            return _decoded(change.base64)
-        if change.file is not None:
-            return _read(self._folder / change.file)
+        try:
+            if change.text is not None:
+                return change.text.encode(errors="surrogatepass")
+            if change.base64 is not None:
+                return base64.b64decode(change.base64, validate=True)
+            if change.file is not None:
+                return given.read(self._folder / change.file, most=MOST_BYTES)
+        except (ValueError, ConfigError) as error:
+            raise ConfigError(f"the script's content for {change.path}: {error}") from error
         if change.path not in files:
             raise ConfigError(f"the script gives no content for {change.path}, which is not there")
         current = files[change.path].content
-        return _replaced(change, current) if change.replace else current
-
-
-def _decoded(text: str) -> bytes:
-    try:
-        return base64.b64decode(text, validate=True)
-    except ValueError as error:
-        raise ConfigError(f"the script's base64 is none: {error}") from error
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return given.read(path, most=MOST_BYTES)
-    except ConfigError as error:
-        raise ConfigError(f"the script's file {error}") from error
-
-
-def _replaced(change: ScriptChange, current: bytes) -> bytes:
-    if change.replace is None or change.replace.old.encode() not in current:
-        raise ConfigError(f"the script's text to replace is not in {change.path}")
-    return current.replace(change.replace.old.encode(), change.replace.new.encode(), 1)
+        if change.replace is None:
+            return current
+        old, new = change.replace.old.encode(), change.replace.new.encode()
+        if old not in current:
+            raise ConfigError(f"the script's text to replace is not in {change.path}")
+        return current.replace(old, new, 1)
 
 
 def load_stub(argument: str) -> Stub:

@@ -26,6 +26,8 @@ from runner.workspace import HARNESS_REF, NOTES_REF, Commit, tree_digest
 
 ATTEMPTS = "refs/attempts/"
 START = "loop.begun"
+ODDITIES = ("info/grafts", "shallow", "objects/info/alternates", "commondir")
+"""Files by which a repository can show other commits than it holds."""
 Row = Mapping[str, Any]
 Leftovers = Callable[[str], Sequence[str]]
 """Names a tag's containers and volumes; raises `SandboxError` where the engine is away."""
@@ -110,7 +112,6 @@ class Stored:
     lines: Mapping[str, int]
     """Commit → how long its program is, where the policy lets a shorter one keep."""
     oddities: tuple[str, ...]
-    """Files by which a repository can show other commits than it holds."""
 
     def listing(self, commit: str) -> Listing | None:
         found = self.commits.get(commit)
@@ -159,16 +160,14 @@ class Evidence:
 def read_ledger(subject: Subject) -> Written:
     """Read a run's rows, and compute its chain again from them."""
     ledger, run = subject.ledger, subject.run
-    rows, entries, unreadable = ledger.stored(run.tag), tuple(ledger.entries(run.tag)), {}
-    experiments: dict[int, Experiment] = {}
-    for row in rows:
-        number = row["number"]
+    rows, entries = ledger.stored(run.tag), tuple(ledger.entries(run.tag))
+    experiments, unreadable = dict[int, Experiment](), dict[int, str]()
+    for number in (row["number"] for row in rows):
         try:
-            found = ledger.experiment(run.tag, number)
+            if found := ledger.experiment(run.tag, number):
+                experiments[number] = found
         except UnreadableError as error:
             unreadable[number] = str(error)
-        else:
-            experiments |= {number: found} if found else {}
     return Written(
         run=run,
         rows=rows,
@@ -197,17 +196,17 @@ def _differences(
                 for rows in (projections.rows(again, table, tag), ledger.rows(table, tag))
             )
             for key in dict.fromkeys((*made, *found)):
-                if made.get(key) != found.get(key):
+                one, other = made.get(key), found.get(key)
+                if one is None:
+                    what = "no entry makes this row"
+                elif other is None:
+                    what = "the row is gone"
+                else:
+                    what = ", ".join(name for name in one if one[name] != other[name])
+                if what:
                     row = found.get(key) or made[key]
-                    what = _difference(made.get(key), found.get(key))
                     where = ", ".join(f"{name} {row[name]}" for name in names)
                     yield row.get("number", row.get("experiment")), f"{table}, {where}: {what}"
-
-
-def _difference(made: Row | None, found: Row | None) -> str:
-    if made is None or found is None:
-        return "no entry makes this row" if made is None else "the row is gone"
-    return ", ".join(name for name in made if made[name] != found[name])
 
 
 def _policy(run: Run) -> Policy | None:
@@ -225,12 +224,17 @@ def _policy(run: Run) -> Policy | None:
 def read_repository(objects: Objects, subject: Subject, written: Written) -> Stored:
     """Read the refs, and every commit that a ref or the ledger names."""
     named, branch_ref = refs(subject.at), f"refs/heads/autoresearch/{subject.run.tag}"
-    branch = _ancestry(objects, named.get(branch_ref))
-    notes = _ancestry(objects, named.get(NOTES_REF))
+    branch, notes = (
+        objects.ancestry(named[ref]) if ref in named else () for ref in (branch_ref, NOTES_REF)
+    )
     commits = {commit.id: commit for commit in (*branch, *notes)}
-    for name in _spoken_of(written):
-        if (found := objects.commit(name)) is not None:
-            commits[name] = found
+    for found in written.experiments.values():
+        for name in (found.parent_commit, found.attempt_commit, found.commit):
+            if name and name not in commits and (commit := objects.commit(name)):
+                commits[name] = commit
+    template, harness = written.run.base_commit, named.get(HARNESS_REF, "none")
+    if commit := objects.commit(template):
+        commits[template] = commit
     return Stored(
         branch_ref=branch_ref,
         refs=named,
@@ -238,10 +242,10 @@ def read_repository(objects: Objects, subject: Subject, written: Written) -> Sto
         notes=notes,
         commits=commits,
         listings={commit.tree: objects.listing(commit.tree) for commit in commits.values()},
-        template_digest=_digest(objects, objects.commit(written.run.base_commit)),
-        harness_digest=_digest(objects, objects.commit(named.get(HARNESS_REF, "none"))),
+        template_digest=_digest(objects, commits.get(template)),
+        harness_digest=_digest(objects, objects.commit(harness)),
         lines=_lines(objects, written, commits),
-        oddities=_oddities(subject.repository),
+        oddities=tuple(name for name in ODDITIES if (subject.repository / name).exists()),
     )
 
 
@@ -259,17 +263,6 @@ def _lines(objects: Objects, written: Written, commits: Mapping[str, Commit]) ->
     return found
 
 
-def _ancestry(objects: Objects, tip: str | None) -> tuple[Commit, ...]:
-    return objects.ancestry(tip) if tip else ()
-
-
-def _spoken_of(written: Written) -> set[str]:
-    names = {written.run.base_commit}
-    for found in written.experiments.values():
-        names |= {found.parent_commit, found.attempt_commit or "", found.commit or ""}
-    return names
-
-
 def _digest(objects: Objects, commit: Commit | None) -> str | None:
     if commit is None:
         return None
@@ -280,20 +273,14 @@ def _digest(objects: Objects, commit: Commit | None) -> str | None:
     return tree_digest(files)
 
 
-def _oddities(path: Path) -> tuple[str, ...]:
-    names = ("info/grafts", "shallow", "objects/info/alternates", "commondir")
-    return tuple(name for name in names if (path / name).exists())
-
-
 # -- beside -----------------------------------------------------------------------------------
 
 
 @contextmanager
 def holding(subject: Subject) -> Iterator[str | None]:
     """Keep supervisors away meanwhile; yield why that is not possible, if it is not."""
-    tag = subject.run.tag
+    tag, why = subject.run.tag, None
     with ExitStack() as stack:
-        why = None
         try:
             stack.enter_context(tag_lock(subject.state.run(tag), tag))
         except (BusyError, OSError) as error:
@@ -303,47 +290,40 @@ def holding(subject: Subject) -> Iterator[str | None]:
 
 def look_beside(subject: Subject, busy: str | None) -> Beside:
     """Look at data, event log and engine; what cannot be looked at is said, and no violation."""
-    state, run = subject.state, subject.run
-    data_digest = _data_digest(state, run)
-    left, why = _left(subject.leftovers, run.tag) if busy is None else (None, busy)
-    secret = _secret(state.secret(run.tag))
-    missing = {
-        "draws: the run's secret is not here": secret is None,
-        f"data of {run.task}: it is not prepared here": data_digest is None,
-        f"leftover containers and volumes: {why}": left is None,
-    }
+    from runner.data import load  # it brings the engine's client along
+
+    state, run, unchecked = subject.state, subject.run, []
+    data_digest, secret, left = None, None, None
+    try:
+        secret = state.secret(run.tag).read_bytes()
+    except OSError:
+        unchecked.append("draws: the run's secret is not here")
+    try:
+        data_digest = load(state, run.task).digest
+    except DataError:
+        unchecked.append(f"data of {run.task}: it is not prepared here")
+    try:
+        if busy is None:
+            left = tuple(subject.leftovers(run.tag))
+    except SandboxError as error:
+        busy = str(error)
+    if left is None:
+        unchecked.append(f"leftover containers and volumes: {busy}")
     return Beside(
         data_digest=data_digest,
         secret=secret,
         logged=_logged(state.events(run.tag)),
         leftovers=left,
-        unchecked=tuple(reason for reason, is_missing in missing.items() if is_missing),
+        unchecked=tuple(unchecked),
     )
-
-
-def _secret(path: Path) -> bytes | None:
-    try:
-        return path.read_bytes()
-    except OSError:
-        return None
-
-
-def _data_digest(state: State, run: Run) -> str | None:
-    from runner.data import load  # it brings the engine's client along
-
-    try:
-        return load(state, run.task).digest
-    except DataError:
-        return None
 
 
 def _logged(path: Path) -> Logged:
     """Read the event log; a line that a killed supervisor left torn tells nothing."""
     heads, starts = list[tuple[int, str]](), set[int]()
     moving, moved = set[str](), list[str]()
-    if not path.is_file():
-        return Logged()
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    for line in text.splitlines():
         with suppress(*ODD):
             event = json.loads(line)
             if "chain" in event:
@@ -360,10 +340,3 @@ def _logged(path: Path) -> Logged:
         notes_moving=frozenset(moving),
         notes_moved=tuple(moved),
     )
-
-
-def _left(leftovers: Leftovers, tag: str) -> tuple[tuple[str, ...] | None, str]:
-    try:
-        return tuple(leftovers(tag)), ""
-    except SandboxError as error:
-        return None, str(error)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from runner.errors import RunnerError
@@ -20,7 +20,7 @@ class CannotCheckError(RunnerError):
     exit_code = 2
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Finding:
     """One rule that the records break. `file` may also be a ref, the ledger or a container."""
 
@@ -33,17 +33,10 @@ class Finding:
     @property
     def line(self) -> str:
         """Return `rule  file  commit  message`; nothing in it is as somebody else wrote it."""
-        return "  ".join((self.rule, escaped(self.file), self._where(), escaped(self.message)))
-
-    @property
-    def document(self) -> dict[str, Any]:
-        shown = {"file": escaped(self.file), "message": escaped(self.message)}
-        return asdict(self) | shown
-
-    def _where(self) -> str:
+        where = "-" if self.experiment is None else f"exp {self.experiment}"
         if self.commit is not None:
-            return self.commit[:SHORT]
-        return "-" if self.experiment is None else f"exp {self.experiment}"
+            where = self.commit[:SHORT]
+        return "  ".join((self.rule, escaped(self.file), where, escaped(self.message)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +47,7 @@ class Report:
     findings: tuple[Finding, ...]
     examined: Mapping[str, int]
     """What was looked at → how many."""
-    unchecked: tuple[str, ...] = field(default=())
+    unchecked: tuple[str, ...] = ()
 
     @property
     def clean(self) -> bool:
@@ -76,7 +69,10 @@ class Report:
         return {
             "subject": self.subject,
             "clean": self.clean,
-            "findings": [finding.document for finding in self.findings],
+            "findings": [
+                asdict(each) | {"file": escaped(each.file), "message": escaped(each.message)}
+                for each in self.findings
+            ],
             "examined": dict(self.examined),
             "not_checked": list(self.unchecked),
         }

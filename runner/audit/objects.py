@@ -126,26 +126,29 @@ class Objects:
         raise WorkspaceError(f"the commit {name} is missing")
 
     def listing(self, tree: str) -> Listing:
-        """Return every leaf below a tree."""
-        if tree not in self._listings:
-            self._listings[tree] = dict(self._leaves(tree))
-        return self._listings[tree]
-
-    def content(self, blob: str) -> bytes:
-        return self._must(blob, "blob")
-
-    def _leaves(self, tree: str) -> Iterator[tuple[str, Leaf]]:
-        left, count = [("", tree)], 0
+        """Return every leaf below a tree; an entry is mode, space, name, NUL, id."""
+        if tree in self._listings:
+            return self._listings[tree]
+        found, left, count = dict[str, Leaf](), [("", tree)], 0
         while left:
             folder, name = left.pop()
-            for part, leaf in tree_entries(self._must(name, "tree"), id_bytes=ID_BYTES):
+            body = self._must(name, "tree")
+            while body:
+                head, _, rest = body.partition(b"\0")
+                mode, _, part = head.partition(b" ")
+                leaf, body = Leaf(int(mode, 8), rest[:ID_BYTES].hex()), rest[ID_BYTES:]
                 count += 1
                 if count > MOST_LEAVES:
                     raise WorkspaceError(f"the tree {tree} names more than {MOST_LEAVES} files")
                 if leaf.mode == TREE:
-                    left.append((f"{folder}{part}/", leaf.id))
+                    left.append((f"{folder}{decoded(part)}/", leaf.id))
                 else:
-                    yield f"{folder}{part}", leaf
+                    found[f"{folder}{decoded(part)}"] = leaf
+        self._listings[tree] = found
+        return found
+
+    def content(self, blob: str) -> bytes:
+        return self._must(blob, "blob")
 
     def _must(self, name: str, kind: str) -> bytes:
         found, body = self._read(name)
@@ -187,16 +190,6 @@ def decoded(path: bytes) -> str:
 
 def encoded(path: str) -> bytes:
     return path.encode("utf-8", errors="surrogateescape")
-
-
-def tree_entries(body: bytes, *, id_bytes: int) -> Iterator[tuple[str, Leaf]]:
-    """Read one stored tree: each entry is mode, space, name, NUL, id."""
-    while body:
-        head, _, rest = body.partition(b"\0")
-        mode, _, name = head.partition(b" ")
-        leaf = Leaf(int(mode, 8), rest[:id_bytes].hex())
-        yield decoded(name), leaf
-        body = rest[id_bytes:]
 
 
 @contextmanager

@@ -103,41 +103,31 @@ def audit_changes(folder: Path, rev: str) -> Report:
         CannotCheckError: it is no repository, or has no such revision, or that has no policies.
     """
     try:
-        return _audit(_place(folder), rev)
+        place = _place(folder)
+        git(place.at, "rev-parse", "--git-dir")
+        tip, head = _revision(place.at, rev), _commit(place.at, "HEAD")
+        with open_objects(place.at) as objects:
+            mutable = mutable_files(objects, _listing(objects, tip))
+            change = _read(place, objects, _left_at(place.at, rev, tip, head), head)
     except (WorkspaceError, ConfigError, OSError) as error:
         raise CannotCheckError(f"cannot check: {error}", hint=getattr(error, "hint", "")) from error
-
-
-def _audit(place: Place, rev: str) -> Report:
-    at = place.at
-    git(at, "rev-parse", "--git-dir")
-    tip, head = _revision(at, rev), _commit(at, "HEAD")
-    with open_objects(at) as objects:
-        mutable = mutable_files(objects, _listing(objects, tip))
-        change = _read(place, objects, _left_at(at, rev, tip, head), head)
     if not mutable:
         raise CannotCheckError(f"{rev} has no {POLICIES}/*.yaml", hint="which say what may change")
+    examined = {"committed files": len(changed(change.base, change.head))}
+    unchecked = []
+    if change.index is None or change.working_tree is None:
+        unchecked.append("working tree: the repository is bare")
+    else:
+        examined["staged files"] = len(changed(change.head, change.index))
+        examined["files of the working tree"] = len(changed(change.index, change.working_tree))
+    if change.left_out:
+        unchecked.append(f"working tree: a sparse checkout leaves out {change.left_out} files")
     return Report(
         subject=f"changes since {escaped(rev)}",
         findings=tuple(findings(change, mutable)),
-        examined=_examined(change),
-        unchecked=tuple(_unchecked(change)),
+        examined=examined,
+        unchecked=tuple(unchecked),
     )
-
-
-def _unchecked(change: Change) -> Iterator[str]:
-    if change.working_tree is None:
-        yield "working tree: the repository is bare"
-    if change.left_out:
-        yield f"working tree: a sparse checkout leaves out {change.left_out} files"
-
-
-def _examined(change: Change) -> dict[str, int]:
-    found = {"committed files": len(changed(change.base, change.head))}
-    if change.index is not None and change.working_tree is not None:
-        found["staged files"] = len(changed(change.head, change.index))
-        found["files of the working tree"] = len(changed(change.index, change.working_tree))
-    return found
 
 
 # -- what may change --------------------------------------------------------------------------
@@ -175,21 +165,20 @@ def findings(change: Change, mutable: Collection[str]) -> Iterator[Finding]:
 
 
 def _place(folder: Path) -> Place:
-    """Find the repository around a folder: the nearest `.git`, or a bare one."""
+    """Find the repository around a folder: the nearest `.git`, or a bare one.
+
+    A `.git` that is a file is that of a working tree of its own (`git worktree`) or a submodule.
+    """
     for top in (folder, *folder.parents):
-        if (found := top / ".git").exists():
-            return Place(repository=_linked(found), top=top)
+        found = top / ".git"
+        if found.is_file():
+            named = found.read_bytes().removeprefix(b"gitdir:").strip()
+            return Place(repository=top / os.fsdecode(named), top=top)
+        if found.exists():
+            return Place(repository=found, top=top)
         if (top / "HEAD").is_file() and (top / "objects").is_dir() and (top / "refs").is_dir():
             return Place(repository=top, top=None)
     raise CannotCheckError(f"{folder} is not a git repository, nor in one")
-
-
-def _linked(found: Path) -> Path:
-    """Follow the file that a working tree of its own (`git worktree`), or a submodule, has."""
-    if not found.is_file():
-        return found
-    named = found.read_bytes().removeprefix(b"gitdir:").strip()
-    return found.parent / os.fsdecode(named)
 
 
 def _revision(at: tuple[str, ...], rev: str) -> str:
@@ -200,13 +189,15 @@ def _revision(at: tuple[str, ...], rev: str) -> str:
     parts = REVISION.fullmatch(rev)
     if parts is None:
         raise _no_commit(rev)
-    name, found = parts["name"], dict[str, str]()
-    for place in PLACES:
-        ref = f"{place}{name}"
+    name, found = parts["name"], list[str]()
+    for ref in (f"{place}{name}" for place in PLACES):
         if ref.startswith("refs/") or PSEUDO.fullmatch(ref):
-            found |= _named(at, ref)
-    if re.fullmatch(r"[0-9a-f]{4,40}", name):
-        found |= {each: each for each in _abbreviated(at, name)}
+            exactly = ("rev-parse", "--verify", "--quiet", "--end-of-options", ref)
+            found += [ref] if ask_git(at, *exactly).ok else []
+    if re.fullmatch(r"[0-9a-f]{4,40}", name):  # an id; a ref of this name would hide it from git
+        for each in git(at, "rev-parse", f"--disambiguate={name}").decode().split():
+            if git(at, "cat-file", "-t", each).strip() == b"commit":
+                found.append(each)
     commits = {ref: _commit(at, f"{ref}{parts['steps']}", shown=rev) for ref in found}
     if not commits:
         raise _no_commit(rev)
@@ -215,19 +206,6 @@ def _revision(at: tuple[str, ...], rev: str) -> str:
             f"{rev!r} is ambiguous: {', '.join(commits)}", hint="give one of these in full"
         )
     return next(iter(commits.values()))
-
-
-def _named(at: tuple[str, ...], ref: str) -> dict[str, str]:
-    """Return the ref of exactly this name, if there is one."""
-    answer = ask_git(at, "rev-parse", "--verify", "--quiet", "--end-of-options", ref)
-    return {ref: answer.stdout.decode().strip()} if answer.ok else {}
-
-
-def _abbreviated(at: tuple[str, ...], start: str) -> Iterator[str]:
-    """Yield the commits whose ids begin so; a ref of this name would hide them from git."""
-    for name in git(at, "rev-parse", f"--disambiguate={start}").decode().split():
-        if git(at, "cat-file", "-t", name).strip() == b"commit":
-            yield name
 
 
 def _no_commit(rev: str) -> CannotCheckError:
@@ -269,8 +247,14 @@ def _listing(objects: Objects, commit: str) -> Listing:
 def _read(place: Place, objects: Objects, base: str, head: str) -> Change:
     at, index, working_tree, left_out = place.at, None, None, set[str]()
     if place.top is not None:
-        index = _index(at)
-        left_out = _left_out(at, place.top)
+        index = {}
+        for line in _records(git(at, "ls-files", "-s", "-z")):
+            details, _, path = line.partition("\t")
+            mode, name, _ = details.split()
+            index[path] = Leaf(int(mode, 8), name)
+        tagged = _records(git(at, "ls-files", "-t", "-z"))
+        skipped = {line[2:] for line in tagged if line[0] == SKIPPED}
+        left_out = {path for path in skipped if _leaf(place.top, path) is None}
         with _ignoring(objects, base) as ignoring:
             untracked = _untracked(at, ignoring)
         working_tree = _working_tree(place.top, index, untracked, left_out)
@@ -282,23 +266,6 @@ def _read(place: Place, objects: Objects, base: str, head: str) -> Change:
         last_touched=_last_touched(at, base, head),
         left_out=len(left_out),
     )
-
-
-def _index(at: tuple[str, ...]) -> Listing:
-    """Return what is staged."""
-    staged = {}
-    for line in _records(git(at, "ls-files", "-s", "-z")):
-        head, _, path = line.partition("\t")
-        mode, name, _ = head.split()
-        staged[path] = Leaf(int(mode, 8), name)
-    return staged
-
-
-def _left_out(at: tuple[str, ...], top: Path) -> set[str]:
-    """Return the files that are not there, and that a sparse checkout leaves out."""
-    tagged = _records(git(at, "ls-files", "-t", "-z"))
-    skipped = {line[2:] for line in tagged if line[0] == SKIPPED}
-    return {path for path in skipped if _leaf(top, path) is None}
 
 
 @contextmanager
@@ -320,14 +287,14 @@ def _ignoring(objects: Objects, commit: str) -> Iterator[tuple[str, ...]]:
 def _untracked(at: tuple[str, ...], ignoring: tuple[str, ...]) -> list[str]:
     """Return what is neither in the index nor ignored; a repository inside ends with a slash."""
     found = _kept(ignoring, _records(git(at, "ls-files", "--others", "--directory", "-z")))
-    folders = [path for path in found if path.endswith("/")]
-    # `ls-files` takes paths from its arguments only: few folders, each with what is in it.
-    inside = [path for one in folders for path in _records(_others(at, one))]
-    return [path for path in found if not path.endswith("/")] + _kept(ignoring, inside)
-
-
-def _others(at: tuple[str, ...], folder: str) -> bytes:
-    return git((*at, "--literal-pathspecs"), "ls-files", "--others", "-z", "--", folder)
+    files, inside, literal = [], list[str](), (*at, "--literal-pathspecs")
+    for path in found:
+        if path.endswith("/"):
+            # `ls-files` takes paths from its arguments only: few folders, each with what is in it.
+            inside += _records(git(literal, "ls-files", "--others", "-z", "--", path))
+        else:
+            files.append(path)
+    return files + _kept(ignoring, inside)
 
 
 def _kept(ignoring: tuple[str, ...], paths: list[str]) -> list[str]:

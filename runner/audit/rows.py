@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from runner.audit.evidence import Evidence, Row
+from runner.audit.evidence import Evidence
 from runner.audit.findings import LEDGER, Finding
 from runner.policy.load import digest
 from runner.policy.schema import Policy
@@ -24,76 +24,53 @@ RAN_UNDER = {
 """Columns that every experiment shares with its run → the rule that says so."""
 
 
-def _row(rule: str, row: Row, message: str) -> Finding:
-    return Finding(rule=rule, file=LEDGER, experiment=row["number"], message=message)
-
-
-def readable(evidence: Evidence) -> Iterator[Finding]:
-    """Find rows that no supervisor writes."""
-    for number, why in evidence.written.unreadable.items():
-        yield Finding(rule="row-unreadable", file=LEDGER, experiment=number, message=why)
-
-
 def numbering(evidence: Evidence) -> Iterator[Finding]:
-    """Find gaps: experiments are numbered from 0, one by one."""
-    expected = 0
-    for row in evidence.written.rows:
-        if row["number"] != expected:
-            message = f"comes where experiment {expected} is expected"
-            yield _row("numbering", row, message)
-        expected = row["number"] + 1
-
-
-def closing(evidence: Evidence) -> Iterator[Finding]:
-    """Find rows that are closed in part, and open ones before one that was decided."""
-    rows = evidence.written.rows
+    """Find rows that no supervisor writes: unreadable, out of order, closed in part or too late."""
+    expected, rows = 0, evidence.written.rows
     decided = max((row["number"] for row in rows if row["status"] is not None), default=-1)
+    for number, why in evidence.written.unreadable.items():
+        yield Finding("row-unreadable", LEDGER, why, experiment=number)
     for row in rows:
-        ended = row["ended_at"] is not None
+        number, ended = row["number"], row["ended_at"] is not None
+        if number != expected:
+            message = f"comes where experiment {expected} is expected"
+            yield Finding("numbering", LEDGER, message, experiment=number)
+        expected = number + 1
         if ended != (row["chain"] is not None) or (ended and row["status"] is None):
-            yield _row("closing", row, "an ended experiment has a status and a link of the chain")
-        if not ended and row["number"] < decided:
-            yield _row("closing", row, "is open, and a later one is decided")
+            message = "an ended experiment has a status and a link of the chain"
+            yield Finding("closing", LEDGER, message, experiment=number)
+        if not ended and number < decided:
+            message = "is open, and a later one is decided"
+            yield Finding("closing", LEDGER, message, experiment=number)
 
 
 def chain(evidence: Evidence) -> Iterator[Finding]:
-    """Find entries that are not what their links were made of."""
+    """Find entries that are not what their links were made of, and tables that are not theirs."""
     for entry in evidence.written.broken:
         message = f"entry {entry.seq} ({entry.kind}) or what stood before it has changed"
-        yield Finding(rule="chain", file=LEDGER, message=message)
-
-
-def projection(evidence: Evidence) -> Iterator[Finding]:
-    """Find tables for reading that say other than the entries that they are made from."""
+        yield Finding("chain", LEDGER, message)
     for number, difference in evidence.written.differences:
         message = f"the tables are not what the journal's entries make: {difference}"
-        yield Finding(rule="projection", file=LEDGER, experiment=number, message=message)
-
-
-def ran_under(evidence: Evidence) -> Iterator[Finding]:
-    """Find experiments that ran under another policy, harness or image than their run."""
-    for row in evidence.written.rows:
-        for column, rule in RAN_UNDER.items():
-            expected = getattr(evidence.written.run, column)
-            if row[column] != expected:
-                yield _row(rule, row, f"ran under {row[column]}; its run has {expected}")
+        yield Finding("projection", LEDGER, message, experiment=number)
 
 
 def frozen(evidence: Evidence) -> Iterator[Finding]:
-    """Find what is not as it was when the run was created: policy, template, harness."""
+    """Find what is not as it was when the run was created, for the run or an experiment."""
     run, stored = evidence.written.run, evidence.stored
-    policy = digest(run.policy_text)
-    if policy != run.policy_digest:
+    if (policy := digest(run.policy_text)) != run.policy_digest:
         message = f"the policy's text has the digest {policy}; recorded: {run.policy_digest}"
-        yield Finding(rule="policy-text", file=LEDGER, message=message)
+        yield Finding("policy-text", LEDGER, message)
     if stored.template_digest != run.template_digest:
         message = f"has the digest {stored.template_digest}; recorded: {run.template_digest}"
-        yield Finding(
-            rule="template-digest", file=stored.branch_ref, commit=run.base_commit, message=message
-        )
+        yield Finding("template-digest", stored.branch_ref, message, run.base_commit)
     if stored.harness_digest != run.harness_digest:
         message = f"has the digest {stored.harness_digest}; recorded: {run.harness_digest}"
-        yield Finding(rule="harness-digest", file=HARNESS_REF, message=message)
+        yield Finding("harness-digest", HARNESS_REF, message)
+    for row in evidence.written.rows:
+        for column, rule in RAN_UNDER.items():
+            if row[column] != (expected := getattr(run, column)):
+                message = f"ran under {row[column]}; its run has {expected}"
+                yield Finding(rule, LEDGER, message, experiment=row["number"])
 
 
 def run_row(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
@@ -108,4 +85,4 @@ def run_row(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
     for column, value in expected.items():
         if getattr(run, column) != value:
             message = f"{column} is {getattr(run, column)}; the policy says {value}"
-            yield Finding(rule="run-row", file=LEDGER, message=message)
+            yield Finding("run-row", LEDGER, message)

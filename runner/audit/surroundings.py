@@ -18,12 +18,14 @@ from runner.audit.findings import Finding
 from runner.journal.entries import RESULTS, Entry
 
 
-def data(evidence: Evidence) -> Iterator[Finding]:
-    """Find data that is not what the run was created with."""
+def around(evidence: Evidence) -> Iterator[Finding]:
+    """Find data that are not those that the run was created with, and what trials left behind."""
     now, recorded = evidence.beside.data_digest, evidence.written.run.data_digest
     if now is not None and now != recorded:
         message = f"the data on disk has the digest {now}; recorded: {recorded}"
-        yield Finding(rule="data-digest", file="manifest.json", message=message)
+        yield Finding("data-digest", "manifest.json", message)
+    for name in evidence.beside.leftovers or ():
+        yield Finding("leftover", name, "is left over from a finished trial; run: runner clean")
 
 
 def event_log(evidence: Evidence) -> Iterator[Finding]:
@@ -38,13 +40,17 @@ def event_log(evidence: Evidence) -> Iterator[Finding]:
     for (before, _), (seq, _) in pairwise(logged.heads):
         if seq < before:
             yield _event(None, f"it has entry {seq} after entry {before}")
+    owed = [seq for seq, entry in entries.items() if entry.kind in RESULTS]
+    if unlogged(evidence):
+        owed.pop()  # a kill may come before the last is logged
     known = sorted({seq for seq, _ in logged.heads})
-    for seq in _owed(evidence):
+    for seq in owed:
         later = next((other for other in known if other >= seq), None)
         if later is None or (later != seq and later not in logged.starts):
             number = _about(entries[seq])
-            what = f"entry {seq} ({entries[seq].kind}) of experiment {number}"
-            yield _event(number, f"it lacks {what}")
+            yield _event(
+                number, f"it lacks entry {seq} ({entries[seq].kind}) of experiment {number}"
+            )
 
 
 def _about(entry: Entry) -> int | None:
@@ -54,11 +60,8 @@ def _about(entry: Entry) -> int | None:
     return number
 
 
-def _owed(evidence: Evidence) -> list[int]:
-    """Return the entries that the event log should have, but for the last if a kill came first."""
-    entries = evidence.written.entries
-    owed = [seq for seq, entry in entries.items() if entry.kind in RESULTS]
-    return owed[:-1] if unlogged(evidence) else owed
+def _event(experiment: int | None, message: str) -> Finding:
+    return Finding("event-log", "events.jsonl", message, experiment=experiment)
 
 
 def unlogged(evidence: Evidence) -> bool:
@@ -69,14 +72,3 @@ def unlogged(evidence: Evidence) -> bool:
     results = (seq for seq, entry in written.entries.items() if entry.kind in RESULTS)
     newest = max(results, default=0)
     return newest > max((*witnessed, *(seq for seq, _ in heads)), default=0)
-
-
-def _event(experiment: int | None, message: str) -> Finding:
-    return Finding(rule="event-log", file="events.jsonl", experiment=experiment, message=message)
-
-
-def leftovers(evidence: Evidence) -> Iterator[Finding]:
-    """Find what finished trials left on the engine."""
-    for name in evidence.beside.leftovers or ():
-        message = "is left over from a finished trial; run: runner clean"
-        yield Finding(rule="leftover", file=name, message=message)

@@ -7,47 +7,58 @@ import shlex
 import signal
 import subprocess
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+
+import click
 
 from runner import given
 from runner.agents.draft import changed
 from runner.errors import ConfigError
-from runner.records import Change, Files, Violation
+from runner.records import Proposal, Violation
+from runner.seams import Context
+from runner.views.live import Live
 
 MOST_BYTES = 4 * 1024 * 1024
 """Of each file: more than any policy allows."""
-MESSAGE = "HYPOTHESIS"
-COMMENT = "#"
+ASKED = "# Say on the first line what this experiment should show. Without it nothing is run."
 
 
-def edited(before: Files, folder: Path, paths: Sequence[str]) -> tuple[Change, ...]:
-    """Return what an editor left in a folder that differs from the workspace.
+@dataclass(kw_only=True)
+class Editing:
+    """Drafts in an editor; the files stay between edits, so that a refused draft can be mended."""
 
-    Raises:
-        ConfigError: it left something else than a file.
-    """
-    found = {path: folder / path for path in paths}
-    left = {path: _left(at) if os.path.lexists(at) else None for path, at in found.items()}
-    return changed(before, left)
+    folder: Path
+    live: Live
+    hypothesis: str
+    begun: bool = False
 
-
-def said(place: Path) -> str:
-    """Return the hypothesis that an editor left; nothing where there is no text."""
-    if not os.path.lexists(place):
-        return ""
-    return message(_left(place).decode("utf-8", errors="replace"))
-
-
-def _left(place: Path) -> bytes:
-    return given.read(place, most=MOST_BYTES)
-
-
-def write_drafts(folder: Path, files: Files, paths: Sequence[str]) -> None:
-    """Write the files to edit below a folder."""
-    for path in paths:
-        place = folder / path
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(files[path].content)
+    def __call__(self, context: Context, found: tuple[Violation, ...]) -> Proposal:
+        """Let a person edit; raise `ConfigError` where they give up, or left other than files."""
+        places = {path: self.folder / "draft" / path for path in context.mutable}
+        message, comments = self.folder / "HYPOTHESIS", [ASKED]
+        with self.live.paused():
+            if found:
+                comments += [f"# {line}" for line in refusal(found)]
+                _ask_again(found)
+            if not self.begun:
+                message.write_text(self.hypothesis, encoding="utf-8")
+                for path, place in places.items():
+                    place.parent.mkdir(parents=True, exist_ok=True)
+                    place.write_bytes(context.files[path].content)
+                self.begun = True
+            text = "\n".join((_first_line(message), *comments, ""))
+            message.write_text(text, encoding="utf-8")
+            edit([*([] if self.hypothesis else [message]), *places.values()])
+        hypothesis = _first_line(message)
+        if not hypothesis:
+            raise ConfigError("no hypothesis, so nothing was run", hint="or give it with -m")
+        left = {
+            path: given.read(place, most=MOST_BYTES) if os.path.lexists(place) else None
+            for path, place in places.items()
+        }
+        changes = changed(context.files, left)
+        return Proposal(hypothesis=hypothesis, changes=changes, by_person=True)
 
 
 def edit(paths: Sequence[Path]) -> None:
@@ -71,22 +82,29 @@ def edit(paths: Sequence[Path]) -> None:
         raise ConfigError(f"the editor {command[0]} ended with {code}; nothing was run", hint=hint)
 
 
-def template(hypothesis: str, about: Sequence[str]) -> str:
-    """Return what to write the hypothesis into, as git does it for a commit's message."""
-    asked = "Say on the first line what this experiment is to show. No line: no experiment."
-    comments = "".join(f"{COMMENT} {line}\n" for line in (asked, *about))
-    return f"{hypothesis}\n{comments}"
-
-
-def message(text: str) -> str:
-    """Return the first line that is no comment."""
-    lines = (line.strip() for line in text.splitlines())
-    return next((line for line in lines if line and not line.startswith(COMMENT)), "")
-
-
 def refusal(found: Sequence[Violation]) -> list[str]:
     """Return a line for each rule that a draft broke."""
     return [
         f"{one.rule}: {f'{ascii(one.path)[1:-1]}: ' if one.path else ''}{one.message}"
         for one in found
     ]
+
+
+def _ask_again(found: tuple[Violation, ...]) -> None:
+    """Show what a draft broke; raise `ConfigError` where the person does not go on."""
+    click.echo("\n".join(["refused, and nothing was run:", *refusal(found)]), err=True)
+    try:
+        again = click.confirm("edit again?", default=True, err=True)
+    except click.Abort:  # nobody is there to answer
+        again = False
+    if not again:
+        raise ConfigError("the draft was given up; nothing was run")
+
+
+def _first_line(message: Path) -> str:
+    """Return the first line that is no comment, as git reads a commit's message."""
+    if not os.path.lexists(message):
+        return ""
+    text = given.read(message, most=MOST_BYTES).decode("utf-8", errors="replace")
+    lines = (line.strip() for line in text.splitlines())
+    return next((line for line in lines if line and not line.startswith("#")), "")

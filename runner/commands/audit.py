@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import click
-
-if TYPE_CHECKING:
-    from runner.rooms import State
 
 
 @click.command("audit")
@@ -24,7 +20,7 @@ def command(tag: str | None, base: str | None, as_json: bool) -> None:
     Each violation is one line: rule, file, commit, message. Exit 0: clean; 1: violations; 2: cannot
     check.
     """
-    from functools import partial
+    from contextlib import closing
     from pathlib import Path
 
     from runner.audit.pull_request import audit_changes
@@ -32,23 +28,18 @@ def command(tag: str | None, base: str | None, as_json: bool) -> None:
     from runner.rooms import state
     from runner.views.reading import print_json
 
+    def leftovers(run: str) -> Sequence[str]:
+        from runner.sandbox import engine
+
+        with closing(engine.connect()) as client:
+            labels = {engine.HOME_LABEL: state().id, engine.RUN_LABEL: run}
+            return engine.leftovers(client, labels)
+
     if tag and base:
         raise click.UsageError("give TAG or --base REV, not both")
-    if base:
-        report = audit_changes(Path.cwd(), base)
-    else:
-        report = audit_run(state(), tag, partial(_leftovers, state()))
+    report = audit_changes(Path.cwd(), base) if base else audit_run(state(), tag, leftovers)
     if as_json:
         print_json(report.document)
     else:
         click.echo("\n".join(report.lines))
     raise SystemExit(not report.clean)
-
-
-def _leftovers(state: State, tag: str) -> Sequence[str]:
-    from contextlib import closing
-
-    from runner.sandbox import engine
-
-    with closing(engine.connect()) as client:
-        return engine.leftovers(client, {engine.HOME_LABEL: state.id, engine.RUN_LABEL: tag})

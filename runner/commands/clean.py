@@ -9,13 +9,13 @@ import click
 @click.option("--data", "tasks", multiple=True, metavar="TASK", help="Remove its prepared data.")
 @click.option("--all-data", is_flag=True, help="Remove the prepared data of every task.")
 @click.option("--yes", is_flag=True, help="Remove data even if runs then cannot be resumed.")
-@click.option("--dry-run", is_flag=True, help="Only say what would go.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
 def command(tasks: tuple[str, ...], all_data: bool, yes: bool, dry_run: bool) -> None:
-    """Remove containers and volumes that killed runs left; live runs stay.
+    """Remove containers and volumes that killed runs left; live runs keep theirs.
 
-    Prepared data stay too, unless --data or --all-data names them: then a task's public part and
-    its sealed volume go. A run cannot be resumed without the data that it was created with, and
-    preparing them again draws others, so that is refused where there is such a run, but for --yes.
+    With --data or --all-data, prepared data are removed too: a task's public part and its sealed
+    volume. A run cannot be resumed without the data that it was created with, and preparing the
+    task again draws other data. So data that a run needs are only removed with --yes.
     """
     from contextlib import closing
 

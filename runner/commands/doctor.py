@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
 import click
-
-if TYPE_CHECKING:
-    from runner.doctor import Finding
 
 COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 
@@ -19,32 +13,26 @@ def command(as_json: bool) -> None:
     """Check what this machine has and needs; exit 1 if something that runs need is missing."""
     import dataclasses
 
+    from rich.table import Table
+    from rich.text import Text
+
     from runner import rooms
+    from runner.characters import visible
     from runner.doctor import Verdict, diagnose
-    from runner.views.reading import print_json
+    from runner.views.reading import print_json, print_rich
 
     findings = diagnose(rooms.state())
     if as_json:
         print_json([dataclasses.asdict(finding) for finding in findings])
     else:
-        _show(findings)
+        table = Table(box=None, pad_edge=False)
+        remedies = any(finding.remedy for finding in findings)
+        for heading in ("", "requirement", "found", "remedy" if remedies else ""):
+            table.add_column(heading, overflow="fold")
+        for finding in findings:
+            verdict = Text(finding.verdict, style=COLOURS[finding.verdict])
+            cells = map(visible, (finding.requirement, finding.found, finding.remedy))
+            # As Text, so that nothing in them is taken for markup.
+            table.add_row(verdict, *map(Text, cells))
+        print_rich(table)
     raise SystemExit(any(finding.verdict is Verdict.FAIL for finding in findings))
-
-
-def _show(findings: Sequence[Finding]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    from runner.characters import visible
-
-    table = Table(box=None, pad_edge=False)
-    remedies = any(finding.remedy for finding in findings)
-    for heading in ("", "requirement", "found", "remedy" if remedies else ""):
-        table.add_column(heading, overflow="fold")
-    for finding in findings:
-        verdict = Text(finding.verdict, style=COLOURS[finding.verdict])
-        cells = map(visible, (finding.requirement, finding.found, finding.remedy))
-        # As Text, so that nothing in them is taken for markup.
-        table.add_row(verdict, *map(Text, cells))
-    Console().print(table)

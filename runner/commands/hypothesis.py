@@ -15,7 +15,7 @@ MOST_CHARACTERS = 2_000
 
 @click.group("hypothesis")
 def command() -> None:
-    """Say what the agents of a run should try first, also while it goes."""
+    """Say what the agents of a run should try first, also while it is running."""
 
 
 @command.command("add")
@@ -58,7 +58,7 @@ def show(tag: str | None, as_json: bool) -> None:
         by = "" if each.experiment is None else f" by experiment {each.experiment}"
         click.echo(f"{each.id:>4}  {each.status}{by}: {lines.plain(each.text, 400)}")
     if not found:
-        click.echo(f"nobody asked for anything in run {run.tag}")
+        click.echo(f"run {run.tag} has no hypotheses")
 
 
 @command.command("drop")

@@ -13,11 +13,13 @@ CLIENTS = ("claude", "cursor", "codex")
 
 
 @click.command("mcp")
-@click.option("--task", help="What to work on, in a new run or one that --tag names.")
-@click.option("--tag", help="The run's name; one that is there is gone on with.")
-@click.option("--resume", metavar="TAG", help="Go on with this run, which must be there.")
+@click.option("--task", help="The task of a new run, or of the run that --tag names.")
+@click.option("--tag", help="The run's name; a run of this name is continued.")
+@click.option("--resume", metavar="TAG", help="Continue this run, which must exist.")
 @click.option(
-    "--experiments", type=click.IntRange(min=0), help="How many the run is to have in all."
+    "--experiments",
+    type=click.IntRange(min=0),
+    help="How many experiments the run should have in all.",
 )
 @click.option("--policy", type=POLICY, help="Another policy file of the same task.")
 @click.option(
@@ -25,10 +27,12 @@ CLIENTS = ("claude", "cursor", "codex")
     type=click.FloatRange(min=1),
     default=50,
     show_default=True,
-    help="Seconds after which a call says what is still running, before its client gives up.",
+    help="Seconds until a call answers that its work still runs, before the client gives up.",
 )
 @click.option(
-    "--print-config", type=click.Choice(CLIENTS), help="Print what this client needs, and end."
+    "--print-config",
+    type=click.Choice(CLIENTS),
+    help="Print the configuration that this client needs, and exit.",
 )
 def command(
     task: str | None,
@@ -42,16 +46,23 @@ def command(
     """Let any MCP client be the researcher: serve a run over standard input and output.
 
     A client starts this; --print-config says how. The run begins with the client's first get_task,
-    and ends when the client does: what was running then runs again when the run is gone on with.
+    and ends when the client does. A trial that ran then is run again when the run continues.
     """
-    from runner.start import Request
-
     if bool(task) == bool(resume) or (resume and tag):
         raise click.UsageError("give --task TASK and perhaps --tag, or --resume TAG")
     if print_config:
-        click.echo(_configuration(print_config, _arguments(task, tag, resume, experiments, policy)))
+        options = {
+            "--task": task,
+            "--tag": tag,
+            "--resume": resume,
+            "--experiments": experiments,
+            "--policy": policy.resolve() if policy else None,
+        }
+        given = [str(part) for pair in options.items() if pair[1] is not None for part in pair]
+        click.echo(configuration(print_config, given))
         return
     from runner.serve import serve
+    from runner.start import Request
 
     request = Request(
         task=task or "",
@@ -63,24 +74,8 @@ def command(
     raise SystemExit(serve(request, experiments=experiments, answer_within=answer_within))
 
 
-def _arguments(
-    task: str | None,
-    tag: str | None,
-    resume: str | None,
-    experiments: int | None,
-    policy: Path | None,
-) -> list[str]:
-    given = {
-        "--task": task,
-        "--tag": tag,
-        "--resume": resume,
-        "--experiments": experiments,
-        "--policy": policy.resolve() if policy else None,
-    }
-    return [str(part) for pair in given.items() if pair[1] is not None for part in pair]
-
-
-def _configuration(client: str, arguments: list[str]) -> str:
+def configuration(client: str, arguments: list[str]) -> str:
+    """Return what a client needs to start this command with these arguments."""
     from runner.agents.mcp import clients
 
     home = os.environ.get("RUNNER_HOME")

@@ -16,12 +16,15 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.option("--target", help="Column, or with --from-script the array, that is predicted.")
 @click.option("--time", help="Column that orders the rows: train on the past, predict the next.")
 @click.option("--id", "id_column", help="Column that must not repeat; one called id is found.")
-@click.option("--positive", help="The target's value that is predicted; else the later by name.")
+@click.option(
+    "--positive",
+    help="The value of the target to predict; otherwise the last one in alphabetical order.",
+)
 @click.option("--drop", multiple=True, help="Column that no model gets; may be repeated.")
 @click.option("--from-script", "script", type=FILE, help="Wrap this training script.")
 @click.option("--data", type=FOLDER, help="With --from-script: its folder of two .npy arrays.")
 @click.option("--blank", is_flag=True, help="Write a commented skeleton.")
-@click.option("--force", is_flag=True, help="Write the rooms of a task of one's own anew.")
+@click.option("--force", is_flag=True, help="Write a task of your own again, over its files.")
 def command(
     name: str,
     csv: Path | None,
@@ -35,7 +38,7 @@ def command(
     blank: bool,
     force: bool,
 ) -> None:
-    """Write the three rooms of a task of one's own; it runs as it stands."""
+    """Write policy, template and harness of a task of your own; it runs as it is written."""
     from runner import rooms
     from runner.errors import ConfigError
     from runner.new_task import layout
@@ -43,7 +46,7 @@ def command(
     from runner.new_task.script import from_script
 
     if [csv is not None, script is not None, blank].count(True) != 1:
-        raise ConfigError("say one of --csv FILE, --from-script FILE and --blank")
+        raise ConfigError("give one of --csv FILE, --from-script FILE and --blank")
     layout.require_name(name, force=force)
     if csv is not None:
         if not target:

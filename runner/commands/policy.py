@@ -23,34 +23,29 @@ def command() -> None:
 def check(files: tuple[Path, ...], as_json: bool) -> None:
     """Say for each of FILES whether it is valid, or every problem with its line and key."""
     from runner.characters import visible
+    from runner.policy import PolicyError, load_policy
     from runner.views.reading import print_json
 
-    results = [_checked(path) for path in files]
+    results, errors = list[dict[str, Any]](), list[ConfigError]()
+    for path in files:
+        result: dict[str, Any] = {"file": str(path), "valid": False}
+        try:
+            loaded = load_policy(path)
+            result |= {"valid": True, "task": loaded.policy.task, "digest": loaded.digest}
+        except PolicyError as error:
+            result["problems"] = [vars(problem) for problem in error.problems]
+            errors.append(error)
+        except ConfigError as error:
+            result["problems"] = [{"line": None, "key": "", "message": str(error)}]
+            errors.append(error)
+        results.append(result)
+        if result["valid"] and not as_json:
+            said = f"ok, task {result['task']}, sha256 {result['digest']}"
+            click.echo(f"{visible(str(path))}: {said}")
     if as_json:
-        print_json([result for result, _ in results])
-    errors = [error for _, error in results if error is not None]
-    for result, error in results:
-        if error is None and not as_json:
-            click.echo(
-                f"{visible(result['file'])}: ok, task {result['task']}, sha256 {result['digest']}"
-            )
+        print_json(results)
     if errors:
         raise ConfigError("\n".join(map(str, errors)), hint=errors[0].hint)
-
-
-def _checked(path: Path) -> tuple[dict[str, Any], ConfigError | None]:
-    from runner.policy import PolicyError, load_policy
-
-    try:
-        loaded = load_policy(path)
-    except PolicyError as error:
-        problems = [vars(problem) for problem in error.problems]
-        return {"file": str(path), "valid": False, "problems": problems}, error
-    except ConfigError as error:
-        problem = {"line": None, "key": "", "message": str(error)}
-        return {"file": str(path), "valid": False, "problems": [problem]}, error
-    task = loaded.policy.task
-    return {"file": str(path), "valid": True, "task": task, "digest": loaded.digest}, None
 
 
 @command.command("show")
@@ -59,6 +54,7 @@ def _checked(path: Path) -> tuple[dict[str, Any], ConfigError | None]:
 def show(task: str, as_json: bool) -> None:
     """Say in words what the policy of TASK allows."""
     from runner.policy import load_policy
+    from runner.policy.words import summary
     from runner.rooms import policy_path, tasks
     from runner.views.reading import print_json
 
@@ -70,13 +66,13 @@ def show(task: str, as_json: bool) -> None:
         document = {"digest": loaded.digest, "policy": loaded.policy.model_dump(mode="json")}
         print_json(document)
         return
-    click.echo(loaded.policy.summary())
+    click.echo(summary(loaded.policy))
     click.echo(f"Digest: sha256 {loaded.digest}.")
 
 
 @command.command("schema")
 def schema() -> None:
     """Print the JSON Schema that editors use, with the meaning of each key."""
-    from runner.policy.allowed import schema_text
+    from runner.policy.load import schema_text
 
     click.echo(schema_text(), nl=False)

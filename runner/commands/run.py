@@ -24,20 +24,20 @@ POLICY = click.Path(exists=True, dir_okay=False, path_type=Path)
     "--max-experiments",
     "experiments",
     type=click.IntRange(min=0),
-    help="How many the run is to have in all.",
+    help="How many experiments the run should have in all.",
 )
 @click.option(
     "--train-seconds", type=float, help="Training time of a new run, instead of the policy's."
 )
 @click.option("--tag", help="The run's name; today's date otherwise.")
 @click.option("--policy", type=POLICY, help="Another policy file of the same task.")
-@click.option("--resume", metavar="TAG", help="Go on with this run.")
+@click.option("--resume", metavar="TAG", help="Continue this run.")
 @click.option(
     "--agents",
     type=click.IntRange(min=1, max=16),
     default=1,
     show_default=True,
-    help="How many propose side by side.",
+    help="How many agents propose side by side.",
 )
 @click.option(
     "--ahead",
@@ -74,7 +74,9 @@ def command(
     if bool(task) == bool(resume):
         raise click.UsageError("give a TASK, or --resume TAG")
     if resume and (model or train_seconds is not None):
-        raise click.UsageError("a run keeps its model and its training time: not with --resume")
+        raise click.UsageError(
+            "--model and --train-seconds do not go with --resume: a run keeps both"
+        )
     request = Request(
         task=task or "",
         tag=resume or tag,

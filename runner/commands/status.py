@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
-
-if TYPE_CHECKING:
-    from runner.records import Run
 
 
 @click.command("status")
@@ -25,6 +20,11 @@ def command(tag: str | None, as_json: bool) -> None:
     with reading.ledger_for_reading() as ledger:
         run = reading.find_run(ledger, tag)
         history, calls = ledger.experiments(run.tag), ledger.calls(run.tag)
+        cap = None
+        if calls or as_json:  # to read the policy takes longer than all the rest
+            from runner.money.spending import cap_of
+
+            cap = cap_of(run)
         beside = Beside(
             events=ledger.events(run.tag),
             hypotheses=ledger.hypotheses(run.tag),
@@ -32,23 +32,16 @@ def command(tag: str | None, as_json: bool) -> None:
             took=spent(calls) if calls else None,
             analyses=ledger.analyses(run.tag),
             progress=progress.read(rooms.state().progress(run.tag)),
-            cap=_cap(run) if calls or as_json else None,
+            cap=cap,
         )
-    if as_json:
-        extra = {
-            "limit_usd": beside.cap,
-            "open_hypotheses": beside.open_hypotheses,
-            "guidance": str(beside.guidance),
-            "running": running.document(beside.progress),
-            "analyses": [asdict(each) for each in beside.analyses],
-        }
-        reading.print_json(documents.run_document(run, history, calls) | extra)
-    else:
+    if not as_json:
         reading.say(status_lines(run, history, beside))
-
-
-def _cap(run: Run) -> float | None:
-    """Ask the policy only where it matters: reading one takes longer than all the rest."""
-    from runner.money.spending import cap_of
-
-    return cap_of(run)
+        return
+    extra = {
+        "limit_usd": beside.cap,
+        "open_hypotheses": beside.open_hypotheses,
+        "guidance": str(beside.guidance),
+        "running": running.document(beside.progress),
+        "analyses": [asdict(each) for each in beside.analyses],
+    }
+    reading.print_json(documents.run_document(run, history, calls) | extra)

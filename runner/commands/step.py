@@ -8,12 +8,14 @@ import click
 @click.command("step")
 @click.argument("tag", required=False)
 @click.option("--edit", "by_hand", is_flag=True, help="Write it yourself, in $VISUAL or $EDITOR.")
-@click.option("-m", "--hypothesis", default="", help="What it is to show; otherwise you are asked.")
+@click.option(
+    "-m", "--hypothesis", default="", help="What it should show; you are asked otherwise."
+)
 def command(tag: str | None, by_hand: bool, hypothesis: str) -> None:
     """Run one experiment in the run TAG, or the newest one: its agent's, or with --edit your own.
 
     The editor opens on the files that may be changed, as they are in the best workspace. What
-    breaks a rule is shown, and may be edited again.
+    breaks a rule is shown, and you can edit again.
     """
     from runner.by_hand import one_more
 

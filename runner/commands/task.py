@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
-
-if TYPE_CHECKING:
-    from runner.task_check.playing import Played
 
 
 @click.group("task")
 def command() -> None:
-    """Look after a task."""
+    """Check a task."""
 
 
 @command.command("check")
 @click.argument("name")
-@click.option("--no-cheats", is_flag=True, help="Only read the rooms and run the template once.")
+@click.option("--no-cheats", is_flag=True, help="Only read the files and run the template once.")
 def check(name: str, no_cheats: bool) -> None:
     """Say what is missing, run the template once, and try the usual cheats on its scorer.
 
@@ -26,10 +21,9 @@ def check(name: str, no_cheats: bool) -> None:
     from runner.task_check import reading
 
     if found := reading.missing(name):
-        for line in found:
-            click.echo(f"missing  {line}")
+        click.echo("\n".join(f"missing  {line}" for line in found))
         raise SystemExit(1)
-    click.echo("rooms    complete, and the policy is valid")
+    click.echo("files    complete, and the policy is valid")
     raise SystemExit(0 if _played(name, with_cheats=not no_cheats) else 1)
 
 
@@ -70,17 +64,10 @@ def _played(name: str, *, with_cheats: bool) -> bool:
         say = partial(click.echo, err=True)
         stack.enter_context(device_lock(device.parts, tag, say, sandbox.abort))
         sandbox.sweep(tag)
-        spec = playing.specification(name, policy, prepared, image_id)
-        with stop.stopping(sandbox):
-            played, honest = playing.play_template(sandbox, spec, policy)
-            fine = _show(played)
-            if honest is None or not with_cheats:
-                return fine
-            for cheat in playing.cheats(policy.shape):
-                fine &= _show(playing.play_cheat(sandbox, spec, policy, cheat, honest))
-    return fine
-
-
-def _show(played: Played) -> bool:
-    click.echo(f"{'ok' if played.fine else 'FAILED':8} {played.name:14} {played.outcome}")
-    return played.fine
+        spec, all_fine = playing.specification(name, policy, prepared, image_id), True
+        stack.enter_context(stop.stopping(sandbox))
+        for played in playing.play(sandbox, spec, policy, with_cheats=with_cheats):
+            verdict = "ok" if played.fine else "FAILED"
+            click.echo(f"{verdict:8} {played.name:14} {played.outcome}")
+            all_fine &= played.fine
+    return all_fine

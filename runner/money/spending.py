@@ -16,17 +16,20 @@ UNKNOWN = "unknown"
 
 
 class Spending:
-    """One run's purse, which proposers in several threads share."""
+    """One run's budget for calls to models, which proposers in several threads share."""
 
     def __init__(self, ledger: Journal, tag: str, *, cap: float | None) -> None:
         self._ledger, self._tag, self._cap = ledger, tag, cap
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._reserved = 0.0
 
     def left(self) -> float | None:
         """Return the US dollars that are neither spent nor set aside; `None` is no limit."""
+        # Under the lock: a call that ends between the two readings would be counted by neither.
         with self._lock:
-            return self._left()
+            if self._cap is None:
+                return None
+            return self._cap - self._ledger.spent(self._tag) - self._reserved
 
     @contextmanager
     def reserved(self, usd: float) -> Iterator[None]:
@@ -36,7 +39,7 @@ class Spending:
             SpentError: it does not fit into what is left.
         """
         with self._lock:
-            left = self._left()
+            left = self.left()
             if left is not None and usd > left:
                 raise SpentError(
                     f"limits.usd: ${left:.4f} of ${self._cap:g} are left,"
@@ -72,12 +75,6 @@ class Spending:
     def record(self, call: ModelCall) -> None:
         """Write down what a call cost; what was set aside for it stays so until it is over."""
         self._ledger.add_call(self._tag, call)
-
-    def _left(self) -> float | None:
-        # Under the lock: a call that ends between the two readings would be counted by neither.
-        if self._cap is None:
-            return None
-        return self._cap - self._ledger.spent(self._tag) - self._reserved
 
 
 def cap_of(run: Run) -> float | None:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import TypeVar
 
 from runner.records import ModelCall, Usage
 
 T = TypeVar("T")
+MOST_COUNT = 2**40
+"""A number of tokens from here on is none."""
+
+
+def is_count(said: object) -> bool:
+    """Say whether it is a number of things; clients hand over whatever an API sent."""
+    return type(said) is int and 0 <= said < MOST_COUNT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,17 +41,13 @@ class Spent:
         return self.usage.cache_read_tokens / self.given if self.given else None
 
 
-def added(usages: Iterable[Usage]) -> Usage:
-    every = tuple(usages)
-    names = [field.name for field in fields(Usage)]
-    return Usage(**{name: sum(getattr(usage, name) for usage in every) for name in names})
-
-
 def spent(calls: Iterable[ModelCall]) -> Spent:
     every = tuple(calls)
+    names = [field.name for field in fields(Usage)]
+    usage = {name: sum(getattr(call.usage, name) for call in every) for name in names}
     return Spent(
         calls=len(every),
-        usage=added(call.usage for call in every),
+        usage=Usage(**usage),
         usd=sum(call.usd for call in every),
         seconds=sum(call.seconds for call in every),
     )
@@ -51,17 +55,18 @@ def spent(calls: Iterable[ModelCall]) -> Spent:
 
 def by_experiment(calls: Iterable[ModelCall]) -> dict[int, Spent]:
     """Return experiment → sum, in the experiments' order."""
-    return dict(sorted(_by(calls, lambda call: call.experiment).items()))
+    groups = _groups((call.experiment, call) for call in calls)
+    return {number: spent(groups[number]) for number in sorted(groups)}
 
 
 def by_model(calls: Iterable[ModelCall]) -> dict[str, Spent]:
     """Return model → sum, the dearest first."""
-    found = _by(calls, lambda call: call.model)
+    found = {name: spent(group) for name, group in _groups((c.model, c) for c in calls).items()}
     return dict(sorted(found.items(), key=lambda item: -item[1].usd))
 
 
-def _by(calls: Iterable[ModelCall], key: Callable[[ModelCall], T]) -> dict[T, Spent]:
-    groups: dict[T, list[ModelCall]] = {}
-    for call in calls:
-        groups.setdefault(key(call), []).append(call)
-    return {name: spent(group) for name, group in groups.items()}
+def _groups(pairs: Iterable[tuple[T, ModelCall]]) -> dict[T, list[ModelCall]]:
+    groups: dict[T, list[ModelCall]] = defaultdict(list)
+    for key, call in pairs:
+        groups[key].append(call)
+    return groups

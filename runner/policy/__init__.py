@@ -1,7 +1,7 @@
 """The policy: its schema and loader, and the review of proposals against it."""
 
 from runner.policy.load import LoadedPolicy, PolicyError, digest, load_policy, parse_policy
-from runner.policy.review import Earlier, Examination, examine, fingerprint, review
+from runner.policy.review import Earlier, Examination, fingerprint, review
 from runner.policy.schema import Policy
 
 __all__ = [
@@ -11,7 +11,6 @@ __all__ = [
     "Policy",
     "PolicyError",
     "digest",
-    "examine",
     "fingerprint",
     "load_policy",
     "parse_policy",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -28,6 +28,10 @@ class Earlier:
     """In words, such as `reverted, mean_rank 41.5`."""
 
 
+Tried = Callable[[str], Earlier | None]
+"""Returns the first experiment of a fingerprint, if there is one."""
+
+
 @dataclass(frozen=True)
 class Case:
     """A proposal, the policy, the files it would change, and facts by a source's content."""
@@ -36,7 +40,7 @@ class Case:
     policy: Policy
     files: Files
     facts: Mapping[bytes, Facts]
-    earlier: Sequence[Earlier] = ()
+    earlier: Tried = lambda _: None
 
     @cached_property
     def changes(self) -> tuple[Change, ...]:
@@ -96,24 +100,25 @@ class Case:
     def fingerprint(self) -> str | None:
         """What the mutable files would be, but for what cannot matter; none if not all sound."""
         after = {path: File(content=new) for path, new in self.edited.items()}
-        return self.digest({**self.files, **after}) if self.all_sound else None
+        return self._digest({**self.files, **after}) if self.all_sound else None
 
     @cached_property
     def fingerprint_before(self) -> str:
-        return self.digest(self.files)
+        return self._digest(self.files)
 
-    def digest(self, files: Files) -> str:
-        lines = [f"{path} {self._part(path, files)}" for path in sorted(self.policy.files.mutable)]
+    def _digest(self, files: Files) -> str:
+        lines = []
+        for path in sorted(self.policy.files.mutable):
+            content = files[path].content if path in files else None
+            facts = self.facts.get(content or b"") if is_python(path) else None
+            if content is None:
+                said = "absent"
+            elif isinstance(facts, SourceFacts):
+                said = facts.fingerprint_without_seeds if self.ignores_seeds else facts.fingerprint
+            else:
+                said = hashlib.sha256(content).hexdigest()
+            lines.append(f"{path} {said}")
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
-
-    def _part(self, path: str, files: Files) -> str:
-        if path not in files:
-            return "absent"
-        content = files[path].content
-        facts = self.facts.get(content) if is_python(path) else None
-        if isinstance(facts, SourceFacts):
-            return facts.fingerprint_without_seeds if self.ignores_seeds else facts.fingerprint
-        return hashlib.sha256(content).hexdigest()
 
 
 def is_python(path: str) -> bool:

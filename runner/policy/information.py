@@ -28,7 +28,8 @@ def information(files: Mapping[str, bytes], known: Mapping[str, bytes] | None = 
         LEVEL,
         source_size=len(data),
         dict_size=len(before),
-        window_log=_window(len(data) + len(before)),
+        # The power of two within which everything can be referred to.
+        window_log=max(zstandard.WINDOWLOG_MIN, (len(data) + len(before)).bit_length()),
         write_content_size=False,
     )
     dictionary = zstandard.ZstdCompressionDict(before, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
@@ -40,8 +41,3 @@ def information(files: Mapping[str, bytes], known: Mapping[str, bytes] | None = 
 
 def _joined(files: Mapping[str, bytes]) -> bytes:
     return b"".join(b"%b\n%b\n" % (path.encode(), files[path]) for path in sorted(files))
-
-
-def _window(size: int) -> int:
-    """Return the power of two within which everything can be referred to."""
-    return max(zstandard.WINDOWLOG_MIN, size.bit_length())

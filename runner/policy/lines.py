@@ -13,11 +13,11 @@ from runner.policy.syntax import SourceFacts, read_facts
 
 def count_lines(contents: Mapping[str, bytes]) -> int:
     """Return the lines of all files together; of what is not Python, those that are not blank."""
-    return sum(_lines(path, content) for path, content in contents.items())
-
-
-def _lines(path: str, content: bytes) -> int:
-    facts = read_facts(content) if is_python(path) else None
-    if isinstance(facts, SourceFacts):
-        return facts.lines
-    return sum(1 for line in content.splitlines() if line.strip())
+    total = 0
+    for path, content in contents.items():
+        facts = read_facts(content) if is_python(path) else None
+        if isinstance(facts, SourceFacts):
+            total += facts.lines
+        else:
+            total += sum(1 for line in content.splitlines() if line.strip())
+    return total

@@ -18,13 +18,13 @@ WORD, MERGE = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
 Key = tuple[str | int, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Problem:
     """One thing that is wrong, where it stands, and what is allowed instead."""
 
     line: int
-    key: str
     message: str
+    key: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +57,7 @@ class RefusedError(Exception):
     """The text is not YAML, means something else than it says, or says nothing at all."""
 
     def __init__(self, line: int, message: str, key: Key = ()) -> None:
-        self.problem = Problem(line=line, key=dotted(key), message=message)
+        self.problem = Problem(line, message, dotted(key))
 
 
 def read(text: str) -> Document:
@@ -114,8 +114,10 @@ class _Loader(Composer, yaml.CSafeLoader):
         self.lines[self.key] = line
         node: Any = super().compose_node(parent, index)
         self.spans[self.key] = node.start_mark.index, node.end_mark.index
-        if isinstance(node, yaml.ScalarNode):
-            self._require_value(node)
+        if isinstance(node, yaml.ScalarNode) and not self._is_readable(node):
+            allowed = "a word, a number, true, false or null"
+            message = f"cannot be read as a value (allowed: {allowed})"
+            raise RefusedError(node.start_mark.line + 1, message, self.key)
         self.key = above
         return node
 
@@ -129,20 +131,16 @@ class _Loader(Composer, yaml.CSafeLoader):
         node.tag = WORD  # `<<` is a key like another, and none that a policy knows
         return node
 
-    def _require_value(self, node: Any) -> None:
+    def _is_readable(self, node: Any) -> bool:
         try:
             value = self.construct_object(node)
-            # Python itself would not print a larger integer: `0xfff...` and `1:1:1...` are such.
-            readable = not isinstance(value, int) or value.bit_length() <= MAX_INTEGER_BITS
         except (yaml.YAMLError, ValueError, OverflowError):
-            readable = False
-        if not readable:
-            message = "cannot be read as a value (allowed: a word, a number, true, false or null)"
-            raise RefusedError(node.start_mark.line + 1, message, self.key)
+            return False
+        # Python itself prints no larger integer: `0xfff...` and `1:1:1...` are such.
+        return not isinstance(value, int) or value.bit_length() <= MAX_INTEGER_BITS
+
+    def construct_tuple(self, node: Any) -> tuple[Any, ...]:
+        return tuple(self.construct_sequence(node, deep=True))
 
 
-def _sequence(loader: _Loader, node: yaml.SequenceNode) -> tuple[Any, ...]:
-    return tuple(loader.construct_sequence(node, deep=True))
-
-
-_Loader.add_constructor("tag:yaml.org,2002:seq", _sequence)
+_Loader.add_constructor("tag:yaml.org,2002:seq", _Loader.construct_tuple)

@@ -6,14 +6,11 @@ A person decides what an agent may edit; the schema only refuses what cannot wor
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic import BaseModel, ConfigDict, Field
 
 from runner import records
-from runner.policy import words
-from runner.policy.conflicts import conflicts
 from runner.policy.quantities import duration, size
 
 SLUG = r"^[a-z][a-z0-9_-]{0,40}$"
@@ -293,13 +290,6 @@ class Policy(Strict):
     analysis: Analysis = Analysis()
     limits: Limits
 
-    @model_validator(mode="after")
-    def _possible(self) -> Self:
-        found = conflicts(self)
-        if found:
-            raise ValidationError.from_exception_data("Policy", [_detail(*each) for each in found])
-        return self
-
     @property
     def shape(self) -> records.Shape:
         """How a trial is evaluated."""
@@ -337,13 +327,3 @@ class Policy(Strict):
     def budget_record(self) -> records.Budget:
         """What the deadlines are made of, in seconds."""
         return records.Budget(**dict(self.budget))
-
-    def summary(self, experiments: int | None = None) -> str:
-        """The policy in words, for a person or an agent; a start may set fewer experiments."""
-        return words.summary(self, experiments)
-
-
-def _detail(key: tuple[str | int, ...], message: str, value: object) -> InitErrorDetails:
-    # The message has no placeholders: what a person wrote may hold braces.
-    error = PydanticCustomError("impossible", "{message}", {"message": message})
-    return InitErrorDetails(type=error, loc=key, input=value)

@@ -12,17 +12,14 @@ import re
 import subprocess
 import sys
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from runner.errors import SandboxError
 
-PARSER = Path(__file__).with_name("parser")
+PARSER = Path(__file__).with_name("parser.py")
 WALL_SECONDS = 15.0
 MAX_SOURCE_BYTES = 1_000_000
-REMEMBERED = 16
-"""Sources whose facts are kept; a few, since they are as large as the sources."""
 COOKIE = re.compile(rb"^[ \t\f]*#.*?coding[:=][ \t]*([-_.a-zA-Z0-9]+)")
 """PEP 263's own expression, so that both read the same."""
 
@@ -61,30 +58,15 @@ class Unparsable:
 Facts = SourceFacts | Unparsable
 
 
-class _UnansweredError(Exception):
-    """The parser came to no answer, this time."""
-
-
 def read_facts(content: bytes) -> Facts:
-    """Parse in a process of its own, with no environment and limits on memory and time.
-
-    What was answered is remembered for a while: the same bytes have the same facts, and one
-    proposal's are asked for when it is sent in, when it is reviewed, and as the next one's parent.
-    """
-    try:
-        return _answered(content)
-    except _UnansweredError as unanswered:
-        return Unparsable(reason=str(unanswered))
-
-
-@lru_cache(maxsize=REMEMBERED)
-def _answered(content: bytes) -> Facts:
-    if (refused := refused_unread(content)) is not None:
-        return refused
-    command = [sys.executable, "-I", "-S", "-B", str(PARSER)]
+    """Parse in a process of its own, with no environment and limits on memory and time."""
+    if len(content) > MAX_SOURCE_BYTES:
+        return Unparsable(reason=f"it is larger than {MAX_SOURCE_BYTES} bytes")
+    if (encoding := declared_encoding(content)) is not None:
+        return Unparsable(reason=f"it declares the encoding {encoding}", line=1)
     try:
         done = subprocess.run(
-            command,
+            [sys.executable, "-I", "-S", "-B", str(PARSER)],
             input=content,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -94,22 +76,12 @@ def _answered(content: bytes) -> Facts:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise _UnansweredError(f"parsing took longer than {WALL_SECONDS:g} s") from None
+        return Unparsable(reason=f"parsing took longer than {WALL_SECONDS:g} s")
     except OSError as error:
         raise SandboxError("cannot start the source parser", hint=str(error)) from error
     if done.returncode != 0:
-        raise _UnansweredError("the parser ran into its limits")
+        return Unparsable(reason="the parser ran into its limits")
     return understood(done.stdout)
-
-
-def refused_unread(content: bytes) -> Unparsable | None:
-    """Say why a source is not even given to the parser."""
-    if len(content) > MAX_SOURCE_BYTES:
-        return Unparsable(reason=f"it is larger than {MAX_SOURCE_BYTES} bytes")
-    encoding = declared_encoding(content)
-    if encoding is not None:
-        return Unparsable(reason=f"it declares the encoding {encoding}", line=1)
-    return None
 
 
 def declared_encoding(content: bytes) -> str | None:
@@ -128,17 +100,16 @@ def understood(output: bytes) -> Facts:
         document: dict[str, Any] = json.loads(output)
         if "error" in document:
             return Unparsable(reason=str(document["error"]), line=document["line"])
+        names = ("imports", "references", "odd_names")
+        found = {
+            name: tuple(Reference(name=str(word), line=int(line)) for word, line in document[name])
+            for name in names
+        }
         return SourceFacts(
-            imports=_pairs(document["imports"]),
-            references=_pairs(document["references"]),
-            odd_names=_pairs(document["odd_names"]),
+            **found,
             lines=int(document["lines"]),
             fingerprint=str(document["fingerprint"]),
             fingerprint_without_seeds=str(document["fingerprint_without_seeds"]),
         )
     except (ValueError, KeyError, TypeError):
         return Unparsable(reason="the parser gave no usable answer")
-
-
-def _pairs(found: list[list[Any]]) -> tuple[Reference, ...]:
-    return tuple(Reference(name=str(name), line=int(line)) for name, line in found)

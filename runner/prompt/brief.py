@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from runner.history import last_tried
-from runner.prompt.history import curves_of, digest, result
+from runner.prompt.history import curves_of, digest, entry, result
 from runner.prompt.untrusted import cleaned, one_line, quoted, said
-from runner.prompt.violations import mend
-from runner.records import File
+from runner.records import Violation
 from runner.seams import MOST_RETURNS, Context
 
 PROGRAM = "program.md"
@@ -18,6 +17,8 @@ NOTE_CHARACTERS = 2500
 ALL_CURVES = 16
 HYPOTHESIS_CHARACTERS = 2000
 """Of the person's hypothesis that is to be tested now."""
+VIOLATION_CHARACTERS = 1000
+"""Of one rule's line; its message may hold what an agent wrote."""
 
 ROLE = """\
 You are a researcher who improves a training script by experiments, one change at a time.
@@ -32,7 +33,8 @@ HOW = """\
 - Give it a hypothesis (what you change and why it should help, in a sentence or two), a category \
 (one or two words that you use again for ideas of the same kind), and an expectation (what you \
 think the score will do, and by how much).
-- With it, give the takeaway of the experiment before: one sentence on what its result teaches.
+- With it, give the takeaway of the last experiment that has a result: one sentence on what that \
+teaches.
 - A person's hypothesis comes first: test the one you are given, and say its number in `answers`.
 - Look at what was tried before. A repeat is refused, and a failed idea in other words fails again.
 - What has not paid off after a few tries seldom does: turn to another category.
@@ -106,7 +108,7 @@ def _system(context: Context) -> Iterator[str]:
         f" {', '.join(context.notes) or 'no file'}."
     )
     if PROGRAM in context.files:
-        yield f"# The program ({PROGRAM})\n\n{_text(context.files[PROGRAM]).strip()}"
+        yield f"# The program ({PROGRAM})\n\n{_text(context, PROGRAM).strip()}"
     yield f"# The policy\n\n{context.rules}"
     back = LESS_BACK if context.shared_targets else BACK
     yield HOW.format(note=NOTE_CHARACTERS, returns=MOST_RETURNS, back=back)
@@ -114,37 +116,14 @@ def _system(context: Context) -> Iterator[str]:
 
 def _start(context: Context) -> Iterator[str]:
     yield f"# The files to start from (experiment {context.parent})"
-    yield from (_file(context, path) for path in context.mutable if path in context.files)
+    files = (path for path in context.mutable if path in context.files)
+    yield from (quoted(path, _text(context, path)) for path in files)
 
 
 def _news(context: Context) -> Iterator[str]:
     of = "" if context.experiments is None else f" of {context.experiments}"
     yield f"# Experiment {context.number}{of}\n\n{_assignment(context)}"
-    yield from _person(context)
-    if notes := [path for path in context.notes if path in context.files]:
-        yield "# Your notes"
-        yield from (_note(context, path) for path in notes)
-    yield f"# What was tried\n\n{quoted('the history', digest(context))}"
-    yield from _last(context)
-    if context.returned:
-        yield f"# Your proposal came back\n\n{mend(context.returned)}"
-    yield f"Propose experiment {context.number} now."
-
-
-def _assignment(context: Context) -> str:
-    lines = [f"Mode: {context.mode}{f' ({context.why})' if context.why else ''}."]
-    if context.phase:
-        hint = f": {context.phase.hint}" if context.phase.hint else "."
-        lines.insert(0, f"Phase {context.phase.name}{hint}")
-        if context.phase.web_domains:
-            places = ", ".join(context.phase.web_domains)
-            lines.append(f"You may search the web, {context.phase.web_uses} times: {places}.")
-    return "\n".join(lines)
-
-
-def _person(context: Context) -> Iterator[str]:
-    """The person's own words are instructions; only what cannot be seen is taken out."""
-    if context.hypotheses:
+    if context.hypotheses:  # the person's own words are instructions; only the unseen is taken out
         first, *later = context.hypotheses
         text = excerpt(cleaned(first.text).strip(), HYPOTHESIS_CHARACTERS)
         lines = [f"Test this one now, with answers={first.id}: {text}"]
@@ -153,14 +132,39 @@ def _person(context: Context) -> Iterator[str]:
         yield "# Hypotheses from the person\n\n" + "\n".join(lines)
     if context.guidance.strip():
         yield f"# Guidance from the person\n\n{cleaned(context.guidance).strip()}"
+    if notes := [path for path in context.notes if path in context.files]:
+        yield "# Your notes"
+        for path in notes:
+            yield quoted(path, excerpt(cleaned(_text(context, path)), NOTE_CHARACTERS))
+    yield f"# What was tried\n\n{quoted('the history', digest(context))}"
+    last = last_tried(context.history)
+    if last is not None:
+        lines = [f"Experiment {last.number}: {said(last.hypothesis, 300)}", result(last)]
+        if curves := curves_of(last, most=ALL_CURVES):
+            lines.append(f"curves: {curves}")
+        told = quoted(f"experiment {last.number}", "\n".join(lines))
+        yield f"# The last experiment\n\n{told}"
+    if context.pending:
+        lines = [entry(one, "") for one in context.pending]
+        about = "" if last is None else f" Your takeaway is about experiment {last.number}."
+        yield (
+            "# Without a result yet\n\nThese were proposed before yours and are not decided."
+            f" Do not propose them again, and build on none of them.{about}\n\n"
+            + quoted("the history", "\n".join(lines))
+        )
+    if context.returned:
+        yield f"# Your proposal came back\n\n{mend(context.returned)}"
+    yield f"Propose experiment {context.number} now."
 
 
-def _file(context: Context, path: str) -> str:
-    return quoted(path, _text(context.files[path]))
-
-
-def _note(context: Context, path: str) -> str:
-    return quoted(path, excerpt(cleaned(_text(context.files[path])), NOTE_CHARACTERS))
+def _assignment(context: Context) -> str:
+    lines = [f"Mode: {context.mode}{f' ({context.why})' if context.why else ''}."]
+    if phase := context.phase:
+        lines.insert(0, f"Phase {phase.name}{f': {phase.hint}' if phase.hint else '.'}")
+        if phase.web_domains:
+            places = ", ".join(phase.web_domains)
+            lines.append(f"You may search the web, {phase.web_uses} times: {places}.")
+    return "\n".join(lines)
 
 
 def excerpt(text: str, most: int) -> str:
@@ -171,15 +175,22 @@ def excerpt(text: str, most: int) -> str:
     return f"{head}\n[… {len(text) - most} characters left out …]\n{tail}"
 
 
-def _last(context: Context) -> Iterator[str]:
-    last = last_tried(context.history)
-    if last is None:
-        return
-    lines = [f"Experiment {last.number}: {said(last.hypothesis, 300)}", result(last)]
-    if curves := curves_of(last, most=ALL_CURVES):
-        lines.append(f"curves: {curves}")
-    yield "# The last experiment\n\n" + quoted(f"experiment {last.number}", "\n".join(lines))
+def _text(context: Context, path: str) -> str:
+    return context.files[path].content.decode("utf-8", errors="backslashreplace")
 
 
-def _text(file: File) -> str:
-    return file.content.decode("utf-8", errors="backslashreplace")
+def mend(violations: Sequence[Violation], then: str = "", left: int | None = None) -> str:
+    """Say what to mend, what to do after it, and how often it may still come back."""
+    often = {
+        None: "",
+        0: " (it does not come back again: as it is next, it counts)",
+        1: " (1 more return)",
+    }.get(left, f" ({left} more returns)")
+    lines = "\n".join(map(broken, violations))
+    return f"Mend this{then and f', and {then}'}{often}:\n\n{quoted('the review', lines)}"
+
+
+def broken(violation: Violation) -> str:
+    """Return the rule, where it was broken, and what is allowed instead, as one line."""
+    where = f" in {violation.path}" if violation.path else ""
+    return one_line(f"{violation.rule}{where}: {violation.message}", VIOLATION_CHARACTERS)

@@ -33,7 +33,9 @@ def digest(context: Context) -> str:
     """Return what was tried and what became of it, as lines of text."""
     history, takeaways = context.history, takeaways_of(context.history)
     latest, older = history[-LATEST:], history[:-LATEST]
-    in_full = _in_full(latest, takeaways)
+    entries = [entry(found, takeaways.get(found.number, "")) for found in latest]
+    head = [f"The last {len(latest)}, oldest first:"] if latest else []
+    in_full = "\n".join([*head, *entries])
     room = min(max(KEPT_CHARACTERS[0], len(in_full) // KEPT_SHARE), KEPT_CHARACTERS[1])
     kept = [found for found in older if found.status is ExperimentStatus.KEPT]
     parts = [_kept(context, kept, room), _by_category(context, older), in_full]
@@ -46,32 +48,18 @@ def takeaways_of(history: Sequence[Experiment]) -> Mapping[int, str]:
     return {of: origin.takeaway for origin in origins if (of := origin.takeaway_of) is not None}
 
 
-# -- kept -------------------------------------------------------------------------------------
-
-
 def _kept(context: Context, kept: Sequence[Experiment], room: int) -> str:
     if not kept:
         return ""
     fewest, most = KEPT_LINE
     shown = kept[-(room // fewest) :]
     width = min(most, room // len(shown))
-    lines = [one_line(_kept_words(found), width) for found in shown]
+    lines = [one_line(f"{_short(found)} {found.hypothesis}", width) for found in shown]
     if folded := kept[: -len(shown)]:
         first, last = folded[0], folded[-1]
         span = f"#{first.number} to #{last.number}, {_number(first)} to {_number(last)}"
         lines.insert(0, f"{len(folded)} earlier ones: {span}")
     return "\n".join([f"Kept before the last {LATEST}, oldest first ({context.metric}):", *lines])
-
-
-def _kept_words(found: Experiment) -> str:
-    return f"#{found.number} {_number(found)} {found.hypothesis}"
-
-
-def _number(found: Experiment) -> str:
-    return "-" if found.score is None else f"{found.score:.10g}"
-
-
-# -- by category ------------------------------------------------------------------------------
 
 
 def _by_category(context: Context, older: Sequence[Experiment]) -> str:
@@ -92,61 +80,51 @@ def _category(context: Context, name: str, group: Sequence[Experiment]) -> str:
     ends = Counter(str(found.status) for found in group)
     counts = ", ".join(f"{count} {status}" for status, count in sorted(ends.items()))
     sign = 1 if context.direction == "minimize" else -1
-    scored = [(sign * found.score, found) for found in group if found.score is not None]
-    scored.sort(key=lambda pair: (pair[0], pair[1].number))
-    ranked = [("best", 0), ("worst", -1)][: len(scored)]
-    ends_of = "".join(f"; {word} {_short(scored[place][1])}" for word, place in ranked)
+    scored = [(sign * found.score, found.number, found) for found in group
+              if found.score is not None]  # fmt: skip
+    ranked = [found for *_, found in sorted(scored, key=lambda one: one[:2])]
+    ends_of = "".join(
+        f"; {word} {_short(found)} {said(found.hypothesis, 40)}"
+        for word, found in zip(("best", "worst"), (ranked[:1] + ranked[1:][-1:]), strict=False)
+    )
     return f"{name}: {len(group)} ({counts}){ends_of}"
 
 
 def _short(found: Experiment) -> str:
-    return f"#{found.number} {_number(found)} {said(found.hypothesis, 40)}"
+    return f"#{found.number} {_number(found)}"
 
 
-# -- in full ----------------------------------------------------------------------------------
-
-
-def _in_full(latest: Sequence[Experiment], takeaways: Mapping[int, str]) -> str:
-    if not latest:
-        return ""
-    entries = [entry(found, takeaways.get(found.number, "")) for found in latest]
-    return "\n".join([f"The last {len(latest)}, oldest first:", *entries])
+def _number(found: Experiment) -> str:
+    return "-" if found.score is None else f"{found.score:.10g}"
 
 
 def entry(found: Experiment, takeaway: str) -> str:
     """Return one experiment as a few lines; nothing in it can begin a line of its own."""
+    expected = found.origin.expectation if found.origin else ""
     category = f" [{one_line(found.category, 24)}]" if found.category else ""
     parts = {
         "hypothesis": said(found.hypothesis, 300),
-        "expected": _said(found.origin.expectation if found.origin else "", 160),
+        "expected": said(expected, 160) if expected.strip() else "",
         "curves": curves_of(found),
-        "takeaway": _said(takeaway, 240),
+        "takeaway": said(takeaway, 240) if takeaway.strip() else "",
     }
     lines = [f"{name}: {words}" for name, words in parts.items() if words]
     return "\n  ".join([f"#{found.number}{category} {result(found)}", *lines])
 
 
-def _said(words: str, most: int) -> str:
-    return said(words, most) if words.strip() else ""
-
-
 def result(found: Experiment) -> str:
     """Return how an experiment ended and why, as one line; of a crash at most 500 bytes."""
-    crash, limit = _crash(found)
-    if crash:
-        return f"{found.status}{limit}: {crash_line(crash)}"
+    if found.status is None:
+        return "has no result yet"
+    for trial in (trial.result for trial in found.trials):
+        if trial.crash:
+            where = ", ".join(part for part in (trial.stage, trial.limit) if part)
+            limit = f" ({one_line(where, 60)})" if where else ""
+            return f"{found.status}{limit}: {crash_line(trial.crash)}"
     if found.reason.startswith(f"{found.status}: "):
         return one_line(found.reason, REASON)
     rule = f" by the rule {one_line(found.rule, 60)}" if found.rule else ""
     return f"{found.status}{rule}: {one_line(found.reason, REASON)}"
-
-
-def _crash(found: Experiment) -> tuple[Crash | None, str]:
-    for trial in found.trials:
-        if trial.result.crash:
-            where = ", ".join(part for part in (trial.result.stage, trial.result.limit) if part)
-            return trial.result.crash, f" ({one_line(where, 60)})" if where else ""
-    return None, ""
 
 
 def crash_line(crash: Crash) -> str:
@@ -154,9 +132,6 @@ def crash_line(crash: Crash) -> str:
     where = f" at {crash.file}:{crash.line}" if crash.file else ""
     message = f": {crash.message}" if crash.message else ""
     return escaped(f"{crash.exception or 'exit'}{where}{message}")
-
-
-# -- curves -----------------------------------------------------------------------------------
 
 
 def curves_of(found: Experiment, most: int = CURVES) -> str:
@@ -171,9 +146,7 @@ def curves_of(found: Experiment, most: int = CURVES) -> str:
 def _curve(curve: Curve) -> str:
     values = [value for _, value in curve.points]
     name = one_line(curve.name, 32)
-    if not values:
-        return name
-    if len(values) == 1:
-        return f"{name} {values[0]:g}"
+    if len(values) < 2:
+        return " ".join([name, *(f"{value:g}" for value in values)])
     ends = f"{values[0]:g} to {values[-1]:g}"
     return f"{name} {ends} (least {min(values):g}, most {max(values):g}, n={len(values)})"

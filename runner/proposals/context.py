@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from runner.decision import GUARD, told, verdict_in
 from runner.history import record
+from runner.policy.words import summary
 from runner.prompt.history import crash_line
 from runner.proposals.crashes import bare
 from runner.records import (
@@ -58,7 +59,7 @@ def make_context(
         files=_files(session, commit),
         mutable=session.policy.files.mutable,
         notes=session.policy.files.notes,
-        rules=policy_in(session.policy, phase.name if phase else None).summary(experiments),
+        rules=summary(policy_in(session.policy, phase.name if phase else None), experiments),
         experiments=min(set_by, default=None),
         metric=session.run.metric,
         direction=session.run.direction,

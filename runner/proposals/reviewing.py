@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from runner.decision import Metric
+from runner.policy.case import Tried
 from runner.policy.lines import count_lines
-from runner.policy.review import Earlier, Examination, examine, fingerprint
+from runner.policy.review import Earlier, Examination, fingerprint, review
 from runner.records import Experiment, Files, Proposal, Review
 from runner.seams import Context
 from runner.session import Session
@@ -15,7 +16,7 @@ from runner.workspace import with_changes
 def examined(session: Session, context: Context, proposal: Proposal) -> Examination:
     """Review a proposal against everything tried so far, what is still at work too."""
     policy = policy_in(session.policy, context.phase_name)
-    return examine(proposal, policy, files=context.files, earlier=tried(session))
+    return review(proposal, policy, files=context.files, earlier=tried(session))
 
 
 def reviewed(session: Session, experiment: Experiment, found: Examination | None) -> Review:
@@ -36,7 +37,7 @@ def reviewed(session: Session, experiment: Experiment, found: Examination | None
             hypothesis=experiment.hypothesis, category=experiment.category, changes=changes
         )
         noted = session.workspace.with_notes(experiment.parent_commit)
-        found = examine(proposal, policy, files=noted, earlier=tried(session, experiment.number))
+        found = review(proposal, policy, files=noted, earlier=tried(session, experiment.number))
     forfeit = (origin.forfeit,) if origin and origin.forfeit else ()
     # That nothing changes follows from there being nothing to run.
     broken = forfeit if forfeit and not changes else (*forfeit, *found.violations)
@@ -57,18 +58,21 @@ def _lines(session: Session, files: Files) -> int | None:
     return count_lines({path: files[path].content for path in session.policy.files.mutable})
 
 
-def tried(session: Session, before: int | None = None) -> tuple[Earlier, ...]:
-    """Return what was tried, and not refused, for a repeat to be known by."""
-    state = session.now
-    return tuple(
-        Earlier(
-            number=number,
-            fingerprint=known,
-            outcome=_outcome(state.experiment(number), session.metric),
-        )
-        for known, number in state.fingerprints.items()
-        if before is None or number < before
-    )
+def tried(session: Session, before: int | None = None) -> Tried:
+    """Return what finds an earlier experiment that was tried, and not refused, by its fingerprint.
+
+    `before` is the number up to which it looks; `None` is everything so far.
+    """
+    state, metric = session.now, session.metric
+
+    def find(fingerprint: str) -> Earlier | None:
+        number = state.fingerprints.get(fingerprint)
+        if number is None or (before is not None and number >= before):
+            return None
+        outcome = _outcome(state.experiment(number), metric)
+        return Earlier(number=number, fingerprint=fingerprint, outcome=outcome)
+
+    return find
 
 
 def _outcome(experiment: Experiment, metric: Metric) -> str:

@@ -19,27 +19,22 @@ from numpy.typing import NDArray
 
 OUTPUTS = Path("/outputs")
 SOCKET = "/wire/model.sock"
+Answer = NDArray[np.float32]
 
-# -- outputs ----------------------------------------------------------------------------------
 
-
-def missing(path: Path) -> None:
-    path.unlink()
+def save(path: Path, array: NDArray[Any]) -> None:
+    np.save(path, array, allow_pickle=array.dtype == object)
 
 
 def not_a_number(path: Path) -> None:
     array = np.load(path)
     dtype = array.dtype if array.dtype.kind == "f" else np.float64
-    _save(path, np.full(array.shape, np.nan, dtype))
+    save(path, np.full(array.shape, np.nan, dtype))
 
 
 def wrong_shape(path: Path) -> None:
     array = np.atleast_1d(np.load(path))
-    _save(path, np.concatenate([array, array[:1]]))
-
-
-def constant(path: Path) -> None:
-    _save(path, np.zeros_like(np.load(path)))
+    save(path, np.concatenate([array, array[:1]]))
 
 
 def reordered(path: Path) -> None:
@@ -47,11 +42,7 @@ def reordered(path: Path) -> None:
     array = np.load(path)
     if array.ndim:
         order = np.random.default_rng(len(array)).permutation(len(array))
-        _save(path, array[order])
-
-
-def pickled(path: Path) -> None:
-    np.save(path, np.array([np.load(path), None], dtype=object), allow_pickle=True)
+        save(path, array[order])
 
 
 def linked(path: Path) -> None:
@@ -60,44 +51,20 @@ def linked(path: Path) -> None:
 
 
 CHEATS: dict[str, Callable[[Path], None]] = {
-    "missing": missing,
+    "missing": Path.unlink,
     "not-a-number": not_a_number,
     "wrong-shape": wrong_shape,
-    "constant": constant,
+    "constant": lambda path: save(path, np.zeros_like(np.load(path))),
     "reordered": reordered,
-    "pickled": pickled,
+    "pickled": lambda path: save(path, np.array([np.load(path), None], dtype=object)),
     "linked": linked,
 }
+"""What spoils one array of the outputs."""
 
 
-def chosen(kind: str) -> list[Path]:
-    """Return which arrays to spoil: floats alone where there are any, so that ids pass as right."""
-    every = sorted(OUTPUTS.glob("*.npy"))
-    floats = [path for path in every if np.load(path).dtype.kind == "f"]
-    return every if kind == "reordered" or not floats else floats
-
-
-def _save(path: Path, array: NDArray[Any]) -> None:
-    np.save(path, array, allow_pickle=False)
-
-
-# -- answers of a served model ----------------------------------------------------------------
-
-Answer = NDArray[np.float32]
-
-
-def losses(tokens: NDArray[np.int32], _vocabulary: int) -> Answer:
-    """One number per position, and a good one, in place of a distribution."""
-    return np.zeros(tokens.shape, np.float32)
-
-
-def no_numbers(tokens: NDArray[np.int32], vocabulary: int) -> Answer:
-    return np.full((*tokens.shape, vocabulary), np.nan, np.float32)
-
-
-def unnormalised(tokens: NDArray[np.int32], vocabulary: int) -> Answer:
-    """Sure of everything: worth knowing nothing once somebody normalises it."""
-    return np.full((*tokens.shape, vocabulary), 1e4, np.float32)
+def answers(value: float) -> Callable[[NDArray[np.int32], int], Answer]:
+    """The same for every token: not a number, or so much that it is worth nothing normalised."""
+    return lambda tokens, vocabulary: np.full((*tokens.shape, vocabulary), value, np.float32)
 
 
 def looks_ahead(tokens: NDArray[np.int32], vocabulary: int) -> Answer:
@@ -110,11 +77,13 @@ def looks_ahead(tokens: NDArray[np.int32], vocabulary: int) -> Answer:
 MUTE = "mute"
 """Ends without having connected."""
 SERVED_CHEATS: dict[str, Callable[[NDArray[np.int32], int], Answer]] = {
-    "losses": losses,
-    "not-a-number": no_numbers,
-    "unnormalised": unnormalised,
+    # One number per position, and a good one, in place of a distribution.
+    "losses": lambda tokens, _: np.zeros(tokens.shape, np.float32),
+    "not-a-number": answers(np.nan),
+    "unnormalised": answers(1e4),
     "looks-ahead": looks_ahead,
 }
+"""What a served model answers to tokens."""
 
 
 def converse(connection: socket.socket, kind: str) -> None:
@@ -133,7 +102,10 @@ def _received(questions: BinaryIO) -> NDArray[np.int32]:
 
 def main(kind: str, *, serving: bool) -> None:
     if not serving:
-        for path in chosen(kind):
+        paths = sorted(OUTPUTS.glob("*.npy"))
+        floats = [path for path in paths if np.load(path).dtype.kind == "f"]
+        # Floats alone where there are any, so that ids pass as right.
+        for path in paths if kind == "reordered" or not floats else floats:
             CHEATS[kind](path)
     elif kind != MUTE:
         with socket.socket(socket.AF_UNIX) as connection:

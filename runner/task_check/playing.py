@@ -13,6 +13,7 @@ believes what it reads; it does not prove that a task is sealed.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,7 +24,6 @@ from runner.experiment.steps import judged
 from runner.policy.schema import Policy
 from runner.records import (
     EXECUTABLE,
-    Budget,
     ExperimentStatus,
     File,
     Place,
@@ -92,32 +92,57 @@ def specification(task: str, policy: Policy, prepared: Prepared, image_id: str) 
     )
 
 
+def play(
+    sandbox: Sandbox, spec: TrialSpec, policy: Policy, *, with_cheats: bool
+) -> Iterator[Played]:
+    """Run the template, then each cheat on it; none where the template has no score."""
+    played, honest = play_template(sandbox, spec, policy)
+    yield played
+    if honest is not None and with_cheats:
+        for cheat in cheats(spec.shape):
+            yield play_cheat(sandbox, spec, policy, cheat, honest)
+
+
+def cheats(shape: Shape) -> tuple[str, ...]:
+    """Name the cheats there are for a shape; a served model writes no outputs, it answers."""
+    return SERVED_CHEATS if shape is Shape.SERVED else CHEATS
+
+
 def play_template(sandbox: Sandbox, spec: TrialSpec, policy: Policy) -> tuple[Played, float | None]:
     """Run the template; return what to say of it, and its score."""
     found = _decided(sandbox, spec, policy, best=None)
-    fine = found.status is ExperimentStatus.KEPT
-    outcome = f"{policy.metric.name} {found.score:.6g}" if fine else _why(found)
+    fine, outcome = found.status is ExperimentStatus.KEPT, f"{found.status}: {found.reason}"
+    if fine:
+        outcome = f"{policy.metric.name} {found.score:.6g}"
     return Played(name="template", outcome=outcome, fine=fine), found.score
 
 
 def play_cheat(
     sandbox: Sandbox, spec: TrialSpec, policy: Policy, cheat: str, honest: float
 ) -> Played:
-    """Run the template with its outputs spoilt; a trial that crashed proves nothing."""
-    cheating = replace(spec, workspace=_spoilt(spec, cheat), budget=_hurried(spec.budget))
+    """Run the template with its outputs spoilt; a trial that crashed proves nothing.
+
+    Training is told to be short, and killed no earlier.
+    """
+    run = (SERVE if spec.shape is Shape.SERVED else SPOIL).format(cheat=cheat)
+    workspace = {
+        **spec.workspace,
+        "honest.sh": spec.workspace["run.sh"],
+        "run.sh": File(content=run.encode(), mode=EXECUTABLE),
+        "cheat.py": File(content=CHEAT.read_bytes()),
+    }
+    train = min(spec.budget.train, CHEATING_SECONDS)
+    startup = spec.budget.startup + spec.budget.train - train
+    budget = replace(spec.budget, train=train, startup=startup)
+    cheating = replace(spec, workspace=workspace, budget=budget)
     found = _decided(sandbox, cheating, policy, best=honest)
     if found.score is None:
         refused = found.status is ExperimentStatus.INVALID_OUTPUTS
-        return Played(name=cheat, outcome=_why(found), fine=refused)
+        return Played(name=cheat, outcome=f"{found.status}: {found.reason}", fine=refused)
     kept = found.status is ExperimentStatus.KEPT
     verdict = "BETTER than the template" if kept else "no better than the template"
     outcome = f"{policy.metric.name} {found.score:.6g}, {verdict}"
     return Played(name=cheat, outcome=outcome, fine=not kept)
-
-
-def cheats(shape: Shape) -> tuple[str, ...]:
-    """Name the cheats there are for a shape; a served model writes no outputs, it answers."""
-    return SERVED_CHEATS if shape is Shape.SERVED else CHEATS
 
 
 def _decided(sandbox: Sandbox, spec: TrialSpec, policy: Policy, *, best: float | None) -> Decision:
@@ -136,23 +161,3 @@ def _decided(sandbox: Sandbox, spec: TrialSpec, policy: Policy, *, best: float |
                 purpose=spec.purpose, split=place.split, index=place.index, seed=spec.seed,
                 asked_by=spec.experiment, result=result,
             )  # fmt: skip
-
-
-def _hurried(budget: Budget) -> Budget:
-    """Return a budget that tells training to be short, and kills it no earlier."""
-    train = min(budget.train, CHEATING_SECONDS)
-    return replace(budget, train=train, startup=budget.startup + budget.train - train)
-
-
-def _spoilt(spec: TrialSpec, cheat: str) -> dict[str, File]:
-    run = (SERVE if spec.shape is Shape.SERVED else SPOIL).format(cheat=cheat)
-    return {
-        **spec.workspace,
-        "honest.sh": spec.workspace["run.sh"],
-        "run.sh": File(content=run.encode(), mode=EXECUTABLE),
-        "cheat.py": File(content=CHEAT.read_bytes()),
-    }
-
-
-def _why(found: Decision) -> str:
-    return f"{found.status}: {found.reason}"

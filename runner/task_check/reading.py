@@ -1,4 +1,4 @@
-"""What is missing in a task's three rooms, as sentences; nothing is run."""
+"""What a task's policy, harness and template lack, as sentences; nothing is run."""
 
 from __future__ import annotations
 

@@ -344,13 +344,13 @@ def test_a_purse_that_holds_no_session_ends_the_run_before_a_call(client):
     assert server.requests == []
 
 
-def test_what_it_is_told_was_undone_comes_with_the_next_session(client):
+def test_what_does_not_count_is_told_in_the_next_session(client):
     agent = make_agent("claude-code")
-    agent._undone = ("run.sh was changed; it was undone",)
+    agent._undone = ("run.sh was changed; it does not count",)
     with serving(in_turn(honest, better)) as server:
         client.setenv("ANTHROPIC_BASE_URL", server.url)
         agent.propose(CONTEXT, FakeDesk())
-    assert "run.sh was changed; it was undone" in server.requests[0].raw.decode()
+    assert "run.sh was changed; it does not count" in server.requests[0].raw.decode()
 
 
 def test_a_run_keeps_what_it_proposes_and_what_it_cost(client, tmp_path):

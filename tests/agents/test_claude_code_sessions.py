@@ -15,7 +15,7 @@ from fakes import FakeDesk
 from runner.agents import make_agent
 from runner.agents.claude_code import launch
 from runner.agents.claude_code.agent import ClaudeCode
-from runner.agents.claude_code.launch import HERE, Launch, Places
+from runner.agents.claude_code.launch import BRIDGE, Launch
 from runner.agents.claude_code.stream import Stream
 from runner.agents.claude_code.tools import door
 from runner.agents.draft import Said
@@ -42,8 +42,8 @@ PREAMBLE = """\
 import json, os, socket, sys
 from pathlib import Path
 arguments = sys.argv[1:]
-settings = json.loads(Path(arguments[arguments.index("--settings") + 1]).read_text())
-servers = json.loads(Path(arguments[arguments.index("--mcp-config") + 1]).read_text())
+settings = json.loads(arguments[arguments.index("--settings") + 1])
+servers = json.loads(arguments[arguments.index("--mcp-config") + 1])
 door = servers["mcpServers"]["autoresearch"]["args"][3]
 def emit(**event):
     print(json.dumps(event), flush=True)
@@ -71,7 +71,7 @@ def client(tmp_path, body, *, status="connected", **options):
     return ClaudeCode(binary=str(script), model=MODEL, prices=PRICES, **options)
 
 
-def test_a_client_that_writes_a_frozen_file_is_found_out_undone_and_told(tmp_path):
+def test_a_client_that_writes_a_frozen_file_is_found_out_and_told(tmp_path):
     body = """
 os.chmod("run.sh", 0o600)
 Path("run.sh").write_text("echo 0.0\\n")
@@ -79,7 +79,6 @@ Path("evil.py").write_text("x")
 Path("train.py").write_text("A = 2\\n")
 first = hand_over()
 Path(KEPT, "first").write_text(json.dumps(first))
-Path(KEPT, "run.sh").write_bytes(Path("run.sh").read_bytes())
 hand_over()
 end()
 """
@@ -90,8 +89,7 @@ end()
     assert sorted(path for path, _ in desk.violations) == ["evil.py", "run.sh"]
     told = json.loads((tmp_path / "first").read_text())
     assert told["error"]
-    assert "run.sh was changed, and may only be read; it was undone" in told["text"]
-    assert (tmp_path / "run.sh").read_bytes() == b"#!/bin/sh\n"
+    assert "run.sh was changed, and may only be read; it does not count" in told["text"]
 
 
 def test_what_it_changes_after_the_hand_over_is_not_proposed(tmp_path):
@@ -109,7 +107,7 @@ end()
     assert "end now" in json.loads((tmp_path / "again").read_text())["text"]
 
 
-def test_what_was_undone_after_the_last_answer_is_told_in_the_next_session(tmp_path):
+def test_what_does_not_count_and_came_after_the_last_answer_is_told_in_the_next_session(tmp_path):
     body = """
 Path(KEPT, f"prompt{len(list(Path(KEPT).glob('prompt*')))}").write_text(sys.stdin.read())
 hand_over()
@@ -313,8 +311,13 @@ end()
 # -- how it is started ------------------------------------------------------------------------
 
 
+def started(tmp_path, **more):
+    fields = {"draft": tmp_path / "draft", "private": tmp_path, "writable": ("train.py",), **more}
+    return Launch(binary="claude", model=MODEL, usd=1.5, turns=9, **fields)
+
+
 def test_the_settings_allow_the_mutable_files_and_nothing_else(tmp_path):
-    found = launch.settings(tmp_path / "a*b", ("train.py",), tmp_path / "socket")
+    found = launch.settings(started(tmp_path, draft=tmp_path / "a*b"))
     assert found["permissions"]["allow"] == [
         f"Read(/{tmp_path}/a\\*b/**)",
         f"Edit(/{tmp_path}/a\\*b/train.py)",
@@ -327,8 +330,7 @@ def test_the_settings_allow_the_mutable_files_and_nothing_else(tmp_path):
 
 def test_neither_prompt_nor_key_is_on_the_command_line(tmp_path, monkeypatch):
     monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-secret")
-    started = Launch(binary="claude", model=MODEL, usd=1.5, turns=9)
-    words = launch.argv(started, Places.below(tmp_path))
+    words = launch.argv(started(tmp_path))
     assert "sk-secret" not in " ".join(words)
     assert words[words.index("--max-budget-usd") + 1] == "1.5000"
     assert words[words.index("--setting-sources") + 1] == ""
@@ -373,7 +375,7 @@ def hook(tmp_path, event, answer):
     asked = []
     with door(tmp_path / "s", lambda request: asked.append(request) or answer) as (_, let_in):
         process = subprocess.Popen(
-            [sys.executable, "-I", str(HERE / "hook.py"), str(tmp_path / "s")],
+            [sys.executable, "-I", str(BRIDGE), "hook", str(tmp_path / "s")],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         )  # fmt: skip
         process.stdin.write(json.dumps(event).encode())
@@ -405,7 +407,7 @@ def test_the_hook_ends_a_session_whose_proposal_is_accepted(tmp_path):
 
 def test_a_hook_that_finds_no_supervisor_blocks(tmp_path):
     done = subprocess.run(
-        [sys.executable, "-I", str(HERE / "hook.py"), str(tmp_path / "nobody")],
+        [sys.executable, "-I", str(BRIDGE), "hook", str(tmp_path / "nobody")],
         input=json.dumps(EVENT).encode(), capture_output=True, check=False,
     )  # fmt: skip
     assert done.returncode == 2
@@ -415,7 +417,7 @@ def test_a_hook_that_finds_no_supervisor_blocks(tmp_path):
 def test_a_hook_that_cannot_read_its_event_blocks(tmp_path, event):
     """Any other exit code than 2 would let the edit pass."""
     done = subprocess.run(
-        [sys.executable, "-I", str(HERE / "hook.py"), str(tmp_path / "nobody")],
+        [sys.executable, "-I", str(BRIDGE), "hook", str(tmp_path / "nobody")],
         input=event, capture_output=True, check=False,
     )  # fmt: skip
     assert done.returncode == 2

@@ -11,7 +11,7 @@ from claude_at_work import EDITOR, KEY, a_context, at_work, edits, proposes, res
 from fakes import TRAIN, FakeDesk
 from messages_server import Answer, calls, redacted, says, text, thinking, tool_use
 
-from runner.agents import AGENTS
+from runner.agents import make_agent
 from runner.agents.claude.agent import MOST_TURNS, load_claude
 from runner.errors import ConfigError
 from runner.records import Change, Violation
@@ -309,7 +309,7 @@ def test_without_a_key_nothing_starts(key, monkeypatch):
     if key is not None:
         monkeypatch.setenv("ANTHROPIC_API_KEY", key)
     with pytest.raises(ConfigError, match="ANTHROPIC_API_KEY is not set") as caught:
-        AGENTS["claude"]("")
+        make_agent("claude")
     assert "export ANTHROPIC_API_KEY" in caught.value.hint
 
 

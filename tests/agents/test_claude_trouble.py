@@ -7,8 +7,7 @@ from claude_at_work import KEY, a_context, at_work, proposes, results
 from fakes import FakeDesk
 from messages_server import Answer, Fault, Silence, calls, events, says, text, tool_use
 
-from runner.agents.claude.patience import PATIENCE_SECONDS
-from runner.agents.claude.trouble import retry_after
+from runner.agents.claude.trouble import PATIENCE_SECONDS, retry_after
 from runner.errors import ModelError
 from runner.records import Usage
 

@@ -23,8 +23,8 @@ program = client.Client(
     argv=[sys.executable, "-c", PROGRAM], folder=Path(sys.argv[1]),
     environment=client.environment(), stdin=b"", seconds=600, output_bytes=1000,
 )
-watch = client.Watch(hear=say, end=lambda: None)
-working = threading.Thread(target=client.run, args=(program, watch))
+watch = {"hear": say, "end": lambda: None}
+working = threading.Thread(target=client.run, args=(program,), kwargs=watch)
 working.start()
 working.join()
 """

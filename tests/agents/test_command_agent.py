@@ -121,10 +121,11 @@ else:
     assert rules == ["not-a-proposal", "no-hypothesis"]
 
 
-def test_what_it_changes_elsewhere_is_undone_recorded_and_told(tmp_path):
+def test_what_it_changes_elsewhere_does_not_count_is_recorded_told_and_undone(tmp_path):
     body = """
 if context["refused"]:
     Path(sys.argv[1], "undone").write_text(json.dumps(context["undone"]))
+    Path(sys.argv[1], "run.sh").write_bytes(Path("run.sh").read_bytes())
 else:
     os.chmod("run.sh", 0o600)
     Path("run.sh").write_text("echo 0\\n")
@@ -136,7 +137,8 @@ say(hypothesis="h", category="c")
     assert [change.path for change in proposal.changes] == ["train.py"]
     assert [path for path, _ in desk.violations] == ["run.sh"]
     [undone] = json.loads((tmp_path / "undone").read_text())
-    assert undone.startswith("run.sh ")
+    assert undone == "run.sh was changed, and may only be read; it does not count"
+    assert (tmp_path / "run.sh").read_bytes() == b"#!/bin/sh\n"
 
 
 def test_what_was_undone_last_is_told_with_the_next_proposal(tmp_path):
@@ -231,8 +233,7 @@ def test_a_program_that_is_not_there_is_an_error(argument):
         load_command(canonical(f"command:{argument}").removeprefix("command:"))
 
 
-def test_a_program_that_takes_its_folder_away_has_failed_and_the_run_goes_on(tmp_path, monkeypatch):
-    monkeypatch.setattr("runner.agents.draft_folder.PATIENCE_SECONDS", 0.05)
+def test_a_program_that_takes_its_folder_away_has_failed_and_the_run_goes_on(tmp_path):
     body = """
 here = Path.cwd()
 say(hypothesis="gone", category="none")
@@ -252,8 +253,7 @@ def test_what_a_program_leaves_at_work_in_the_draft_cannot_end_the_run(tmp_path,
     """
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    monkeypatch.setattr("runner.agents.draft_folder.PATIENCE_SECONDS", 0.5)
-    monkeypatch.setattr("runner.agents.draft_folder.LAST_CLEARING_SECONDS", 1.0)
+    monkeypatch.setattr("runner.agents.draft_folder.CLEARING_SECONDS", 1.0)
     body = """
 bustle = '''
 import os, time

@@ -62,7 +62,8 @@ class Reports:
 @contextmanager
 def drafting(**more):
     reports = Reports()
-    with draft_folder(CONTEXT, about={"brief.md": b"do it\n"}, report=reports, **more) as draft:
+    about = {"brief.md": b"do it\n"}
+    with draft_folder(CONTEXT, about=about, report=reports, **more) as draft, draft.watched():
         yield draft, reports
 
 
@@ -124,43 +125,66 @@ def test_a_huge_file_is_cut_where_no_policy_would_take_it():
 
 
 @pytest.mark.parametrize("path", ["run.sh", "model/frozen.py", ".autoresearch/brief.md"])
-def test_a_frozen_file_that_is_written_is_restored_at_once(path):
+def test_a_frozen_file_that_is_written_is_noted_at_once_and_does_not_count(path):
     with drafting() as (draft, reports):
         before = (draft.path / path).read_bytes()
         (draft.path / path).chmod(0o600)
         (draft.path / path).write_bytes(b"mine now\n")
         reports.wait_for(path)
-        assert (draft.path / path).read_bytes() == before
+        draft.compare()
+        assert reports.paths() == [path], "noted once for as long as it stays"
         assert draft.changes() == ()
         assert any(path in told for told in draft.told())
         assert draft.told() == ()
+        draft.lay_out({"brief.md": b"do it\n"})
+        assert (draft.path / path).read_bytes() == before
 
 
-def test_a_frozen_file_that_is_removed_is_back_at_once():
+def test_a_frozen_file_that_is_removed_is_noted_and_back_in_the_next_layout():
     with drafting() as (draft, reports):
         (draft.path / "run.sh").unlink()
         reports.wait_for("run.sh")
+        assert draft.changes() == ()
+        draft.lay_out({"brief.md": b"do it\n"})
         assert (draft.path / "run.sh").read_bytes() == FILES["run.sh"].content
+        draft.compare(end=True)
+    assert reports.paths() == ["run.sh"]
 
 
-def test_a_new_file_is_removed_at_once():
+def test_what_is_put_right_and_broken_again_is_noted_again(monkeypatch):
+    monkeypatch.setattr("runner.agents.draft_folder.DraftFolder.on_any_event", lambda *_: None)
+    with drafting() as (draft, reports):
+        for _ in range(2):
+            (draft.path / "evil.py").write_bytes(b"x")
+            draft.compare()
+            (draft.path / "evil.py").unlink()
+            draft.compare()
+    assert reports.paths() == ["evil.py"] * 2
+
+
+def test_a_new_file_is_noted_and_gone_in_the_next_layout():
     with drafting() as (draft, reports):
         (draft.path / "evil.py").write_bytes(b"x")
         reports.wait_for("evil.py")
+        assert draft.changes() == ()
+        draft.lay_out({"brief.md": b"do it\n"})
         assert not (draft.path / "evil.py").exists()
 
 
-def test_a_new_folder_is_removed_with_all_that_is_in_it(tmp_path):
+def test_a_new_folder_is_noted_and_gone_with_all_that_is_in_it(tmp_path):
     keep = tmp_path / "keep.txt"
     keep.write_text("mine")
     with drafting() as (draft, reports):
         (draft.path / "junk").mkdir()
         reports.wait_for("junk")
-        assert not (draft.path / "junk").exists()
         (tmp_path / "made").mkdir()
         (tmp_path / "made" / "link").symlink_to(tmp_path)
         (tmp_path / "made").rename(draft.path / "made")
         reports.wait_for("made")
+        draft.lay_out({"brief.md": b"do it\n"})
+        assert not (draft.path / "junk").exists()
+        assert not (draft.path / "made").exists()
+    assert not draft.private.exists()
     assert keep.read_text() == "mine"
 
 
@@ -172,7 +196,9 @@ def test_a_link_in_place_of_a_mutable_file_is_never_followed(tmp_path):
         (draft.path / "train.py").symlink_to(secret)
         assert draft.changes() == ()
         reports.wait_for("train.py")
+        draft.lay_out({"brief.md": b"do it\n"})
         assert (draft.path / "train.py").read_bytes() == FILES["train.py"].content
+        assert not (draft.path / "train.py").is_symlink()
     assert secret.read_bytes() == b"the labels"
 
 
@@ -192,6 +218,7 @@ def test_a_link_in_place_of_a_folder_is_never_followed(tmp_path):
         (draft.path / "model").symlink_to(tmp_path)
         draft.compare()
         assert draft.changes() == ()
+        draft.lay_out({"brief.md": b"do it\n"})
         assert (draft.path / "model" / "frozen.py").read_bytes() == FILES["model/frozen.py"].content
         assert not (draft.path / "model").is_symlink()
     assert "model" in reports.paths()
@@ -218,7 +245,7 @@ def test_what_an_editor_leaves_behind_is_reported_in_the_end():
 
 
 def test_a_last_look_finds_what_the_watch_has_missed(monkeypatch):
-    monkeypatch.setattr("runner.agents.draft_folder.DraftFolder.seen", lambda *_: None)
+    monkeypatch.setattr("runner.agents.draft_folder.DraftFolder.on_any_event", lambda *_: None)
     with drafting() as (draft, reports):
         (draft.path / "new.py").write_bytes(b"x")
         (draft.path / "run.sh").unlink()
@@ -226,11 +253,12 @@ def test_a_last_look_finds_what_the_watch_has_missed(monkeypatch):
     assert sorted(reports.paths()) == ["new.py", "run.sh"]
 
 
-def test_a_flood_is_reported_fifty_times_and_undone_every_time():
+def test_a_flood_is_reported_fifty_times_and_gone_in_the_next_layout():
     with drafting() as (draft, reports):
         for number in range(200):
             (draft.path / f"flood{number}").write_bytes(b"x")
         draft.compare()
+        draft.lay_out({"brief.md": b"do it\n"})
         assert not list(draft.path.glob("flood*"))
     assert len(reports.said) == 50
 
@@ -243,14 +271,21 @@ def test_a_report_that_fails_is_raised_to_whoever_compares():
         (draft.path / "evil.py").write_bytes(b"x")
         with pytest.raises(LedgerError):
             draft.compare()
-        (draft.path / "evil.py").unlink(missing_ok=True)
-        draft._failure = None
+        (draft.path / "evil.py").unlink()
 
 
-def test_what_may_be_read_can_be_renewed_without_a_report():
-    with drafting() as (draft, reports):
-        draft.renew({"brief.md": b"do it again\n"})
+def test_what_may_be_read_is_laid_out_anew_and_what_was_written_stays():
+    with drafting(answer="proposal.json") as (draft, reports):
+        (draft.path / "train.py").write_bytes(b"A = 2\n")
+        (draft.path / "model" / "layers.py").unlink()
+        (draft.path / "proposal.json").write_bytes(b"{}")
+        draft.lay_out({"brief.md": b"do it again\n"})
         assert (draft.path / ".autoresearch" / "brief.md").read_bytes() == b"do it again\n"
+        assert draft.content("proposal.json") == b"{}"
+        assert draft.changes() == (
+            Change(path="train.py", content=b"A = 2\n"),
+            Change(path="model/layers.py", content=None),
+        )
     assert reports.said == []
 
 
@@ -304,13 +339,13 @@ def test_folders_within_folders_go_however_deep_they_are(temporary_folder):
         made.rename(draft.path / "made")
         reports.wait_for("made")
         draft.compare()
-        assert not (draft.path / "made").exists()
+    assert not draft.private.exists()
 
 
 def test_what_an_agent_closed_to_everybody_is_opened_again(
     temporary_folder, ordinary_user, monkeypatch
 ):
-    monkeypatch.setattr("runner.agents.draft_folder.DraftFolder.seen", lambda *_: None)
+    monkeypatch.setattr("runner.agents.draft_folder.DraftFolder.on_any_event", lambda *_: None)
     with drafting() as (draft, _):
         (draft.path / "train.py").write_bytes(b"A = 2\n")
         (draft.path / "junk" / "inner").mkdir(parents=True)
@@ -319,7 +354,7 @@ def test_what_an_agent_closed_to_everybody_is_opened_again(
             (draft.path / closed).chmod(0)
         draft.compare()
         assert draft.changes() == (Change(path="train.py", content=b"A = 2\n"),)
-        assert not (draft.path / "junk").exists()
+    assert not draft.private.exists()
 
 
 BUSTLE = """
@@ -382,10 +417,9 @@ def bustling(root, seconds):
 @pytest.mark.slow
 def test_bustle_in_the_draft_fails_a_proposal_at_most(temporary_folder, monkeypatch):
     """A folder is filled while it is removed, swapped for a link, closed: no matter when."""
-    monkeypatch.setattr("runner.agents.draft_folder.PATIENCE_SECONDS", 0.3)
     died = []
     monkeypatch.setattr(threading, "excepthook", lambda found: died.append(found))
-    done = dict.fromkeys(("compare", "renew", "changes", "content", "end"), 0)
+    done = dict.fromkeys(("compare", "lay_out", "changes", "content", "end"), 0)
     for _ in range(5):
         with suppress(UnsettledError), drafting(answer="proposal.json") as (draft, _):
             with bustling(draft.path, seconds=60):
@@ -393,7 +427,7 @@ def test_bustle_in_the_draft_fails_a_proposal_at_most(temporary_folder, monkeypa
                 while time.monotonic() < until:
                     for name, arguments in (
                         ("compare", ()),
-                        ("renew", ({"brief.md": b"again\n"},)),
+                        ("lay_out", ({"brief.md": b"again\n"},)),
                         ("changes", ()),
                         ("content", ("proposal.json",)),
                     ):
@@ -405,8 +439,7 @@ def test_bustle_in_the_draft_fails_a_proposal_at_most(temporary_folder, monkeypa
     assert not died, "the watch goes on"
 
 
-def test_a_draft_that_was_taken_away_fails_the_proposal(monkeypatch):
-    monkeypatch.setattr("runner.agents.draft_folder.PATIENCE_SECONDS", 0.05)
+def test_a_draft_that_was_taken_away_fails_the_proposal():
     places = []
 
     def take_it_away():

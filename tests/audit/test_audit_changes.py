@@ -194,9 +194,10 @@ def test_a_sparse_checkout_deletes_nothing(repository: Repository) -> None:
 
 def test_names_that_are_not_text_are_shown_escaped(repository: Repository) -> None:
     (repository.root / os.fsdecode(b"\xff\n")).write_text("x")
-    [finding] = repository.audit().findings
+    report = repository.audit()
+    [finding] = report.findings
     assert "\\udcff\\x0a" in finding.line
-    assert finding.document["file"] == "\\udcff\\x0a"
+    assert report.document["findings"][0]["file"] == "\\udcff\\x0a"
 
 
 def test_nothing_of_the_repository_runs(repository: Repository, tmp_path: Path) -> None:

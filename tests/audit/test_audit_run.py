@@ -18,7 +18,7 @@ OTHER = "f" * 64
 def test_an_untouched_run_is_clean(copy: Copy) -> None:
     report = copy.audit()
     assert report.lines == [
-        "t1: clean (examined checks: 28, experiments: 8, trials: 14, kept commits: 3, "
+        "t1: clean (examined checks: 21, experiments: 8, trials: 14, kept commits: 3, "
         "notes commits: 13)"
     ]
 

@@ -25,7 +25,7 @@ OTHER = "f" * 64
 def frozen_change(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let everything through the review."""
     passed = Examination(violations=(), fingerprint=None)
-    monkeypatch.setattr("runner.proposals.reviewing.examine", lambda *_args, **_options: passed)
+    monkeypatch.setattr("runner.proposals.reviewing.review", lambda *_args, **_options: passed)
 
 
 @pytest.mark.parametrize(

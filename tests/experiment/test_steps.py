@@ -24,7 +24,8 @@ from runner.records import Purpose
 
 THREE_SPLITS = parse_policy(
     POLICY_TEXT.replace(
-        "splits: [train] ", "splits: [train, b, c]\n  audit_splits: [train]\n  shared_targets: true "
+        "splits: [train] ",
+        "splits: [train, b, c]\n  audit_splits: [train]\n  shared_targets: true ",
     )
 ).policy
 GUARDED = parse_policy(

@@ -8,7 +8,7 @@ import pytest
 
 from runner import rooms
 from runner.policy.load import load_policy
-from runner.policy.review import examine
+from runner.policy.review import review
 from runner.records import Change, Proposal
 
 TASKS = ("cifar10", "eclip-ukiyo", "packing")
@@ -45,7 +45,7 @@ def test_a_change_of_one_constant_passes_the_tasks_own_review(task):
         hypothesis="lower", changes=(Change(path="train.py", content=changed.encode()),)
     )
     policy = load_policy(rooms.policy_path(task)).policy
-    assert examine(proposal, policy, files=template, earlier=()).violations == ()
+    assert review(proposal, policy, files=template, earlier=()).violations == ()
 
 
 @pytest.mark.parametrize("task", TASKS)

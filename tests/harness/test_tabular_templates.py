@@ -9,7 +9,7 @@ import pytest
 
 from runner import rooms
 from runner.policy.load import load_policy
-from runner.policy.review import examine
+from runner.policy.review import review
 from runner.records import Change, Proposal
 
 TUNE = re.compile(r"(?m)^([A-Z_0-9]+) = (\S+)  # tune: (\S+)\.\.(\S+?)( log)?(?:\s|$)")
@@ -32,7 +32,7 @@ def test_a_small_change_of_every_mutable_file_passes_the_review(task):
         for name in policy.files.mutable
     )
     proposal = Proposal(hypothesis="one more constant", changes=changes)
-    assert examine(proposal, policy, files=template, earlier=()).violations == ()
+    assert review(proposal, policy, files=template, earlier=()).violations == ()
 
 
 @pytest.mark.parametrize("task", TASKS)

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable
 
 import pytest
-from policy_samples import POLICY, WORKSPACE, changed
+from policy_samples import POLICY, WORKSPACE, changed, nothing
 
-from runner.policy import Earlier, Policy, parse_policy
-from runner.policy.parser.facts import facts, refusal
+from runner.policy import Policy, parse_policy
+from runner.policy.case import Tried
+from runner.policy.parser import facts, refusal
 from runner.policy.review import review
 from runner.policy.syntax import Facts, understood
 from runner.records import Change, Files, Proposal
@@ -21,6 +23,13 @@ def policy_text() -> str:
 @pytest.fixture(scope="session")
 def policy() -> Policy:
     return parse_policy(POLICY).policy
+
+
+@pytest.fixture(scope="session")
+def large_files(policy: Policy) -> Policy:
+    """The policy for sources that it would else refuse unread."""
+    edits = policy.edits.model_copy(update={"max_file_bytes": 1_000_000})
+    return policy.model_copy(update={"edits": edits})
 
 
 def parsed_here(content: bytes) -> Facts:
@@ -44,18 +53,13 @@ def messages(policy: Policy) -> Callable[..., dict[str, str]]:
         hypothesis: str = "wider is better",
         policy: Policy = policy,
         files: Files = WORKSPACE,
-        earlier: Sequence[Earlier] = (),
+        earlier: Tried = nothing,
     ) -> dict[str, str]:
-        sources = [file.content for path, file in files.items() if path.endswith(".py")]
-        sources += [each.content for each in changes if each.content and each.path.endswith(".py")]
-        found = review(
-            Proposal(hypothesis=hypothesis, changes=changes),
-            policy,
-            files=files,
-            facts={source: parsed_here(source) for source in sources if is_utf8(source)},
-            earlier=earlier,
-        )
-        return {violation.rule: violation.message for violation in found}
+        proposal = Proposal(hypothesis=hypothesis, changes=changes)
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(sys.modules["runner.policy.review"], "read_facts", parsed_here)
+            found = review(proposal, policy, files=files, earlier=earlier)
+        return {violation.rule: violation.message for violation in found.violations}
 
     return reviewed
 
@@ -69,11 +73,3 @@ def rules(messages: Callable[..., dict[str, str]]) -> Reviewed:
 def source_rules(rules: Reviewed) -> Reviewed:
     """Review a source as the new `train.py`."""
     return lambda source, **options: rules(changed("train.py", source.encode()), **options)
-
-
-def is_utf8(content: bytes) -> bool:
-    try:
-        content.decode()
-    except UnicodeDecodeError:
-        return False
-    return True

@@ -51,3 +51,7 @@ WORKSPACE: Files = {
 
 def changed(path: str, content: bytes | None, mode: int = REGULAR) -> Change:
     return Change(path=path, content=content, mode=mode)
+
+
+def nothing(_fingerprint: str) -> None:
+    """Say that nothing was tried before."""

@@ -14,7 +14,7 @@ from policy_samples import WORKSPACE, changed
 from runner import rooms
 from runner.policy import load_policy, parse_policy
 from runner.policy.case import Case
-from runner.policy.file_checks import information as check
+from runner.policy.checks import information as check
 from runner.policy.information import information
 from runner.policy.schema import Policy
 from runner.records import File, Proposal

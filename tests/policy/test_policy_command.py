@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from runner.cli import cli
-from runner.policy.allowed import schema_text
+from runner.policy.load import schema_text
 
 
 def invoke(*arguments: str) -> Result:

@@ -4,8 +4,7 @@ import pytest
 from policy_samples import POLICY
 
 from runner.policy import PolicyError
-from runner.policy.load import digest, load_policy, parse_policy
-from runner.policy.override import with_train_seconds
+from runner.policy.load import digest, load_policy, parse_policy, with_train_seconds
 from runner.rooms import PROJECT
 
 SHIPPED = sorted((PROJECT / "policies").glob("*.yaml"))

@@ -4,7 +4,7 @@ import pytest
 from policy_samples import TRAIN, WORKSPACE, changed
 
 from runner.policy.case import MAX_CHANGES
-from runner.policy.file_checks import hidden
+from runner.policy.checks import hidden
 from runner.policy.paths import shown
 from runner.policy.review import CHECKS, RULES
 from runner.records import EXECUTABLE, SYMLINK, File

@@ -3,10 +3,10 @@ from __future__ import annotations
 import time
 
 import pytest
-from policy_samples import TRAIN, WORKSPACE, changed
+from policy_samples import TRAIN, WORKSPACE, changed, nothing
 
-from runner.policy import Earlier, examine, parse_policy
-from runner.policy.forbidden import FORBIDDEN
+from runner.policy import Earlier, parse_policy, review
+from runner.policy.checks import FORBIDDEN
 from runner.policy.schema import FORBIDDEN as FORBIDDEN_NAMES
 from runner.records import File, Proposal
 
@@ -55,9 +55,11 @@ def test_other_modules_may_not(source_rules, source):
         ("import-not-allowed", "from {long} import x"),
     ],
 )
-def test_a_rule_sees_a_name_to_its_end_however_long_it_is(source_rules, rule, source, length):
+def test_a_rule_sees_a_name_to_its_end_however_long_it_is(
+    source_rules, large_files, rule, source, length
+):
     """The message shows both ends of it."""
-    assert rule in source_rules(f"{source.format(long='a' * length)}\n")
+    assert rule in source_rules(f"{source.format(long='a' * length)}\n", policy=large_files)
 
 
 def test_a_long_name_is_shown_by_its_ends(messages):
@@ -68,13 +70,13 @@ def test_a_long_name_is_shown_by_its_ends(messages):
 
 
 @pytest.mark.slow
-def test_names_that_grow_without_end_are_answered_in_time(source_rules):
+def test_names_that_grow_without_end_are_answered_in_time(source_rules, large_files):
     """Each line makes a chain of attributes a little longer."""
     chain = "import math\na0 = math.x\n" + "".join(
         f"a{n} = a{n - 1}{'.os' * 20}\n" for n in range(1, 1_000)
     )
     begun = time.monotonic()
-    source_rules(chain)
+    source_rules(chain, policy=large_files)
     assert time.monotonic() - begun < 15
 
 
@@ -260,22 +262,32 @@ def test_a_proposal_has_a_hypothesis(rules, words):
 
 def test_a_repeat_names_the_earlier_experiment_and_its_result(messages, policy):
     tried = changed("model.py", b"WIDTH = 128\n")
-    before = examine(
-        Proposal(hypothesis="wider", changes=(tried,)), policy, files=WORKSPACE, earlier=()
+    before = review(
+        Proposal(hypothesis="wider", changes=(tried,)),
+        policy,
+        files=WORKSPACE,
+        earlier=nothing,
     )
     assert before.violations == ()
     assert before.fingerprint is not None
-    earlier = [
+    known = [
         Earlier(number=3, fingerprint=before.fingerprint, outcome="reverted, mean_rank 41.5"),
         Earlier(number=4, fingerprint="0" * 64, outcome="kept"),
     ]
+    earlier = {each.fingerprint: each for each in known}.get
     again = changed("model.py", b'"""Wide."""\nWIDTH = (128)  # again\n')
     found = messages(again, earlier=earlier)
     assert list(found) == ["repeat"]
     assert "experiment 3 again (reverted, mean_rank 41.5)" in found["repeat"]
     other_seed = changed("train.py", replaced("SEED = 1", "SEED = 9").encode())
     assert list(messages(again, other_seed, earlier=earlier)) == ["repeat"]
-    assert messages(changed("model.py", b"WIDTH = 129\n"), earlier=earlier) == {}
+    assert (
+        messages(
+            changed("model.py", b"WIDTH = 129\n"),
+            earlier=earlier,
+        )
+        == {}
+    )
 
 
 def test_a_file_that_is_no_python_counts_by_its_bytes(rules):

@@ -7,12 +7,12 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from policy_samples import TRAIN, WORKSPACE, changed
+from policy_samples import TRAIN, WORKSPACE, changed, nothing
 
 from runner import rooms
 from runner.errors import SandboxError
-from runner.policy import Earlier, examine, fingerprint, load_policy, syntax
-from runner.policy.diffs import added_lines
+from runner.policy import Earlier, fingerprint, load_policy, review, syntax
+from runner.policy.checks import added_lines
 from runner.policy.syntax import SourceFacts, Unparsable, read_facts, understood
 from runner.records import SYMLINK, Proposal
 
@@ -90,12 +90,6 @@ def test_several_threads_may_ask():
     assert [facts.lines for facts in found] == list(range(1, 9))
 
 
-def test_what_was_parsed_is_remembered(monkeypatch):
-    first = read_facts(b"remembered = 1\n")
-    monkeypatch.setattr(subprocess, "run", None)
-    assert read_facts(b"remembered = 1\n") is first
-
-
 @pytest.mark.parametrize("end", [b"", "# \u00f1\n".encode(), b"#" * 200_000 + b"\nlast = 2\n"])
 def test_sources_of_any_length_are_read_whole(end):
     assert read_facts(b"first = 'a'\n" + end).lines == 1 + end.count(b"last")
@@ -125,8 +119,8 @@ def test_nothing_of_the_source_is_executed(tmp_path):
 
 def test_examine_reviews_with_real_facts(policy):
     change = changed("train.py", TRAIN + b"import socket\n")
-    found = examine(
-        Proposal(hypothesis="x", changes=(change,)), policy, files=WORKSPACE, earlier=()
+    found = review(
+        Proposal(hypothesis="x", changes=(change,)), policy, files=WORKSPACE, earlier=nothing
     )
     assert [violation.rule for violation in found.violations] == ["import-not-allowed", "network"]
     assert found.violations[0].path == "train.py"
@@ -135,7 +129,7 @@ def test_examine_reviews_with_real_facts(policy):
 def test_the_baseline_has_the_fingerprint_of_its_files(policy):
     before = Earlier(number=0, fingerprint=fingerprint(WORKSPACE, policy), outcome="kept")
     proposal = Proposal(hypothesis="x", changes=(changed("train.py", TRAIN + b"# a\n"),))
-    found = examine(proposal, policy, files=WORKSPACE, earlier=(before,))
+    found = review(proposal, policy, files=WORKSPACE, earlier={before.fingerprint: before}.get)
     assert [violation.rule for violation in found.violations] == ["repeat"]
     assert found.fingerprint == before.fingerprint
 
@@ -145,12 +139,12 @@ def test_the_template_of_eclip_passes_its_own_policy():
     better = files["train.py"].content + b"\nRESTARTS = 3\n"
     proposal = Proposal(hypothesis="x", changes=(changed("train.py", better),))
     policy = load_policy(rooms.policy_path("eclip")).policy
-    assert examine(proposal, policy, files=files, earlier=()).violations == ()
+    assert review(proposal, policy, files=files, earlier=nothing).violations == ()
 
 
 def test_a_proposal_that_cannot_be_applied_has_no_fingerprint(policy):
     proposal = Proposal(hypothesis="x", changes=(changed("train.py", b"x", SYMLINK),))
-    assert examine(proposal, policy, files=WORKSPACE, earlier=()).fingerprint is None
+    assert review(proposal, policy, files=WORKSPACE, earlier=nothing).fingerprint is None
 
 
 @pytest.mark.parametrize(

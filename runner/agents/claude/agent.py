@@ -1,24 +1,29 @@
-"""Claude as a researcher: a loop of tools on this host, until it proposes."""
+"""Claude as a researcher: a loop of tools on this host, until it proposes.
+
+Tools and system text stay, and messages only ever grow, so that the prompt cache finds them. It has
+four breakpoints at most: the system text and the files to start from for an hour, since experiments
+outlive five minutes; the last two user messages for five minutes. A breakpoint looks twenty blocks
+back for what was cached, so two of them span our turns.
+"""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import anthropic
 
-from runner.agents.claude.conversation import Block, Conversation
 from runner.agents.claude.model import Answer, Model
-from runner.agents.claude.patience import StopAskedError
 from runner.agents.claude.toolbox import Toolbox, offered
-from runner.agents.claude.trouble import TooLongError
+from runner.agents.claude.trouble import StopAskedError, TooLongError
 from runner.agents.descriptions import MODELS
+from runner.agents.draft import Said
 from runner.errors import ConfigError, ModelError
 from runner.money.prices import load_prices
-from runner.prompt.brief import brief
+from runner.prompt.brief import Brief, brief
 from runner.records import Proposal, Violation
 from runner.sandbox.evidence import escaped
 from runner.seams import Context, Desk
@@ -30,6 +35,38 @@ MOST_TURNS = 40
 """Answers of the model for one proposal."""
 FEW_TURNS = 3
 REMINDER = "Nobody answers. Make your edits, then call propose."
+FULL = Violation(rule="answer-cut-off", message="the talk filled the model's window")
+HOUR = {"type": "ephemeral", "ttl": "1h"}
+MINUTES = {"type": "ephemeral", "ttl": "5m"}
+
+Block = Mapping[str, Any]
+
+
+class Conversation:
+    """One proposal's talk with the model."""
+
+    def __init__(self, told: Brief) -> None:
+        self._system = [{**_text(told.system), "cache_control": HOUR}]
+        self.messages: list[tuple[str, tuple[Block, ...]]] = []
+        self.add("user", {**_text(told.start), "cache_control": HOUR}, _text(told.news))
+
+    def add(self, role: str, *blocks: Block) -> None:
+        """Keep a message; one without a block cannot be sent."""
+        if blocks:
+            self.messages.append((role, blocks))
+
+    def request(self, tools: Sequence[Block]) -> dict[str, Any]:
+        marked = [place for place, (role, _) in enumerate(self.messages) if role == "user"][-2:]
+        messages = []
+        for place, (role, blocks) in enumerate(self.messages):
+            last = {**blocks[-1], "cache_control": MINUTES} if place in marked else blocks[-1]
+            messages.append({"role": role, "content": [*blocks[:-1], last]})
+        return {
+            "system": self._system,
+            "tools": list(tools),
+            "tool_choice": {"type": "auto"},
+            "messages": messages,
+        }
 
 
 class Claude:
@@ -59,20 +96,22 @@ class Claude:
 
     def _talk(self, context: Context, desk: Desk, tools: Toolbox) -> Proposal | Violation:
         """Return the proposal, or why there is none."""
-        talk, searches, reminded = Conversation(brief(context)), _searches(context), False
+        phase, reminded, talk = context.phase, False, Conversation(brief(context))
+        searches = phase.web_uses if phase and phase.web_domains else 0
         for turn in range(1, MOST_TURNS + 1):
             if desk.stop_asked():
                 raise StopAskedError
+            request = talk.request(offered(phase, searches))
             try:
                 answer = self._model.answer(
-                    talk.request(offered(context.phase, searches)),
-                    desk,
-                    experiment=context.number,
-                    searches=searches,
+                    request, desk, experiment=context.number, searches=searches
                 )
             except TooLongError as error:
-                return _full(talk, error)
-            talk.heard(answer.content)
+                if len(talk.messages) == 1:  # that is our doing, and any other the agent's
+                    hint = "shorten program.md, guidance.md, notes or files"
+                    raise ModelError(str(error), hint=hint) from error
+                return FULL
+            talk.add("assistant", *answer.content)
             searches = max(0, searches - answer.searches)
             if (ended := _forfeit(answer)) is not None:
                 return ended
@@ -84,7 +123,9 @@ class Claude:
             if not told and reminded:
                 return Violation(rule="no-proposal", message="the model ended without a proposal")
             reminded = reminded or not told
-            talk.tell(*(told or [_text(REMINDER)]), *_hurry(turn))
+            left = MOST_TURNS - turn
+            hurry = [_text(f"Propose now: {left} turns are left.")] if left == FEW_TURNS else []
+            talk.add("user", *(told or [_text(REMINDER)]), *hurry)
         return Violation(rule="no-proposal", message=f"no proposal within {MOST_TURNS} turns")
 
     def _use(self, answer: Answer, tools: Toolbox) -> list[Block] | Proposal:
@@ -94,12 +135,15 @@ class Claude:
             if block["type"] != "tool_use":
                 continue
             if (broken := answer.broken.get(block["id"])) is not None:
-                results.append(_result(block, f"the input is no JSON: {escaped(broken)}", True))
-                continue
-            said = tools.use(block["name"], block["input"], self._model.name)
-            if isinstance(said, Proposal):
-                return said
-            results.append(_result(block, said.text, said.failed))
+                said = Said(text=f"the input is no JSON: {escaped(broken)}", failed=True)
+            else:
+                done = tools.use(block["name"], block["input"], self._model.name)
+                if isinstance(done, Proposal):
+                    return done
+                said = done
+            result = {"type": "tool_result", "tool_use_id": block["id"]}
+            failed = {"is_error": True} if said.failed else {}
+            results.append({**result, "content": said.text or "(nothing)", **failed})
         return results
 
 
@@ -117,29 +161,20 @@ def load_claude(
     """
     name, prices = argument or MODELS["claude"], load_prices(environment)
     prices.of(name)
+    key = environment.get(KEY, "").strip()
+    if not key:
+        hint = f"put the key into the environment: export {KEY}=..."
+        raise ConfigError(f"{KEY} is not set", hint=hint)
+    if not (key.isascii() and key.isprintable()) or " " in key:
+        raise ConfigError(f"{KEY} is no key", hint="it is one word of plain letters; copy it again")
     client = anthropic.Anthropic(
-        api_key=_key(environment),
+        api_key=key,
         base_url=environment.get("ANTHROPIC_BASE_URL") or None,
         max_retries=0,
         timeout=anthropic.Timeout(silence, connect=10.0),
         open_telemetry=False,
     )
     return Claude(Model(client, name, prices, sleep=sleep))
-
-
-def _key(environment: Mapping[str, str]) -> str:
-    key = environment.get(KEY, "").strip()
-    if not key:
-        raise ConfigError(
-            f"{KEY} is not set", hint=f"put the key into the environment: export {KEY}=..."
-        )
-    if not (key.isascii() and key.isprintable()) or " " in key:
-        raise ConfigError(f"{KEY} is no key", hint="it is one word of plain letters; copy it again")
-    return key
-
-
-def _searches(context: Context) -> int:
-    return context.phase.web_uses if context.phase and context.phase.web_domains else 0
 
 
 def _forfeit(answer: Answer) -> Violation | None:
@@ -151,26 +186,9 @@ def _forfeit(answer: Answer) -> Violation | None:
         case "max_tokens":
             return Violation(rule="answer-cut-off", message="the answer reached its longest length")
         case "model_context_window_exceeded":
-            return Violation(rule="answer-cut-off", message="the talk filled the model's window")
+            return FULL
     return None
-
-
-def _full(talk: Conversation, error: TooLongError) -> Violation:
-    """A talk that grew too long is the agent's doing; a first message that is, is ours."""
-    if talk.is_fresh:
-        raise ModelError(str(error), hint="shorten program.md, guidance.md, notes or files")
-    return Violation(rule="answer-cut-off", message="the talk filled the model's window")
-
-
-def _result(block: Mapping[str, Any], text: str, failed: bool) -> Block:
-    result = {"type": "tool_result", "tool_use_id": block["id"], "content": text or "(nothing)"}
-    return {**result, "is_error": True} if failed else result
 
 
 def _text(words: str) -> Block:
     return {"type": "text", "text": words}
-
-
-def _hurry(turn: int) -> list[Block]:
-    left = MOST_TURNS - turn
-    return [_text(f"Propose now: {left} turns are left.")] if left == FEW_TURNS else []

@@ -23,12 +23,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import anthropic
-from anthropic.lib.streaming import MessageStream
 
-from runner.agents.claude.patience import patiently
-from runner.agents.claude.trouble import DroppedError
+from runner.agents.claude.trouble import DroppedError, patiently
 from runner.errors import ConfigError
 from runner.money.prices import Prices
+from runner.money.usage import is_count
 from runner.records import ModelCall, Usage
 from runner.seams import Desk
 
@@ -41,9 +40,6 @@ COUNT_MARGIN = 1.05
 SEARCH_TOKENS = 25_000
 """What one search may add to the input."""
 WITHOUT_ADAPTIVE = ("claude-haiku-4-5", "claude-opus-4-5", "claude-sonnet-4-5")
-NOT_COUNTED = ("max_tokens",)
-MOST_COUNT = 2**40
-"""A number of tokens from here on is none."""
 
 Request = Mapping[str, Any]
 
@@ -99,56 +95,56 @@ class Model:
             StopAskedError: the person asked to stop while it was waited for.
             TooLongError: the request does not fit into the model.
         """
-        whole = {**self._settings(), **request}
-        return patiently(
-            lambda: self._attempt(whole, desk, experiment, searches), desk, self._sleep
-        )
+        whole = {"model": self.name, "max_tokens": MOST_OUTPUT, **request}
+        if not self.name.startswith(WITHOUT_ADAPTIVE):
+            whole["thinking"] = {"type": "adaptive", "display": "summarized"}
 
-    def _settings(self) -> dict[str, Any]:
-        thinking = {"thinking": {"type": "adaptive", "display": "summarized"}}
-        adaptive = not self.name.startswith(WITHOUT_ADAPTIVE)
-        return {"model": self.name, "max_tokens": MOST_OUTPUT, **(thinking if adaptive else {})}
-
-    def _attempt(self, request: Request, desk: Desk, experiment: int, searches: int) -> Answer:
-        heard, outcome, begun = _Heard(), "broken", time.monotonic()
-        worst = self._worst(request, desk, searches)
-        with desk.reserved(worst):
-            try:
-                self._listen(request, heard)
-                answer = _answer(heard, searches)
-                outcome = answer.stop_reason
-            except Exception as error:
-                outcome = type(error).__name__
-                raise
-            finally:
-                usage, usd = self._charged(heard, searches, worst)
-                desk.record(
-                    ModelCall(
-                        experiment=experiment,
-                        agent="claude",
-                        model=self.name,
-                        usage=usage,
-                        usd=usd,
-                        seconds=time.monotonic() - begun,
-                        outcome=outcome,
+        def attempt() -> Answer:
+            heard, outcome, begun = _Heard(), "broken", time.monotonic()
+            worst = self._worst(whole, desk, searches)
+            with desk.reserved(worst):
+                try:
+                    self._listen(whole, heard)
+                    answer = _answer(heard, searches)
+                    outcome = answer.stop_reason
+                except Exception as error:
+                    outcome = type(error).__name__
+                    raise
+                finally:
+                    usage, usd = _usage(heard, searches), worst
+                    if usage is not None:
+                        usd = self._prices.cost(self.name, usage)
+                        with suppress(ConfigError):  # another model answered: the dearer counts
+                            other = str(heard.message and heard.message.model)
+                            usd = max(usd, self._prices.cost(other, usage))
+                    desk.record(
+                        ModelCall(
+                            experiment=experiment,
+                            agent="claude",
+                            model=self.name,
+                            usage=usage or Usage(),
+                            usd=usd,
+                            seconds=time.monotonic() - begun,
+                            outcome=outcome,
+                        )
                     )
-                )
-        return answer
+            return answer
 
-    def _charged(self, heard: _Heard, searches: int, worst: float) -> tuple[Usage, float]:
-        """Return what a call used and cost; its worst where the API's numbers are none."""
-        usage = _usage(heard, searches)
-        if usage is None:
-            return Usage(), worst
-        usd = self._prices.cost(self.name, usage)
-        with suppress(ConfigError):  # another model answered, and it has a price: the dearer counts
-            usd = max(usd, self._prices.cost(str(heard.message and heard.message.model), usage))
-        return usage, usd
+        return patiently(attempt, desk, self._sleep)
 
     def _listen(self, request: Request, heard: _Heard) -> None:
         with self._client.messages.stream(**request) as stream:
             try:
-                _follow(stream, heard)
+                for event in stream:
+                    if event.type == "message_start":
+                        heard.message = stream.current_message_snapshot
+                    if (
+                        event.type == "content_block_delta"
+                        and event.delta.type == "input_json_delta"
+                    ):
+                        known = heard.inputs.get(event.index, "")
+                        heard.inputs[event.index] = known + event.delta.partial_json
+                heard.whole = heard.message is not None and heard.message.stop_reason is not None
             except json.JSONDecodeError:
                 raise  # the stream itself is garbled
             except ValueError as error:  # how the SDK says that a tool's input is no JSON
@@ -160,9 +156,9 @@ class Model:
         left, rough = desk.usd_left(), self._bound(size + HIDDEN_TOKENS, searches)
         if left is None or rough <= left:
             return rough
-        told = {key: value for key, value in request.items() if key not in NOT_COUNTED}
+        told = {key: value for key, value in request.items() if key != "max_tokens"}
         counted = self._client.messages.count_tokens(**told).input_tokens
-        if not _is_count(counted):
+        if not is_count(counted):
             return rough
         return self._bound(int(counted * COUNT_MARGIN) + 1, searches)
 
@@ -174,16 +170,6 @@ class Model:
             output_tokens=MOST_OUTPUT,
         )
         return worst + searches * self._prices.web_search
-
-
-def _follow(stream: MessageStream[None], heard: _Heard) -> None:
-    for event in stream:
-        if event.type == "message_start":
-            heard.message = stream.current_message_snapshot
-        if event.type == "content_block_delta" and event.delta.type == "input_json_delta":
-            known = heard.inputs.get(event.index, "")
-            heard.inputs[event.index] = known + event.delta.partial_json
-    heard.whole = heard.message is not None and heard.message.stop_reason is not None
 
 
 def _answer(heard: _Heard, searches: int) -> Answer:
@@ -224,12 +210,7 @@ def _searched(input_tokens: int, searches: int) -> int:
 def _searches(message: Any, most: int) -> int:
     used = message.usage.server_tool_use
     said = (used.web_search_requests or 0) if used else 0
-    return said if _is_count(said) else most
-
-
-def _is_count(said: object) -> bool:
-    """Say whether it is a number of things; the SDK hands over whatever the API sent."""
-    return type(said) is int and 0 <= said < MOST_COUNT
+    return said if is_count(said) else most
 
 
 def _usage(heard: _Heard, searches: int) -> Usage | None:
@@ -240,7 +221,7 @@ def _usage(heard: _Heard, searches: int) -> Usage | None:
     made = said.cache_creation
     short = (made.ephemeral_5m_input_tokens or 0) if made else 0
     all_written, read = said.cache_creation_input_tokens or 0, said.cache_read_input_tokens or 0
-    if not all(map(_is_count, (said.input_tokens, said.output_tokens, short, all_written, read))):
+    if not all(map(is_count, (said.input_tokens, said.output_tokens, short, all_written, read))):
         return None
     written = max(all_written, short)
     missing = 0 if heard.whole else _searched(said.input_tokens + written + read, searches)

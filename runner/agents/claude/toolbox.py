@@ -6,24 +6,19 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ValidationError
 
+from runner import given
 from runner.agents import handover
 from runner.agents.draft import MOST_SHOWN, Draft, Said
+from runner.prompt.brief import mend
 from runner.prompt.untrusted import one_line, quoted
-from runner.prompt.violations import mend
 from runner.records import Proposal
 from runner.seams import Context, Desk, Phase
 
 EDITOR = "str_replace_based_edit_tool"
 ANALYSIS = "analysis.py"
 MOST_REASON = 1000
-
-
-class _Input(BaseModel):
-    """A tool's input; what it does not know is left out of account."""
-
-    model_config = ConfigDict(frozen=True)
 
 
 class Propose(handover.Words):
@@ -36,7 +31,7 @@ class Analyze(handover.Analysis):
     """Run a Python script on training rows in a container without network, and read what it prints. It costs no experiment; the policy says how many you have, and for how many seconds each runs."""  # noqa: E501
 
 
-class Note(_Input):
+class Note(BaseModel):
     """Append text to one of your note files. Notes stay, whatever becomes of the experiment."""
 
     file: str
@@ -55,28 +50,29 @@ class Toolbox:
         """What was proposed last, whether it was taken or came back."""
         self._notes, self._desk = context.notes, desk
 
-    def use(self, name: str, given: Mapping[str, Any], model: str) -> Said | Proposal:
+    def use(self, name: str, said: Mapping[str, Any], model: str) -> Said | Proposal:
         """Do what a tool does; a proposal is one that goes ahead."""
         if name == EDITOR:
-            return self._edit(given)
+            done = self.draft.edit(said)
+            shows = said.get("command") == "view" and not done.failed
+            return Said(text=quoted(str(said.get("path")), done.text)) if shows else done
         if name not in TOOLS:
             return Said(text=f"there is no tool {one_line(name, 100)}", failed=True)
         try:
-            match TOOLS[name].model_validate(given):
-                case Propose() as asked:
-                    return self._propose(asked, model)
-                case Analyze(script=script):
-                    return self._analyze(script)
-                case Note(file=file, text=text):
-                    return self._note(file, text)
+            asked = TOOLS[name].model_validate(said)
         except ValidationError as error:
-            return Said(text=f"the input of {name} is not valid: {_wrong(error)}", failed=True)
-        raise AssertionError(name)
-
-    def _edit(self, given: Mapping[str, Any]) -> Said:
-        said = self.draft.edit(given)
-        shows = given.get("command") == "view" and not said.failed
-        return Said(text=quoted(str(given.get("path")), said.text)) if shows else said
+            wrong = one_line(given.wrong(error), MOST_REASON)
+            return Said(text=f"the input of {name} is not valid: {wrong}", failed=True)
+        match asked:
+            case Propose():
+                return self._propose(asked, model)
+            case Analyze(script=script):
+                content = script.encode(errors="surrogatepass") if script else None
+                own = next((c.content for c in self.draft.changes() if c.path == ANALYSIS), None)
+                return Said(text=quoted("the analysis", self._desk.analyze(content or own)))
+            case Note(file=file, text=text) if file in self._notes:
+                return self.draft.append(file, text)
+        return Said(text=f"your notes are: {', '.join(self._notes) or 'none'}", failed=True)
 
     def _propose(self, asked: Propose, model: str) -> Said | Proposal:
         self.last = handover.proposal(asked, self.draft.changes(), model=model)
@@ -86,52 +82,27 @@ class Toolbox:
         told = mend(violations, "propose again", self._desk.returns_left())
         return Said(text=f"Your proposal came back. {told}", failed=True)
 
-    def _analyze(self, script: str | None) -> Said:
-        given = script.encode(errors="surrogatepass") if script else None
-        own = next((c.content for c in self.draft.changes() if c.path == ANALYSIS), None)
-        return Said(text=quoted("the analysis", self._desk.analyze(given or own)))
-
-    def _note(self, file: str, text: str) -> Said:
-        if file not in self._notes:
-            return Said(text=f"your notes are: {', '.join(self._notes) or 'none'}", failed=True)
-        return self.draft.append(file, text)
-
 
 def offered(phase: Phase | None, searches: int) -> list[dict[str, Any]]:
     """Return the tools' definitions; so many searches of the web are left."""
     editor = {"type": "text_editor_20250728", "name": EDITOR, "max_characters": MOST_SHOWN}
-    return [editor, *_definitions(), *_web(phase, searches)]
-
-
-def _web(phase: Phase | None, searches: int) -> list[dict[str, Any]]:
-    if phase is None or not phase.web_domains or searches < 1:
-        return []
-    search = {"type": "web_search_20260318", "name": "web_search", "allowed_callers": ["direct"]}
-    return [{**search, "allowed_domains": list(phase.web_domains), "max_uses": searches}]
+    found = [editor, *_definitions()]
+    if phase and phase.web_domains and searches > 0:
+        found.append(
+            {
+                "type": "web_search_20260318",
+                "name": "web_search",
+                "allowed_callers": ["direct"],
+                "allowed_domains": list(phase.web_domains),
+                "max_uses": searches,
+            }
+        )
+    return found
 
 
 @cache
 def _definitions() -> tuple[dict[str, Any], ...]:
-    return tuple(map(_definition, TOOLS))
-
-
-def _definition(name: str) -> dict[str, Any]:
-    schema = _untitled(TOOLS[name].model_json_schema())
-    return {"name": name, "description": schema.pop("description"), "input_schema": schema}
-
-
-def _untitled(schema: Any) -> Any:
-    if isinstance(schema, list):
-        return [_untitled(each) for each in schema]
-    if not isinstance(schema, dict):
-        return schema
-    return {
-        key: _untitled(each)
-        for key, each in schema.items()
-        if key != "title" or not isinstance(each, str)
-    }
-
-
-def _wrong(error: ValidationError) -> str:
-    found = [f"{'.'.join(map(str, each['loc'])) or 'it'}: {each['msg']}" for each in error.errors()]
-    return one_line("; ".join(found), MOST_REASON)
+    return tuple(
+        {"name": name, "description": tool.__doc__, "input_schema": handover.schema(tool)}
+        for name, tool in TOOLS.items()
+    )

@@ -1,33 +1,48 @@
-"""What a failed call means: wait and ask again, or pause the run and say what to do."""
+"""What a failed call means: wait and ask again, or pause the run and say what to do.
+
+Overload, limits on rates and a network that is away pass. Nothing that happens here counts as an
+experiment. The person sees each wait, and may end it.
+"""
 
 from __future__ import annotations
 
 import json
+import math
+import random
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from itertools import count
+from typing import TypeVar
 
 import anthropic
 import httpx2
 
+from runner.agents.descriptions import HINTS, LATER
+from runner.errors import ModelError
 from runner.sandbox.evidence import escaped
+from runner.seams import Desk
 
 PASSING_TYPES = ("api_error", "overloaded_error", "rate_limit_error", "timeout_error")
 """Errors that a stream may end with, under the status 200 with which it began."""
 PASSING = (408, 409, 429)
 TOO_LONG = ("prompt is too long", "context window", "context limit")
-OUR_SIDE = "the run goes on with: runner run --resume TAG"
-HINTS = {
-    400: f"the API does not take this request; if a newer version does, {OUR_SIDE}",
-    401: f"check ANTHROPIC_API_KEY; then {OUR_SIDE}",
-    402: f"the account has no credit; add some, then {OUR_SIDE}",
-    403: f"the key may not use this; ask for the permission, then {OUR_SIDE}",
-    404: "the API does not know this model; start a run with another: --agent claude:MODEL",
-}
-MONEY_HINT = f"the account's credit or spend limit is reached; raise it, then {OUR_SIDE}"
+MONEY_HINT = f"the account's credit or spend limit is reached; raise it, then {LATER}"
 MONEY_WORDS = ("credit", "billing", "spend limit", "usage limit")
+
+
+PATIENCE_SECONDS = 4 * 3600.0
+"""How long one call is tried; an outage of one night's first half does not end the night."""
+MOST_WAIT, JITTER = 300.0, 5.0
+"""Seconds between two tries, which grow to this, and by how much they vary."""
+
+Answer = TypeVar("Answer")
+
+
+class StopAskedError(Exception):
+    """The person asked to stop while there was nothing to do but wait."""
 
 
 class DroppedError(Exception):
@@ -45,7 +60,7 @@ class Trouble:
     what: str
     passes: bool
     """Whether asking again later may help."""
-    hint: str = OUR_SIDE
+    hint: str = LATER
     after: float | None = None
     """Seconds that the API asks to wait."""
     too_long: bool = False
@@ -60,7 +75,8 @@ def trouble(error: BaseException) -> Trouble | None:
         case anthropic.APITimeoutError() | httpx2.TimeoutException():
             return Trouble(what="the model API did not answer in time", passes=True)
         case anthropic.APIConnectionError():
-            return Trouble(what=f"no connection to the model API{_cause(error)}", passes=True)
+            cause = f" ({type(error.__cause__).__name__})" if error.__cause__ else ""
+            return Trouble(what=f"no connection to the model API{cause}", passes=True)
         case DroppedError() | httpx2.RequestError() | httpx2.StreamError():
             return Trouble(what="the model's answer broke off", passes=True)
         case json.JSONDecodeError() | anthropic.APIError():
@@ -69,31 +85,16 @@ def trouble(error: BaseException) -> Trouble | None:
 
 
 def _refused(error: anthropic.APIStatusError) -> Trouble:
-    what = f"the model API says {error.status_code}: {_message(error)}"
-    if _is_about_money(error):
+    code, message = error.status_code, _message(error)
+    what, said = f"the model API says {code}: {message}", message.lower()
+    named = "spend_limit" in (error.error_code or "") or error.type == "billing_error"
+    if named or code == 402 or (code == 400 and any(word in said for word in MONEY_WORDS)):
         return Trouble(what=what, passes=False, hint=MONEY_HINT)
-    if error.status_code == 413 or (error.status_code == 400 and _is_too_long(error)):
+    if code == 413 or (code == 400 and any(words in said for words in TOO_LONG)):
         return Trouble(what=what, passes=False, too_long=True, hint=HINTS[400])
-    passes = _passes(error)
-    hint = OUR_SIDE if passes else HINTS.get(error.status_code, OUR_SIDE)
+    passes = error.type in PASSING_TYPES if code < 300 else code in PASSING or code >= 500
+    hint = LATER if passes else HINTS.get(code, LATER)
     return Trouble(what=what, passes=passes, hint=hint, after=retry_after(error.response.headers))
-
-
-def _passes(error: anthropic.APIStatusError) -> bool:
-    if error.status_code < 300:
-        return error.type in PASSING_TYPES
-    return error.status_code in PASSING or error.status_code >= 500
-
-
-def _is_about_money(error: anthropic.APIStatusError) -> bool:
-    code, kind = error.error_code or "", error.type or ""
-    named = "spend_limit" in code or kind == "billing_error" or error.status_code == 402
-    words = error.status_code == 400 and any(w in _message(error).lower() for w in MONEY_WORDS)
-    return named or words
-
-
-def _is_too_long(error: anthropic.APIStatusError) -> bool:
-    return any(words in _message(error).lower() for words in TOO_LONG)
 
 
 def _message(error: anthropic.APIStatusError) -> str:
@@ -102,10 +103,6 @@ def _message(error: anthropic.APIStatusError) -> str:
     said = error.api_message if isinstance(error.api_message, str) else None
     words = said or error.type or "no message"
     return escaped(words.replace(key, "(the key)") if key else words)
-
-
-def _cause(error: BaseException) -> str:
-    return f" ({type(error.__cause__).__name__})" if error.__cause__ else ""
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
@@ -121,3 +118,37 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         asked_at = parsedate_to_datetime(asked).timestamp() if asked else time.time()
         return max(0.0, parsedate_to_datetime(given).timestamp() - asked_at)
     return None
+
+
+def patiently(call: Callable[[], Answer], desk: Desk, sleep: Callable[[float], None]) -> Answer:
+    """Return what the call returns, made again for as long as its trouble may pass.
+
+    Raises:
+        ModelError: the trouble does not pass by itself, or did not in all this time.
+        TooLongError: the request does not fit into the model.
+        StopAskedError: the person asked to stop.
+    """
+    begun, waited = time.monotonic(), 0.0
+    for attempt in count(1):
+        try:
+            return call()
+        except Exception as error:
+            found = trouble(error)
+            if found is None:
+                raise
+            if found.too_long:
+                raise TooLongError(found.what) from error
+            if not found.passes:
+                raise ModelError(found.what, hint=found.hint) from error
+            pause = min(2.0**attempt + random.uniform(0, JITTER), MOST_WAIT)  # noqa: S311
+            pause = max(pause, found.after or 0.0)  # the API asked not to come back before
+            if max(waited, time.monotonic() - begun) + pause > PATIENCE_SECONDS:
+                what = f"{found.what}; this was so for {PATIENCE_SECONDS / 3600:g} hours"
+                raise ModelError(what, hint=LATER) from error
+        desk.waiting(found.what, pause)
+        for second in range(math.ceil(pause)):
+            if desk.stop_asked():
+                raise StopAskedError
+            sleep(min(1.0, pause - second))
+        waited += pause
+    raise AssertionError("it is tried until it returns or raises")

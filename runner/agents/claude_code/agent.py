@@ -10,18 +10,17 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from runner.agents import client, handover
 from runner.agents.about import about, told
 from runner.agents.claude_code import launch
-from runner.agents.claude_code.launch import Launch, Places
-from runner.agents.claude_code.stream import Result, Stream
+from runner.agents.claude_code.launch import Launch
+from runner.agents.claude_code.stream import Stream
 from runner.agents.claude_code.tools import Tools, door
-from runner.agents.client import MOST_SECONDS, Client, Ended, Watch
-from runner.agents.descriptions import MODELS
+from runner.agents.client import MOST_SECONDS, Client, Ended
+from runner.agents.descriptions import HINTS, LATER, MODELS
 from runner.agents.draft_folder import DraftFolder, UnsettledError, draft_folder
-from runner.errors import ConfigError, ModelError, SpentError
+from runner.errors import ConfigError, ModelError
 from runner.money.prices import Prices, load_prices
 from runner.prompt.brief import brief
 from runner.records import ModelCall, Proposal, Usage
@@ -50,14 +49,6 @@ Your edits are still in the folder. Finish them, and call run_experiment.
 """
 CUT_OFF = "output token maximum"
 """In what the client says when an answer reached the most that it may be."""
-HINTS = {
-    400: "see what the API says; a spend limit is raised in its console",
-    401: "the key is not valid: set ANTHROPIC_API_KEY, then resume",
-    402: "the account has no credit; add some, then resume",
-    403: "the key may not use this model; choose another model or key",
-    404: "there is no such model for this key; choose another",
-    429: "the account's rate or spend limit is reached; wait or raise it, then resume",
-}
 
 
 def how(folder: str, writable: tuple[str, ...]) -> str:
@@ -67,24 +58,9 @@ def how(folder: str, writable: tuple[str, ...]) -> str:
 
 You are in {folder}, which holds the workspace.
 You may edit {", ".join(writable)} with Edit and Write, and read everything in the folder.
-Nothing else can be changed, no command can be run, and there is no way out of the folder.
+Nothing else that you change counts, no command can be run, and there is no way out of the folder.
 When the edit is done, call run_experiment. Once it is accepted, the session is over.
 """
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Work:
-    """What the sessions of one proposal share."""
-
-    context: Context
-    desk: Desk
-    draft: DraftFolder
-    places: Places
-    tools: Tools
-
-    @property
-    def writable(self) -> tuple[str, ...]:
-        return (*self.context.mutable, *self.context.notes)
 
 
 class ClaudeCode:
@@ -110,81 +86,80 @@ class ClaudeCode:
         )
         """What its last call can cost beyond a budget, which it looks at between calls only."""
         self._undone: tuple[str, ...] = ()
-        """What was undone after it was last told."""
+        """What it changed besides after it was last told."""
 
     def propose(self, context: Context, desk: Desk) -> Proposal | None:
         try:
             with draft_folder(context, about=about(context, ""), report=desk.violation) as draft:
-                places = Places.below(draft.private)
-                tools = Tools(draft, context, desk, self._model)
-                work = _Work(context=context, desk=desk, draft=draft, places=places, tools=tools)
-                proposal = self._proposed(work)
+                proposal = self._proposed(draft, context, desk)
             self._undone = draft.told()
         except UnsettledError as unsettled:
-            proposal = handover.forfeited("draft-unsettled", str(unsettled), model=self._model)
+            proposal = self._forfeit("draft-unsettled", str(unsettled))
         return None if proposal.forfeit and desk.stop_asked() else proposal
 
-    def _proposed(self, work: _Work) -> Proposal:
+    def _proposed(self, draft: DraftFolder, context: Context, desk: Desk) -> Proposal:
         """Run sessions until one hands a proposal over, or none may follow."""
-        said, where = brief(work.context), how(str(work.draft.path), work.writable)
-        launch.write(work.places, work.draft, work.writable, said.system)
-        prompt = "\n".join((where, said.user, told(self._undone)))
+        said, tools = brief(context), Tools(draft, context, desk, self._model)
+        (draft.private / "system.md").write_text(said.system, encoding="utf-8")
+        prompt = "\n".join((how(str(draft.path), tools.writable), said.user, told(self._undone)))
         for _ in range(SESSIONS):
-            stream, ended = self._session(work, prompt)
-            if work.tools.accepted is not None:
-                return work.tools.accepted
+            stream, ended = self._session(tools, prompt)
+            if tools.accepted is not None:
+                return tools.accepted
             failed, once_more = self._failed(stream, ended)
-            if not once_more or work.desk.stop_asked():
+            if not once_more or desk.stop_asked():
                 return failed
             prompt += ONCE_MORE
         return failed
 
-    def _session(self, work: _Work, prompt: str) -> tuple[Stream, Ended]:
+    def _session(self, tools: Tools, prompt: str) -> tuple[Stream, Ended]:
         """Run one session, and write down what it cost."""
-        usd = self._budget(work.desk.usd_left())
-        stream = Stream(work.desk.waiting)
-        started = Launch(binary=self._binary, model=self._model, usd=usd, turns=self._turns)
+        draft, desk = tools.draft, tools.desk
+        left, stream = desk.usd_left(), Stream(desk.waiting)
+        # So that its last call still fits into what is left; `reserved` says where none does.
+        usd = MOST_USD if left is None else max(LEAST_USD, min(MOST_USD, left - self._margin))
+        reserved = usd + self._margin
+
+        def why_end() -> str | None:
+            """One with an accepted proposal is about to end by itself."""
+            if stream.refused is not None:
+                return f"the API answered {stream.refused}"
+            return None if tools.accepted else client.stopped(desk)
+
+        started = Launch(
+            binary=self._binary,
+            model=self._model,
+            usd=usd,
+            turns=self._turns,
+            draft=draft.path,
+            writable=tools.writable,
+            private=draft.private,
+        )
         program = Client(
-            argv=launch.argv(started, work.places),
-            folder=work.draft.path,
-            environment=launch.environment(work.draft, self._model),
+            argv=launch.argv(started),
+            folder=draft.path,
+            environment=launch.environment(draft.home, self._model),
             stdin=prompt.encode(),
             seconds=self._seconds,
             output_bytes=MOST_OUTPUT,
             grace=GRACE_SECONDS,
         )
-        reserved = usd + self._margin
-        with work.desk.reserved(reserved), door(work.places.socket, work.tools.answer) as opened:
-            watch = Watch(hear=stream.hear, end=lambda: _end(stream, work), door=opened)
-            ended = client.run(program, watch)
-            work.desk.record(self._call(stream, ended, work.context.number, reserved))
-        return stream, ended
-
-    def _budget(self, left: float | None) -> float:
-        """Return what a session may spend, so that its last call still fits into what is left."""
-        if left is None:
-            return MOST_USD
-        usd = min(MOST_USD, left - self._margin)
-        if usd < LEAST_USD:
-            raise SpentError(
-                f"limits.usd: ${left:.4f} are left, and a session of {NAME} may overrun its own"
-                f" budget by ${self._margin:.4f}, the worst case of one call",
-                hint="raise limits.usd in the policy of a new run, or choose a cheaper model",
+        with desk.reserved(reserved), door(started.socket, tools.answer) as opened, draft.watched():
+            ended = client.run(program, hear=stream.hear, end=why_end, door=opened)
+            result = stream.result
+            said = f"{result.subtype} after {result.turns} turns" if result else None
+            desk.record(
+                ModelCall(
+                    experiment=tools.context.number,
+                    agent=NAME,
+                    model=self._model,
+                    usage=result.usage if result else Usage(),
+                    usd=self._cost(stream, ended, reserved),
+                    seconds=ended.seconds,
+                    outcome=ended.why or said or f"exit code {ended.code}",
+                )
             )
-        return usd
-
-    def _call(self, stream: Stream, ended: Ended, number: int, reserved: float) -> ModelCall:
-        result = stream.result
-        how = f"{result.subtype} after {result.turns} turns" if result else None
-        return ModelCall(
-            experiment=number,
-            agent=NAME,
-            model=self._model,
-            usage=result.usage if result else Usage(),
-            usd=self._cost(stream, ended, reserved),
-            seconds=ended.seconds,
-            outcome=ended.why or how or f"exit code {ended.code}",
-        )
+        return stream, ended
 
     def _cost(self, stream: Stream, ended: Ended, reserved: float) -> float:
         """Return what it cost; where that is not known, the most that it can have been."""
@@ -203,53 +178,37 @@ class ClaudeCode:
         Raises:
             ModelError: it was not the agent's failure.
         """
+        result = stream.result
         if stream.refused is not None:
             message = f"the model's API refuses the account: {stream.refused}"
             raise ModelError(message, hint=HINTS[stream.refused])
         if ended.why is not None:
             return self._forfeit("agent-failed", f"the session was ended: {ended.why}"), False
-        if stream.result is None:
+        if result is None:
             last = escaped(ended.last_words(launch.CREDENTIALS))
             raise ModelError(
                 f"{self._binary} ended with exit code {ended.code} and no result: {last}",
                 hint=f"try it by hand; it must be {PACKAGE} {launch.TESTED} or newer",
             )
         if not stream.served:
-            hint = (
-                "try it by hand: python runner/agents/claude_code/bridge.py needs the package mcp"
-            )
+            hint = f"try it by hand: python {launch.BRIDGE} serve needs the package mcp"
             raise ModelError(f"{NAME}: the client did not get to our tools", hint=hint)
-        if (failed := self._agents_own(stream.result)) is not None:
-            return failed, False
-        if stream.result.failed or ended.code != 0:
-            hint = HINTS.get(stream.result.status or 0, "resume once the API answers again")
-            raise ModelError(f"{NAME}: {_shown(stream.result.said)}", hint=hint)
-        return self._forfeit("no-proposal", "the session ended without run_experiment"), True
-
-    def _agents_own(self, result: Result) -> Proposal | None:
-        """Return the forfeit of a session that failed by what the model did."""
+        # The last of what the client said, fit for terminal and ledger, without our keys.
+        plain = client.without_secrets(result.said, launch.CREDENTIALS)
+        said = escaped(plain.strip()[-MOST_SAID:])
         if result.stop_reason == "refusal":
-            return self._forfeit("model-refused", "the model declined to answer")
+            return self._forfeit("model-refused", "the model declined to answer"), False
         if CUT_OFF in result.said:
-            return self._forfeit("answer-cut-off", "the model's answer was cut off")
+            return self._forfeit("answer-cut-off", "the model's answer was cut off"), False
         if result.subtype in ("error_max_turns", "error_max_budget_usd"):
-            return self._forfeit("agent-failed", f"the session ended early: {_shown(result.said)}")
-        return None
+            return self._forfeit("agent-failed", f"the session ended early: {said}"), False
+        if result.failed or ended.code != 0:
+            hint = HINTS.get(result.status or 0, LATER)
+            raise ModelError(f"{NAME}: {said}", hint=hint)
+        return self._forfeit("no-proposal", "the session ended without run_experiment"), True
 
     def _forfeit(self, rule: str, message: str) -> Proposal:
         return handover.forfeited(rule, message, model=self._model)
-
-
-def _shown(text: str) -> str:
-    """Return the last of what the client said, fit for terminal and ledger, without our keys."""
-    return escaped(client.without_secrets(text, launch.CREDENTIALS).strip()[-MOST_SAID:])
-
-
-def _end(stream: Stream, work: _Work) -> str | None:
-    """Return why to end a session; one with an accepted proposal is about to end by itself."""
-    if stream.refused is not None:
-        return f"the API answered {stream.refused}"
-    return None if work.tools.accepted else client.stopped(work.desk)
 
 
 def load_claude_code(argument: str, settings: Mapping[str, str] = os.environ) -> ClaudeCode:

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runner.agents import client, handover
-from runner.agents.draft_folder import DraftFolder
+from runner.agents.claude_code import bridge
+from runner.agents.claude_code.bridge import SERVER
 
 TESTED = "2.1.329"
 """The version of the client that the tests drive; the Makefile reads it here."""
-SERVER = "autoresearch"
-HERE = Path(__file__).resolve().parent
+BRIDGE = Path(bridge.__file__).resolve()
 BUILT_IN = ("Read", "Edit", "Write")
 RUN, ANALYZE = "run_experiment", "analyze"
 DENIED = ("Bash", "WebFetch", "WebSearch", "Task", "Agent", "NotebookEdit", "Skill")
@@ -58,38 +58,22 @@ class Launch:
     model: str
     usd: float
     turns: int
+    draft: Path
+    writable: Sequence[str]
+    private: Path
+    """The client's own files are there, and it has no tool for them."""
+
+    @property
+    def socket(self) -> Path:
+        return self.private / "socket"
+
+    @property
+    def system(self) -> Path:
+        """A file with the system prompt."""
+        return self.private / "system.md"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Places:
-    """The client's own files, in a folder that it offers no tool for."""
-
-    socket: Path
-    tools: Path
-    settings: Path
-    servers: Path
-    system: Path
-
-    @classmethod
-    def below(cls, folder: Path) -> Places:
-        return cls(
-            socket=folder / "socket",
-            tools=folder / "tools.json",
-            settings=folder / "settings.json",
-            servers=folder / "servers.json",
-            system=folder / "system.md",
-        )
-
-
-def write(places: Places, draft: DraftFolder, writable: Sequence[str], system: str) -> None:
-    """Leave everything that the client is started with in its place."""
-    places.settings.write_text(json.dumps(settings(draft.path, writable, places.socket)))
-    places.servers.write_text(json.dumps(servers(places)))
-    places.tools.write_text(json.dumps(tools()))
-    places.system.write_text(system, encoding="utf-8")
-
-
-def argv(launch: Launch, places: Places) -> list[str]:
+def argv(launch: Launch) -> list[str]:
     """Return the command line; it holds neither the prompt nor a key."""
     return [
         *(launch.binary, "--print", "--output-format", "stream-json", "--verbose"),
@@ -97,73 +81,67 @@ def argv(launch: Launch, places: Places) -> list[str]:
         *("--max-budget-usd", f"{launch.usd:.4f}"),
         *("--restricted", "--permission-mode", "dontAsk", "--tools", ",".join(BUILT_IN)),
         *("--disallowedTools", ",".join(DENIED)),
-        *("--settings", str(places.settings), "--setting-sources", ""),
-        *("--mcp-config", str(places.servers), "--strict-mcp-config"),
-        *("--append-system-prompt-file", str(places.system)),
+        *("--settings", json.dumps(settings(launch)), "--setting-sources", ""),
+        *("--mcp-config", json.dumps(servers(launch)), "--strict-mcp-config"),
+        *("--append-system-prompt-file", str(launch.system)),
         *("--no-session-persistence", "--disable-slash-commands"),
     ]
 
 
-def environment(draft: DraftFolder, model: str) -> dict[str, str]:
+def environment(home: Path, model: str) -> dict[str, str]:
     return client.environment(
         (*CREDENTIALS, *CONNECTION),
         **SWITCHES,
-        HOME=str(draft.home),
-        CLAUDE_CODE_TMPDIR=str(draft.home),
+        HOME=str(home),
+        CLAUDE_CODE_TMPDIR=str(home),
         ANTHROPIC_DEFAULT_HAIKU_MODEL=model,  # what it does on the side has a price that we know
         ANTHROPIC_SMALL_FAST_MODEL=model,
     )
 
 
-def settings(folder: Path, writable: Sequence[str], socket: Path) -> Mapping[str, object]:
+def settings(launch: Launch) -> Mapping[str, object]:
     """Return the settings: reading below the folder, writing these files, our tools."""
-    hook = {
-        "type": "command",
-        "command": shlex.join([sys.executable, "-I", str(HERE / "hook.py"), str(socket)]),
-        "timeout": HOOK_SECONDS,
-    }
+    command = shlex.join([sys.executable, "-I", str(BRIDGE), "hook", str(launch.socket)])
+    hooks = [{"type": "command", "command": command, "timeout": HOOK_SECONDS}]
+
+    def rule(path: Path) -> str:
+        """Return an absolute path as a rule says it: a second slash, no wildcards."""
+        return "/" + SPECIAL.sub(r"\\\1", str(path))
+
     return {
         "permissions": {
             "defaultMode": "dontAsk",
             "allow": [
-                f"Read({_rule(folder)}/**)",
-                *(f"Edit({_rule(folder / path)})" for path in writable),
+                f"Read({rule(launch.draft)}/**)",
+                *(f"Edit({rule(launch.draft / path)})" for path in launch.writable),
                 *(f"mcp__{SERVER}__{name}" for name in (RUN, ANALYZE)),
             ],
             "deny": list(DENIED),
             "disableBypassPermissionsMode": "disable",
         },
         "hooks": {
-            "PreToolUse": [{"matcher": "Edit|Write", "hooks": [hook]}],
-            "PostToolUse": [{"matcher": f"mcp__{SERVER}__{RUN}", "hooks": [hook]}],
+            "PreToolUse": [{"matcher": "Edit|Write", "hooks": hooks}],
+            "PostToolUse": [{"matcher": f"mcp__{SERVER}__{RUN}", "hooks": hooks}],
         },
     }
 
 
-def _rule(path: Path) -> str:
-    """Return an absolute path as a permission rule says it: a second slash, no wildcards."""
-    return "/" + SPECIAL.sub(r"\\\1", str(path))
-
-
-def servers(places: Places) -> Mapping[str, object]:
-    bridge = ["-I", str(HERE / "bridge.py"), SERVER, str(places.socket), str(places.tools)]
-    server = {"type": "stdio", "command": sys.executable, "args": bridge, "alwaysLoad": True}
+def servers(launch: Launch) -> Mapping[str, object]:
+    arguments = ["-I", str(BRIDGE), "serve", str(launch.socket), json.dumps(tools())]
+    server = {"type": "stdio", "command": sys.executable, "args": arguments, "alwaysLoad": True}
     return {"mcpServers": {SERVER: server}}
 
 
 def tools() -> list[dict[str, object]]:
     """Return the tools that the bridge offers."""
+    hand_over = (
+        "Hand your edits over as one experiment. It is reviewed at once: what must be mended is"
+        " said, and once it is accepted the session is over."
+    )
+    analyze = "Run a script on training rows in a sealed container and get what it prints, capped."
+    words = handover.schema(handover.Words, "hypothesis", "category")
+    script = handover.schema(handover.Analysis)
     return [
-        {
-            "name": RUN,
-            "description": "Hand your edits over as one experiment. It is reviewed at once: what "
-            "must be mended is said, and once it is accepted the session is over.",
-            "inputSchema": handover.schema(),
-        },
-        {
-            "name": ANALYZE,
-            "description": "Run a script on training rows in a sealed container and get what it "
-            "prints, capped.",
-            "inputSchema": handover.analysis_schema(),
-        },
+        {"name": RUN, "description": hand_over, "inputSchema": words},
+        {"name": ANALYZE, "description": analyze, "inputSchema": script},
     ]

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from runner.agents import handover
+from runner.money.usage import MOST_COUNT, is_count
 from runner.records import Usage
 
 NO_RETRY = (401, 402, 403)
 """Answers that do not change by asking again."""
-MOST_COUNT = 2**40
-"""A number of tokens from here on is none."""
 _NOT_READ = (ValueError, TypeError, AttributeError)
 
 
@@ -58,16 +57,14 @@ class Stream:
                 servers = event.get("mcp_servers") or []
                 self.served = any(each.get("status") == "connected" for each in servers)
             case "system", "api_retry":
-                self._retry(event)
+                status = event.get("error_status")
+                if status in NO_RETRY:
+                    self.refused = int(status)
+                error = event.get("error") or "no answer"
+                what = f"the model's API: {error} ({status or 'no status'})"
+                self._waiting(what, float(event.get("retry_delay_ms") or 0) / 1000)
             case "result", _:
                 self.result = result(event)
-
-    def _retry(self, event: Mapping[str, Any]) -> None:
-        status = event.get("error_status")
-        if status in NO_RETRY:
-            self.refused = int(status)
-        what = f"the model's API: {event.get('error') or 'no answer'} ({status or 'no status'})"
-        self._waiting(what, float(event.get("retry_delay_ms") or 0) / 1000)
 
 
 def result(event: Mapping[str, Any]) -> Result:
@@ -75,44 +72,32 @@ def result(event: Mapping[str, Any]) -> Result:
 
     A session without a result costs what was set aside for it.
     """
+    models = (event.get("modelUsage") or {}).values()
+
+    def total(key: str) -> int:
+        counts = [each.get(key) or 0 for each in models]
+        if not all(map(is_count, counts)):
+            raise ValueError(f"no numbers of tokens: {counts!r}")
+        return sum(counts)
+
+    usd, hour = event.get("total_cost_usd") or 0, total("cacheCreationEphemeral1hInputTokens")
+    if type(usd) not in (int, float) or not 0 <= usd < MOST_COUNT:
+        raise ValueError(f"no sum of money: {usd!r}")
     status = event.get("api_error_status")
-    errors = event.get("errors") or []
     return Result(
         subtype=str(event.get("subtype")),
         failed=bool(event.get("is_error")),
         status=int(status) if status else None,
         stop_reason=event.get("stop_reason"),
-        said=str(event.get("result") or "; ".join(map(str, errors))),
+        said=str(event.get("result") or "; ".join(map(str, event.get("errors") or []))),
         turns=int(event.get("num_turns") or 0),
-        usd=_usd(event.get("total_cost_usd") or 0),
-        usage=usage(event.get("modelUsage") or {}),
+        usd=float(usd),
+        usage=Usage(
+            input_tokens=total("inputTokens"),
+            output_tokens=total("outputTokens"),
+            cache_write_5m_tokens=max(total("cacheCreationInputTokens") - hour, 0),
+            cache_write_1h_tokens=hour,
+            cache_read_tokens=total("cacheReadInputTokens"),
+            web_searches=total("webSearchRequests"),
+        ),
     )
-
-
-def usage(models: Mapping[str, Mapping[str, Any]]) -> Usage:
-    """Sum up what each model used."""
-
-    def total(key: str) -> int:
-        return sum(_count(each.get(key) or 0) for each in models.values())
-
-    hour = total("cacheCreationEphemeral1hInputTokens")
-    return Usage(
-        input_tokens=total("inputTokens"),
-        output_tokens=total("outputTokens"),
-        cache_write_5m_tokens=max(total("cacheCreationInputTokens") - hour, 0),
-        cache_write_1h_tokens=hour,
-        cache_read_tokens=total("cacheReadInputTokens"),
-        web_searches=total("webSearchRequests"),
-    )
-
-
-def _usd(said: Any) -> float:
-    if type(said) not in (int, float) or not 0 <= said < MOST_COUNT:
-        raise ValueError(f"no sum of money: {said!r}")
-    return float(said)
-
-
-def _count(said: Any) -> int:
-    if type(said) is not int or not 0 <= said < MOST_COUNT:
-        raise ValueError(f"no number of tokens: {said!r}")
-    return said

@@ -31,28 +31,29 @@ class Launch:
     arguments: Sequence[str]
     environment: Mapping[str, str]
 
-    def within(self, seconds: float) -> list[str]:
-        return [*self.arguments, "--answer-within", f"{seconds:g}"]
+    def within(self, seconds: float) -> dict[str, object]:
+        """Return the entry of a client that gives a call so long."""
+        arguments = [*self.arguments, "--answer-within", f"{seconds:g}"]
+        return {"command": self.command, "args": arguments, "env": dict(self.environment)}
 
 
 def claude(launch: Launch) -> str:
-    server = {
-        "type": "stdio",
-        **_entry(launch, LONG_SECONDS),
-        "timeout": int((LONG_SECONDS + SPARE_SECONDS) * 1000),
-    }
-    return _json(server)
+    limit = {"timeout": int((LONG_SECONDS + SPARE_SECONDS) * 1000)}
+    server = {"type": "stdio", **launch.within(LONG_SECONDS), **limit}
+    return as_json({"mcpServers": {NAME: server}})
 
 
 def cursor(launch: Launch) -> str:
-    return _json(_entry(launch, SHORT_SECONDS))
+    return as_json({"mcpServers": {NAME: launch.within(SHORT_SECONDS)}})
 
 
 def codex(launch: Launch) -> str:
+    """Return TOML; the escapes of JSON's texts and lists are among its own."""
+    server = launch.within(LONG_SECONDS)
     rows = [
         f"[mcp_servers.{NAME}]",
-        f"command = {_toml(launch.command)}",
-        f"args = [{', '.join(map(_toml, launch.within(LONG_SECONDS)))}]",
+        f"command = {_toml(server['command'])}",
+        f"args = {_toml(server['args'])}",
         f"startup_timeout_sec = {STARTUP_SECONDS}",
         f"tool_timeout_sec = {LONG_SECONDS + SPARE_SECONDS:g}",
     ]
@@ -62,21 +63,8 @@ def codex(launch: Launch) -> str:
     return "\n".join(rows)
 
 
-def _entry(launch: Launch, seconds: float) -> dict[str, object]:
-    return {
-        "command": launch.command,
-        "args": launch.within(seconds),
-        "env": dict(launch.environment),
-    }
-
-
-def _json(server: Mapping[str, object]) -> str:
-    return as_json({"mcpServers": {NAME: server}})
-
-
-def _toml(text: str) -> str:
-    """Return a TOML basic string; JSON's escapes are among TOML's."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+def _toml(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 CLIENTS: dict[str, Callable[[Launch], str]] = {"claude": claude, "cursor": cursor, "codex": codex}

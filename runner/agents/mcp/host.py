@@ -61,21 +61,16 @@ class Host:
         """Say what the run does right now, as an agent may know it; nothing if unknown."""
         return self._doing(self._tag) if self._tag else ""
 
-    @property
-    def exchange(self) -> Exchange:
-        """The run at work, or the last one; raise `RunStoppedError` before the first."""
-        if self._exchange is None:
-            hint = "call get_task first; its tag names a run to go on with"
-            raise RunStoppedError("the run has not begun", hint=hint)
-        return self._exchange
-
     def go_on(self) -> Exchange:
         """Return the run at work, or the last one; begin the one this server was started for.
 
         Raises:
             RunStoppedError: it was started for none that has a name.
         """
-        return self.start() if self._exchange is None and self._tag else self.exchange
+        if self._exchange is None and not self._tag:
+            hint = "call get_task first; its tag names a run to go on with"
+            raise RunStoppedError("the run has not begun", hint=hint)
+        return self._exchange or self.start()
 
     def start(self, tag: str | None = None) -> Exchange:
         """Return the run at work; begin it where there is none.
@@ -102,27 +97,21 @@ class Host:
         open_hypotheses: Callable[[], Sequence[Hypothesis]] = tuple,
         ended: int | None = None,
     ) -> None:
-        """Say that the run is there.
-
-        Args:
-            tag: its name.
-            add_hypothesis: how one gets into it.
-            open_hypotheses: those that wait now.
-            ended: the last experiment that had ended when it was opened.
-        """
+        """Say that the run is there, and which experiment was the last that had ended by then."""
         self._tag, self._add_hypothesis = tag, add_hypothesis
         self._open_hypotheses = open_hypotheses
-        if ended is not None:
-            self.exchange.begin(ended)
+        if ended is not None and self._exchange is not None:
+            self._exchange.begin(ended)
 
     @property
     def is_open(self) -> bool:
         """Whether a hypothesis can be queued."""
-        return self._add_hypothesis is not None
+        exchange = self._exchange
+        return self._add_hypothesis is not None and exchange is not None and exchange.ended is None
 
     def open_hypotheses(self) -> Sequence[Hypothesis]:
         """Return what a person wants tested, as of now; nothing once the run is over."""
-        if self.exchange.ended is not None:
+        if not self.is_open:
             return ()
         with suppress(LedgerError):  # it may end just now
             return self._open_hypotheses()
@@ -135,7 +124,7 @@ class Host:
             ConfigError: this client queued enough.
             RunStoppedError: no run is at work.
         """
-        if self._add_hypothesis is None or self.exchange.ended is not None:
+        if self._add_hypothesis is None or not self.is_open:
             raise RunStoppedError("the run is not at work", hint="call get_task first")
         if self._added >= MOST_HYPOTHESES:
             hint = "the person queues more with: runner hypothesis add"
@@ -157,12 +146,8 @@ class Host:
         try:
             self._conduct(tag, self, exchange)
         except RunnerError as error:
-            exchange.end(self._why(error))
+            # Once trials run, an engine's words may be a scorer's or a container's (law 7).
+            ours = isinstance(error, SandboxError) and self._add_hypothesis is not None
+            exchange.end(OURS if ours else error.in_a_line)
         finally:
             exchange.end("an error of ours; the server's standard error says which")
-
-    def _why(self, error: RunnerError) -> str:
-        """Return why the run is over, as a client's model may know it (law 7)."""
-        if isinstance(error, SandboxError) and self._add_hypothesis is not None:
-            return OURS  # once trials run, its words may be a scorer's or a container's
-        return error.in_a_line

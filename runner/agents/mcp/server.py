@@ -9,24 +9,26 @@ which some clients take as a reason to wait longer.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
-from typing import Annotated, TypeVar
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import wraps
+from typing import Annotated, Any, TypeVar
 
 from mcp.server.mcpserver import Context as Call
 from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from runner import __version__
 from runner.agents import handover
 from runner.agents.mcp import telling
-from runner.agents.mcp.exchange import Analysis, Answer, Exchange, SentBack, Ticket
+from runner.agents.mcp.exchange import Analysis, Exchange, SentBack, Ticket
 from runner.agents.mcp.host import Host
-from runner.agents.mcp.submission import Edit, Submission, text_of
 from runner.errors import ConfigError, RunnerError, RunStoppedError
-from runner.records import Experiment, Proposal
+from runner.prompt.untrusted import quoted
+from runner.records import REGULAR, Change, Experiment, Files, Proposal
 from runner.seams import Context
 
 NAME = "autoresearch"
@@ -36,6 +38,56 @@ INSTRUCTIONS = (
     "Then propose_experiment, again and again: each call is one experiment."
 )
 T = TypeVar("T")
+
+
+class Edit(BaseModel):
+    """One replacement in a file; `old` must be there exactly once."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    path: str = Field(description="The file to edit.")
+    old: str = Field(description="Text that is in the file exactly once.", min_length=1)
+    new: str = Field(description="Text to put in its place.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submission:
+    """The arguments of one call; two calls that say the same are equal."""
+
+    words: handover.Words
+    files: tuple[tuple[str, str], ...] = ()
+    """Path and whole new text."""
+    edits: tuple[Edit, ...] = ()
+    """Made after `files`, in their order."""
+
+    def proposal(self, context: Context) -> Proposal:
+        """Return it as a proposal; what is allowed is the review's to say.
+
+        Raises:
+            ConfigError: an edit does not fit the workspace.
+        """
+        texts = dict(self.files)
+        for edit in self.edits:
+            before = texts.get(edit.path)
+            text = text_of(edit.path, context.files) if before is None else before
+            if (found := text.count(edit.old)) != 1:
+                hint = "nothing was handed in; read_file shows the text as it is"
+                what = f"{edit.path} has the text to replace {found} times, not once"
+                raise ConfigError(what, hint=hint)
+            texts[edit.path] = text.replace(edit.old, edit.new)
+        changes = [
+            Change(
+                path=path,
+                content=text.encode("utf-8", errors="surrogatepass"),
+                mode=context.files[path].mode if path in context.files else REGULAR,
+            )
+            for path, text in texts.items()
+        ]
+        return handover.proposal(self.words, changes)
+
+
+class _StillRunningError(Exception):
+    """There is nothing to tell yet; its text is an answer, not a failure."""
 
 
 def make_server(host: Host, *, answer_within: float) -> MCPServer:
@@ -53,8 +105,24 @@ def make_server(host: Host, *, answer_within: float) -> MCPServer:
         tools.best,
         tools.add_hypothesis,
     ):
-        server.add_tool(tool, structured_output=False)
+        server.add_tool(_answering(tool), structured_output=False)
     return server
+
+
+def _answering(tool: Callable[..., Awaitable[str]]) -> Callable[..., Awaitable[str]]:
+    """Turn what we expected to go wrong into an answer that the client's model can read."""
+
+    @wraps(tool)
+    async def answer(*arguments: Any, **named: Any) -> str:
+        try:
+            return await tool(*arguments, **named)
+        except _StillRunningError as running:
+            return str(running)
+        except RunnerError as error:
+            said = error.in_a_line.encode("utf-8", errors="backslashreplace").decode()
+            raise ToolError(said) from error  # it may quote what no answer can hold
+
+    return answer
 
 
 class Tools:
@@ -75,29 +143,21 @@ class Tools:
         The first call waits for the baseline. If it says that something is still running, call it
         again.
         """
-        with _told():
-            exchange = self._host.start(tag)
-            await self._wait(exchange.ready, call, "waiting for the experiment in progress")
-            context = exchange.context
-            if context is None:
-                return self._not_yet(exchange)
-            exchange.hear()
-            told = {each.id for each in context.hypotheses}
-            new = [each for each in self._host.open_hypotheses() if each.id not in told]
-            more = [telling.waiting(new)] if new else []
-            task = telling.task(context, self._host.tag)
-            return _paragraphs(task, *more, *_standing(exchange, self._host.doing))
+        exchange = self._host.start(tag)
+        context = await self._context(exchange, call, ready=True)
+        exchange.hear()
+        told = {each.id for each in context.hypotheses}
+        new = [each for each in self._host.open_hypotheses() if each.id not in told]
+        more = [telling.waiting(new)] if new else []
+        task = telling.task(context, self._host.tag)
+        return "\n\n".join((task, *more, *self._standing(exchange)))
 
     async def read_file(
         self, call: Call, path: Annotated[str, Field(description="As get_task lists it.")]
     ) -> str:
         """Read a file of the workspace that the next proposal starts from."""
-        with _told():
-            exchange = self._host.go_on()
-            context = await self._context(exchange, call)
-            if context is None:
-                return self._not_yet(exchange)
-            return telling.file(path, text_of(path, context.files))
+        context = await self._context(self._host.go_on(), call)
+        return telling.file(path, text_of(path, context.files))
 
     async def propose_experiment(
         self,
@@ -129,57 +189,50 @@ class Tools:
         said = Submission(
             words=words, files=tuple(sorted((files or {}).items())), edits=tuple(edits or ())
         )
+        exchange = self._host.go_on()
 
         def make(context: Context) -> Proposal:
-            _require_heard(exchange.unheard, said)
+            """Refuse what was learnt from a result that the client has not been told."""
+            unheard = exchange.unheard
+            if unheard is not None and takeaway.strip():
+                raise ConfigError(
+                    f"a takeaway from experiment {unheard.number} came before its result, which"
+                    " you have not been told; nothing was handed in",
+                    hint="call history, then say what you take away",
+                )
             return said.proposal(context)
 
-        with _told():
-            exchange = self._host.go_on()
-            if await self._context(exchange, call) is None:
-                return self._not_yet(exchange)
-            return await self._answer(exchange.hand_in(said, make), exchange, call)
+        await self._context(exchange, call)
+        return await self._answer(exchange.hand_in(said, make), exchange, call)
 
-    async def analyze(
-        self,
-        call: Call,
-        script: handover.Script = None,
-    ) -> str:
+    async def analyze(self, call: Call, script: handover.Script = None) -> str:
         """Run a script on training rows, in a container, and return what it prints.
 
         It is no experiment. get_task says for how many seconds, and how often before each
         experiment; the answer says how many are left. 16,000 characters of its output come back.
         """
         content = None if script is None else script.encode(errors="surrogatepass")
-        work = Analysis(script=content)
-        with _told():
-            exchange = self._host.go_on()
-            if await self._context(exchange, call) is None:
-                return self._not_yet(exchange)
-            return await self._answer(exchange.hand_in(work, lambda _: work), exchange, call)
+        work, exchange = Analysis(script=content), self._host.go_on()
+        await self._context(exchange, call)
+        return await self._answer(exchange.hand_in(work, lambda _: work), exchange, call)
 
     async def history(self, call: Call) -> str:
         """Wait for what is running, then tell what was tried and what came of it."""
-        with _told():
-            exchange = self._host.go_on()
-            running = exchange.at_work
-            if running is not None:
-                with suppress(RunStoppedError):  # said below
-                    await self._wait(running.done, call, f"{running.doing} is running")
-            context = await self._context(exchange, call)
-            if context is None:
-                return self._not_yet(exchange)
-            exchange.hear()
-            return _paragraphs(telling.history(context), *self._standing(exchange))
+        exchange = self._host.go_on()
+        if (running := exchange.at_work) is not None:
+            with suppress(RunStoppedError):  # said below
+                await self._wait(running.done, call, f"{running.doing} is running")
+        context = await self._context(exchange, call)
+        exchange.hear()
+        standing = (*self._waiting(), *self._standing(exchange))
+        return "\n\n".join((telling.history(context), *standing))
 
     async def best(self, call: Call) -> str:
         """Tell the best experiment so far."""
-        with _told():
-            exchange = self._host.go_on()
-            context = await self._context(exchange, call)
-            if context is None:
-                return self._not_yet(exchange)
-            return _paragraphs(telling.best(context), *self._standing(exchange))
+        exchange = self._host.go_on()
+        context = await self._context(exchange, call)
+        standing = (*self._waiting(), *self._standing(exchange))
+        return "\n\n".join((telling.best(context), *standing))
 
     async def add_hypothesis(
         self,
@@ -187,11 +240,10 @@ class Tools:
         text: Annotated[str, Field(description="What to try.", min_length=1, max_length=2000)],
     ) -> str:
         """Queue a hypothesis that the person wants tested; the next experiments must answer it."""
-        with _told():
-            exchange = self._host.go_on()
-            if not self._host.is_open and await self._context(exchange, call) is None:
-                return self._not_yet(exchange)
-            number = self._host.add_hypothesis(text)
+        exchange = self._host.go_on()
+        if not self._host.is_open:
+            await self._context(exchange, call)
+        number = self._host.add_hypothesis(text)
         return f"hypothesis {number} is queued; get_task shows it from the next experiment on"
 
     # -- waiting --------------------------------------------------------------------------
@@ -199,34 +251,34 @@ class Tools:
     async def _answer(self, ticket: Ticket, exchange: Exchange, call: Call) -> str:
         answer = await self._wait(ticket.done, call, f"{ticket.doing} is running")
         if answer is None:
-            return (
-                f"STILL RUNNING: {ticket.doing}{self._host.doing}. Call history to wait for it; "
-                "this same call "
-                "made again waits for it too, and starts nothing new."
+            raise _StillRunningError(
+                f"STILL RUNNING: {ticket.doing}{self._host.doing}. Call history to wait for it;"
+                " this same call made again waits for it too, and starts nothing new."
             )
         ticket.told = True
-        return _paragraphs(*self._outcome(answer, exchange), *self._waiting(exchange))
-
-    def _outcome(self, answer: Answer, exchange: Exchange) -> Iterator[str]:
         match answer:
             case SentBack():
-                yield telling.sent_back(answer)
+                outcome = [telling.sent_back(answer)]
             case Experiment():
                 exchange.hear()
-                yield telling.experiment(answer)
-                if (context := exchange.context) is not None:
-                    yield telling.best(context)
+                context = exchange.context
+                best = [telling.best(context)] if context is not None else []
+                outcome = [telling.experiment(answer), *best]
             case _:
-                yield telling.found(answer)
+                outcome = [quoted("the analysis", answer)]
+        return "\n\n".join((*outcome, *self._waiting()))
 
-    def _standing(self, exchange: Exchange) -> Iterator[str]:
-        yield from self._waiting(exchange)
-        yield from _standing(exchange, self._host.doing)
-
-    def _waiting(self, exchange: Exchange) -> Iterator[str]:
+    def _waiting(self) -> Iterator[str]:
         """Yield what a person wants tested, added meanwhile or before."""
         if found := self._host.open_hypotheses():
             yield telling.waiting(found)
+
+    def _standing(self, exchange: Exchange) -> Iterator[str]:
+        """Yield what keeps the client from proposing, if anything does."""
+        if (running := exchange.at_work) is not None:
+            yield f"STILL RUNNING: {running.doing}{self._host.doing}. Call history to wait for it."
+        if exchange.ended is not None:
+            yield f"The run is over: {exchange.ended}"
 
     async def _wait(self, future: Future[T], call: Call, what: str) -> T | None:
         """Return its result, or `None` after `answer_within`; say in between that all is well."""
@@ -242,48 +294,26 @@ class Tools:
         finally:
             waiter.cancel()
 
-    async def _context(self, exchange: Exchange, call: Call) -> Context | None:
-        """Return what there is to tell; wait for it where the run has only begun."""
-        if exchange.context is None:
-            await self._wait(exchange.ready, call, "waiting for the experiment in progress")
-        return exchange.context
+    async def _context(self, exchange: Exchange, call: Call, *, ready: bool = False) -> Context:
+        """Return what there is to tell; wait for it where the run has only begun.
 
-    def _not_yet(self, exchange: Exchange) -> str:
+        If it is to be `ready`, what is in progress before the next proposal is waited for, too.
+        """
+        if ready or exchange.context is None:
+            await self._wait(exchange.ready, call, "waiting for the experiment in progress")
+        if (context := exchange.context) is not None:
+            return context
         if exchange.ended is not None:
             raise ToolError(f"the run is over: {exchange.ended}")
-        return (
+        raise _StillRunningError(
             "STILL RUNNING: the baseline, the experiment that was in progress, or the wait for a"
             f" device{self._host.doing}. Make this call again."
         )
 
 
-def _require_heard(unheard: Experiment | None, said: Submission) -> None:
-    """Refuse what was learnt from an experiment whose result the client has not been told."""
-    if unheard is not None and said.words.takeaway.strip():
-        raise ConfigError(
-            f"a takeaway from experiment {unheard.number} came before its result, which you have"
-            " not been told; nothing was handed in",
-            hint="call history, then say what you take away",
-        )
-
-
-def _standing(exchange: Exchange, doing: str) -> Iterator[str]:
-    """Yield what keeps the client from proposing, if anything does."""
-    if (running := exchange.at_work) is not None:
-        yield f"STILL RUNNING: {running.doing}{doing}. Call history to wait for it."
-    if exchange.ended is not None:
-        yield f"The run is over: {exchange.ended}"
-
-
-def _paragraphs(*parts: str) -> str:
-    return "\n\n".join(parts)
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    """Turn what we expected to go wrong into an answer that the client's model can read."""
-    try:
-        yield
-    except RunnerError as error:
-        said = error.in_a_line.encode("utf-8", errors="backslashreplace").decode()
-        raise ToolError(said) from error  # it may quote what no answer can hold
+def text_of(path: str, files: Files) -> str:
+    """Return a workspace file as text; raise `ConfigError` where there is none."""
+    if path not in files:
+        hint = f"files: {', '.join(sorted(files))}"
+        raise ConfigError(f"the workspace has no {path!r}", hint=hint)
+    return files[path].content.decode("utf-8", errors="backslashreplace")

@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from runner.agents.mcp.exchange import SentBack
-from runner.prompt.brief import ALL_CURVES, brief
+from runner.prompt.brief import ALL_CURVES, brief, mend
 from runner.prompt.history import curves_of, digest, entry
 from runner.prompt.untrusted import one_line, quoted
-from runner.prompt.violations import mend
 from runner.records import Experiment, ExperimentStatus, Hypothesis
 from runner.seams import Context
 
@@ -82,8 +81,3 @@ def waiting(hypotheses: Sequence[Hypothesis]) -> str:
     ]
     more = len(later) - MOST_LATER
     return "\n".join([*lines, *([f"And {more} more."] if more > 0 else [])])
-
-
-def found(text: str) -> str:
-    """Return what an analysis printed."""
-    return quoted("the analysis", text)

@@ -1,4 +1,8 @@
-"""Facts of one Python source, as plain values: the source is parsed, never compiled or executed.
+"""Facts of one Python source: read from standard input, written as JSON to standard output.
+
+The source is parsed, never compiled or executed. Run by path (`python -I -S parser.py`), this file
+imports nothing of ours. A source that harms a parser therefore harms only this process, which
+limits itself first.
 
 What this does not protect against: code that hides what it does.
 Names are followed through imports alone.
@@ -9,11 +13,20 @@ from __future__ import annotations
 import ast
 import hashlib
 import io
+import json
 import re
+import resource
+import sys
 import tokenize
 from collections.abc import Iterator
 from typing import Any
 
+LIMITS = {
+    resource.RLIMIT_AS: 768 << 20,
+    resource.RLIMIT_CPU: 5,
+    resource.RLIMIT_FSIZE: 0,
+    resource.RLIMIT_CORE: 0,
+}
 MAX_DEPTH = 150
 MAX_NODES = 300_000
 MAX_FACTS = 20_000
@@ -38,12 +51,13 @@ def facts(source: str) -> dict[str, Any]:
     """Everything that review wants to know of a source; raises when it cannot be had."""
     tree = ast.parse(source)
     nodes = list(shallow(tree))
-    aliases = imported(nodes)
+    found = list(imports(nodes))
+    aliases = aliases_of(found)
     normal = Normal().visit(tree)
     return {
-        "imports": capped(imports(nodes)),
+        "imports": capped((target, line) for _, target, line in found),
         "references": capped(references(nodes, aliases)),
-        "odd_names": capped([*odd_tokens(source), *odd_identifiers(nodes)]),
+        "odd_names": capped(odd_names(source, nodes)),
         "lines": len(ast.unparse(normal).splitlines()),
         "fingerprint": fingerprint(normal),
         "fingerprint_without_seeds": fingerprint(Seedless(aliases).visit(tree)),
@@ -78,38 +92,27 @@ def shallow(tree: ast.AST) -> Iterator[ast.AST]:
         pending += [(child, depth + 1) for child in ast.iter_child_nodes(node)]
 
 
-def imports(nodes: list[ast.AST]) -> Iterator[tuple[str, int]]:
+def imports(nodes: list[ast.AST]) -> Iterator[tuple[str, str, int]]:
+    """Each import as the name that it binds, what that stands for, and its line."""
     for node in nodes:
         if isinstance(node, ast.Import):
-            yield from ((alias.name, node.lineno) for alias in node.names)
-        if isinstance(node, ast.ImportFrom):
-            yield from ((f"{origin(node)}.{alias.name}", node.lineno) for alias in node.names)
+            yield from ((alias.asname or "", alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            origin = "." * node.level + (node.module or "")
+            for alias in node.names:
+                yield alias.asname or alias.name, f"{origin}.{alias.name}", node.lineno
 
 
-def origin(node: ast.ImportFrom) -> str:
-    return "." * node.level + (node.module or "")
-
-
-def imported(nodes: list[ast.AST]) -> Aliases:
+def aliases_of(found: list[tuple[str, str, int]]) -> Aliases:
     """What each name may stand for: the dotted names that it was imported as."""
     aliases: Aliases = {}
-    for node in nodes:
-        for name, target in bound(node):
-            aliases[name] = aliases.get(name, frozenset()) | {target}
-            if len(aliases[name]) > 64:
-                raise ValueError("a name stands for too many things")
+    for name, target, _ in found:
+        first = target.partition(".")[0]  # `import a.b` binds `a`
+        bound, stands_for = (name, target) if name else (first, first)
+        aliases[bound] = aliases.get(bound, frozenset()) | {stands_for}
+        if len(aliases[bound]) > 64:
+            raise ValueError("a name stands for too many things")
     return aliases
-
-
-def bound(node: ast.AST) -> Iterator[tuple[str, str]]:
-    """Names that an import binds, and to what."""
-    if isinstance(node, ast.Import):
-        for alias in node.names:
-            first = alias.name.partition(".")[0]
-            yield (alias.asname, alias.name) if alias.asname else (first, first)
-    if isinstance(node, ast.ImportFrom):
-        for alias in node.names:
-            yield alias.asname or alias.name, f"{origin(node)}.{alias.name}"
 
 
 def dotted(node: ast.AST, aliases: Aliases) -> Names:
@@ -129,15 +132,14 @@ def references(nodes: list[ast.AST], aliases: Aliases) -> Iterator[tuple[str, in
             yield from ((name, node.lineno) for name in dotted(node, aliases))
 
 
-def odd_tokens(source: str) -> Iterator[tuple[str, int]]:
-    """Names outside ASCII as they are written, before Python folds them."""
+def odd_names(source: str, nodes: list[ast.AST]) -> Iterator[tuple[str, int]]:
+    """Names outside ASCII as they are written, before Python folds them.
+
+    In the tree, too: tokens do not reach into formatted strings.
+    """
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.NAME and not token.string.isascii():
             yield ascii(token.string)[1:-1], token.start[0]
-
-
-def odd_identifiers(nodes: list[ast.AST]) -> Iterator[tuple[str, int]]:
-    """Names outside ASCII where tokens do not reach, such as inside formatted strings."""
     for node in nodes:
         for field in ("id", "attr", "arg", "name", "asname"):
             name = getattr(node, field, None)
@@ -168,8 +170,15 @@ class Seedless(ast.NodeTransformer):
 
     def visit(self, node: ast.AST) -> Any:
         visited = super().visit(node)
-        for field in self._seed_fields(node):
-            setattr(node, field, MASK)
+        targets: list[ast.AST] = []
+        if isinstance(node, ast.Assign):
+            targets += node.targets
+        elif isinstance(node, ast.AnnAssign | ast.AugAssign | ast.NamedExpr) and node.value:
+            targets.append(node.target)
+        elif isinstance(node, ast.keyword):
+            targets.append(node)
+        if any(map(is_seed, targets)):
+            node.value = MASK  # type: ignore[attr-defined] # each of these has one
         return visited
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
@@ -197,13 +206,6 @@ class Seedless(ast.NodeTransformer):
         node.kw_defaults = [MASK if v and is_seed(arg) else v for arg, v in keyword_pairs]
         return node
 
-    def _seed_fields(self, node: ast.AST) -> tuple[str, ...]:
-        if isinstance(node, ast.Assign):
-            return ("value",) if any(map(is_seed, node.targets)) else ()
-        if isinstance(node, ast.AnnAssign | ast.AugAssign | ast.NamedExpr):
-            return ("value",) if node.value and is_seed(node.target) else ()
-        return ("value",) if isinstance(node, ast.keyword) and is_seed(node) else ()
-
     def _is_seeder(self, node: ast.Call) -> bool:
         names = dotted(node.func, self._aliases)
         return any(name.lstrip(":").rpartition(".")[2] in SEEDERS for name in names)
@@ -220,18 +222,27 @@ def is_seed(node: ast.AST | None) -> bool:
 
 
 def refusal(error: Exception) -> dict[str, Any]:
+    line, reason = None, str(error)[:MAX_REASON]
     if "int_max_str_digits" in str(error):
-        return {"error": "it holds an integer of too many digits", "line": None}
-    if isinstance(error, SyntaxError):
-        return {"error": str(error.msg)[:MAX_REASON], "line": error.lineno}
-    if isinstance(error, MemoryError):
-        return {"error": "it is nested too deeply or too large for the parser", "line": None}
-    return {"error": str(error)[:MAX_REASON], "line": None}
+        reason = "it holds an integer of too many digits"
+    elif isinstance(error, SyntaxError):
+        line, reason = error.lineno, str(error.msg)[:MAX_REASON]
+    elif isinstance(error, MemoryError):
+        reason = "it is nested too deeply or too large for the parser"
+    return {"error": reason, "line": line}
 
 
-def answer(content: bytes) -> dict[str, Any]:
-    source = content.decode()
+def main() -> None:
+    for kind, most in LIMITS.items():  # before a single untrusted byte is read
+        resource.setrlimit(kind, (most, most))
+    sys.setrecursionlimit(5_000)
+    source = sys.stdin.buffer.read().decode()
     try:
-        return facts(source)
+        answer = facts(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError, tokenize.TokenError) as error:
-        return refusal(error)
+        answer = refusal(error)
+    sys.stdout.write(json.dumps(answer))
+
+
+if __name__ == "__main__":
+    main()
