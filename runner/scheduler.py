@@ -552,11 +552,11 @@ class Scheduler:
         for proposer in self._proposers:
             if proposer.slot is not None or self.end is not None:
                 continue
+            may = proposer.end is None and proposer.unsettled <= proposer.ahead
             if proposer.returned:
                 self._think(proposer, *proposer.returned.popleft())
-            elif proposer.end is None and proposer.unsettled <= proposer.ahead:
-                if (slot := self._slot()) is not None:
-                    self._think(proposer, slot, ())
+            elif may and (slot := self._slot()) is not None:
+                self._think(proposer, slot, ())
 
     def _under_way(self) -> list[Slot]:
         thinking = [proposer.slot for proposer in self._proposers if proposer.slot]
