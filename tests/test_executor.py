@@ -191,8 +191,10 @@ def rig(count: int, progress: Tracker | None = None):
     @contextmanager
     def hold(sandbox: Waiting, _: threading.Event):
         held.append(sandbox.name)
-        yield
-        held.remove(sandbox.name)
+        try:
+            yield
+        finally:
+            held.remove(sandbox.name)
 
     executor = LocalExecutor(
         [(partial(made, each), partial(hold, each)) for each in sandboxes],
