@@ -1,0 +1,169 @@
+"""A real run of packing with an agent of a few lines: what the benches of whole runs share."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from runner import data, rooms
+from runner.policy.load import parse_policy
+from runner.records import Change, Proposal
+from runner.sandbox import engine, images
+from runner.seams import Context, Desk
+from runner.session import Person, Session
+from runner.start import Request, at_work
+
+TASK = "packing"
+Seconds = Callable[[], float]
+
+
+@dataclass
+class Scripted:
+    """Thinks for a while, then adds a line that changes nothing, so that nothing is kept."""
+
+    thinks: Seconds = lambda: 0.0
+    name: str = "scripted"
+    isolation: str = "api"
+    ahead: int = 1
+    made: int = 0
+
+    def propose(self, context: Context, desk: Desk) -> Proposal | None:
+        threading.Event().wait(self.thinks())
+        self.made += 1
+        line = f"\nUNUSED = {context.number * 1000 + self.made}\n".encode()
+        content = context.files["train.py"].content + line
+        change = Change(path="train.py", content=content)
+        return Proposal(hypothesis=f"line {self.made}", changes=(change,))
+
+
+def policy_text(train: float) -> str:
+    """Return packing's policy with trials of one processor and one seed, and nothing kept."""
+    text = rooms.policy_path(TASK).read_text(encoding="utf-8")
+    wanted = {
+        "cpus: 2": "cpus: 1",
+        "train: 10s": f"train: {train:g}s",
+        "seeds: 2": "seeds: 1",
+        "min_gain: 0.002": "min_gain: 1.0",
+    }
+    for old, new in wanted.items():
+        text, count = re.subn(rf"(?m)^  {old}\b", f"  {new}", text)
+        assert count == 1, old
+    parse_policy(text)
+    return text
+
+
+@dataclass(frozen=True)
+class Home:
+    """A state folder with packing prepared, whose runs wait for nobody else's."""
+
+    client: Any
+    state: rooms.State
+    locks: Path
+
+    def start(self, tag: str, train: float, devices: int, person: Person | None = None) -> Any:
+        """Open a run of this name, made the first time."""
+        os.environ["RUNNER_LOCKS"] = str(self.locks)
+        policy = self.state.root / "policy.yaml"
+        policy.write_text(policy_text(train), encoding="utf-8")
+        known = self.state.run(tag).exists()
+        request = Request(
+            task="" if known else TASK,
+            tag=tag,
+            policy=None if known else policy,
+            resume=known,
+            devices=devices,
+            somebody_else=True,
+        )
+        return at_work(self.state, request, person or Person())
+
+    def leftovers(self, tag: str) -> list[str]:
+        labels = {engine.HOME_LABEL: self.state.id, engine.RUN_LABEL: tag}
+        return engine.leftovers(self.client, labels)
+
+
+@contextmanager
+def home(folder: Path) -> Iterator[Home]:
+    """Prepare packing below a folder; nothing of it is left on the engine afterwards."""
+    with closing(engine.connect()) as client:
+        state = rooms.State(folder / "home")
+        image_id = images.require_image(client, parse_policy(policy_text(1)).policy.image)
+        data.Preparation(
+            client=client, state=state, task=TASK, image_id=image_id, say=lambda _: None
+        ).prepare(seed=7)
+        try:
+            yield Home(client, state, folder / "locks")
+        finally:
+            engine.sweep(client, {engine.HOME_LABEL: state.id})
+
+
+@dataclass(frozen=True)
+class Life:
+    """When a container ran, in seconds of the engine's clock, and of which experiment."""
+
+    experiment: int
+    stage: str
+    began: float
+    ended: float
+
+
+@dataclass
+class Watcher:
+    """Notes when each container of a run starts and ends, as the engine tells it."""
+
+    lives: list[Life] = field(default_factory=list)
+
+    def of(self, experiments: range) -> list[Life]:
+        return sorted(
+            (life for life in self.lives if life.experiment in experiments),
+            key=lambda life: life.began,
+        )
+
+    def read(self, events: Any) -> None:
+        began: dict[str, float] = {}
+        for event in events:
+            name, when = event["Actor"]["Attributes"]["name"], event["timeNano"] / 1e9
+            if event["Action"] == "start":
+                began[name] = when
+            elif event["Action"] == "die" and name in began:
+                rest = name.rpartition("--")[2].split("-")
+                self.lives.append(Life(int(rest[0]), rest[-1], began.pop(name), when))
+
+
+@contextmanager
+def watching(client: Any, tag: str) -> Iterator[Watcher]:
+    """Watch a run's containers; all that ended is known after it."""
+    filters = {"label": [f"{engine.RUN_LABEL}={tag}"], "type": "container"}
+    watcher, events = Watcher(), client.events(decode=True, filters=filters)
+    reader = threading.Thread(target=watcher.read, args=(events,), daemon=True)
+    reader.start()
+    try:
+        yield watcher
+    finally:
+        threading.Event().wait(1.0)  # the last events are still on their way
+        events.close()
+        reader.join(10)
+
+
+def alive(lives: list[Life], begin: float, end: float) -> float:
+    """Return for how many seconds between two moments at least one container ran."""
+    seconds, until = 0.0, begin
+    for life in sorted(lives, key=lambda life: life.began):
+        seconds += max(0.0, min(life.ended, end) - max(life.began, until))
+        until = max(until, life.ended)
+    return seconds
+
+
+def last_trial_seconds(session: Session) -> float:
+    """Return how long the newest trial took that has ended."""
+    return session.now.settled[-1].trials[-1].result.wall_seconds
+
+
+def load() -> str:
+    """Say how busy the machine is."""
+    return f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
