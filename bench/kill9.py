@@ -54,7 +54,9 @@ class Answers(Scripted):
 
     def propose(self, context: Any, desk: Any) -> Any:
         made = super().propose(context, desk)
-        return replace(made, answers=context.hypotheses[0].id) if context.hypotheses else made
+        if made is None or not context.hypotheses:
+            return made
+        return replace(made, answers=context.hypotheses[0].id)
 
 
 def conduct(folder: Path, tag: str, devices: int, experiments: int, kind: str) -> None:

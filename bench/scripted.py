@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -25,7 +26,10 @@ Seconds = Callable[[], float]
 
 @dataclass
 class Scripted:
-    """Thinks for a while, then adds a line that changes nothing, so that nothing is kept."""
+    """Adds a line that changes nothing, so that nothing is kept, and hands it over after a while.
+
+    It asks for the review first, as agents that ask a model do; that is part of its thinking.
+    """
 
     thinks: Seconds = lambda: 0.0
     name: str = "scripted"
@@ -34,12 +38,15 @@ class Scripted:
     made: int = 0
 
     def propose(self, context: Context, desk: Desk) -> Proposal | None:
-        threading.Event().wait(self.thinks())
+        until = time.monotonic() + self.thinks()
         self.made += 1
         line = f"\nUNUSED = {context.number * 1000 + self.made}\n".encode()
         content = context.files["train.py"].content + line
         change = Change(path="train.py", content=content)
-        return Proposal(hypothesis=f"line {self.made}", changes=(change,))
+        proposal = Proposal(hypothesis=f"line {self.made}", changes=(change,), takeaway="nothing")
+        desk.send_back(proposal)
+        threading.Event().wait(max(0.0, until - time.monotonic()))
+        return proposal
 
 
 def policy_text(train: float) -> str:

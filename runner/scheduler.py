@@ -590,10 +590,11 @@ class Scheduler:
                 what = "the agent thinks about"
                 with self.session.progress.doing(desk.name, what, **desk.about):
                     proposal = proposer.agent.propose(context, desk)
+                    based = None if proposal is None else desk.taken(proposal)
             except BaseException as error:
                 self._events.put(partial(self._gave_up, proposer, error))
             else:
-                self._events.put(partial(self._proposed, proposer, slot, desk, proposal))
+                self._events.put(partial(self._proposed, proposer, slot, based, desk.returned))
 
         if len(self._proposers) == 1 and not proposer.ahead:
             think()  # nothing else happens meanwhile, and a person's editor wants this thread
@@ -634,11 +635,10 @@ class Scheduler:
             self._failure = self._failure or error
             self.end = self.end or proposer.end
 
-    def _proposed(self, proposer: Proposer, slot: Slot, desk: SessionDesk, proposal: Any) -> None:
+    def _proposed(self, proposer: Proposer, slot: Slot, based: Based | None, returned: int) -> None:
         proposer.slot = None
-        if proposal is not None:
+        if based is not None:
             proposer.unsettled += 1
-            based, returned = desk.taken(proposal), desk.returned
             made = Made(proposer=proposer, slot=slot, based=based, returned=returned)
             self._pending.append(made)
             return
