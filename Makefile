@@ -40,6 +40,7 @@ setup: $(RUNTIME) ## Make .venv, the container engine (as root) and the image re
 test: $(DEV) $(CLIENT) ## Run every test, those in real containers included.
 	@$(BIN)/runner setup --image cpu
 	@$(BIN)/runner setup --image tabular
+	@sh images/runsc.sh
 	@$(BIN)/python -m pytest -m alone
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "(docker or claude_code) and not alone"
 	@exec env $(IN_MEMORY) $(BIN)/python -m pytest -n auto -m "not docker and not claude_code"

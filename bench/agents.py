@@ -194,6 +194,7 @@ def session(folder: Path, files: Files, measured: Measured) -> Iterator[Session]
             direction="minimize", round_to=0.5, policy_text=policy.text,
             policy_digest=policy.digest, harness_digest="x", template_digest="x", image_id="x",
             data_digest="x", device="cpu", base_commit=workspace.head(), created_at=when,
+            runner_version="x", rules_digest="x",
         )  # fmt: skip
         ledger.create_run(run)
         yield Session(

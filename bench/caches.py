@@ -1,6 +1,6 @@
 """What two containers can tell each other through the kernel's caches, and what closing them costs.
 
-    python bench/caches.py [ROUNDS]
+    python bench/caches.py [ROUNDS [RUNTIME]]
 
 One container of a trial sends random bits, a later one reads them. Both are started as guards are,
 so with the options of every agent container. bits is what arrives: n (1 - H(errors)). A remedy is
@@ -17,27 +17,32 @@ import statistics
 import sys
 import tempfile
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from containers import guarded, one
 from rich.console import Console
 from rich.table import Table
 
+from runner import data, engines
+from runner.engines import caches, images
+from runner.engines.container import Running, started
+from runner.engines.protocol import AGENT_USER, ContainerSpec
 from runner.policy.load import load_policy
-from runner.records import File, Guard, TrialSpec
-from runner.rooms import PROJECT, policy_path
-from runner.sandbox import caches, engine, images
-from runner.sandbox.container import Running, started
-from runner.sandbox.options import ContainerSpec
-from runner.trial import DockerSandbox
+from runner.records import Budget, File, Guard, Purpose, TrialSpec
+from runner.rooms import PROJECT, State, policy_path
+from runner.trial import Host, TrialRunner
+from runner.trial import specification as trial_specification
+from runner.workspace import tree_digest
 
 PROGRAM = PROJECT / "bench" / "cache_channel.py"
 BITS = {"names": 4096, "pages": 2048}
 PAIRS = 3
+UNDER_A_RUNTIME = ("open", "both: resources.flush")
+"""The remedies that another runtime is tried with; its imports are slow."""
 SECONDS = 60.0
 IMPORT = "import time; t = time.perf_counter(); import torch; print(time.perf_counter() - t)"
 NEIGHBOUR = "import torch, sys, time; print('up', file=sys.stderr); time.sleep(600)"
@@ -72,14 +77,36 @@ class Measured:
     """Seconds without the remedy and, right afterwards, with it."""
 
 
-def specification(image_id: str, folder: Path) -> TrialSpec:
-    """Return a trial of which only guards are run."""
-    resources = load_policy(policy_path("eclip")).policy.resources_record()
-    workspace = {PROGRAM.name: File(content=PROGRAM.read_bytes())}
-    return guarded(image_id, folder, workspace, run="caches", resources=resources)
+def specification(image_id: str, folder: Path, runtime: str | None) -> tuple[Host, TrialSpec]:
+    """Return a trial of which only guards are run, and a host that has its data."""
+    host = Host(state=State(folder), harness={})
+    policy = load_policy(policy_path("eclip")).policy
+    rows = host.state.data(policy.task) / "train"
+    rows.mkdir(parents=True)
+    (rows.parent / data.MANIFEST).write_text("{}")
+    given = trial_specification(
+        policy,
+        run="caches",
+        experiment=0,
+        purpose=Purpose.DECISION,
+        split="train",
+        index=0,
+        seed=1,
+        image_id=image_id,
+        data_digest=data.load(host.state, policy.task).digest,
+        harness_digest=tree_digest({}),
+        workspace={PROGRAM.name: File(content=PROGRAM.read_bytes())},
+    )
+    return host, replace(
+        given,
+        mutable=(),
+        notes=(),
+        resources=replace(given.resources, runtime=runtime),
+        budget=Budget(startup=SECONDS, train=1, predict=1, score=1),
+    )
 
 
-def inside(sandbox: DockerSandbox, spec: TrialSpec, *command: str) -> str:
+def inside(sandbox: TrialRunner, spec: TrialSpec, *command: str) -> str:
     """Return what a command printed in a container like a trainer's."""
     result = sandbox.guard(spec, Guard(name="guard", command=command, seconds=SECONDS))
     if result.failed:
@@ -87,7 +114,7 @@ def inside(sandbox: DockerSandbox, spec: TrialSpec, *command: str) -> str:
     return result.log.decode()
 
 
-def carry(sandbox: DockerSandbox, spec: TrialSpec, way: str) -> Carried:
+def carry(sandbox: TrialRunner, spec: TrialSpec, way: str) -> Carried:
     """Send random bits from one container to the next."""
     program, count = f"/workspace/{PROGRAM.name}", BITS[way]
     bits = f"{random.getrandbits(count):0{count}b}"
@@ -120,19 +147,22 @@ def dropping(client: Any, level: int) -> Iterator[caches.Drop]:
 
 def holder(client: Any, *command: str) -> ContainerSpec:
     """Return a container of agent code that nothing but itself is needed for."""
-    return one(
-        images.require_image(client, "cpu"),
-        *command,
+    return ContainerSpec(
+        name=f"runner-bench-{uuid.uuid4().hex[:12]}",
+        image_id=images.require_image(client, "cpu"),
+        user=AGENT_USER,
+        command=command,
+        mounts=[],
         resources=load_policy(policy_path("eclip")).policy.resources_record(),
-        labels={engine.HOME_LABEL: "bench-caches"},
-        seconds=600.0,
+        labels={engines.HOME_LABEL: "bench-caches"},
     )
 
 
 @contextmanager
 def neighbour(client: Any) -> Iterator[None]:
     """Keep a container alive that holds torch's files mapped, as another trial would."""
-    with started(client, holder(client, "python", "-c", NEIGHBOUR)) as running:
+    mapped = holder(client, "python", "-c", NEIGHBOUR)
+    with started(client, mapped, seconds=600.0) as running:
         wait_for(running, lambda: running.said(b"up\n"))
         yield
 
@@ -161,7 +191,7 @@ def remedies(client: Any) -> Iterator[dict[str, tuple[caches.Drop | None, bool]]
         }
 
 
-def measure(client: Any, spec: TrialSpec, folder: Path, remedy: caches.Drop | None) -> Measured:
+def measure(client: Any, host: Host, spec: TrialSpec, remedy: caches.Drop | None) -> Measured:
     """Play both channels once, and time the remedy and the import after it."""
     found = Measured()
 
@@ -171,12 +201,12 @@ def measure(client: Any, spec: TrialSpec, folder: Path, remedy: caches.Drop | No
             remedy(container)
             found.cost_seconds.append(time.monotonic() - begun)
 
-    sandbox = DockerSandbox(
-        client=client, home_id="bench-caches", stage_root=folder, drop_caches=timed
-    )
+    sandbox = TrialRunner(engine=client, host=host, drop_caches=timed)
     spec = replace(spec, resources=replace(spec.resources, flush=True))
     for way in BITS:
         found.carried[way].append(carry(sandbox, spec, way))
+    if spec.resources.runtime:
+        return found
     bare = replace(spec, resources=replace(spec.resources, flush=False))
     inside(sandbox, bare, "python", "-c", IMPORT)  # makes up for what the channel threw out
     for _ in range(PAIRS):
@@ -186,16 +216,17 @@ def measure(client: Any, spec: TrialSpec, folder: Path, remedy: caches.Drop | No
     return found
 
 
-def main(rounds: int) -> None:
+def main(rounds: int, runtime: str | None) -> None:
     results: dict[str, Measured] = {}
-    with tempfile.TemporaryDirectory() as place, closing(engine.connect()) as client:
-        folder = Path(place)
-        spec = specification(images.require_image(client, "cpu"), folder)
+    with tempfile.TemporaryDirectory() as place, closing(engines.connect()) as client:
+        host, spec = specification(images.require_image(client, "cpu"), Path(place), runtime)
         with remedies(client) as each:
             for _ in range(rounds):
                 for name, (remedy, beside) in each.items():
+                    if runtime and name not in UNDER_A_RUNTIME:
+                        continue
                     with neighbour(client) if beside else ExitStack():
-                        once = measure(client, spec, folder / "stage", remedy)
+                        once = measure(client, host, spec, remedy)
                     total = results.setdefault(name, Measured())
                     total.imports += once.imports
                     total.cost_seconds += once.cost_seconds
@@ -212,7 +243,8 @@ def show(results: dict[str, Measured], rounds: int) -> None:
     )  # fmt: skip
     middle = statistics.median
     for name, found in results.items():
-        warm, cold = (min(seconds) for seconds in zip(*found.imports, strict=True))
+        pairs = found.imports or [(math.nan, math.nan)]
+        warm, cold = (min(seconds) for seconds in zip(*pairs, strict=True))
         for way, messages in found.carried.items():
             arrived = statistics.fmean(one.arrived for one in messages)
             sending = middle(one.send_seconds for one in messages)
@@ -237,4 +269,4 @@ def show(results: dict[str, Measured], rounds: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 3)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 3, sys.argv[2] if len(sys.argv) > 2 else None)

@@ -6,16 +6,18 @@ python bench/deadline.py
 from __future__ import annotations
 
 import statistics
+import threading
 import time
 from dataclasses import replace
 
-from containers import NEVER, one
 from rich.console import Console
 from rich.table import Table
 
+from runner import engines
 from runner.data import RESOURCES
-from runner.sandbox import engine, images
-from runner.sandbox.container import Deadline, started
+from runner.engines import images
+from runner.engines.container import Deadline, started
+from runner.engines.protocol import AGENT_USER, ContainerSpec
 
 SECONDS = 2.0
 IGNORE = """
@@ -60,16 +62,23 @@ ROUNDS = 2
 
 def late(client, image_id: str, code: str) -> float:
     """Return seconds from the deadline until the container was confirmed gone."""
-    resources, command = replace(RESOURCES, pids=512), ("python", "-c", f"{IGNORE}\n{code}")
-    spec = one(image_id, *command, resources=resources, seconds=SECONDS)
+    spec = ContainerSpec(
+        name=f"runner-bench-deadline-{time.time_ns()}",
+        image_id=image_id,
+        user=AGENT_USER,
+        command=["python", "-c", f"{IGNORE}\n{code}"],
+        mounts=[],
+        resources=replace(RESOURCES, pids=512),
+        labels={"runner.bench": "deadline"},
+    )
     deadline = Deadline.after(SECONDS)
-    with started(client, spec) as running:
-        running.finish(deadline, NEVER)
+    with started(client, spec, seconds=SECONDS) as running:
+        running.finish(deadline, threading.Event())
     return time.monotonic() - deadline.monotonic
 
 
 def main() -> None:
-    client = engine.connect()
+    client = engines.connect()
     image_id = images.require_image(client, "cpu")
     table = Table("child", *(f"run {number + 1}, s late" for number in range(ROUNDS)))
     everything = []

@@ -12,13 +12,15 @@ import sys
 import time
 from typing import Any
 
-from containers import one
 from rich.console import Console
 from rich.table import Table
 
+from runner import engines
 from runner.data import RESOURCES
-from runner.sandbox import engine, images
-from runner.sandbox.options import container_config
+from runner.engines import Docker, images
+from runner.engines.container import order
+from runner.engines.options import container_config
+from runner.engines.protocol import AGENT_USER, ContainerSpec
 
 COMMAND = ("grep", "-E", "VmRSS|RssAnon", "/proc/1/status")
 OURS = "ours"
@@ -26,7 +28,16 @@ WAYS = ("none", "the engine's", OURS)
 
 
 def config(image_id: str, way: str) -> dict[str, Any]:
-    asked = container_config(one(image_id, *COMMAND, name="", resources=RESOURCES))
+    spec = ContainerSpec(
+        name="",
+        image_id=image_id,
+        user=AGENT_USER,
+        command=COMMAND,
+        mounts=[],
+        resources=RESOURCES,
+        labels={"runner.bench": "first_process"},
+    )
+    asked = container_config(spec)
     asked["HostConfig"]["LogConfig"] = {"Type": "json-file"}
     if way != OURS:
         asked["Entrypoint"] = list(COMMAND)
@@ -34,27 +45,32 @@ def config(image_id: str, way: str) -> dict[str, Any]:
     return asked
 
 
-def measured(api: Any, asked: dict[str, Any]) -> tuple[float, str]:
+def measured(engine: Docker, asked: dict[str, Any], way: str) -> tuple[float, str]:
     """Return the milliseconds from the start to the end, and what the first process holds."""
+    api = engine.api
     identity = api.create_container_from_config(asked)["Id"]
+    connection = engine.attach(identity)
     try:
         begun = time.perf_counter()
         api.start(identity)
+        if way == OURS:
+            connection.send(order(60, {}))
         api.wait(identity)
         took = (time.perf_counter() - begun) * 1000
         return took, " ".join(api.logs(identity).decode().split())
     finally:
+        connection.close()
         api.remove_container(identity, force=True)
 
 
 def main(repeats: int) -> None:
-    client = engine.connect()
+    client = engines.connect()
     image_id = images.require_image(client, "cpu")
     found: dict[str, list[float]] = {way: [] for way in WAYS}
     held: dict[str, str] = {}
     for _ in range(repeats):
         for way in WAYS:
-            took, held[way] = measured(client.api, config(image_id, way))
+            took, held[way] = measured(client, config(image_id, way), way)
             found[way].append(took)
     table = Table("first process", "n", "median ms", "min", "more than none", "it holds")
     least = statistics.median(found["none"])

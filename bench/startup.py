@@ -31,7 +31,16 @@ def seconds(arguments: list[str], home: str) -> float:
 
 def some_run() -> Run:
     text = dict.fromkeys(
-        ("policy_text", "policy_digest", "harness_digest", "template_digest", "image_id"), "x"
+        (
+            "policy_text",
+            "policy_digest",
+            "harness_digest",
+            "template_digest",
+            "image_id",
+            "runner_version",
+            "rules_digest",
+        ),
+        "x",
     )
     return Run(
         tag="bench", task="eclip", agent="tune", agent_isolation="api", metric="mean_rank",

@@ -25,14 +25,14 @@ from pathlib import Path
 
 import click
 
-from runner import data, rooms
+from runner import data, engines, rooms
+from runner.engines import images
 from runner.errors import RunnerError
 from runner.policy.load import load_policy
 from runner.policy.schema import Policy
 from runner.records import Purpose, TrialResult, TrialSpec
-from runner.sandbox import engine, images
 from runner.task_check.playing import specification
-from runner.trial import DockerSandbox
+from runner.trial import Host, TrialRunner
 
 STATED = {
     "cifar10": "~0.19 (60 s, GPU)",
@@ -92,9 +92,10 @@ def measure(
     task: str, seeds: int, change: Callable[[TrialSpec], TrialSpec] = lambda spec: spec
 ) -> Measured:
     """Run a task's template, or what `change` makes of it."""
-    policy, client = load_policy(rooms.policy_path(task)).policy, engine.connect()
+    policy, client = load_policy(rooms.policy_path(task)).policy, engines.connect()
     image, state = images.require_image(client, policy.image), rooms.state()
-    sandbox = DockerSandbox(client=client, home_id=state.id, stage_root=state.stage)
+    host = Host(state=state, harness=rooms.harness())
+    sandbox = TrialRunner(engine=client, host=host)
     spec = change(specification(task, policy, data.load(state, task), image))
     rounds = [
         [sandbox.run(one) for one in decided(spec, policy, seed + 1)] for seed in range(seeds)
@@ -112,7 +113,7 @@ def measure(
 
 
 def decided(spec: TrialSpec, policy: Policy, seed: int) -> list[TrialSpec]:
-    return [replace(spec, split=split, seed=seed) for split in policy.evaluation.splits]
+    return [replace(spec, split=split, index=seed, seed=seed) for split in policy.evaluation.splits]
 
 
 def mean(results: list[TrialResult], metric: str) -> float | None:

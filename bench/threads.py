@@ -12,17 +12,19 @@ import os
 import statistics
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from containers import finished, one
 from rich.console import Console
 from rich.table import Table
 
+from runner import engines
 from runner.data import RESOURCES
-from runner.sandbox import engine, images
-from runner.sandbox.options import MIB
+from runner.engines import images
+from runner.engines.container import Deadline, started
+from runner.engines.protocol import AGENT_USER, MIB, ContainerSpec
 
 SECONDS = 6.0
 STARTUP_SECONDS = 120.0
@@ -95,13 +97,18 @@ WAYS: dict[str, list[str]] = {
 
 def steps(client, image_id: str, code: str, way: list[str]) -> tuple[int, float]:
     """Return the steps of one container, and the processor seconds that they took."""
-    spec = one(
-        image_id,
-        *("env", *way, "python", "-W", "ignore", "-c", code + COUNT),
+    spec = ContainerSpec(
+        name=f"runner-bench-threads-{os.getpid()}",
+        image_id=image_id,
+        user=AGENT_USER,
+        command=["env", *way, "python", "-W", "ignore", "-c", code + COUNT],
+        mounts=[],
         resources=replace(RESOURCES, memory_bytes=2048 * MIB),
-        seconds=STARTUP_SECONDS + SECONDS,
+        labels={"runner.bench": "threads"},
     )
-    result = finished(client, spec)
+    seconds = STARTUP_SECONDS + SECONDS
+    with started(client, spec, seconds=seconds) as running:
+        result = running.finish(Deadline.after(seconds), threading.Event())
     assert result.exit_code == 0, result.output.decode()
     made, spent = result.stdout.split()
     return int(made), float(spent)
@@ -120,7 +127,7 @@ def busy(processes: int) -> Iterator[None]:
 
 
 def main(rounds: int) -> None:
-    client = engine.connect()
+    client = engines.connect()
     table = Table("work", "beside it", *(f"{way}: steps (CPU s)" for way in WAYS))
     for name, (image, code) in WORK.items():
         image_id = images.require_image(client, image)

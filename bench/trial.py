@@ -10,16 +10,19 @@ from __future__ import annotations
 import statistics
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from runner import data, rooms
+from runner import data, engines, rooms
+from runner.engines import images
 from runner.policy.load import load_policy
 from runner.records import EXECUTABLE, File, Purpose, TrialResult, TrialSpec
-from runner.sandbox import engine, images
-from runner.trial import DockerSandbox
+from runner.trial import Host, TrialRunner
+from runner.trial import specification as trial_specification
+from runner.workspace import tree_digest
 
 SCRIPT = b"""#!/bin/sh
 exec python -u -P /workspace/train.py "$@"
@@ -34,47 +37,42 @@ if sys.argv[1] == "predict":
 CRASH = b"raise SystemExit(1)\n"
 
 
-def specification(prepared: data.Prepared, image_id: str, source: bytes, seed: int) -> TrialSpec:
-    policy = load_policy(rooms.policy_path("eclip")).policy
-    harness = rooms.harness()
-    return TrialSpec(
+def specification(prepared: data.Prepared, image_id: str, source: bytes, index: int) -> TrialSpec:
+    given = trial_specification(
+        load_policy(rooms.policy_path("eclip")).policy,
         run="bench",
         experiment=0,
         purpose=Purpose.DECISION,
-        task="eclip",
         split="train",
-        seed=seed,
-        shape=policy.shape,
-        predictors=policy.evaluation.predict,
+        index=index,
+        seed=index,
         image_id=image_id,
+        data_digest=prepared.digest,
+        harness_digest=tree_digest(rooms.harness()),
         workspace={
             "train.py": File(content=source),
             "run.sh": File(content=SCRIPT, mode=EXECUTABLE),
         },
-        mutable=("train.py",),
-        notes=(),
-        kit=rooms.below(harness, "kit"),
-        harness=rooms.without(harness, "kit"),
-        public_data=prepared.public,
-        sealed_volume=prepared.sealed_volume,
-        resources=policy.resources_record(),
-        budget=policy.budget_record(),
     )
+    return replace(given, notes=())
 
 
-def measure(sandbox: DockerSandbox, prepared, image_id, source, repeats) -> list[TrialResult]:
-    return [sandbox.run(specification(prepared, image_id, source, seed)) for seed in range(repeats)]
+def measure(sandbox: TrialRunner, prepared, image_id, source, repeats) -> list[TrialResult]:
+    return [
+        sandbox.run(specification(prepared, image_id, source, index)) for index in range(repeats)
+    ]
 
 
 def main(repeats: int) -> None:
-    client = engine.connect()
+    client = engines.connect()
     image_id = images.require_image(client, "cpu")
     with tempfile.TemporaryDirectory() as folder:
         state = rooms.State(Path(folder))
         prepared = data.Preparation(
-            client=client, state=state, task="eclip", image_id=image_id, say=lambda _: None
+            engine=client, state=state, task="eclip", image_id=image_id, say=lambda _: None
         ).prepare(seed=7)
-        sandbox = DockerSandbox(client=client, home_id=state.id, stage_root=state.stage)
+        host = Host(state=state, harness=rooms.harness())
+        sandbox = TrialRunner(engine=client, host=host)
         table = Table(
             "trial", "n", "wall s", "inside s", "own s (median)", "min", "max", "target s"
         )
@@ -94,7 +92,7 @@ def main(repeats: int) -> None:
                 max(own),
             )
             table.add_row(name, str(repeats), *(f"{cell:.2f}" for cell in cells), f"{target:g}")
-        client.api.remove_volume(prepared.sealed_volume, force=True)
+        client.remove_volume(prepared.sealed_volume)
     Console(width=120).print(table)
 
 

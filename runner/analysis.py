@@ -15,21 +15,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from runner import rooms
+from runner.engines.container import Deadline, Ended, Running
+from runner.engines.protocol import AGENT_USER, HOME_LABEL, RUN_LABEL, ContainerSpec, Mount
 from runner.errors import ConfigError
 from runner.journal.entries import now
 from runner.policy.conflicts import FINDINGS
 from runner.policy.schema import Policy
 from runner.records import Change, File, Files, Findings
 from runner.sandbox import staging
-from runner.sandbox.container import Deadline, Ended, Running
-from runner.sandbox.engine import HOME_LABEL, RUN_LABEL
 from runner.sandbox.evidence import escaped
-from runner.sandbox.options import AGENT_USER, ContainerSpec, Mount
 from runner.session import ANALYSIS_SCRIPT, Session
-from runner.trial import DockerSandbox, failure, trial_prefix
+from runner.trial import TrialRunner, failure, stage_name
 
 SCRIPT = ANALYSIS_SCRIPT
 FOLDER = "analysis"
@@ -40,7 +38,7 @@ SEED = 0
 ENTRY = "\n## "
 
 
-def analyze(session: Session, sandbox: Any, script: bytes | None = None) -> Findings:
+def analyze(session: Session, sandbox: TrialRunner, script: bytes | None = None) -> Findings:
     """Run `analysis.py` of the best workspace so far, or `script` in its place.
 
     Raises:
@@ -156,16 +154,16 @@ def _note(session: Session, files: Files, text: str) -> bool:
 
 @contextmanager
 def _container(
-    session: Session, sandbox: DockerSandbox, files: Files, rows: Path, deadline: Deadline
+    session: Session, sandbox: TrialRunner, files: Files, rows: Path, deadline: Deadline
 ) -> Iterator[Running]:
     """Yield the analysis at work on fresh copies, everything read-only; it is gone afterwards."""
-    name = f"{trial_prefix(sandbox.home_id, session.run.tag)}analysis"
+    name = f"{stage_name(sandbox.host.id, session.run.tag)}-analysis"
     inside = {
         path: file
         for path, file in files.items()
         if path == SCRIPT or path not in session.policy.files.notes
     }
-    with staging.folder(sandbox.stage_root / name) as folder:
+    with staging.folder(sandbox.host.stage / name) as folder:
         code = staging.write_tree(folder / "workspace", inside)
         (folder / "kit").mkdir(mode=0o755)
         staging.write_tree(folder / "kit" / "kit", rooms.below(session.harness, "kit"))
@@ -180,16 +178,15 @@ def _container(
                 Mount(source=str(rows), target="/data"),
             ],
             resources=session.policy.resources_record(),
-            labels={HOME_LABEL: sandbox.home_id, RUN_LABEL: session.run.tag},
-            seconds=deadline.left,
-            env={
-                "PYTHONPATH": "/kit:/workspace",  # a script that asks may use what it asks about
-                "RUNNER_SEED": str(SEED),
-                "RUNNER_SPLIT": FOLDER,
-                "RUNNER_TRAIN_SECONDS": f"{session.policy.analysis.seconds:g}",
-                "RUNNER_KILL_SECONDS": f"{deadline.left:.3f}",
-            },
+            labels={HOME_LABEL: sandbox.host.id, RUN_LABEL: session.run.tag},
             gpu_ids=sandbox.gpu_ids,
         )
-        with sandbox.started(spec) as running:
+        env = {
+            "PYTHONPATH": "/kit:/workspace",  # a script that asks may use what it asks about
+            "RUNNER_SEED": str(SEED),
+            "RUNNER_SPLIT": FOLDER,
+            "RUNNER_TRAIN_SECONDS": f"{session.policy.analysis.seconds:g}",
+            "RUNNER_KILL_SECONDS": f"{deadline.left:.3f}",
+        }
+        with sandbox.started(spec, seconds=deadline.left, env=env) as running:
             yield running

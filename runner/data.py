@@ -15,23 +15,29 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock
 
 from runner import rooms
+from runner.engines.container import Deadline, Ended, Running, started
+from runner.engines.protocol import (
+    DATA_LABEL,
+    HOME_LABEL,
+    MIB,
+    SCORER_USER,
+    ContainerSpec,
+    Engine,
+    Mount,
+    Volume,
+)
 from runner.errors import DataError, SandboxError
 from runner.raw import RawData, open_to_others
 from runner.records import Resources
 from runner.sandbox import staging
-from runner.sandbox.container import Deadline, Ended, Running, started
-from runner.sandbox.engine import HOME_LABEL, labelled, our_fault, remove_container, sweep
-from runner.sandbox.options import MIB, SCORER_USER, ContainerSpec, Mount
 from runner.stopping import Stop
 
 SECONDS = {"prepare": 3600.0, "verify": 600.0}
 """What the container of each verb may take."""
-DATA_LABEL = "runner.data"
 MANIFEST = "manifest.json"
 RESOURCES = Resources(
     cpus=2,
@@ -68,35 +74,35 @@ def sealed_volume(state: rooms.State, task: str) -> str:
     return f"runner-{state.id}-sealed-{task}"
 
 
-def stored(client: Any, state: rooms.State) -> tuple[str, ...]:
+def stored(engine: Engine, state: rooms.State) -> tuple[str, ...]:
     """Name the tasks of which there is a public part or a volume, half removed ones included."""
-    with our_fault("listing the prepared data"):
-        volumes = client.api.volumes(filters=labelled({HOME_LABEL: state.id}))["Volumes"] or []
-    labels = [volume["Labels"] or {} for volume in volumes]
-    sealed = {str(found[DATA_LABEL]) for found in labels if DATA_LABEL in found}
+    sealed = engine.values(DATA_LABEL, {HOME_LABEL: state.id})
     public = {path.name for path in state.all_data.glob("*") if path.is_dir()}
     return tuple(sorted(public | sealed))
 
 
-def remove(client: Any, state: rooms.State, task: str) -> None:
+def remove(engine: Engine, state: rooms.State, task: str) -> None:
     """Remove a task's public part, then its sealed volume; cut off between, it can be repeated.
 
     Raises:
         SandboxError: the engine refuses; a container may still have the volume.
     """
     public = state.data(task)
-    with _alone(client, state, task), our_fault(f"removing {public}"):
-        (public / MANIFEST).unlink(missing_ok=True)  # without it nothing counts as prepared
-        if public.exists():
-            shutil.rmtree(public)
-        sweep(client, _labels(state, task))
+    with _alone(engine, state, task):
+        try:
+            (public / MANIFEST).unlink(missing_ok=True)  # without it nothing counts as prepared
+            if public.exists():
+                shutil.rmtree(public)
+        except OSError as error:
+            raise SandboxError(f"removing {public}: {error}", hint="run: runner doctor") from error
+        engine.sweep(_labels(state, task))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Preparation:
     """What `prepare` needs: an engine, an image that holds the task's tools, and a place."""
 
-    client: Any
+    engine: Engine
     state: rooms.State
     task: str
     image_id: str
@@ -111,7 +117,7 @@ class Preparation:
         arguments = [] if seed is None else ["--seed", str(seed)]
         manifest = self.state.data(self.task) / MANIFEST
         with ExitStack() as stack:
-            stack.enter_context(_alone(self.client, self.state, self.task))
+            stack.enter_context(_alone(self.engine, self.state, self.task))
             # A person's own files may be others than the last time; a download is what it was.
             chosen = self.raw if self.raw and self.raw.chosen else None
             raw = stack.enter_context(chosen.laid_out()) if chosen else None
@@ -132,16 +138,13 @@ class Preparation:
 
     def _build(self, arguments: list[str], raw: Path | None) -> None:
         self.say(f"{self.task}: preparing the data in a container without network")
-        public = self._volume(f"runner-{self.state.id}-public-{self.task}", "/public")
+        name = f"runner-{self.state.id}-public-{self.task}"
+        public = self._volume(name, "/public")
         try:
-            with (
-                self._finished("prepare", [self.task, *arguments], public, raw) as (container, _),
-                our_fault("reading the prepared public part"),
-            ):
+            with self._finished("prepare", [self.task, *arguments], public, raw) as (container, _):
                 unpack(container.archive("/public"), self.state.data(self.task))
         finally:
-            with our_fault(f"removing the volume {public.source}"):
-                self.client.api.remove_volume(public.source, force=True)
+            self.engine.remove_volume(name)
 
     @contextmanager
     def _finished(
@@ -165,9 +168,9 @@ class Preparation:
                 ],
                 resources=RESOURCES,
                 labels=_labels(self.state, self.task),
-                seconds=SECONDS[verb],
             )
-            with self.stop.stopping(self), started(self.client, spec) as running:
+            at_work = started(self.engine, spec, seconds=SECONDS[verb])
+            with self.stop.stopping(self), at_work as running:
                 result = running.finish(Deadline.after(SECONDS[verb]), self.abort)
                 if result.ended is not Ended.EXITED or result.exit_code != 0:
                     said = result.output[-2000:].decode("utf-8", errors="backslashreplace")
@@ -177,18 +180,17 @@ class Preparation:
 
     def _volume(self, name: str, target: str) -> Mount:
         """Return a volume, made if it is not there, that has what the image has at its place."""
-        with our_fault(f"creating the volume {name}"):
-            self.client.api.create_volume(name, "local", {}, _labels(self.state, self.task))
+        self.engine.create_volume(Volume(name=name, labels=_labels(self.state, self.task)))
         return Mount(source=name, target=target, writable=True, volume=True, copy_up=True)
 
 
 @contextmanager
-def _alone(client: Any, state: rooms.State, task: str) -> Iterator[None]:
+def _alone(engine: Engine, state: rooms.State, task: str) -> Iterator[None]:
     """Wait for whoever prepares the same data, and remove what a killed one left."""
     state.all_data.mkdir(parents=True, exist_ok=True)
     with FileLock(state.all_data / f"{task}.lock"):
         for verb in SECONDS:
-            remove_container(client, _name(state, verb, task))
+            engine.remove(_name(state, verb, task))
             shutil.rmtree(state.stage / _name(state, verb, task), ignore_errors=True)
         yield
 

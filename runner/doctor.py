@@ -24,7 +24,6 @@ from runner.rooms import State
 
 GIB = 1024**3
 MACHINES = ("x86_64", "amd64", "aarch64", "arm64")
-SHIMS = {"io.containerd.runc.v2", "io.containerd.runtime.v1.linux"}
 SKEW_SECONDS = 5.0
 CLAUDE_CODE = "RUNNER_CLAUDE_CODE"
 """Names another program than `claude`, as for the agent itself."""
@@ -78,14 +77,15 @@ def diagnose(state: State, environment: Mapping[str, str] = os.environ) -> tuple
 
 def ask(state: State, environment: Mapping[str, str]) -> Machine:
     """Ask this machine and its engine whatever a check looks at."""
-    from runner.sandbox.engine import connect, our_fault
-    from runner.sandbox.images import image_id, image_tag
+    from runner.engines.docker import connect, our_fault
+    from runner.engines.images import image_id, image_tag
 
     engine, no_engine, image, asked_at = {}, "", None, time.time()
     try:
-        with closing(connect()) as client, our_fault("asking the engine about itself"):
-            said, asked_at = client.info(), time.time()
-            image = image_id(client, "cpu")
+        with closing(connect()) as docker:
+            with our_fault("asking the engine about itself"):
+                said, asked_at = docker.client.info(), time.time()
+            image = image_id(docker, "cpu")
             engine = said
     except RunnerError as error:
         no_engine = str(error)
@@ -137,13 +137,14 @@ def _system(machine: Machine) -> Answer:
 
 
 def _engine(machine: Machine) -> Answer:
+    from runner.engines.docker import known_runtimes
+
     said = machine.engine
     if not said:
         return _answer(machine.no_engine, "run: make setup", fail=True)
     version = str(said.get("ServerVersion", ""))
     verdict, _, remedy = _at_least((20, 10), version, "upgrade the engine")
-    # The engine lists its own shims beside what a person chose.
-    runtimes = ", ".join(sorted(set(said.get("Runtimes") or {}) - SHIMS))
+    runtimes = ", ".join(known_runtimes(said))
     return verdict, f"{version}, storage {said.get('Driver')}, runtimes {runtimes}", remedy
 
 

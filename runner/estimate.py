@@ -17,8 +17,9 @@ from runner.agents.descriptions import asking, model_of, name_of
 from runner.errors import ConfigError
 from runner.journal.reader import Reader
 from runner.money.prices import SNAPSHOT, Prices
-from runner.money.usage import Spent, by_experiment
+from runner.money.usage import by_experiment
 from runner.policy.load import load_policy
+from runner.records import Spent
 
 ENOUGH = 5
 """Measured experiments below which a range is from the least to the most of them."""

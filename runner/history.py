@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from runner.decision import Direction, Metric, mean
-from runner.records import Experiment, ExperimentStatus, Purpose, Run
+from runner.records import Descent, Experiment, ExperimentStatus, Purpose, Run
 
 
 def metric_of(run: Run) -> Metric:
@@ -36,25 +36,31 @@ def record(history: Sequence[Experiment], metric: Metric) -> float | None:
     return metric.better(kept)
 
 
-def unguarded(history: Sequence[Experiment]) -> tuple[int, ...]:
+def descent(experiment: Experiment) -> Descent:
+    origin = experiment.origin
+    return Descent(
+        number=experiment.number,
+        parent=origin.parent if origin else None,
+        isolation=origin.isolation if origin else None,
+        kept=experiment.status is ExperimentStatus.KEPT,
+    )
+
+
+def unguarded(line: Iterable[Descent]) -> tuple[int, ...]:
     """Return the kept experiments whose proposer nothing kept from the host, a person's included.
 
     One that started from such a proposal counts, too: a strategy starts from reverted ones as well.
     What a run with these came to is advisory, however its own agent is kept.
+
+    Args:
+        line: what was kept, with all that it came from.
     """
-    found: dict[int, bool] = {}
-    for one in sorted(history, key=lambda one: one.number):
-        origin = one.origin
-        found[one.number] = origin is not None and (
-            origin.isolation == "none" or found.get(origin.parent, False)
-        )
-    kept = [one.number for one in history if one.status is ExperimentStatus.KEPT]
-    return tuple(number for number in kept if found[number])
-
-
-def advisory(run: Run, history: Sequence[Experiment]) -> bool:
-    """Say whether whoever proposed could have read this host."""
-    return run.agent_isolation == "none" or bool(unguarded(history))
+    found: dict[int | None, bool] = {}
+    kept = []
+    for one in sorted(line, key=lambda one: one.number):
+        found[one.number] = one.isolation == "none" or found.get(one.parent, False)
+        kept += [one.number] if one.kept and found[one.number] else []
+    return tuple(kept)
 
 
 def mean_audit(experiment: Experiment, metric: str) -> float | None:

@@ -1,8 +1,9 @@
-"""Events of a run as JSON lines, for machines; people get click and rich."""
+"""Events of a run as JSON lines, and for how long the output of its containers stays."""
 
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,8 +11,21 @@ from typing import Any
 
 import structlog
 
+from runner.records import Experiment, ExperimentStatus
+from runner.rooms import State
+
 Log = Any
 """structlog's loggers are dynamic: each method takes an event name and fields."""
+
+
+LOGS_KEPT = 1000
+"""Experiments, the newest, whose containers' output stays; that of kept ones stays for good."""
+
+
+def drop_logs(state: State, experiment: Experiment | None) -> None:
+    """Remove what the containers of an old experiment printed, unless it was kept."""
+    if experiment and experiment.status is not ExperimentStatus.KEPT:
+        shutil.rmtree(state.logs(experiment.run, experiment.number), ignore_errors=True)
 
 
 @contextmanager

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
 from typing import assert_never
 
 REGULAR = 0o100644
@@ -150,6 +149,28 @@ class ModelCall:
     at: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Spent:
+    """What some calls took together."""
+
+    calls: int
+    usage: Usage
+    usd: float
+    seconds: float
+
+    @property
+    def given(self) -> int:
+        """All tokens that went in, whatever the cache did with them."""
+        used = self.usage
+        written = used.cache_write_5m_tokens + used.cache_write_1h_tokens
+        return used.input_tokens + written + used.cache_read_tokens
+
+    @property
+    def cached(self) -> float | None:
+        """The share of those that the cache had; `None` where nothing went in."""
+        return self.usage.cache_read_tokens / self.given if self.given else None
+
+
 class AskedBy(StrEnum):
     """Who wanted an analysis."""
 
@@ -251,6 +272,8 @@ class Resources:
     """Whether the kernel's caches are dropped before each."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """Of agents' containers only."""
+    runtime: str | None = None
+    """An OCI runtime that the engine has; absent is the engine's default."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -273,7 +296,10 @@ class Shape(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class TrialSpec:
-    """Everything a sandbox needs to run one (split, seed): a plain, picklable value."""
+    """Everything that runs one (split, draw), by value or by digest: any host can be given it.
+
+    A host that has the image, the data and the harness of these digests resolves them.
+    """
 
     run: str
     experiment: int
@@ -291,11 +317,8 @@ class TrialSpec:
     workspace: Files
     mutable: tuple[str, ...]
     notes: tuple[str, ...]
-    kit: Files
-    harness: Files
-    public_data: Path
-    """Host folder; its subfolder named after the split is mounted at `/data`."""
-    sealed_volume: str
+    data_digest: str
+    harness_digest: str
     resources: Resources
     budget: Budget
     min_gain: float = 0.0
@@ -475,6 +498,17 @@ class Experiment:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Descent:
+    """Where an experiment came from, without anything that was found."""
+
+    number: int
+    parent: int | None
+    isolation: str | None
+    """Of whoever proposed it; the baseline has neither."""
+    kept: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class Run:
     """What was fixed when the run was created."""
 
@@ -495,5 +529,8 @@ class Run:
     device: str
     base_commit: str
     created_at: str
+    runner_version: str
+    rules_digest: str
+    """Of the code that reviews and decides."""
     draws_digest: str
     """sha256 of the secret that the draws are made from."""

@@ -8,8 +8,8 @@ It is a view: whatever becomes of it, the next experiment or the next start writ
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from itertools import takewhile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from runner import commit_messages
@@ -27,31 +27,47 @@ HEAD = b"# Log\n\nWritten by the supervisor from the ledger: an edit of this pag
 
 
 class ResearchLog:
-    """The page of one run. An entry is rendered once, and again when its takeaway arrives."""
+    """The page of one run. An entry is appended; a takeaway that arrives goes into its own."""
 
     def __init__(
-        self, page: Path, workspace: Workspace, notes: Sequence[str], head: Callable[[], str]
+        self,
+        page: Path,
+        workspace: Workspace,
+        notes: Sequence[str],
+        head: Callable[[], str],
+        analyses: Callable[[int], Sequence[Analysis]],
     ) -> None:
-        """Make it; `head` says where the ledger's chain is, which each version's commit carries."""
-        self._page, self._workspace, self._notes, self._head = page, workspace, notes, head
-        self._rendered: dict[int, tuple[Experiment, str, str, bytes]] = {}
-        self._written: Sequence[bytes] = ()
+        """Make it.
+
+        Args:
+            page: where it is.
+            workspace: the run's.
+            notes: the files that are notes.
+            head: says where the ledger's chain is, which each version's commit carries.
+            analyses: returns those before an experiment.
+        """
+        self._page, self._workspace, self._notes = page, workspace, notes
+        self._head, self._analyses = head, analyses
+        self._starts: list[int] = []
+        """Where each entry of the page begins, as far as it was written here."""
+        self._size = -1
+        """Of the page as it was left."""
         self._told: str | None = None
         """The newest head that a commit of the notes carries, once it was looked up."""
 
-    def update(self, told: Sequence[Experiment], analyses: Sequence[Analysis] = ()) -> None:
-        """Write the page, from what ended, as an agent may know it; twice is as good as once."""
-        asked = [each for each in analyses if each.asked_by is not AskedBy.POLICY]
-        before = {each.experiment: _analyses(asked, each.experiment) for each in asked}
-        if not told:
-            return
-        takeaways = takeaways_of(told)
-        entries = [
-            self._entry(found, takeaways.get(found.number, ""), before.get(found.number, ""))
-            for found in told
-        ]
-        self._write(entries)
-        self._version(told[-1], entries)
+    def update(self, newest: Experiment, everything: Callable[[], Iterable[Experiment]]) -> None:
+        """Write the newest experiment that ended; twice is as good as once.
+
+        Args:
+            newest: as an agent may know it, as all of them.
+            everything: returns all that ended, for a page that is not as it was left.
+        """
+        there = self._page.is_file() and self._page.stat().st_size == self._size
+        if there and newest.number in (len(self._starts) - 1, len(self._starts)):
+            self._append(newest)
+        else:
+            self._write(everything())
+        self._version(newest)
 
     def audited(self, last: Experiment) -> None:
         """Leave the chain's head beside the notes where an audit has moved it."""
@@ -65,38 +81,64 @@ class ResearchLog:
             self._workspace.write_notes([], message, last.ended_at or last.started_at, anew=True)
             self._told = head
 
-    def _write(self, entries: Sequence[bytes]) -> None:
-        """Write what changed at the page's end; all of it if it is not as it was left."""
-        same = sum(1 for _ in takewhile(_is_same, zip(entries, self._written, strict=False)))
-        left = len(_page(HEAD, self._written))
-        if not same or not self._page.is_file() or self._page.stat().st_size != left:
-            fresh = self._page.with_name(f"{LOG}.new")
-            fresh.write_bytes(_page(HEAD, entries))
-            fresh.replace(self._page)
-        else:
-            with self._page.open("r+b") as stream:
-                stream.seek(len(_page(HEAD, entries[:same])))
-                stream.writelines(b"\n" + entry for entry in entries[same:])
-                stream.truncate()
-        self._written = entries
+    def _write(self, told: Iterable[Experiment]) -> None:
+        """Write the whole page."""
+        history = list(told)
+        takeaways, fresh = takeaways_of(history), self._page.with_name(f"{LOG}.new")
+        self._starts = []
+        with fresh.open("wb") as file:
+            file.write(HEAD)
+            for each in history:
+                self._starts.append(file.tell() + 1)
+                file.write(b"\n" + self._entry(each, takeaways.get(each.number, "")))
+            self._size = file.tell()
+        fresh.replace(self._page)
 
-    def _version(self, last: Experiment, entries: Sequence[bytes]) -> None:
-        some = f"The last {LATEST} of {len(entries)}; all are in the run's folder.\n".encode()
-        head = HEAD if len(entries) <= LATEST else HEAD + some
-        change = Change(path=LOG, content=_page(head, entries[-LATEST:]))
+    def _append(self, newest: Experiment) -> None:
+        """Write the newest entry at the end, and its takeaway where it belongs."""
+        entries, origin = self._entries(newest.number - LATEST), newest.origin
+        about = origin.takeaway_of if origin else None
+        if about is not None and origin:
+            entries = entries if about in entries else self._entries(about)
+            before, _, _ = entries[about].rstrip(b"\n").rpartition(b"\n")
+            entries[about] = before + b"\n" + _takeaway(origin.takeaway)
+        entries[newest.number] = self._entry(newest, "")
+        first = min(entries)
+        with self._page.open("r+b") as file:
+            at = self._starts[first] - 1 if first < len(self._starts) else self._size
+            file.seek(at)
+            del self._starts[first:]
+            for number in sorted(entries):
+                self._starts.append(file.tell() + 1)
+                file.write(b"\n" + entries[number])
+            file.truncate()
+            self._size = file.tell()
+
+    def _entries(self, first: int) -> dict[int, bytes]:
+        """Read the page's entries from this experiment's on."""
+        first = max(0, first)
+        starts = [*self._starts[first:], self._size + 1]
+        with self._page.open("rb") as file:
+            file.seek(starts[0])
+            sizes = [end - start - 1 for start, end in pairwise(starts)]
+            return {first + n: file.read(size + 1)[:size] for n, size in enumerate(sizes)}
+
+    def _version(self, last: Experiment) -> None:
+        count = len(self._starts)
+        some = f"The last {LATEST} of {count}; all are in the run's folder.\n".encode()
+        head = HEAD if count <= LATEST else HEAD + some
+        latest = self._entries(count - LATEST).values()
+        change = Change(path=LOG, content=b"\n".join([head, *latest]))
         when = last.ended_at or last.started_at
         message = commit_messages.log(last.number, self._head())
         if self._workspace.write_notes([change], message, when):
             self._told = commit_messages.trailer(message)
 
-    def _entry(self, found: Experiment, takeaway: str, analyses: str) -> bytes:
-        known = self._rendered.get(found.number)
-        if known and known[0] is found and known[1:3] == (takeaway, analyses):
-            return known[3]
-        text = "\n".join(_entry(found, takeaway, list(self._changes(found)), analyses))
-        entry = text.encode("utf-8", errors="backslashreplace")
-        self._rendered[found.number] = (found, takeaway, analyses, entry)
-        return entry
+    def _entry(self, found: Experiment, takeaway: str) -> bytes:
+        asked = self._analyses(found.number)
+        ran = _ran([each for each in asked if each.asked_by is not AskedBy.POLICY])
+        lines = "\n".join(_entry(found, list(self._changes(found)), ran))
+        return f"{lines}\n".encode("utf-8", errors="backslashreplace") + _takeaway(takeaway)
 
     def _changes(self, found: Experiment) -> Iterator[str]:
         """Yield each change as an item of a list, and below it which lines went and came."""
@@ -110,22 +152,12 @@ class ResearchLog:
             yield f"  - and {len(found.changes) - CHANGES} more"
 
 
-def _page(head: bytes, entries: Sequence[bytes]) -> bytes:
-    return b"\n".join([head, *entries])
+def _ran(analyses: Sequence[Analysis]) -> str:
+    seconds = sum(each.seconds or 0.0 for each in analyses)
+    return f"{len(analyses)} before it, {seconds:.0f} s in all" if analyses else ""
 
 
-def _is_same(pair: tuple[bytes, bytes]) -> bool:
-    return pair[0] is pair[1]
-
-
-def _analyses(ran: Sequence[Analysis], experiment: int) -> str:
-    seconds = [each.seconds or 0.0 for each in ran if each.experiment == experiment]
-    return f"{len(seconds)} before it, {sum(seconds):.0f} s in all"
-
-
-def _entry(
-    found: Experiment, takeaway: str, changes: Sequence[str], analyses: str
-) -> Iterator[str]:
+def _entry(found: Experiment, changes: Sequence[str], analyses: str) -> Iterator[str]:
     category = f" [{_text(found.category, 40)}]" if found.category else ""
     yield f"### Exp {found.number}: {found.status}{category}\n"
     yield f"- **Hypothesis:** {_text(found.hypothesis, WORDS)}"
@@ -134,7 +166,12 @@ def _entry(
     if analyses:
         yield f"- **Analyses:** {analyses}"
     yield f"- **Result:** {markdown(result(found))}"
-    yield f"- **Takeaway:** {_text(takeaway, WORDS)}".rstrip() + "\n"
+
+
+def _takeaway(text: str) -> bytes:
+    """Return the last line of an entry: what an agent made of it, once it said so."""
+    line = f"- **Takeaway:** {_text(text, WORDS)}".rstrip() + "\n"
+    return line.encode("utf-8", errors="backslashreplace")
 
 
 def _text(text: str, most: int) -> str:

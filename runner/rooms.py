@@ -129,9 +129,12 @@ class State:
         """Name the file in which a person tells a run's agents what to look at."""
         return self.run(tag) / "guidance.md"
 
+    def logs(self, tag: str, number: int) -> Path:
+        """Name the folder of what an experiment's containers printed."""
+        return self.run(tag) / "logs" / f"{number:04d}"
+
     def log(self, tag: str, number: int, trial: str, stage: str) -> Path:
-        name = f"{trial}-{stage.replace(' ', '-')}.log"
-        return self.run(tag) / "logs" / f"{number:04d}" / name
+        return self.logs(tag, number) / f"{trial}-{stage.replace(' ', '-')}.log"
 
 
 def state(environment: Mapping[str, str] = os.environ) -> State:

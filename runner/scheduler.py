@@ -23,7 +23,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from runner import commit_messages, rooms
+from runner import commit_messages
 from runner.draws import index as draw_index
 from runner.ends import End, Outcome
 from runner.errors import LedgerError, RunStoppedError, SpentError
@@ -40,6 +40,7 @@ from runner.experiment.steps import (
     next_step,
 )
 from runner.journal.entries import RESULTS
+from runner.logs import LOGS_KEPT, drop_logs
 from runner.policy.review import Examination
 from runner.proposals.context import history_as_told, make_context
 from runner.proposals.desk import SessionDesk
@@ -66,6 +67,7 @@ from runner.session import Session
 from runner.steering.between import between
 from runner.steering.course import Course, course_of, note_work, reason_to_end
 from runner.steering.phases import phase_at
+from runner.trial.specification import specification
 from runner.workspace import NOTES_REF
 
 LOOK_SECONDS = 0.2
@@ -118,10 +120,10 @@ class Proposer:
     )
     slot: Slot | None = None
     """For what it thinks about, while it does."""
-    returned: deque[tuple[Slot, tuple[Violation, ...]]] = field(default_factory=deque)
-    """Places whose proposals came back, and why: it may think about another one meanwhile."""
     unsettled: int = 0
     """Its proposals that have no result yet."""
+    back: deque[tuple[Slot, tuple[Violation, ...]]] = field(default_factory=deque)
+    """Places whose proposal did not go together with what was kept meanwhile, and why."""
     end: End | None = None
     """Why it makes no more."""
 
@@ -369,11 +371,14 @@ class Scheduler:
 
     def _write_page(self) -> None:
         told = history_as_told(self.session)
-        self.session.research_log.update(told, tuple(self.session.now.analyses.values()))
+        if told:
+            self.session.research_log.update(told[-1], lambda: told)
 
     def _done(self, experiment: Experiment) -> None:
         session = self.session
         session.research_log.audited(experiment)
+        old = experiment.number - LOGS_KEPT
+        drop_logs(session.state, session.read(old) if old >= 0 else None)
         proposer = self._active.pop(experiment.number)
         if proposer is not None:
             proposer.unsettled -= 1
@@ -413,27 +418,18 @@ class Scheduler:
         attempt = session.read(place.experiment).attempt_commit
         if attempt is None:
             raise ValueError("a trial before its attempt was kept")
-        return TrialSpec(
+        return specification(
+            policy,
             run=session.run.tag,
             experiment=place.experiment,
             purpose=purpose,
-            task=session.run.task,
             split=place.split,
             index=place.index,
             seed=session.seed(purpose, place.split, place.index),
-            shape=policy.shape,
-            predictors=policy.evaluation.predict,
             image_id=session.run.image_id,
+            data_digest=session.run.data_digest,
+            harness_digest=session.run.harness_digest,
             workspace=session.workspace.files(attempt),
-            mutable=policy.files.mutable,
-            notes=policy.files.notes,
-            kit=rooms.below(session.harness, "kit"),
-            harness=rooms.without(session.harness, "kit"),
-            public_data=session.data.public,
-            sealed_volume=session.data.sealed_volume,
-            resources=policy.resources_record(),
-            budget=policy.budget_record(),
-            min_gain=policy.decision.min_gain,
         )
 
     def _progress(self, experiment: Experiment, step: Measure, place: Place) -> dict[str, Any]:
@@ -539,7 +535,7 @@ class Scheduler:
         based = on_the_best(self.session, made.based)
         if isinstance(based, Returned):
             made.proposer.unsettled -= 1
-            made.proposer.returned.append((made.slot, based.why))
+            made.proposer.back.append((made.slot, based.why))
             return True
         number = open_proposal(self.session, based, made.proposer.agent, returned=made.returned)
         if based.examination is not None:
@@ -553,15 +549,15 @@ class Scheduler:
             if proposer.slot is not None or self.end is not None:
                 continue
             may = proposer.end is None and proposer.unsettled <= proposer.ahead
-            if proposer.returned:
-                self._think(proposer, *proposer.returned.popleft())
+            if proposer.back:
+                self._think(proposer, *proposer.back.popleft())
             elif may and (slot := self._slot()) is not None:
                 self._think(proposer, slot, ())
 
     def _under_way(self) -> list[Slot]:
         thinking = [proposer.slot for proposer in self._proposers if proposer.slot]
-        returned = [slot for proposer in self._proposers for slot, _ in proposer.returned]
-        return [*thinking, *returned, *(made.slot for made in self._pending)]
+        back = [slot for proposer in self._proposers for slot, _ in proposer.back]
+        return [*thinking, *back, *(made.slot for made in self._pending)]
 
     def _last_is_out(self) -> bool:
         """Say whether what is under way makes as many experiments as there are to be."""

@@ -89,9 +89,14 @@ class Session:
 
     @cached_property
     def research_log(self) -> ResearchLog:
-        page = self.state.run(self.run.tag) / LOG
-        head = partial(self.ledger.result_chain, self.run.tag)
-        return ResearchLog(page, self.workspace, self.policy.files.notes, head)
+        tag, ledger = self.run.tag, self.ledger
+        return ResearchLog(
+            self.state.run(tag) / LOG,
+            self.workspace,
+            self.policy.files.notes,
+            partial(ledger.result_chain, tag),
+            lambda number: ledger.analyses(tag, number, number),
+        )
 
     @cached_property
     def told(self) -> list[Experiment]:

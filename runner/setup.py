@@ -13,7 +13,7 @@ from runner.errors import SandboxError, last_lines
 from runner.rooms import PROJECT, State
 
 if TYPE_CHECKING:
-    from docker import DockerClient
+    from runner.engines import Docker
 
 Say = Callable[[str], None]
 
@@ -26,17 +26,17 @@ SETTLE_SECONDS = 3.0
 
 def set_up(image: str, *, state: State, say: Say, base_image: str | None = None) -> str:
     """Return the id of the image, on an engine that answers; install and build what is missing."""
-    from runner.sandbox.images import ensure_image
+    from runner.engines.images import ensure_image
 
-    with closing(reachable_engine(say)) as client:
+    with closing(reachable_engine(say)) as engine:
         return ensure_image(
-            client, image, wheelhouse_root=state.wheelhouse, say=say, base_image=base_image
+            engine, image, wheelhouse_root=state.wheelhouse, say=say, base_image=base_image
         )
 
 
-def reachable_engine(say: Say) -> DockerClient:
-    """Return a client; with nothing answering, install and start an engine where allowed."""
-    from runner.sandbox.engine import connect
+def reachable_engine(say: Say) -> Docker:
+    """Return the engine; with nothing answering, install and start an engine where allowed."""
+    from runner.engines import connect
 
     try:
         return connect()

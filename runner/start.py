@@ -11,10 +11,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from runner import data, draws, rooms
+from runner import __version__, data, draws, engines, rooms
 from runner.agents import make_agents
 from runner.agents.descriptions import canonical, is_independent, with_model
 from runner.analysis import analyze, require_rows
+from runner.engines import images
+from runner.engines.caches import dropper
+from runner.engines.protocol import require_runtime
 from runner.errors import ConfigError
 from runner.executor.devices import Device, Machine, devices
 from runner.executor.local import Hold, LocalExecutor, Watch
@@ -27,11 +30,10 @@ from runner.policy.load import LoadedPolicy, load_policy, parse_policy, with_tra
 from runner.policy.schema import Policy
 from runner.progress import DEVICE, Tracker
 from runner.records import Run
-from runner.sandbox import engine, images
-from runner.sandbox.caches import dropper
+from runner.rules_digest import require_same_rules, rules_digest
 from runner.seams import Agent
 from runner.session import Person, Session
-from runner.trial import DockerSandbox
+from runner.trial import Host, TrialRunner
 from runner.workspace import Workspace, tree_digest
 
 # A tag is part of a ref, so git's rules hold; no "--" in it or, with ours behind it, at its end.
@@ -81,15 +83,18 @@ def at_work(state: rooms.State, request: Request, person: Person) -> Iterator[At
         stack.enter_context(tag_lock(state.run(tag), tag))
         progress = stack.enter_context(Tracker.at(state.progress(tag)))
         progress.now(DEVICE, "starting")
-        client = engine.connect()
-        run = ledger.run(tag) or _create(state, ledger, client, request, tag)
+        engine = engines.connect()
+        run = ledger.run(tag) or _create(state, ledger, engine, request, tag)
         agents = _agents(run.agent, request)
         log = stack.enter_context(event_log(state.events(tag), run=tag))
-        drop = stack.enter_context(dropper(client))
-        sandbox = DockerSandbox(
-            client=client, home_id=state.id, stage_root=state.stage, drop_caches=drop
-        )
         policy = parse_policy(run.policy_text, f"policy of {run.tag}").policy
+        require_runtime(engine, policy.resources_record())
+        workspace = Workspace(state.repository(tag), tag, log.info)
+        sandbox = TrialRunner(
+            engine=engine,
+            host=Host(state=state, harness=workspace.harness()),
+            drop_caches=stack.enter_context(dropper(engine)),
+        )
         executor = _executor(policy, tag, sandbox, request.devices, progress, person)
         stack.callback(executor.close)
         session = _session(state, ledger, run, policy, executor, log, progress, person)
@@ -103,15 +108,15 @@ def at_work(state: rooms.State, request: Request, person: Person) -> Iterator[At
 def _executor(
     policy: Policy,
     tag: str,
-    sandbox: DockerSandbox,
+    sandbox: TrialRunner,
     most: int | None,
     progress: Tracker,
     person: Person,
 ) -> LocalExecutor:
     """Return the devices that this start has, each with a sandbox of its own.
 
-    Where the splits share targets, trials run one after another: what runs at the same time can
-    signal to each other, and one of them holds the answers of the other.
+    Where the kernel's caches are dropped between containers, trials run one after another: what
+    runs at the same time can signal to each other all the same.
     """
     resources = policy.resources
     found = devices(
@@ -119,10 +124,10 @@ def _executor(
         cpus=resources.cpus,
         gpus=resources.gpus,
         memory_bytes=resources.memory,
-        most=1 if policy.evaluation.shared_targets else most,
+        most=1 if policy.flushed else most,
     )
 
-    def own(device: Device) -> tuple[Callable[[Watch], DockerSandbox], Hold]:
+    def own(device: Device) -> tuple[Callable[[Watch], TrialRunner], Hold]:
         return (
             lambda watch: replace(sandbox, gpu_ids=device.gpu_ids, watch=watch),
             lambda abort: device_lock(device.parts, tag, person.say, abort),
@@ -167,7 +172,9 @@ def _agents(description: str, request: Request) -> tuple[Agent, ...]:
     return () if request.somebody_else else make_agents(description, request.agents)
 
 
-def _create(state: rooms.State, ledger: Journal, client: Any, request: Request, tag: str) -> Run:
+def _create(
+    state: rooms.State, ledger: Journal, engine: engines.Docker, request: Request, tag: str
+) -> Run:
     """Freeze everything the run stands on, then record it; git first, so that it can be redone."""
     task = rooms.require_task(request.task)
     policy = _policy(request, task)
@@ -175,6 +182,7 @@ def _create(state: rooms.State, ledger: Journal, client: Any, request: Request, 
     [agent, *_], prepared = make_agents(description, request.agents), data.load(state, task)
     template, harness = rooms.template(task), rooms.harness()
     _check_template(policy, template)
+    require_runtime(engine, policy.policy.resources_record())
     require_rows(policy.policy, prepared.public, template)
     created_at = now()
     workspace = Workspace.create(
@@ -192,11 +200,13 @@ def _create(state: rooms.State, ledger: Journal, client: Any, request: Request, 
         policy_digest=policy.digest,
         harness_digest=tree_digest(workspace.harness()),
         template_digest=tree_digest(workspace.files(workspace.head())),
-        image_id=images.require_image(client, policy.policy.image),
+        image_id=images.require_image(engine, policy.policy.image),
         data_digest=prepared.digest,
         device="gpu" if policy.policy.resources.gpus else "cpu",
         base_commit=workspace.head(),
         created_at=created_at,
+        runner_version=__version__,
+        rules_digest=rules_digest(),
         draws_digest=draws.digest(draws.make_secret(state.secret(tag))),
     )
     ledger.create_run(run)
@@ -244,12 +254,14 @@ def _session(
     """Return the run as it was frozen.
 
     Raises:
-        ConfigError: its harness, its data or the secret of its draws is not what it was.
+        ConfigError: its harness, its data, the rules or the secret of its draws are not what they
+            were.
     """
     workspace = Workspace(state.repository(run.tag), run.tag, log.info)
     harness, prepared = workspace.harness(), data.load(state, run.task)
     if tree_digest(harness) != run.harness_digest:
         raise ConfigError(f"the frozen harness of {run.tag} has changed", hint="run: runner audit")
+    require_same_rules(run)
     if prepared.digest != run.data_digest:
         raise ConfigError(
             f"the data of {run.task} is not what {run.tag} was created with",

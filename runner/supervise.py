@@ -9,7 +9,6 @@ from dataclasses import replace
 from runner import rooms
 from runner.ends import End, Outcome
 from runner.errors import LedgerError, ModelError, RunnerError, SandboxError
-from runner.money.usage import spent
 from runner.scheduler import run_loop
 from runner.seams import Agent
 from runner.session import Person, Session
@@ -17,6 +16,7 @@ from runner.start import AtWork, Request, at_work
 from runner.stopping import Stop
 from runner.views import lines, summary
 from runner.views.live import Live
+from runner.views.standing import standing_of
 
 
 def supervise(
@@ -77,7 +77,7 @@ def go_through(
     except RunnerError as error:
         error.hint = to_do(session.run.tag, error)
         kind = type(error).__name__
-        _note(session, "run.paused", kind=kind, message=str(error), to_do=error.hint)
+        _note(session, summary.PAUSED, kind=kind, message=str(error), to_do=error.hint)
         live.close()
         how = "paused" if isinstance(error, ModelError) else "stopped"
         live.say(_summary(session, f"{how}: {error}", experiments, to_do=error.hint))
@@ -85,9 +85,9 @@ def go_through(
     look = ""
     if end.outcome is Outcome.PAUSED:
         look = f"see what failed: {summary.program()} list {session.run.tag}"
-        _note(session, "run.paused", kind="failures", message=str(end), to_do=look)
+        _note(session, summary.PAUSED, kind="failures", message=str(end), to_do=look)
     else:
-        _note(session, "run.ended", reason=str(end), outcome=end.outcome)
+        _note(session, summary.ENDED, reason=str(end), outcome=end.outcome)
     live.close()
     live.say(_summary(session, str(end), experiments, to_do=look))
     return end
@@ -115,14 +115,11 @@ def host_fault() -> Iterator[None]:
 
 
 def _summary(session: Session, reason: str, experiments: int | None, *, to_do: str = "") -> str:
-    calls = session.ledger.calls(session.run.tag)
     return summary.summary(
-        session.run,
-        session.history,
+        standing_of(session.ledger, session.run),
         session.state,
         reason=reason,
         experiments=experiments,
-        took=spent(calls) if calls else None,
         cap=session.policy.limits.usd,
         to_do=to_do,
     )
@@ -132,6 +129,6 @@ def _note(session: Session, event: str, **detail: str) -> None:
     """Keep why the run paused or ended; the ledger itself may be what failed."""
     with suppress(LedgerError, OSError):
         session.ledger.event(session.run.tag, event, **detail)
-    tell = session.log.warning if event == "run.paused" else session.log.info
+    tell = session.log.warning if event == summary.PAUSED else session.log.info
     with suppress(OSError):
         tell(event, **detail)

@@ -259,6 +259,11 @@ class Workspace:
             self._witness("notes.moved", commit=commit)
         return done
 
+    def pack(self) -> None:
+        """Put single objects and refs into few files; nothing is lost, also what no ref names."""
+        self._git("repack", "-a", "-d", "--keep-unreachable", "--quiet")
+        self._git("pack-refs", "--all")
+
     def patched(self, commit: str, patch: bytes) -> Files:
         """Return a commit's files with a unified patch applied; no ref moves.
 

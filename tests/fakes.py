@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from typing import Any
 
 from runner import data, draws, rooms
 from runner.decision import Decision, Metric, Tie
-from runner.errors import SpentError
+from runner.errors import SpentError, StoppedError
 from runner.executor import LocalExecutor
 from runner.experiment.steps import judged
 from runner.journal.entries import now
@@ -47,6 +48,7 @@ from runner.records import (
 )
 from runner.rules import Ask, Evidence
 from runner.rules.strict import Strict
+from runner.rules_digest import rules_digest
 from runner.seams import Context, Desk
 from runner.session import Person, Session
 from runner.workspace import Workspace, tree_digest
@@ -75,12 +77,20 @@ class FakeSandbox:
     guards: Callable[[TrialSpec, Guard], str | None] = lambda *_: None
     """Says why a guard fails."""
     guarded: list[tuple[int, str]] = field(default_factory=list)
+    abort: threading.Event = field(default_factory=threading.Event)
+    watch: Callable[[Stage], None] = lambda _: None
+
+    def stop_if_asked(self) -> None:
+        if self.abort.is_set():
+            raise StoppedError("stopped by hand")
 
     def guard(self, spec: TrialSpec, guard: Guard) -> GuardResult:
+        self.stop_if_asked()
         self.guarded.append((spec.experiment, guard.name))
         return GuardResult(failed=self.guards(spec, guard), log=b"said")
 
     def run(self, spec: TrialSpec) -> TrialResult:
+        self.stop_if_asked()
         self.specs.append(spec)
         return self.results(spec)
 
@@ -354,5 +364,7 @@ def run_record(
         device="cpu",
         base_commit=workspace.head(),
         created_at=when,
+        runner_version="0",
+        rules_digest=rules_digest(),
         draws_digest=draws.digest(secret),
     )

@@ -12,12 +12,14 @@ import pytest
 from click.testing import CliRunner, Result
 from fakes import TAG, FakeSandbox, ScriptedAgent, edit, make_session, scored
 
+from runner import rooms
 from runner.cli import cli
 from runner.errors import ConfigError
 from runner.estimate import ENOUGH, Plan, estimate
+from runner.journal.reader import open_reader
 from runner.journal.store import Journal
 from runner.money.prices import Price, Prices
-from runner.money.usage import by_experiment, by_model, spent
+from runner.money.usage import by_experiment, spent, together
 from runner.records import ModelCall, Usage
 from runner.scheduler import run_loop
 from runner.session import Session
@@ -67,12 +69,15 @@ def test_a_sum_has_every_kind_of_token():
     assert found.cached == 0.6
 
 
-def test_sums_by_experiment_and_by_model_are_the_whole():
-    experiments, models = by_experiment(reversed(CALLS)), by_model(CALLS)
+def test_sums_by_experiment_and_by_model_are_the_whole(home):
+    with open_reader(rooms.State(home).ledger) as ledger:
+        experiments, models = ledger.spent_by_experiment(TAG), ledger.spent_by_model(TAG)
+        assert ledger.spent_by_experiment(TAG, 2, 2) == {2: experiments[2]}
+        assert ledger.spent_by_model("free") == ledger.spent_by_experiment("free") == {}
+    assert experiments == by_experiment(reversed(CALLS))
     assert list(experiments) == [1, 2]
     assert list(models) == ["claude-haiku-4-5", MODEL]
-    for parts in (experiments, models):
-        assert sum(part.usd for part in parts.values()) == 0.875
+    assert together(models.values()) == together(experiments.values()) == spent(CALLS)
 
 
 def test_nothing_costs_nothing_and_has_no_share():

@@ -112,7 +112,7 @@ def no_engine():
 def invoke(home, monkeypatch) -> Callable[..., Result]:
     """Whatever happens is in the result; no engine answers."""
     monkeypatch.setenv("RUNNER_HOME", str(home / "state"))
-    monkeypatch.setattr("runner.sandbox.engine.connect", no_engine)
+    monkeypatch.setattr("runner.engines.connect", no_engine)
     return lambda *arguments: CliRunner().invoke(cli, arguments)
 
 
@@ -165,7 +165,7 @@ def test_a_damaged_state_folder_is_one_error_and_no_wait(home, tmp_path, monkeyp
     (state / place).unlink(missing_ok=True)
     make(state / place)
     monkeypatch.setenv("RUNNER_HOME", str(state))
-    monkeypatch.setattr("runner.sandbox.engine.connect", no_engine)
+    monkeypatch.setattr("runner.engines.connect", no_engine)
     for arguments in (["run", "--resume", TAG], ["step"], ["analyze"], ["export"], ["status"]):
         done = CliRunner().invoke(cli, arguments)
         assert isinstance(done.exception, SystemExit | None), (arguments, done.exc_info)

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 from fakes import (
+    HARNESS,
     POLICY_TEXT,
     TAG,
     TRAIN,
@@ -45,7 +46,7 @@ from runner.rooms import State
 from runner.scheduler import run_loop
 from runner.seams import Context, Desk
 from runner.steering import course
-from runner.workspace import Workspace
+from runner.workspace import Workspace, tree_digest
 
 KEPT, REVERTED = ExperimentStatus.KEPT, ExperimentStatus.REVERTED
 REFUSED, CRASHED = ExperimentStatus.REFUSED, ExperimentStatus.CRASHED
@@ -219,8 +220,7 @@ def test_what_was_reviewed_is_what_runs(tmp_path):
     assert spec.workspace["train.py"].content == TRAIN.replace(b"32", b"64")
     assert spec.mutable == ("train.py",)
     assert spec.notes == ("LEARNING.md", "scratchpad.md")
-    assert "kit/__init__.py" not in spec.harness
-    assert set(spec.kit) == {"__init__.py"}
+    assert spec.harness_digest == tree_digest(HARNESS)
 
 
 # -- refusals ---------------------------------------------------------------------------------

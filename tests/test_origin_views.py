@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 from fakes import TAG, FakeSandbox, ScriptedAgent, edit, make_session, scored
 
 from runner.cli import cli
-from runner.history import advisory, unguarded
+from runner.history import descent, unguarded
 from runner.journal.store import open_journal
 from runner.records import (
     Experiment,
@@ -188,19 +188,19 @@ def kept(number: int, isolation: str, status: ExperimentStatus, parent: int = 0)
     )  # fmt: skip
 
 
-def test_what_was_not_kept_makes_nothing_advisory(run):
+def test_what_was_not_kept_makes_nothing_advisory():
     history = [
         kept(1, "none", ExperimentStatus.REVERTED),
         kept(2, "api", ExperimentStatus.KEPT),
         kept(3, "none", ExperimentStatus.REFUSED),
         kept(4, "tool-restricted", ExperimentStatus.KEPT),
     ]
-    assert unguarded(history) == ()
-    assert not advisory(run, history)
-    assert unguarded([*history, kept(5, "none", ExperimentStatus.KEPT)]) == (5,)
+    assert unguarded(map(descent, history)) == ()
+    history.append(kept(5, "none", ExperimentStatus.KEPT))
+    assert unguarded(map(descent, history)) == (5,)
 
 
-def test_what_started_from_somebody_s_reverted_step_is_advisory_too(run):
+def test_what_started_from_somebody_s_reverted_step_is_advisory_too():
     """A strategy may start from any scored experiment, and from what was kept on it."""
     history = [
         kept(1, "none", ExperimentStatus.REVERTED),
@@ -208,8 +208,7 @@ def test_what_started_from_somebody_s_reverted_step_is_advisory_too(run):
         kept(3, "api", ExperimentStatus.KEPT, parent=2),
         kept(4, "api", ExperimentStatus.KEPT),
     ]
-    assert unguarded(history) == (3,)
-    assert advisory(run, history)
+    assert unguarded(map(descent, history)) == (3,)
 
 
 @pytest.mark.parametrize("isolation", ["api", "tool-restricted", "none"])

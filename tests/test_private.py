@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from runner import rooms
 from runner.errors import ConfigError
 from runner.locks import device_lock
 from runner.private import is_private, private_folder, runtime_folder
 from runner.sandbox import staging
-from runner.trial import DockerSandbox
+from runner.trial import Host, TrialRunner
 from runner.trial.naming import stage_name
 
 NOBODY = 65534
@@ -167,7 +168,8 @@ def test_a_run_s_name_in_shared_memory_is_in_nobody_s_way(tmp_path, monkeypatch,
     for folder in (memory, stage, secret):
         folder.mkdir()
     (secret / "labels").write_text("mine")
-    planted = memory / stage_name("h", "t1")
+    host = Host(state=rooms.State(tmp_path))
+    planted = memory / stage_name(host.id, "t1")
     if plant == "link":
         planted.symlink_to(secret)
     elif plant == "file":
@@ -177,8 +179,8 @@ def test_a_run_s_name_in_shared_memory_is_in_nobody_s_way(tmp_path, monkeypatch,
     if plant == "another's folder":
         belongs_to_another(planted, monkeypatch)
     monkeypatch.setattr(staging, "memory_root", lambda _: memory)
-    DockerSandbox(client=None, home_id="h", stage_root=stage).clean_stage("t1")
+    TrialRunner(engine=None, host=host).clean_stage("t1")
     assert planted.exists() is (plant != "folder")  # what we left ourselves goes
     assert (secret / "labels").read_text() == "mine"
-    with staging.folder(memory / stage_name("h", "t1")) as fresh:
+    with staging.folder(memory / stage_name(host.id, "t1")) as fresh:
         assert mode(fresh) == 0o700

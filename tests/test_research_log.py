@@ -121,7 +121,8 @@ def test_writing_it_again_changes_nothing(tmp_path):
     run(tmp_path, 3)
     with make_session(tmp_path, FakeSandbox(answer)) as session:
         before = (page(session), session.workspace.resolve(NOTES_REF))
-        session.research_log.update(history_as_told(session))
+        told = history_as_told(session)
+        session.research_log.update(told[-1], lambda: told)
         assert (page(session), session.workspace.resolve(NOTES_REF)) == before
 
 
@@ -144,7 +145,8 @@ def test_a_page_that_is_not_as_it_was_left_is_written_whole(tmp_path, damage):
         path.unlink() if damage is None else path.write_bytes(
             whole.encode() * bool(damage) + damage
         )
-        session.research_log.update(history_as_told(session))
+        told = history_as_told(session)
+        session.research_log.update(told[-1], lambda: told)
         assert page(session) == whole
 
 

@@ -5,18 +5,20 @@ import re
 
 import pytest
 from click.testing import CliRunner
+from fake_engine import FakeEngine
 from fakes import TAG as TAG_OF_A_RUN
-from fakes import make_session
+from fakes import make_session, prepare
 
 from runner import rooms, supervise
 from runner.agents import AGENTS
 from runner.agents.descriptions import MODELS, model_of, with_model
 from runner.cli import cli
 from runner.errors import ConfigError
+from runner.journal.store import open_journal
 from runner.money.prices import load_prices
 from runner.policy.load import load_policy, parse_policy
 from runner.records import File
-from runner.start import TAG, Request, _agents, _check_template, _policy
+from runner.start import TAG, Request, _agents, _check_template, _policy, at_work
 
 BY_HAND = "runner.by_hand.one_more"
 
@@ -67,6 +69,22 @@ def test_a_model_where_there_is_none_or_another_is_an_error(agent, model):
 @pytest.mark.parametrize("model", MODELS.values())
 def test_the_model_that_is_asked_if_none_is_named_has_a_price(model):
     assert load_prices({}).of(model)
+
+
+def test_a_runtime_that_the_engine_lacks_is_an_error_before_there_is_a_run(tmp_path, monkeypatch):
+    state = rooms.State(tmp_path / "state")
+    prepare(state, "eclip")
+    monkeypatch.setattr("runner.engines.connect", FakeEngine)
+    policy = tmp_path / "policy.yaml"
+    text = rooms.policy_path("eclip").read_text()
+    policy.write_text(text.replace("runtime: null", "runtime: kata"))
+    request = Request(task="eclip", tag="sandboxed", policy=policy)
+    at_work_ = at_work(state, request, say=print, finished=lambda _: None, stop_asked=lambda: False)
+    with pytest.raises(ConfigError, match="no runtime 'kata'") as refused, at_work_:
+        pass
+    assert "runc" in refused.value.hint
+    with open_journal(state.ledger) as journal:
+        assert journal.run("sandboxed") is None, "the tag is free"
 
 
 def test_a_template_that_would_have_every_proposal_refused_starts_no_run():

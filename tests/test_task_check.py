@@ -78,7 +78,7 @@ def check(
     task: str, answer: Callable[[TrialSpec], TrialResult], cheat: str, honest: float
 ) -> tuple[playing.Played, list[TrialSpec], TrialSpec]:
     policy = load_policy(rooms.policy_path(task)).policy
-    prepared = SimpleNamespace(public=rooms.PROJECT, sealed_volume="v")
+    prepared = SimpleNamespace(digest="d")
     spec = playing.specification(task, policy, prepared, "image")
     sandbox = FakeSandbox(answer)
     return playing.play_cheat(sandbox, spec, policy, cheat, honest), sandbox.specs, spec
@@ -112,7 +112,7 @@ def test_one_fold_in_which_a_constant_beats_the_template_accuses_nobody():
 
 def test_the_template_is_scored_over_all_splits():
     policy = load_policy(rooms.policy_path("heart")).policy
-    prepared = SimpleNamespace(public=rooms.PROJECT, sealed_volume="v")
+    prepared = SimpleNamespace(digest="d")
     spec = playing.specification("heart", policy, prepared, "image")
     sandbox = FakeSandbox(lambda spec: scored("val_auc", int(spec.split[-1]) / 10))
     played, score = playing.play_template(sandbox, spec, policy)

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
+from trials import trial_spec
 
+from runner.engines.container import ContainerResult, Ended
+from runner.engines.protocol import Usage
 from runner.errors import SandboxError
-from runner.records import Budget, Purpose, Resources, Shape, TrialResult, TrialSpec, TrialStatus
-from runner.sandbox.container import ContainerResult, Ended, Usage
+from runner.records import Purpose, TrialResult, TrialStatus
 from runner.trial import SCORE_DOCUMENT_BYTES, failure, read_score, trial_name, trial_prefix
 
 TRACEBACK = b'Traceback (most recent call last):\n  File "train.py", line 3\nValueError: no\n'
@@ -147,45 +148,28 @@ def test_a_failed_scorer_is_quoted_with_its_last_words():
 # -- names ------------------------------------------------------------------------------------
 
 
-def spec(**more: object) -> TrialSpec:
-    given: dict[str, object] = {
-        "run": "t1",
-        "experiment": 3,
-        "purpose": Purpose.DECISION,
-        "split": "train",
-        "index": 7,
-    }
-    fixed = {
-        "task": "eclip", "seed": 9, "shape": Shape.TWO_STEP, "predictors": (),
-        "image_id": "", "workspace": {}, "mutable": (), "notes": (), "kit": {}, "harness": {},
-        "public_data": Path(), "sealed_volume": "",
-        "budget": Budget(startup=1, train=1, predict=1, score=1),
-        "resources": Resources(
-            cpus=1, memory_bytes=1, pids=1, shm_bytes=1, artifacts_bytes=1, outputs_bytes=1,
-            output_log_bytes=1, gpus=0,
-        ),
-    }  # fmt: skip
-    return TrialSpec(**(fixed | given | more))  # type: ignore[arg-type]
-
-
 def test_a_trial_s_name_is_readable():
-    assert trial_name("abcd1234", spec()) == "runner-abcd1234-t1--3-decision-train-7"
+    assert trial_name("abcd1234", trial_spec()) == "runner-abcd1234-t1--3-decision-train-0"
 
 
 @pytest.mark.parametrize(
     "other",
     [
-        {"run": "t2"}, {"experiment": 4}, {"purpose": Purpose.AUDIT}, {"split": "b"}, {"index": 8},
+        {"run": "t2"}, {"experiment": 4}, {"purpose": Purpose.AUDIT}, {"split": "b"}, {"index": 1},
     ],
 )  # fmt: skip
 def test_no_two_trials_share_a_name(other):
-    assert trial_name("h", spec()) != trial_name("h", spec(**other))
-    assert trial_name("h", spec()) != trial_name("g", spec())
+    assert trial_name("h", trial_spec()) != trial_name("h", trial_spec(**other))
+    assert trial_name("h", trial_spec()) != trial_name("g", trial_spec())
 
 
 def test_no_run_s_names_begin_like_another_s():
     tags = ["t", "t1", "t-1", "t1-3", "t1-3-decision"]
-    names = {tag: trial_name("h", spec(run=tag)) for tag in tags}
+    names = {tag: trial_name("h", trial_spec(run=tag)) for tag in tags}
     for tag in tags:
         matching = [other for other in tags if names[other].startswith(trial_prefix("h", tag))]
         assert matching == [tag]
+
+
+def test_a_name_tells_no_seed():
+    assert trial_name("h", trial_spec(seed=8)) == trial_name("h", trial_spec(seed=9))

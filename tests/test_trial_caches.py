@@ -2,102 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
 from dataclasses import replace
-from types import SimpleNamespace
+from pathlib import Path
 
 import pytest
-from test_trial import ended, spec
+from fake_engine import FakeEngine
+from test_trial_order import AGENTS, runner_on, trial_of
 
-from runner.records import Guard, Shape, TrialStatus
-from runner.sandbox.options import ContainerSpec
-from runner.trial import DockerSandbox
-from runner.trial.run import _Trial
-
-SCORED = b'{"status": "scored", "metrics": {"auc": 0.5}}'
-AGENTS = {
-    Shape.TWO_STEP: ["train", "predict-x", "predict-y"],
-    Shape.ONE_SHOT: ["train"],
-    Shape.SERVED: ["train", "serve-a", "serve-b"],
-}
+from runner.engines.protocol import ContainerSpec
+from runner.records import Guard, Shape, TrialSpec, TrialStatus
+from runner.trial import TrialRunner
 
 
-class Events:
-    """What an engine would have seen of a trial."""
+def dropping(tmp_path: Path, shape: Shape) -> tuple[TrialRunner, FakeEngine]:
+    runner, engine = runner_on(tmp_path, shape)
 
-    def __init__(self) -> None:
-        self.seen: list[tuple[str, str, frozenset[str]]] = []
-        """What happened, to which container, and which lived then."""
-        self.alive: set[str] = set()
+    def drop(container: ContainerSpec) -> None:
+        engine.add("drop", container.name)
 
-    def add(self, what: str, name: str) -> None:
-        self.seen.append((what, name, frozenset(self.alive)))
-
-    def drop(self, container: ContainerSpec) -> None:
-        self.add("drop", stage(container))
-
-    @contextmanager
-    def started(self, _client: object, container: ContainerSpec) -> Iterator[object]:
-        name = stage(container)
-        self.add("start", name)
-        self.alive.add(name)
-        yield SimpleNamespace(
-            said=lambda _line: True,
-            has_ended=lambda: False,
-            finish=lambda _deadline, _abort: ended(stdout=SCORED if name == "score" else b""),
-            stream=SimpleNamespace(send=lambda _line: None),
-        )
-        self.alive.remove(name)
+    return replace(runner, drop_caches=drop), engine
 
 
-def stage(container: ContainerSpec) -> str:
-    return container.name.removeprefix("runner-h-t1--3-decision-train-7-")
+def flushed(runner: TrialRunner, shape: Shape, *, flush: bool = True) -> TrialSpec:
+    given = trial_of(runner, shape)
+    return replace(given, resources=replace(given.resources, flush=flush))
 
 
-@pytest.fixture
-def events(monkeypatch) -> Events:
-    events = Events()
-    monkeypatch.setattr("runner.trial.run.started", events.started)
-    monkeypatch.setattr(_Trial, "_volumes", lambda _self: nullcontext())
-    return events
-
-
-def trial(tmp_path, shape: Shape, *, flush: bool):
-    (tmp_path / "public" / "train").mkdir(parents=True)
-    given = spec(shape=shape, public_data=tmp_path / "public")
-    predictors = ("x", "y") if shape is Shape.TWO_STEP else ()
-    resources = replace(given.resources, flush=flush)
-    return replace(given, predictors=predictors, resources=resources)
-
-
-def sandbox(tmp_path, events: Events) -> DockerSandbox:
-    return DockerSandbox(
-        client=None, home_id="h", stage_root=tmp_path / "stage", drop_caches=events.drop
-    )
+def of_interest(engine: FakeEngine) -> list[tuple[str, str, frozenset[str]]]:
+    return [each for each in engine.seen if each[0] in ("drop", "start")]
 
 
 @pytest.mark.parametrize("shape", Shape)
 def test_every_container_starts_from_dropped_caches_and_none_of_an_agent_lives_then(
-    tmp_path, events, shape
+    tmp_path, shape
 ):
-    result = sandbox(tmp_path, events).run(trial(tmp_path, shape, flush=True))
-    assert result.status is TrialStatus.SCORED
-    drops, starts = events.seen[::2], events.seen[1::2]
+    runner, engine = dropping(tmp_path, shape)
+    wanted = flushed(runner, shape)
+    assert runner.run(wanted).status is TrialStatus.SCORED
+    drops, starts = of_interest(engine)[::2], of_interest(engine)[1::2]
     assert [what for what, *_ in drops] == ["drop"] * len(drops)
-    assert [(what, name) for what, name, _ in starts] == [
-        ("start", name) for name in ("score", *AGENTS[shape])
-    ]
-    assert all(alive <= {"score"} for _, _, alive in drops)
+    assert [name.rpartition("-0-")[2] for _, name, _ in starts] == ["score", *AGENTS[shape]]
+    assert all(name.endswith("-score") for _, _, alive in drops for name in alive)
     assert not drops[0][2], "what the scorer maps while it waits stays, so it starts afresh too"
 
 
-def test_a_guard_starts_from_dropped_caches_too(tmp_path, events):
+def test_a_guard_starts_from_dropped_caches_too(tmp_path):
+    runner, engine = dropping(tmp_path, Shape.TWO_STEP)
     guard = Guard(name="tests", command=("true",), seconds=1)
-    sandbox(tmp_path, events).guard(trial(tmp_path, Shape.TWO_STEP, flush=True), guard)
-    assert [what for what, *_ in events.seen] == ["drop", "start"]
+    runner.guard(flushed(runner, Shape.TWO_STEP), guard)
+    assert [what for what, *_ in of_interest(engine)] == ["drop", "start"]
 
 
-def test_nothing_is_dropped_for_a_policy_that_does_without(tmp_path, events):
-    sandbox(tmp_path, events).run(trial(tmp_path, Shape.TWO_STEP, flush=False))
-    assert {what for what, *_ in events.seen} == {"start"}
+def test_nothing_is_dropped_for_a_policy_that_does_without(tmp_path):
+    runner, engine = dropping(tmp_path, Shape.TWO_STEP)
+    runner.run(flushed(runner, Shape.TWO_STEP, flush=False))
+    assert {what for what, *_ in of_interest(engine)} == {"start"}

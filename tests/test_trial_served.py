@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from runner.engines.container import Deadline, Ended
 from runner.errors import SandboxError, StoppedError
 from runner.records import Shape, TrialResult, TrialStatus
-from runner.sandbox.container import Deadline, Ended
 from runner.trial.naming import score_command
 from runner.trial.served import await_connected, await_done, explain
 from tests.fakes import scored
-from tests.test_trial import TRACEBACK, ended, spec
+from tests.test_trial import TRACEBACK, ended
+from tests.trials import trial_spec
 
 
 @dataclass
@@ -123,6 +124,6 @@ def test_a_flood_of_output_ends_the_trial_whatever_the_score():
 
 
 def test_only_a_served_scorer_is_told_of_gain_and_time():
-    plain = score_command(spec())
-    told = score_command(spec(shape=Shape.SERVED, min_gain=0.02))
+    plain = score_command(trial_spec())
+    told = score_command(trial_spec(shape=Shape.SERVED, min_gain=0.02))
     assert told == [*plain, "--min-gain", "0.02", "--seconds", "1"]

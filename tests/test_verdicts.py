@@ -181,7 +181,8 @@ def test_a_person_is_told_the_seeds_and_the_skipped_one_and_an_agent_is_not(tmp_
 
 def test_the_tables_of_results_tell_scores_apart():
     rows = [{"m": 0.9040001}, {"m": 0.9040002}, {"m": None}]
-    assert export.tsv(rows).splitlines() == ["m", "0.9040001", "0.9040002", '""']
+    scores = (0.9040001, 0.9040002)
+    assert "".join(export.tsv(rows, {"m": scores})).splitlines() == ["m", *map(str, scores), '""']
 
 
 HUGE, TINY = 1.7e308, 5e-324

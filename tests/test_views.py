@@ -36,6 +36,7 @@ from runner.records import (
 )
 from runner.scheduler import run_loop
 from runner.views import documents, export, lines, summary
+from runner.views.standing import standing_of
 
 RANK = Metric(name="mean_rank", direction=Direction.MINIMIZE, round_to=0.5)
 RECALL = Metric(name="recall", direction=Direction.MAXIMIZE, round_to=0.001)
@@ -286,7 +287,7 @@ def test_an_agent_with_a_shell_makes_the_result_advisory():
 
 def test_a_run_document_says_whether_it_is_advisory(home):
     with make_session(home.parent, FakeSandbox(answer)) as session:
-        document = documents.run_document(session.run, session.history)
+        document = documents.run_document(standing_of(session.ledger, session.run))
     assert document["advisory"] is False
     assert document["best"]["number"] == 1
     assert "policy_text" not in document
@@ -313,18 +314,21 @@ def test_an_unfinished_experiment_is_said_to_be(tmp_path, monkeypatch):
 @pytest.mark.parametrize("sign", ["=", "+", "-", "@", "\t=", "\r=", "＝", "＋", "－", "＠"])  # noqa: RUF001
 def test_no_text_of_the_table_is_a_formula(sign):
     hypothesis = f'{sign}HYPERLINK("http://example.org?"&A1)'
-    table = export.rows([ended(ExperimentStatus.KEPT, hypothesis=hypothesis, score=-1.5)], "loss")
-    [row] = csv.DictReader(export.tsv(table).splitlines(), delimiter="\t")
+    found = ended(ExperimentStatus.KEPT, hypothesis=hypothesis, score=-1.5)
+    table = export.tsv([export.row(found, "loss")], {"loss": [-1.5]})
+    [row] = csv.DictReader("".join(table).splitlines(), delimiter="\t")
     assert row["description"] == f"'{hypothesis.strip()}"
     assert float(row["loss"]) == -1.5
 
 
 @pytest.mark.parametrize("hypothesis", ["raise x by -1", "a=b", "1 + 1", "wider @ 64", "'=1"])
 def test_other_text_stays_as_it_is(hypothesis):
-    table = export.rows([ended(ExperimentStatus.KEPT, hypothesis=hypothesis)], "loss")
-    [row] = csv.DictReader(export.tsv(table).splitlines(), delimiter="\t")
+    table = export.tsv(
+        [export.row(ended(ExperimentStatus.KEPT, hypothesis=hypothesis), "loss")], {}
+    )
+    [row] = csv.DictReader("".join(table).splitlines(), delimiter="\t")
     assert row["description"] == hypothesis
 
 
 def test_a_column_s_name_is_no_formula_either():
-    assert export.tsv([{"=1": 2.0}]).startswith("'=1\n2.0")
+    assert "".join(export.tsv([{"=1": 2.0}], {})).startswith("'=1\n2.0")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from runner.audit.objects import GITLINK, Listing, Objects, refs
 from runner.errors import BusyError, ConfigError, DataError, SandboxError
 from runner.journal import projections
-from runner.journal.entries import Entry, broken
+from runner.journal.entries import Entry, Kind, broken
 from runner.journal.reader import ODD, Reader, UnreadableError
 from runner.locks import tag_lock
 from runner.policy.lines import count_lines
@@ -28,6 +28,12 @@ ATTEMPTS = "refs/attempts/"
 START = "loop.begun"
 ODDITIES = ("info/grafts", "shallow", "objects/info/alternates", "commondir")
 """Files by which a repository can show other commits than it holds."""
+RAN_UNDER = {
+    "policy_digest": "policy-digest",
+    "harness_digest": "harness-digest",
+    "image_id": "image-id",
+}
+"""What every proposal shares with its run → the rule that says so."""
 Row = Mapping[str, Any]
 Leftovers = Callable[[str], Sequence[str]]
 """Names a tag's containers and volumes; raises `SandboxError` where the engine is away."""
@@ -52,17 +58,29 @@ class Subject:
         return (f"--git-dir={self.repository}",)
 
 
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """An entry, without what tables say of it: there may be a million."""
+
+    kind: str
+    chain: str
+    about: int | None
+    """The experiment that it is about."""
+    ran_under: Mapping[str, Any]
+    """What a proposal shares with its run, for each of `RAN_UNDER`; empty for others."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Written:
     """What the ledger holds of a run."""
 
     run: Run
     rows: tuple[Row, ...]
-    """The experiments with every column, as they are."""
+    """The experiments' rows as they are, without what is read from `experiments`."""
     experiments: Mapping[int, Experiment]
-    """Those rows that can be read, by number, in order."""
+    """Those rows that can be read, by number, in order; without curves."""
     unreadable: Mapping[int, str]
-    entries: Mapping[int, Entry]
+    entries: Mapping[int, Noted]
     """Place in the journal → entry."""
     broken: tuple[Entry, ...]
     """Those that are not what their links were made of."""
@@ -160,12 +178,12 @@ class Evidence:
 def read_ledger(subject: Subject) -> Written:
     """Read a run's rows, and compute its chain again from them."""
     ledger, run = subject.ledger, subject.run
-    rows, entries = ledger.stored(run.tag), tuple(ledger.entries(run.tag))
+    rows, noted = ledger.stored(run.tag), dict[int, Noted]()
     experiments, unreadable = dict[int, Experiment](), dict[int, str]()
     for number in (row["number"] for row in rows):
         try:
             if found := ledger.experiment(run.tag, number):
-                experiments[number] = found
+                experiments[number] = _without_curves(found)
         except UnreadableError as error:
             unreadable[number] = str(error)
     return Written(
@@ -173,40 +191,73 @@ def read_ledger(subject: Subject) -> Written:
         rows=rows,
         experiments=experiments,
         unreadable=unreadable,
-        entries={entry.seq: entry for entry in entries},
-        broken=tuple(broken(entries)),
-        differences=tuple(_differences(ledger, run.tag, entries)),
+        broken=tuple(broken(_noting(ledger.entries(run.tag), noted))),
+        entries=noted,
+        differences=tuple(_differences(ledger, run.tag)),
         policy=_policy(run),
     )
 
 
-def _differences(
-    ledger: Reader, tag: str, entries: Sequence[Entry]
-) -> Iterator[tuple[int | None, str]]:
+def _without_curves(experiment: Experiment) -> Experiment:
+    trials = (replace(one, result=replace(one.result, curves=())) for one in experiment.trials)
+    return replace(experiment, trials=tuple(trials))
+
+
+def _noting(entries: Iterable[Entry], noted: dict[int, Noted]) -> Iterator[Entry]:
+    """Pass entries on, and note each."""
+    same: dict[tuple[Any, ...], Mapping[str, Any]] = {}
+    for entry in entries:
+        said: Any = {}
+        with suppress(*ODD):
+            said = entry.document if isinstance(entry.document, dict) else {}
+        under: Mapping[str, Any] = {}
+        if entry.kind == Kind.PROPOSED:
+            under = {name: str(said.get(name)) for name in RAN_UNDER}
+            under = same.setdefault(tuple(under.values()), under)
+        about = said.get("number", said.get("experiment"))
+        noted[entry.seq] = Noted(entry.kind, entry.chain, about, under)
+        yield entry
+
+
+def _differences(ledger: Reader, tag: str) -> Iterator[tuple[int | None, str]]:
     """Make the tables again from the entries, and say where they are not the same."""
     try:
-        again = projections.made_again(entries)
+        again = projections.made_again(ledger.entries(tag))
     except (*ODD, sqlite3.Error) as error:
         yield None, f"the entries cannot be made into tables: {type(error).__name__}: {error}"
         return
     with closing(again):
         for table, names in projections.KEYS.items():
-            made, found = (
-                {tuple(row[name] for name in names): row for row in rows}
-                for rows in (projections.rows(again, table, tag), ledger.rows(table, tag))
-            )
-            for key in dict.fromkeys((*made, *found)):
-                one, other = made.get(key), found.get(key)
-                if one is None:
-                    what = "no entry makes this row"
-                elif other is None:
-                    what = "the row is gone"
-                else:
-                    what = ", ".join(name for name in one if one[name] != other[name])
-                if what:
-                    row = found.get(key) or made[key]
+            pairs = _paired(projections.rows(again, table, tag), ledger.rows(table, tag), names)
+            for made, found in pairs:
+                if made != found:
+                    row = found or made or {}
                     where = ", ".join(f"{name} {row[name]}" for name in names)
-                    yield row.get("number", row.get("experiment")), f"{table}, {where}: {what}"
+                    what = f"{table}, {where}: {_difference(made, found)}"
+                    yield row.get("number", row.get("experiment")), what
+
+
+def _paired(
+    made: Iterator[Row], found: Iterator[Row], names: Sequence[str]
+) -> Iterator[tuple[Row | None, Row | None]]:
+    """Yield the rows of two tables with the same key together; both are in the keys' order."""
+
+    def key(row: Row) -> tuple[Any, ...]:
+        return tuple(row[name] for name in names)
+
+    one, other = next(made, None), next(found, None)
+    while one is not None or other is not None:
+        first = other is None or (one is not None and key(one) <= key(other))
+        second = one is None or (other is not None and key(other) <= key(one))
+        yield one if first else None, other if second else None
+        one = next(made, None) if first else one
+        other = next(found, None) if second else other
+
+
+def _difference(made: Row | None, found: Row | None) -> str:
+    if made is None or found is None:
+        return "no entry makes this row" if made is None else "the row is gone"
+    return ", ".join(name for name in made if made[name] != found[name])
 
 
 def _policy(run: Run) -> Policy | None:

@@ -10,18 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from runner.audit.evidence import Evidence
+from runner.audit.evidence import RAN_UNDER, Evidence
 from runner.audit.findings import LEDGER, Finding
 from runner.policy.load import digest
 from runner.policy.schema import Policy
 from runner.workspace import HARNESS_REF
-
-RAN_UNDER = {
-    "policy_digest": "policy-digest",
-    "harness_digest": "harness-digest",
-    "image_id": "image-id",
-}
-"""Columns that every experiment shares with its run → the rule that says so."""
 
 
 def numbering(evidence: Evidence) -> Iterator[Finding]:
@@ -36,8 +29,8 @@ def numbering(evidence: Evidence) -> Iterator[Finding]:
             message = f"comes where experiment {expected} is expected"
             yield Finding("numbering", LEDGER, message, experiment=number)
         expected = number + 1
-        if ended != (row["chain"] is not None) or (ended and row["status"] is None):
-            message = "an ended experiment has a status and a link of the chain"
+        if ended != (row["settled"] is not None) or (ended and row["status"] is None):
+            message = "an ended experiment has a status and was settled"
             yield Finding("closing", LEDGER, message, experiment=number)
         if not ended and number < decided:
             message = "is open, and a later one is decided"
@@ -67,9 +60,11 @@ def frozen(evidence: Evidence) -> Iterator[Finding]:
         message = f"has the digest {stored.harness_digest}; recorded: {run.harness_digest}"
         yield Finding("harness-digest", HARNESS_REF, message)
     for row in evidence.written.rows:
-        for column, rule in RAN_UNDER.items():
-            if row[column] != (expected := getattr(run, column)):
-                message = f"ran under {row[column]}; its run has {expected}"
+        proposed = evidence.written.entries.get(row["proposed"])
+        for name, rule in RAN_UNDER.items():
+            under = proposed.ran_under.get(name) if proposed else None
+            if under != (expected := getattr(run, name)):
+                message = f"ran under {under}; its run has {expected}"
                 yield Finding(rule, LEDGER, message, experiment=row["number"])
 
 

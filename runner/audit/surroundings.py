@@ -9,13 +9,14 @@ compares those.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from itertools import pairwise
 
 from runner import commit_messages
 from runner.audit.evidence import Evidence
 from runner.audit.findings import Finding
-from runner.journal.entries import RESULTS, Entry
+from runner.journal.entries import RESULTS
 
 
 def around(evidence: Evidence) -> Iterator[Finding]:
@@ -36,7 +37,7 @@ def event_log(evidence: Evidence) -> Iterator[Finding]:
             yield _event(None, f"it knows an entry {seq}, the journal does not")
         elif entries[seq].chain != chain:
             message = f"the chain that it has at entry {seq} is not the journal's"
-            yield _event(_about(entries[seq]), message)
+            yield _event(entries[seq].about, message)
     for (before, _), (seq, _) in pairwise(logged.heads):
         if seq < before:
             yield _event(None, f"it has entry {seq} after entry {before}")
@@ -45,19 +46,12 @@ def event_log(evidence: Evidence) -> Iterator[Finding]:
         owed.pop()  # a kill may come before the last is logged
     known = sorted({seq for seq, _ in logged.heads})
     for seq in owed:
-        later = next((other for other in known if other >= seq), None)
+        place = bisect_left(known, seq)
+        later = known[place] if place < len(known) else None
         if later is None or (later != seq and later not in logged.starts):
-            number = _about(entries[seq])
-            yield _event(
-                number, f"it lacks entry {seq} ({entries[seq].kind}) of experiment {number}"
-            )
-
-
-def _about(entry: Entry) -> int | None:
-    """Return the experiment that an entry is about."""
-    said = entry.document
-    number: int | None = said.get("number", said.get("experiment"))
-    return number
+            about = entries[seq].about
+            what = f"entry {seq} ({entries[seq].kind}) of experiment {about}"
+            yield _event(about, f"it lacks {what}")
 
 
 def _event(experiment: int | None, message: str) -> Finding:

@@ -29,11 +29,10 @@ def command(tag: str | None, base: str | None, as_json: bool) -> None:
     from runner.views.reading import print_json
 
     def leftovers(run: str) -> Sequence[str]:
-        from runner.sandbox import engine
+        from runner import engines
 
-        with closing(engine.connect()) as client:
-            labels = {engine.HOME_LABEL: state().id, engine.RUN_LABEL: run}
-            return engine.leftovers(client, labels)
+        with closing(engines.connect()) as engine:
+            return engine.leftovers({engines.HOME_LABEL: state().id, engines.RUN_LABEL: run})
 
     if tag and base:
         raise click.UsageError("give TAG or --base REV, not both")

@@ -8,25 +8,44 @@ import click
 @click.command("clean")
 @click.option("--data", "tasks", multiple=True, metavar="TASK", help="Remove its prepared data.")
 @click.option("--all-data", is_flag=True, help="Remove the prepared data of every task.")
+@click.option("--logs", is_flag=True, help="Remove the logs of what was not kept.")
+@click.option("--pack", is_flag=True, help="Pack the attempts of runs at rest.")
+@click.option("--images", is_flag=True, help="Remove images that nothing here names.")
 @click.option("--yes", is_flag=True, help="Remove data even if runs then cannot be resumed.")
-@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
-def command(tasks: tuple[str, ...], all_data: bool, yes: bool, dry_run: bool) -> None:
-    """Remove containers and volumes that killed runs left; live runs keep theirs.
+@click.option("--dry-run", is_flag=True, help="Only say what would go.")
+def command(
+    tasks: tuple[str, ...],
+    all_data: bool,
+    logs: bool,
+    pack: bool,
+    images: bool,
+    yes: bool,
+    dry_run: bool,
+) -> None:
+    """Remove containers and volumes that killed runs left; say what else could go.
+
+    Live runs are left alone. Logs of what was not kept, attempts that are not packed yet and images
+    that nothing names are listed with their sizes, and go where --logs, --pack and --images say so.
+    What a run found, its attempts and its journal always stay.
 
     With --data or --all-data, prepared data are removed too: a task's public part and its sealed
     volume. A run cannot be resumed without the data that it was created with, and preparing the
     task again draws other data. So data that a run needs are only removed with --yes.
     """
     from contextlib import closing
+    from itertools import chain
 
-    from runner import clean, data, rooms
+    from runner import clean, data, engines, rooms
     from runner.journal.store import open_journal
-    from runner.sandbox import engine
 
     state = rooms.state()
-    with closing(engine.connect()) as client, open_journal(state.ledger) as ledger:
-        clean.leftovers(client, state, ledger, dry_run=dry_run, say=click.echo)
-        chosen = data.stored(client, state) if all_data else tasks
+    with closing(engines.connect()) as engine, open_journal(state.ledger) as ledger:
+        clean.leftovers(engine, state, ledger, dry_run=dry_run, say=click.echo)
+        chosen = data.stored(engine, state) if all_data else tasks
         clean.remove_data(
-            client, state, ledger, chosen, agreed=yes, dry_run=dry_run, say=click.echo
+            engine, state, ledger, chosen, agreed=yes, dry_run=dry_run, say=click.echo
         )
+        given = {"--logs": logs, "--pack": pack, "--images": images}
+        found = chain(clean.of_runs(state, ledger, click.echo), clean.of_images(engine, ledger))
+        options = [name for name, wanted in given.items() if wanted]
+        clean.free(found, options, dry_run=dry_run, say=click.echo)

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from runner.estimate import Plan
 
 
 @click.command("cost")
 @click.argument("tag", required=False)
 @click.option("--preview", metavar="TASK", help="Estimate a run of TASK before it starts.")
-@click.option("--agent", help="With --preview: the agent, such as claude:MODEL.")
+@click.option("--agent", help="With --preview: who would propose, such as claude:MODEL.")
 @click.option("--model", help="With --preview: the model, where --agent does not name it.")
 @click.option(
     "--experiments",
     type=click.IntRange(min=0),
     default=8,
     show_default=True,
-    help="With --preview: how many experiments.",
+    help="With --preview: how many.",
 )
 @click.option(
     "--agents",
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="With --preview: how many agents propose at once.",
+    help="With --preview: how many propose at once.",
 )
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 def command(
@@ -37,34 +41,49 @@ def command(
     as_json: bool,
 ) -> None:
     """Say what the models of a run cost so far, or what a run will cost."""
-    from runner.money.prices import load_prices
-    from runner.views import cost, reading
-
     if preview is None:
         if agent or model:
-            raise click.UsageError("--agent and --model go with --preview TASK")
-        from runner.money.spending import cap_of
-
-        with reading.ledger_for_reading() as ledger:
-            run = reading.find_run(ledger, tag)
-            calls = ledger.calls(run.tag)
-        cap, as_of = cap_of(run), load_prices().as_of.isoformat()
-        if as_json:
-            reading.print_json(cost.cost_document(run, calls, cap) | {"prices_as_of": as_of})
-            return
-        if calls:
-            reading.print_rich(*cost.cost_tables(calls))
-        reading.say(cost.so_far(run, calls, cap, as_of))
+            raise click.UsageError("--agent and --model say what --preview TASK is to estimate")
+        _so_far(tag, as_json)
         return
     if tag or not agent:
         raise click.UsageError("a preview takes: --preview TASK --agent NAME:MODEL")
     from runner.agents.descriptions import with_model
-    from runner.estimate import Plan, estimate
+    from runner.estimate import Plan
 
-    description, prices = with_model(agent, model), load_prices()
+    description = with_model(agent, model)
     plan = Plan(task=preview, agent=description, experiments=experiments, agents=agents)
-    with reading.ledger_if_any() as earlier:
-        found = estimate(plan, prices, earlier)
+    _beforehand(plan, as_json)
+
+
+def _so_far(tag: str | None, as_json: bool) -> None:
+    from runner.money.prices import load_prices
+    from runner.money.spending import cap_of
+    from runner.money.usage import together
+    from runner.views import cost, reading
+
+    with reading.ledger_for_reading() as ledger:
+        run = reading.find_run(ledger, tag)
+        models = ledger.spent_by_model(run.tag)
+        experiments = ledger.spent_by_experiment(run.tag)
+    cap, as_of = cap_of(run), load_prices().as_of.isoformat()
+    if as_json:
+        document = cost.cost_document(run, models, experiments, cap)
+        reading.print_json(document | {"prices_as_of": as_of})
+        return
+    if models:
+        reading.print_rich(*cost.cost_tables(models, experiments))
+    reading.say(cost.so_far(run, together(models.values()), len(experiments), cap, as_of))
+
+
+def _beforehand(plan: Plan, as_json: bool) -> None:
+    from runner.estimate import estimate
+    from runner.money.prices import load_prices
+    from runner.views import cost, reading
+
+    prices = load_prices()
+    with reading.ledger_if_any() as ledger:
+        found = estimate(plan, prices, ledger)
     document = cost.estimate_document(asdict(found), found.covered, prices.as_of.isoformat())
     if as_json:
         reading.print_json(document)

@@ -18,19 +18,22 @@ OUTPUT = click.Path(dir_okay=False, path_type=Path)
 def command(tag: str | None, output: Path | None, as_json: bool) -> None:
     """Write results.tsv: commit, metric, memory_gb, status, description."""
     from runner import rooms
-    from runner.money.usage import by_experiment
     from runner.views import export, reading
 
     with reading.ledger_for_reading() as ledger:
         run = reading.find_run(ledger, tag)
-        rows = export.rows(
-            ledger.experiments(run.tag), run.metric, by_experiment(ledger.calls(run.tag))
-        )
-    if as_json:
-        reading.print_json(rows)
-    elif output == Path("-"):
-        click.echo(export.tsv(rows), nl=False)
-    else:
+        took = ledger.spent_by_experiment(run.tag) or None
+        rows = (export.row(each, run.metric, took) for each in ledger.outlines(run.tag))
+        if as_json:
+            reading.stream_json(rows)
+            return
+        usd = (each.usd for each in (took or {}).values())
+        lines = export.tsv(rows, {run.metric: ledger.scores(run.tag), "usd": usd})
+        if output == Path("-"):
+            for line in lines:
+                click.echo(line, nl=False)
+            return
         target = output or rooms.state().run(run.tag) / "results.tsv"
-        target.write_text(export.tsv(rows), encoding="utf-8")
-        click.echo(f"{len(rows)} experiments written to {target}")
+        with target.open("w", encoding="utf-8") as file:
+            count = sum(file.write(line) > 0 for line in lines) - 1
+    click.echo(f"{count} experiments written to {target}")

@@ -2,48 +2,101 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
+
+if TYPE_CHECKING:
+    from runner.journal.reader import Reader
+    from runner.records import Run
+
+NEWEST = 50
 
 
 @click.command("list")
 @click.argument("tag", required=False)
+@click.option("--all", "everything", is_flag=True, help="All experiments, a line each.")
+@click.option("--before", type=click.IntRange(min=1), help=f"The {NEWEST} before this number.")
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
-def command(tag: str | None, as_json: bool) -> None:
-    """List all runs, or the experiments of the run TAG."""
-    from runner import progress, rooms
-    from runner.history import metric_of
-    from runner.money.usage import by_experiment, spent
-    from runner.views import documents, reading, running, tables
+def command(tag: str | None, everything: bool, before: int | None, as_json: bool) -> None:
+    """List all runs, or the newest 50 experiments of the run TAG."""
+    from runner.views import reading
 
-    state = rooms.state()
+    if (everything or before) and not tag:
+        raise click.UsageError("--all and --before are of one run: runner list TAG")
+    if everything and before:
+        raise click.UsageError("choose one of --all and --before")
     with reading.ledger_for_reading() as ledger:
-        runs = [reading.find_run(ledger, tag)] if tag else ledger.runs()
-        rows = [(run, metric_of(run), ledger.experiments(run.tag)) for run in runs]
-        calls = {run.tag: ledger.calls(run.tag) for run in runs}
-        analyses = ledger.analyses(tag) if tag else ()
-    at_work = {run.tag: progress.read(state.progress(run.tag)) for run in runs}
-    alive = {run for run, found in at_work.items() if found is not None and found.alive}
-    if tag:
-        [(run, metric, history)] = rows
-        took, works = by_experiment(calls[run.tag]), run.tag in alive
-        if not as_json:
-            reading.print_rich(tables.experiments_table(metric, history, took, running=works))
+        if tag is None:
+            _runs(ledger, as_json)
             return
-        reading.print_json(
-            [
-                documents.experiment_document(found, run.metric, took.get(found.number), analyses)
-                | {"running": works and found.ended_at is None}
-                for found in history
-            ]
-        )
-    elif as_json:
-        reading.print_json(
-            [
-                documents.run_document(run, history, calls[run.tag])
-                | {"running": running.document(at_work[run.tag])}
-                for run, _, history in rows
-            ]
+        run = reading.find_run(ledger, tag)
+        first, last = 0, ledger.newest(run.tag) or 0
+        if not everything:
+            last = min(last, before - 1) if before else last
+            first = max(0, last - NEWEST + 1)
+        if as_json:
+            _experiments_json(ledger, run, first, last)
+        else:
+            _experiments(ledger, run, (first, last), everything)
+
+
+def _runs(ledger: Reader, as_json: bool) -> None:
+    from runner import progress, rooms
+    from runner.views import documents, reading, running, tables
+    from runner.views.standing import standing_of
+
+    found = [standing_of(ledger, run) for run in ledger.runs()]
+    tags = [each.run.tag for each in found]
+    at_work = {tag: progress.read(rooms.state().progress(tag)) for tag in tags}
+    if as_json:
+        reading.stream_json(
+            documents.run_document(each) | {"running": running.document(at_work[each.run.tag])}
+            for each in found
         )
     else:
-        usd = {found: spent(made).usd for found, made in calls.items() if made}
-        reading.print_rich(tables.runs_table(rows, usd, alive))
+        alive = {tag for tag, said in at_work.items() if said and said.alive}
+        reading.print_rich(tables.runs_table(found, alive))
+
+
+def _experiments_json(ledger: Reader, run: Run, first: int, last: int) -> None:
+    from runner.views import documents, reading
+
+    works, tag = _works(run), run.tag
+    reading.stream_json(
+        documents.experiment_document(
+            each,
+            run.metric,
+            ledger.spent_by_experiment(tag, each.number, each.number).get(each.number),
+            ledger.analyses(tag, each.number, each.number),
+        )
+        | {"running": works and each.ended_at is None}
+        for each in ledger.whole(tag, first, last)
+    )
+
+
+def _experiments(ledger: Reader, run: Run, numbers: tuple[int, int], everything: bool) -> None:
+    from runner.history import metric_of
+    from runner.views import reading, tables
+
+    metric, works, took = metric_of(run), _works(run), None
+    if ledger.asked_models(run.tag):
+        took = ledger.spent_by_experiment(run.tag, *numbers)
+    history = ledger.outlines(run.tag, *numbers)
+    if everything:
+        reading.say(tables.columns(tables.headings(metric, money=took is not None)))
+        for each in history:
+            reading.say(tables.columns(tables.cells(metric, each, took, running=works)))
+        return
+    reading.print_rich(tables.experiments_table(metric, history, took, running=works))
+    if numbers[0]:
+        more = f"--before {numbers[0]} shows earlier ones, --all shows all"
+        reading.say(f"experiments {numbers[0]} to {numbers[1]}; runner list {run.tag} {more}")
+
+
+def _works(run: Run) -> bool:
+    """Say whether a supervisor is at work on it."""
+    from runner import progress, rooms
+
+    found = progress.read(rooms.state().progress(run.tag))
+    return found is not None and found.alive

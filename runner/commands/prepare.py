@@ -23,21 +23,21 @@ def command(task: str, chosen: Path | None, seed: int | None, force: bool) -> No
     A task made from official files downloads them once. RUNNER_RAW_DATA names a folder that is
     used instead, as --from does.
     """
-    from runner import data, raw, rooms
+    from runner import data, engines, raw, rooms
+    from runner.engines import images
     from runner.policy.load import load_policy
-    from runner.sandbox import engine, images
     from runner.stopping import Stop
 
     policy = load_policy(rooms.policy_path(rooms.require_task(task))).policy
     state = rooms.state()
     source = raw.raw_data(task, state.downloads(task), chosen=chosen)
     stop = Stop(click.echo)
-    client = engine.connect()
+    engine = engines.connect()
     preparation = data.Preparation(
-        client=client,
+        engine=engine,
         state=state,
         task=task,
-        image_id=images.require_image(client, policy.image),
+        image_id=images.require_image(engine, policy.image),
         say=click.echo,
         raw=source,
         stop=stop,

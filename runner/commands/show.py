@@ -16,14 +16,15 @@ def command(
     number: int, tag: str | None, diff: bool, log: bool, trials: bool, as_json: bool
 ) -> None:
     """Show experiment NUMBER of the run TAG, or of the newest run."""
-    from runner.money.usage import by_experiment
     from runner.views import documents, page, reading
 
     with reading.ledger_for_reading() as ledger:
         run = reading.find_run(ledger, tag)
         experiment = reading.find_experiment(ledger, run, number)
-        took = by_experiment(ledger.calls(run.tag)).get(number)
-        hypotheses, analyses = ledger.hypotheses(run.tag), ledger.analyses(run.tag)
+        took = ledger.spent_by_experiment(run.tag, number, number).get(number)
+        asked = experiment.origin.answers if experiment.origin else None
+        hypotheses = () if asked is None else ledger.hypotheses(run.tag, asked)
+        analyses = ledger.analyses(run.tag, number, number)
     everything = not (diff or log or trials)
     if as_json:
         document = documents.experiment_document(experiment, run.metric, took, analyses)

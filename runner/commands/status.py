@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
+
+if TYPE_CHECKING:
+    from runner.records import Run
 
 
 @click.command("status")
@@ -10,38 +15,37 @@ import click
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 def command(tag: str | None, as_json: bool) -> None:
     """Show where a run stands; the newest one without TAG."""
-    from dataclasses import asdict
-
     from runner import progress, rooms
-    from runner.money.usage import spent
-    from runner.views import documents, reading, running
-    from runner.views.summary import Beside, status_lines
+    from runner.views import documents, reading, running, standing, summary
 
     with reading.ledger_for_reading() as ledger:
         run = reading.find_run(ledger, tag)
-        history, calls = ledger.experiments(run.tag), ledger.calls(run.tag)
-        cap = None
-        if calls or as_json:  # to read the policy takes longer than all the rest
-            from runner.money.spending import cap_of
-
-            cap = cap_of(run)
-        beside = Beside(
-            events=ledger.events(run.tag),
-            hypotheses=ledger.hypotheses(run.tag),
+        found = standing.standing_of(ledger, run)
+        analyses, seconds = ledger.analysed(run.tag)
+        beside = summary.Beside(
             guidance=rooms.state().guidance(run.tag),
-            took=spent(calls) if calls else None,
-            analyses=ledger.analyses(run.tag),
+            open_hypotheses=ledger.open_hypotheses(run.tag),
+            cap=_cap(run) if found.spent or as_json else None,
+            analyses=analyses,
+            analysis_seconds=seconds,
+            last_end=ledger.last_event(run.tag, summary.PAUSED, summary.ENDED),
             progress=progress.read(rooms.state().progress(run.tag)),
-            cap=cap,
         )
     if not as_json:
-        reading.say(status_lines(run, history, beside))
+        reading.say(summary.status_lines(found, beside))
         return
     extra = {
         "limit_usd": beside.cap,
         "open_hypotheses": beside.open_hypotheses,
         "guidance": str(beside.guidance),
         "running": running.document(beside.progress),
-        "analyses": [asdict(each) for each in beside.analyses],
+        "analyses": {"count": analyses, "seconds": seconds},
     }
-    reading.print_json(documents.run_document(run, history, calls) | extra)
+    reading.print_json(documents.run_document(found) | extra)
+
+
+def _cap(run: Run) -> float | None:
+    """Ask the policy only where it matters: reading one takes longer than all the rest."""
+    from runner.money.spending import cap_of
+
+    return cap_of(run)

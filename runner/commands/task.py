@@ -31,14 +31,15 @@ def _played(name: str, *, with_cheats: bool) -> bool:
     from contextlib import ExitStack, closing
     from functools import partial
 
-    from runner import data, raw, rooms
+    from runner import data, engines, raw, rooms
+    from runner.engines import images
+    from runner.engines.protocol import require_runtime
     from runner.executor.devices import Machine, devices
     from runner.locks import device_lock, tag_lock
     from runner.policy.load import load_policy
-    from runner.sandbox import engine, images
     from runner.stopping import Stop
     from runner.task_check import playing
-    from runner.trial import DockerSandbox
+    from runner.trial import Host, TrialRunner
 
     policy, state = load_policy(rooms.policy_path(name)).policy, rooms.state()
     tag, stop, asked = playing.tag_of(name), Stop(click.echo), policy.resources
@@ -47,10 +48,11 @@ def _played(name: str, *, with_cheats: bool) -> bool:
     )
     with stop.listening(), ExitStack() as stack:
         stack.enter_context(tag_lock(state.run(tag), tag))
-        client = stack.enter_context(closing(engine.connect()))
-        image_id = images.require_image(client, policy.image)
+        engine = stack.enter_context(closing(engines.connect()))
+        require_runtime(engine, policy.resources_record())
+        image_id = images.require_image(engine, policy.image)
         prepared = data.Preparation(
-            client=client,
+            engine=engine,
             state=state,
             task=name,
             image_id=image_id,
@@ -58,9 +60,8 @@ def _played(name: str, *, with_cheats: bool) -> bool:
             raw=raw.raw_data(name, state.downloads(name), chosen=None),
             stop=stop,
         ).prepare()
-        sandbox = DockerSandbox(
-            client=client, home_id=state.id, stage_root=state.stage, gpu_ids=device.gpu_ids
-        )
+        host = Host(state=state, harness=rooms.harness())
+        sandbox = TrialRunner(engine=engine, host=host, gpu_ids=device.gpu_ids)
         say = partial(click.echo, err=True)
         stack.enter_context(device_lock(device.parts, tag, say, sandbox.abort))
         sandbox.sweep(tag)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -26,8 +27,8 @@ ENTRIES = """
         seq INTEGER NOT NULL,
         at TEXT NOT NULL,
         kind TEXT NOT NULL,
-        body TEXT NOT NULL,             -- JSON
-        chain TEXT NOT NULL,
+        body ANY NOT NULL,              -- JSON; a long one is deflated, see `as_row`
+        chain BLOB NOT NULL,
         PRIMARY KEY (run, seq)
     ) STRICT, WITHOUT ROWID;
 """
@@ -87,6 +88,50 @@ class Head:
 
     seq: int = 0
     chain: str = GENESIS
+
+
+LONG = 100
+"""Characters from which on a body is deflated."""
+MOST_BYTES = 2**26
+"""Of a body that is inflated; what somebody else put there may have no end."""
+COMMON = (
+    b'{"category":"hyperparameter","changes":[{"blob":"","mode":33188,"path":"train.py"}],'
+    b'"harness_digest":"","hypothesis":"","image_id":"sha256:","number":,"origin":{"agent":"tune",'
+    b'"answers":null,"expectation":"","forfeit":null,"isolation":"api","mode":"improve",'
+    b'"model":null,"parent":0,"phase":null,"returned":0,"strategy":"greedy","takeaway":"",'
+    b'"takeaway_of":null,"why":"from the best so far"},"parent_commit":"","policy_digest":"",'
+    b'"started_at":"{"fingerprint":"","lines":null,"number":,"violations":[{"message":"","path":'
+    b'null,"rule":""}]}{"commit":null,"notes_commit":"","number":,"wall_seconds":'
+    b'{"gain":-,"number":,"planned":2,"reason":"no better: , best before , needed 1","rule":null,'
+    b'"score":,"status":"reverted"}{"asked_by":,"cpu_seconds":,"crash":null,"curves":[{"name":'
+    b'"loss","points":[[0.0,],[1.0,],[2.0,],[3.0,],[4.0,],[5.0,],[6.0,],[7.0,],[8.0,],[9.0,]]}],'
+    b'"experiment":,"failed_limit":null,"index":,"metrics":{"mean_rank":,"mean_rank_se":,'
+    b'"median_rank":,"recall_at_1":,"recall_at_10":,"recall_at_5":},"overhead_seconds":,'
+    b'"peak_gpu_memory_bytes":null,"peak_memory_bytes":,"purpose":"decision","reason":"scored",'
+    b'"seed":,"self_modified":[],"split":"train","stage":null,"status":"scored","wall_seconds":'
+)
+"""What bodies share. It is part of the form: what was deflated with it is read with it alone."""
+
+
+def as_row(entry: Entry) -> dict[str, Any]:
+    """Return an entry as the file holds it: the link as bytes, a long body deflated."""
+    body: str | bytes = entry.body
+    if len(body) >= LONG:
+        packer = zlib.compressobj(9, zlib.DEFLATED, -15, 9, zlib.Z_DEFAULT_STRATEGY, COMMON)
+        body = packer.compress(entry.body.encode()) + packer.flush()
+    return vars(entry) | {"body": body, "chain": bytes.fromhex(entry.chain)}
+
+
+def of_row(row: Mapping[str, Any]) -> Entry:
+    """Return a row as the entry that it is; what nobody packed becomes what breaks the chain."""
+    body, chain = row["body"], row["chain"]
+    if isinstance(body, bytes):
+        try:
+            body = zlib.decompressobj(-15, COMMON).decompress(body, MOST_BYTES).decode()
+        except (zlib.error, ValueError):
+            body = "unreadable"
+    link = chain.hex() if isinstance(chain, bytes) else str(chain)
+    return Entry(**{**row, "body": str(body), "chain": link})
 
 
 def now() -> str:

@@ -13,11 +13,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, assert_never
+from typing import Any
 
 from runner.journal.entries import ENTRIES, Entry, Kind
 from runner.journal.rows import note
-from runner.records import Purpose
 
 TABLES = """
     CREATE TABLE runs (
@@ -37,6 +36,8 @@ TABLES = """
         device TEXT NOT NULL,
         base_commit TEXT NOT NULL,
         created_at TEXT NOT NULL,
+        runner_version TEXT NOT NULL,
+        rules_digest TEXT NOT NULL,
         draws_digest TEXT NOT NULL
     ) STRICT;
 
@@ -46,33 +47,31 @@ TABLES = """
         parent_commit TEXT NOT NULL,
         hypothesis TEXT NOT NULL,
         category TEXT NOT NULL,
-        changes TEXT NOT NULL,          -- JSON list of {path, mode, git's id of the bytes or null}
-        origin TEXT,                    -- JSON; the baseline has none
-        violations TEXT,                -- JSON list; null until it is reviewed
-        fingerprint TEXT,
-        lines INTEGER,
+        parent INTEGER,                 -- the experiment that it started from, with an origin
+        isolation TEXT,                 -- of whoever proposed it
         status TEXT,                    -- null until it is decided
         rule TEXT,
         reason TEXT NOT NULL DEFAULT '',
         score REAL,
         gain REAL,
-        planned INTEGER,
+        planned INTEGER,                -- how many trials of it the rule would have asked for
         attempt_commit TEXT,
         "commit" TEXT,
         started_at TEXT NOT NULL,
         decided_at TEXT,
-        proposed_chain TEXT NOT NULL,   -- the chain at its proposal, which its attempt carries
-        decided_chain TEXT,             -- the chain at its decision, which a kept commit carries
+        proposed INTEGER NOT NULL,      -- the entry with its changes and its origin
+        reviewed INTEGER,               -- the entry of its review
+        decided INTEGER,                -- the entry of its decision
+        settled INTEGER,                -- the entry that says that git has moved
         ended_at TEXT,                  -- null until git has moved and it is settled
         wall_seconds REAL,
         notes_commit TEXT,              -- where the notes stood when it was settled
-        policy_digest TEXT NOT NULL,    -- what it ran under, for the audit to compare
-        harness_digest TEXT NOT NULL,
-        image_id TEXT NOT NULL,
-        chain TEXT,                     -- the chain when it was settled
         PRIMARY KEY (run, number)
     ) STRICT;
+    CREATE INDEX experiments_by_status ON experiments (run, status, number);
+    CREATE INDEX experiments_open ON experiments (run, number) WHERE ended_at IS NULL;
 
+    -- Scores, curves and crashes stay in the entry: no query meets them, of an audit or another.
     CREATE TABLE trials (
         run TEXT NOT NULL,
         experiment INTEGER NOT NULL,
@@ -86,8 +85,6 @@ TABLES = """
         reason TEXT NOT NULL,
         stage TEXT,
         failed_limit TEXT,
-        crash TEXT,                     -- JSON
-        curves TEXT NOT NULL,           -- JSON
         self_modified TEXT NOT NULL,    -- JSON list of paths
         wall_seconds REAL NOT NULL,
         overhead_seconds REAL NOT NULL,
@@ -97,28 +94,7 @@ TABLES = """
         ended_at TEXT NOT NULL,
         PRIMARY KEY (run, experiment, purpose, split, "index"),
         FOREIGN KEY (run, experiment) REFERENCES experiments (run, number)
-    ) STRICT;
-
-    CREATE TABLE scores (
-        run TEXT NOT NULL,
-        experiment INTEGER NOT NULL,
-        split TEXT NOT NULL,
-        "index" INTEGER NOT NULL,
-        metric TEXT NOT NULL,
-        value REAL NOT NULL,
-        PRIMARY KEY (run, experiment, split, "index", metric)
-    ) STRICT;
-
-    -- Apart from the scores that decide, so that no query of those can meet one of these.
-    CREATE TABLE audit_scores (
-        run TEXT NOT NULL,
-        experiment INTEGER NOT NULL,
-        split TEXT NOT NULL,
-        "index" INTEGER NOT NULL,
-        metric TEXT NOT NULL,
-        value REAL NOT NULL,
-        PRIMARY KEY (run, experiment, split, "index", metric)
-    ) STRICT;
+    ) STRICT, WITHOUT ROWID;
 
     CREATE TABLE guards (
         run TEXT NOT NULL,
@@ -130,7 +106,7 @@ TABLES = """
         ended_at TEXT NOT NULL,
         PRIMARY KEY (run, experiment, name),
         FOREIGN KEY (run, experiment) REFERENCES experiments (run, number)
-    ) STRICT;
+    ) STRICT, WITHOUT ROWID;
 
     CREATE TABLE calls (
         run TEXT NOT NULL REFERENCES runs (tag),
@@ -150,6 +126,7 @@ TABLES = """
         outcome TEXT NOT NULL,
         PRIMARY KEY (run, seq)
     ) STRICT;
+    CREATE INDEX calls_of_experiment ON calls (run, experiment, seq);
 
     -- Money set aside for calls that are under way; what a killed supervisor leaves is charged.
     CREATE TABLE reservations (
@@ -182,6 +159,7 @@ TABLES = """
         failure TEXT,
         PRIMARY KEY (run, seq)
     ) STRICT;
+    CREATE INDEX analyses_of_experiment ON analyses (run, experiment, seq);
 
     CREATE TABLE notes (
         run TEXT NOT NULL REFERENCES runs (tag),
@@ -191,6 +169,7 @@ TABLES = """
         detail TEXT NOT NULL,           -- JSON
         PRIMARY KEY (run, seq)
     ) STRICT;
+    CREATE INDEX notes_by_name ON notes (run, name, seq);
 """
 RUN_COLUMN = {"runs": "tag"}
 """Table → the column that names the run, where it is not `run`."""
@@ -198,8 +177,6 @@ KEYS = {
     "runs": ("tag",),
     "experiments": ("number",),
     "trials": ("experiment", "purpose", "split", "index"),
-    "scores": ("experiment", "split", "index", "metric"),
-    "audit_scores": ("experiment", "split", "index", "metric"),
     "guards": ("experiment", "name"),
     "calls": ("seq",),
     "reservations": ("seq",),
@@ -230,12 +207,20 @@ def writes(entry: Entry) -> Iterator[Write]:  # noqa: C901 - one case for each k
         case Kind.RUN_CREATED:
             yield Write(table="runs", values=said)
         case Kind.PROPOSED:
-            more = {"run": entry.run, "proposed_chain": entry.chain}
-            yield Write(table="experiments", values=said | more)
-        case Kind.ATTEMPT_STORED | Kind.REVIEWED | Kind.DECIDED | Kind.SETTLED:
+            origin = said["origin"] or {}
+            beside = {name: origin.get(name) for name in ("parent", "isolation")}
+            named = {"run": entry.run, "proposed": entry.seq}
+            values = {name: said[name] for name in PROPOSED} | beside | named
+            yield Write(table="experiments", values=values)
+        case Kind.REVIEWED:
+            key = {"run": entry.run, "number": said["number"]}
+            yield Write(table="experiments", key=key, values={"reviewed": entry.seq})
+        case Kind.ATTEMPT_STORED | Kind.DECIDED | Kind.SETTLED:
             yield _experiment(entry, said)
         case Kind.TRIAL_ENDED | Kind.AUDITED:
-            yield from _trial(entry, said)
+            said = {name: value for name, value in said.items() if name not in IN_ENTRIES}
+            ended = {"run": entry.run, "seq": entry.seq, "ended_at": entry.at}
+            yield Write(table="trials", values=ended | said)
         case Kind.GUARD_ENDED:
             yield Write(table="guards", values=here | {"ended_at": entry.at} | said)
         case Kind.CALL_RESERVED:
@@ -261,37 +246,21 @@ def writes(entry: Entry) -> Iterator[Write]:  # noqa: C901 - one case for each k
             raise ValueError(f"no journal entry is of the kind {unknown}")
 
 
+PROPOSED = ("number", "parent_commit", "hypothesis", "category", "started_at")
+"""What a row repeats of a proposal."""
+IN_ENTRIES = ("metrics", "crash", "curves")
+"""What a row leaves out of a trial."""
 MOMENTS = {
-    Kind.DECIDED: ("decided_at", "decided_chain"),
-    Kind.SETTLED: ("ended_at", "chain"),
+    Kind.DECIDED: ("decided_at", "decided"),
+    Kind.SETTLED: ("ended_at", "settled"),
 }
-"""Kind of an entry → where an experiment's row keeps when it was made, and the chain at it."""
+"""Kind of an entry → where an experiment's row keeps when it was made, and its place."""
 
 
 def _experiment(entry: Entry, said: dict[str, Any]) -> Write:
     key = {"run": entry.run, "number": said.pop("number")}
-    moment = dict(zip(MOMENTS.get(Kind(entry.kind), ()), (entry.at, entry.chain), strict=False))
+    moment = dict(zip(MOMENTS.get(Kind(entry.kind), ()), (entry.at, entry.seq), strict=False))
     return Write(table="experiments", key=key, values=said | moment)
-
-
-def _trial(entry: Entry, said: dict[str, Any]) -> Iterator[Write]:
-    metrics, table = said.pop("metrics"), scores_of(Purpose(said["purpose"]))
-    ended = {"run": entry.run, "seq": entry.seq, "ended_at": entry.at}
-    yield Write(table="trials", values=ended | said)
-    place = {"run": entry.run} | {name: said[name] for name in ("experiment", "split", "index")}
-    for metric, value in metrics.items():
-        yield Write(table=table, values=place | {"metric": metric, "value": value})
-
-
-def scores_of(purpose: Purpose) -> str:
-    """Return the table of the scores of such trials."""
-    match purpose:
-        case Purpose.DECISION:
-            return "scores"
-        case Purpose.AUDIT:
-            return "audit_scores"
-        case _:
-            assert_never(purpose)
 
 
 def apply(database: sqlite3.Connection, entry: Entry) -> None:
@@ -329,16 +298,18 @@ def storable(value: Any) -> Any:
 
 
 def made_again(entries: Iterable[Entry]) -> sqlite3.Connection:
-    """Return the tables as these entries make them, in memory.
+    """Return the tables as these entries make them, in a file that is gone when it is closed.
 
     Raises:
         ValueError, KeyError, TypeError, sqlite3.Error: an entry is none that a supervisor writes.
     """
-    database = sqlite3.connect(":memory:", isolation_level=None)
+    # Without a name it is on disk, as far as it is long.
+    database = sqlite3.connect("", uri=True, isolation_level=None, check_same_thread=False)
     database.row_factory = sqlite3.Row
-    database.executescript(TABLES)
+    database.executescript(f"{TABLES} BEGIN;")
     for entry in entries:
         apply(database, entry)
+    database.execute("COMMIT")
     return database
 
 
@@ -363,7 +334,8 @@ def own_form() -> frozenset[tuple[Any, ...]]:
         return form(database)
 
 
-def rows(database: sqlite3.Connection, table: str, run: str) -> list[dict[str, Any]]:
-    """Return a run's rows of a table, in the order in which they were added."""
-    query = f"SELECT * FROM {table} WHERE {RUN_COLUMN.get(table, 'run')} = ? ORDER BY rowid"  # noqa: S608
-    return [dict(row) for row in database.execute(query, [run])]
+def rows(database: sqlite3.Connection, table: str, run: str) -> Iterator[dict[str, Any]]:
+    """Yield a run's rows of a table, in the order of their keys."""
+    order = _quoted(KEYS[table], ", ")
+    query = f"SELECT * FROM {table} WHERE {RUN_COLUMN.get(table, 'run')} = ? ORDER BY {order}"  # noqa: S608
+    yield from (dict(row) for row in database.execute(query, [run]))

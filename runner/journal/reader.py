@@ -15,26 +15,55 @@ from typing import Any
 
 from runner.errors import LedgerError
 from runner.journal import projections, rows
-from runner.journal.entries import GENESIS, RESULTS, Entry, Head
+from runner.journal.entries import GENESIS, RESULTS, Entry, Head, of_row
 from runner.records import (
     Analysis,
+    Descent,
     Experiment,
+    ExperimentStatus,
     GuardRecord,
     Hypothesis,
     ModelCall,
-    Purpose,
     Run,
+    Spent,
     TrialRecord,
+    Usage,
 )
 
-VERSION = 100
-"""`PRAGMA user_version` of the first released form; smaller ones were never released."""
+VERSION = 101
+"""`PRAGMA user_version` of this form of the file."""
+RELEASED = 101
+"""The first form that a release wrote; from it on, what an older version wrote can be read."""
 
 MARKS = ", ".join("?" for _ in RESULTS)
+LAST = 2**63 - 1
+"""The largest number that SQLite holds."""
+NAMED = (
+    ("trials", "seq", "experiment"),
+    *(("experiments", name, "number") for name in ("proposed", "reviewed", "decided", "settled")),
+)
+"""Table → a column that names an entry, and the one that names the experiment."""
+AT_ONCE = 500
+"""Experiments that are read together."""
+KEPT_LINE = """
+    WITH RECURSIVE line (number) AS (
+        SELECT number FROM experiments WHERE run = :run AND status = 'kept'
+        UNION
+        SELECT parent FROM experiments JOIN line USING (number)
+            WHERE run = :run AND parent IS NOT NULL
+    )
+    SELECT number, parent, isolation, status = 'kept' AS kept
+    FROM experiments WHERE run = :run AND number IN line ORDER BY number
+"""
 ODD = (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError)
 """What reading a value comes to that no supervisor writes."""
 BUSY = ("locked", "full", "readonly", "disk I/O")
 """Words of the database about a file that is whole."""
+SPENT = f"""
+    SELECT {{by}}, count(*) AS calls, total(usd) AS usd, total(seconds) AS seconds,
+        {", ".join(f"sum({name}) AS {name}" for name in Usage.__dataclass_fields__)}
+    FROM calls WHERE run = ? AND experiment BETWEEN ? AND ? GROUP BY {{by}} ORDER BY {{order}}
+"""  # noqa: S608
 
 
 class ChangedFormError(LedgerError):
@@ -75,31 +104,79 @@ class Reader:
     def at_one_moment(self) -> Iterator[None]:
         """Let all that is read inside be of the same moment, whoever writes meanwhile."""
         with self._turn:
-            self._do("BEGIN")
+            self._rows("BEGIN")
             try:
                 yield
             finally:
-                self._do("COMMIT")
+                self._rows("COMMIT")
 
     def runs(self) -> tuple[Run, ...]:
         """Return all runs, the newest last, whatever the clock said when they were made."""
         return tuple(Run(**row) for row in self._all("SELECT * FROM runs ORDER BY rowid"))
 
     def experiments(self, tag: str) -> tuple[Experiment, ...]:
-        return tuple(self._read(tag, 0))
+        """Return all of them whole, for whoever keeps them; views take `outlines` or `whole`."""
+        return tuple(self.whole(tag))
 
     def experiment(self, tag: str, number: int) -> Experiment | None:
-        return next(iter(self._read(tag, number, number)), None)
+        with self._turn:
+            return next(iter(self._read(tag, number, number, whole=True)), None)
+
+    def outlines(self, tag: str, first: int = 0, last: int = LAST) -> Iterator[Experiment]:
+        """Yield experiments as the tables have them, without their changes and their origin.
+
+        Of a trial there are its status, its seed and what it took; no scores, curves or crash.
+        """
+        return self._stream(tag, first, last, whole=False)
+
+    def whole(self, tag: str, first: int = 0, last: int = LAST) -> Iterator[Experiment]:
+        """Yield experiments with everything, some at a time."""
+        return self._stream(tag, first, last, whole=True)
+
+    def newest(self, tag: str) -> int | None:
+        """Return the number of the newest experiment."""
+        row = self._one("SELECT max(number) AS number FROM experiments WHERE run = ?", tag)
+        return row["number"] if row else None
+
+    def best(self, tag: str) -> int | None:
+        """Return the number of the last kept one: the best, or a shorter program that ties."""
+        query = "SELECT max(number) AS number FROM experiments WHERE run = ? AND status = 'kept'"
+        row = self._one(query, tag)
+        return row["number"] if row else None
+
+    def counts(self, tag: str) -> dict[ExperimentStatus | None, int]:
+        """Return how many ended in which way after the baseline; under `None` those still open."""
+        query = """SELECT status, count(*) AS count FROM experiments
+            WHERE run = ? AND number > 0 GROUP BY status"""
+        found = {row["status"]: row["count"] for row in self._all(query, tag)}
+        with readable("a status"):
+            return {name and ExperimentStatus(name): count for name, count in found.items()}
+
+    def scores(self, tag: str) -> Iterator[float]:
+        """Yield every score, in no order."""
+        query = "SELECT DISTINCT score FROM experiments WHERE run = ? AND score IS NOT NULL"
+        return (row["score"] for row in self._all(query, tag))
+
+    def kept_line(self, tag: str) -> tuple[Descent, ...]:
+        """Return what was kept and all that it came from, oldest first."""
+        found = self._all(KEPT_LINE, {"run": tag})
+        return tuple(Descent(**row | {"kept": bool(row["kept"])}) for row in found)
+
+    def still_open(self, tag: str) -> tuple[int, ...]:
+        """Return the experiments that have not ended, oldest first."""
+        query = "SELECT number FROM experiments WHERE run = ? AND ended_at IS NULL ORDER BY number"
+        return tuple(row["number"] for row in self._all(query, tag))
 
     def stored(self, tag: str) -> tuple[dict[str, Any], ...]:
-        """Return the experiments' rows as they are, for whoever does not trust them."""
-        query = "SELECT * FROM experiments WHERE run = ? ORDER BY number"
+        """Return of the experiments' rows what an audit compares, as it is."""
+        query = """SELECT number, status, ended_at, settled, proposed, notes_commit
+            FROM experiments WHERE run = ? ORDER BY number"""
         return tuple(self._all(query, tag))
 
-    def rows(self, table: str, tag: str) -> list[dict[str, Any]]:
-        """Return a run's rows of one of the tables, as they are."""
+    def rows(self, table: str, tag: str) -> Iterator[dict[str, Any]]:
+        """Yield a run's rows of one of the tables, as they are, in the order of their keys."""
         with self._turn, our_fault():
-            return projections.rows(self._db, table, tag)
+            yield from projections.rows(self._db, table, tag)
 
     # -- entries --------------------------------------------------------------------------
 
@@ -107,14 +184,14 @@ class Reader:
         """Yield a run's entries in their order, a thousand at a time."""
         query = "SELECT * FROM entries WHERE run = ? AND seq > ? ORDER BY seq LIMIT 1000"
         while found := self._all(query, tag, after):
-            yield from (Entry(**row) for row in found)
+            yield from map(of_row, found)
             after = found[-1]["seq"]
 
     def head(self, tag: str) -> Head:
         """Return where a run's chain ends."""
         query = "SELECT seq, chain FROM entries WHERE run = ? ORDER BY seq DESC LIMIT 1"
         row = self._one(query, tag)
-        return Head(**row) if row else Head()
+        return Head(seq=row["seq"], chain=row["chain"].hex()) if row else Head()
 
     def result_chain(self, tag: str) -> str:
         """Return the chain at the newest result, settled or audited, of which git is a witness.
@@ -124,7 +201,7 @@ class Reader:
         query = f"""SELECT chain FROM entries WHERE run = ? AND kind IN ({MARKS})
             ORDER BY seq DESC LIMIT 1"""  # noqa: S608
         row = self._one(query, tag, *RESULTS)
-        return row["chain"] if row else GENESIS
+        return str(row["chain"].hex()) if row else GENESIS
 
     # -- what stands beside experiments ---------------------------------------------------
 
@@ -133,72 +210,124 @@ class Reader:
         with readable("a call"):
             return tuple(rows.read_call(row) for row in self._all(query, tag))
 
+    def spent_by_model(self, tag: str) -> dict[str, Spent]:
+        """Return what each model took, the dearest first."""
+        with readable("a call"):
+            found = self._all(SPENT.format(by="model", order="usd DESC"), tag, 0, LAST)
+            return {row["model"]: rows.read_spent(row) for row in found}
+
+    def spent_by_experiment(self, tag: str, first: int = 0, last: int = LAST) -> dict[int, Spent]:
+        """Return what each experiment took that a call was made for, in their order."""
+        with readable("a call"):
+            found = self._all(SPENT.format(by="experiment", order="experiment"), tag, first, last)
+            return {row["experiment"]: rows.read_spent(row) for row in found}
+
+    def asked_models(self, tag: str) -> bool:
+        """Say whether any call to a model was recorded."""
+        return self._one("SELECT 1 FROM calls WHERE run = ? LIMIT 1", tag) is not None
+
     def spent(self, tag: str) -> float:
         """Return what a run's model calls cost so far, in US dollars."""
         row = self._one("SELECT total(usd) AS usd FROM calls WHERE run = ?", tag)
         return float(row["usd"]) if row else 0.0
 
-    def hypotheses(self, tag: str) -> tuple[Hypothesis, ...]:
-        query = "SELECT * FROM hypotheses WHERE run = ? ORDER BY id"
+    def hypotheses(self, tag: str, *ids: int) -> tuple[Hypothesis, ...]:
+        """Return all hypotheses of a run, or those with these ids."""
+        some = f" AND id IN ({', '.join('?' for _ in ids)})" if ids else ""
+        query = f"SELECT * FROM hypotheses WHERE run = ?{some} ORDER BY id"  # noqa: S608
         with readable("a hypothesis"):
-            return tuple(rows.read_hypothesis(row) for row in self._all(query, tag))
+            return tuple(rows.read_hypothesis(row) for row in self._all(query, tag, *ids))
 
-    def analyses(self, tag: str) -> tuple[Analysis, ...]:
-        query = "SELECT * FROM analyses WHERE run = ? ORDER BY seq"
+    def open_hypotheses(self, tag: str) -> int:
+        """Return how many hypotheses of a person's nobody tested yet."""
+        query = "SELECT count(*) AS count FROM hypotheses WHERE run = ? AND status = 'open'"
+        row = self._one(query, tag)
+        return row["count"] if row else 0
+
+    def analyses(self, tag: str, first: int = 0, last: int = LAST) -> tuple[Analysis, ...]:
+        """Return the analyses before these experiments, and the policy's after them."""
+        query = "SELECT * FROM analyses WHERE run = ? AND experiment BETWEEN ? AND ? ORDER BY seq"
         with readable("an analysis"):
-            return tuple(rows.read_analysis(row) for row in self._all(query, tag))
+            return tuple(rows.read_analysis(row) for row in self._all(query, tag, first, last))
+
+    def analysed(self, tag: str) -> tuple[int, float]:
+        """Return how many analyses there were, and their seconds."""
+        query = "SELECT count(*) AS count, total(seconds) AS seconds FROM analyses WHERE run = ?"
+        row = self._one(query, tag)
+        return (row["count"], row["seconds"]) if row else (0, 0.0)
 
     def events(self, tag: str) -> tuple[dict[str, Any], ...]:
         query = "SELECT at, name, detail FROM notes WHERE run = ? ORDER BY seq"
-        with readable("a note"):
-            return tuple(
-                row | {"detail": rows.load(row["detail"])} for row in self._all(query, tag)
-            )
+        return tuple(map(_event, self._all(query, tag)))
+
+    def last_event(self, tag: str, *names: str) -> dict[str, Any] | None:
+        """Return the newest event of one of these names."""
+        query = """SELECT seq, at, name, detail FROM notes WHERE run = ? AND name = ?
+            ORDER BY seq DESC LIMIT 1"""
+        found = [row for name in names for row in self._all(query, tag, name)]
+        last = max(found, key=lambda row: row.pop("seq"), default=None)
+        return None if last is None else _event(last)
 
     # -- plumbing -------------------------------------------------------------------------
 
-    def _read(self, tag: str, first: int, last: int = 2**62) -> list[Experiment]:
-        """Read experiments with their trials: four queries, however many they are."""
-        place = (tag, first, last)
-        query = "SELECT * FROM {} WHERE run = ? AND {} BETWEEN ? AND ? ORDER BY {}"
-        scores: dict[Any, dict[str, float]] = defaultdict(dict)
-        for purpose in Purpose:
-            table = projections.scores_of(purpose)
-            for row in self._all(query.format(table, "experiment", "rowid"), *place):
-                key = (row["experiment"], purpose, row["split"], row["index"])
-                scores[key][row["metric"]] = row["value"]
-        trials: dict[int, list[TrialRecord]] = defaultdict(list)
-        for row in self._all(query.format("trials", "experiment", "seq"), *place):
-            key = (row["experiment"], row["purpose"], row["split"], row["index"])
-            with readable(f"a trial of experiment {row['experiment']}"):
-                said = rows.trial_row(row, scores.get(key, {}))
-                trials[row["experiment"]].append(rows.read_trial(said))
-        guards: dict[int, list[GuardRecord]] = defaultdict(list)
-        for row in self._all(query.format("guards", "experiment", "seq"), *place):
-            guards[row["experiment"]].append(rows.read_guard(row))
-        return [
-            _experiment(row, tuple(trials[row["number"]]), tuple(guards[row["number"]]))
-            for row in self._all(query.format("experiments", "number", "number"), *place)
-        ]
+    def _stream(self, tag: str, first: int, last: int, *, whole: bool) -> Iterator[Experiment]:
+        query = f"""SELECT number FROM experiments WHERE run = ? AND number BETWEEN ? AND ?
+            ORDER BY number LIMIT {AT_ONCE}"""  # noqa: S608
+        while first <= last and (found := self._all(query, tag, first, last)):
+            with self._turn:
+                some = self._read(tag, found[0]["number"], found[-1]["number"], whole=whole)
+            yield from some
+            first = found[-1]["number"] + 1
 
-    def _do(self, query: str, *values: Any) -> sqlite3.Cursor:
+    def _read(self, tag: str, first: int, last: int, *, whole: bool) -> list[Experiment]:
+        """Read experiments with their trials: a few queries, however many they are."""
+        place = (tag, first, last)
+        named = self._named(*place) if whole else None
+        trials: dict[int, list[TrialRecord]] = defaultdict(list)
+        query = "SELECT * FROM trials WHERE run = ? AND experiment BETWEEN ? AND ? ORDER BY seq"
+        for row in self._rows(query, *place):
+            with readable(f"a trial of experiment {row['experiment']}"):
+                entry = None if named is None else named[row["seq"]]
+                trials[row["experiment"]].append(rows.read_trial_row(row, entry))
+        guards: dict[int, list[GuardRecord]] = defaultdict(list)
+        query = "SELECT * FROM guards WHERE run = ? AND experiment BETWEEN ? AND ? ORDER BY seq"
+        for row in self._rows(query, *place):
+            guards[row["experiment"]].append(rows.read_guard(row))
+        found = []
+        query = "SELECT * FROM experiments WHERE run = ? AND number BETWEEN ? AND ? ORDER BY number"
+        for row in self._rows(query, *place):
+            with readable(f"experiment {row['number']}"):
+                beside = tuple(trials[row["number"]]), tuple(guards[row["number"]])
+                found.append(rows.read_experiment(row, *beside, named))
+        return found
+
+    def _named(self, tag: str, first: int, last: int) -> dict[int, Entry]:
+        """Return the entries that the rows of these experiments name."""
+        found: dict[int, Entry] = {}
+        for table, seq, number in NAMED:
+            query = f"""SELECT e.* FROM {table} AS t
+                JOIN entries AS e ON e.run = t.run AND e.seq = t.{seq}
+                WHERE t.run = ? AND t.{number} BETWEEN ? AND ?"""  # noqa: S608
+            found |= {row["seq"]: of_row(row) for row in self._all(query, tag, first, last)}
+        return found
+
+    def _rows(self, query: str, *values: Any) -> list[Any]:
+        """Return what a query finds; its values are in their order, or one mapping of names."""
+        named = values[0] if values and isinstance(values[0], dict) else values
         with self._turn, our_fault():
-            return self._db.execute(query, values)
+            return self._db.execute(query, named).fetchall()
 
     def _all(self, query: str, *values: Any) -> list[dict[str, Any]]:
-        with self._turn:
-            return [dict(row) for row in self._do(query, *values).fetchall()]
+        return [dict(row) for row in self._rows(query, *values)]
 
     def _one(self, query: str, *values: Any) -> dict[str, Any] | None:
         found = self._all(query, *values)
         return found[0] if found else None
 
 
-def _experiment(
-    row: dict[str, Any], trials: tuple[TrialRecord, ...], guards: tuple[GuardRecord, ...]
-) -> Experiment:
-    with readable(f"experiment {row['number']}"):
-        return rows.read_experiment(row, trials, guards)
+def _event(row: dict[str, Any]) -> dict[str, Any]:
+    with readable("a note"):
+        return row | {"detail": rows.load(row["detail"])}
 
 
 @contextmanager
@@ -213,20 +342,29 @@ def open_reader(path: Path) -> Iterator[Reader]:
     """
     refuse_unreleased(path)
     still = None if _at_work(path) else _stamp(path)
-    options = "mode=ro" if still is None else "mode=ro&immutable=1"
+    place = f"{path.absolute().as_uri()}?mode=ro{'' if still is None else '&immutable=1'}"
     with our_fault():
-        connection = sqlite3.connect(
-            f"{path.absolute().as_uri()}?{options}", uri=True, isolation_level=None,
-            check_same_thread=False,
-        )  # fmt: skip
+        connection = sqlite3.connect(place, uri=True, isolation_level=None, check_same_thread=False)
     try:
         with our_fault():
             connection.row_factory = sqlite3.Row
             connection.text_factory = _text
-            require_form(connection)
+            if require_form(connection) < VERSION:
+                older, connection = connection, _made_anew(connection, place)
+                older.close()
         yield Reader(connection, path, still)
     finally:
         connection.close()
+
+
+def _made_anew(older: sqlite3.Connection, place: str) -> sqlite3.Connection:
+    """Return this form's tables, made from the entries of an older journal, with those beside."""
+    entries = older.execute("SELECT * FROM entries ORDER BY run, seq")
+    with readable("an older version's entry"):
+        made = projections.made_again(map(of_row, entries))
+    made.text_factory = _text
+    made.execute("ATTACH ? AS journal", [place])
+    return made
 
 
 def _text(stored: bytes) -> str:
@@ -251,17 +389,26 @@ def _stamp(path: Path) -> tuple[int, ...] | None:
     return found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def require_form(connection: sqlite3.Connection) -> None:
-    """Raise `LedgerError` where the file is not a journal of this version."""
+def require_form(connection: sqlite3.Connection) -> int:
+    """Return the version of a journal's form, this one's or an older one's.
+
+    Raises:
+        LedgerError: the file is no journal, or none that this version reads.
+    """
     found: int = connection.execute("PRAGMA user_version").fetchone()[0]
     if found > VERSION:
         raise LedgerError("the journal was written by a newer version", hint="update this checkout")
-    if found != VERSION:
-        raise LedgerError("this file is no journal of this version", hint="move it elsewhere")
-    if strange := projections.form(connection) ^ projections.own_form():
+    if found < RELEASED:
+        message = "the journal was written by a version that was never released, or is none"
+        raise LedgerError(message, hint="keep it elsewhere, and start anew")
+    strange = projections.form(connection) ^ projections.own_form()
+    if found < VERSION:  # its tables are made anew from its entries, whose own form stays
+        strange = frozenset(each for each in strange if "entries" in each)
+    if strange:
         names = ", ".join(sorted({name for _, name, *_ in strange}))
         message = f"the journal was changed by hand: its tables are not the runner's: {names}"
         raise ChangedFormError(message, hint="move it elsewhere, and start anew")
+    return found
 
 
 def refuse_unreleased(path: Path) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
-from runner.journal.entries import Kind
+from runner.journal.entries import Entry, Kind
 from runner.records import (
     Analysis,
     AskedBy,
@@ -24,6 +24,7 @@ from runner.records import (
     Purpose,
     Review,
     Score,
+    Spent,
     TrialRecord,
     TrialResult,
     TrialStatus,
@@ -74,22 +75,39 @@ def read_experiment(
     row: Mapping[str, Any],
     trials: tuple[TrialRecord, ...],
     guards: tuple[GuardRecord, ...] = (),
+    entries: Mapping[int, Entry] | None = None,
 ) -> Experiment:
+    """Return an experiment.
+
+    Args:
+        row: its row.
+        trials: its trials.
+        guards: its guards.
+        entries: those that it names; without them it has no changes, no origin, no review and no
+            chains.
+    """
     same = (
-        "run", "number", "parent_commit", "hypothesis", "category", "rule", "reason",
-        "score", "gain", "planned", "attempt_commit", "commit", "started_at", "ended_at",
-        "wall_seconds", "proposed_chain", "decided_chain", "chain",
+        "run", "number", "parent_commit", "hypothesis", "category", "rule", "reason", "score",
+        "gain", "planned", "attempt_commit", "commit", "started_at", "ended_at", "wall_seconds",
     )  # fmt: skip
-    broken = row["violations"]
-    reviewed = {"fingerprint": row["fingerprint"], "lines": row["lines"]}
-    return Experiment(
+    some = Experiment(
         **{name: row[name] for name in same},
-        changes=read_changes(load(row["changes"])),
-        origin=_read_origin(load(row["origin"])) if row["origin"] else None,
-        review=read_review({**reviewed, "violations": load(broken)}) if broken else None,
+        changes=(),
         status=ExperimentStatus(row["status"]) if row["status"] else None,
         trials=trials,
         guards=guards,
+    )
+    if entries is None:
+        return some
+    said = entries[row["proposed"]].document
+    return replace(
+        some,
+        changes=read_changes(said["changes"]),
+        origin=_read_origin(said["origin"]) if said["origin"] else None,
+        review=read_review(entries[row["reviewed"]].document) if row["reviewed"] else None,
+        proposed_chain=entries[row["proposed"]].chain,
+        decided_chain=entries[row["decided"]].chain if row["decided"] else None,
+        chain=entries[row["settled"]].chain if row["settled"] else None,
     )
 
 
@@ -128,9 +146,17 @@ def call_document(call: ModelCall) -> dict[str, Any]:
 
 
 def read_call(row: Mapping[str, Any]) -> ModelCall:
-    usage = Usage(**{name: row[name] for name in Usage.__dataclass_fields__})
     same = ("experiment", "agent", "model", "usd", "seconds", "outcome", "at")
-    return ModelCall(**{name: row[name] for name in same}, usage=usage)
+    return ModelCall(**{name: row[name] for name in same}, usage=_read_usage(row))
+
+
+def read_spent(row: Mapping[str, Any]) -> Spent:
+    same = ("calls", "usd", "seconds")
+    return Spent(**{name: row[name] for name in same}, usage=_read_usage(row))
+
+
+def _read_usage(row: Mapping[str, Any]) -> Usage:
+    return Usage(**{name: row[name] for name in Usage.__dataclass_fields__})
 
 
 def read_analysis(row: Mapping[str, Any]) -> Analysis:
@@ -162,7 +188,7 @@ def trial_document(experiment: int, trial: TrialRecord) -> dict[str, Any]:
         "stage": result.stage,
         "failed_limit": result.limit,
         "crash": asdict(result.crash) if result.crash else None,
-        "curves": [asdict(curve) for curve in result.curves],
+        "curves": [{"name": curve.name, "points": curve.points} for curve in result.curves],
         "self_modified": list(result.self_modified),
         "wall_seconds": result.wall_seconds,
         "overhead_seconds": result.overhead_seconds,
@@ -173,7 +199,7 @@ def trial_document(experiment: int, trial: TrialRecord) -> dict[str, Any]:
 
 
 def read_trial(said: Mapping[str, Any]) -> TrialRecord:
-    """Return the trial that an entry, or a row with its JSON read, speaks of."""
+    """Return the trial that an entry speaks of."""
     same = (
         "reason", "stage", "wall_seconds", "overhead_seconds",
         "peak_memory_bytes", "peak_gpu_memory_bytes", "cpu_seconds",
@@ -184,18 +210,19 @@ def read_trial(said: Mapping[str, Any]) -> TrialRecord:
         limit=said["failed_limit"],
         score=Score(metrics=said["metrics"]) if said["metrics"] else None,
         crash=Crash(**said["crash"]) if said["crash"] else None,
-        curves=tuple(_read_curve(document) for document in said["curves"]),
+        curves=tuple(map(_read_curve, said["curves"])),
         self_modified=tuple(said["self_modified"]),
     )
     where = {name: said[name] for name in ("split", "index", "seed", "asked_by")}
     return TrialRecord(purpose=Purpose(said["purpose"]), **where, result=result)
 
 
-def trial_row(row: Mapping[str, Any], metrics: Mapping[str, float]) -> dict[str, Any]:
-    """Return a row of the trials' table as its entry said it."""
-    crash = load(row["crash"]) if row["crash"] else None
-    read = {name: load(row[name]) for name in ("curves", "self_modified")}
-    return {**row, **read, "crash": crash, "metrics": dict(metrics)}
+def read_trial_row(row: Mapping[str, Any], entry: Entry | None = None) -> TrialRecord:
+    """Return the trial of a row; without its entry it has no score, no curves and no crash."""
+    said = entry.document if entry else {"metrics": {}, "crash": None, "curves": ()}
+    modified = () if row["self_modified"] == "[]" else load(row["self_modified"])
+    in_entry = {name: said[name] for name in ("metrics", "crash", "curves")}
+    return read_trial({**row, **in_entry, "self_modified": modified})
 
 
 def _read_curve(document: Mapping[str, Any]) -> Curve:

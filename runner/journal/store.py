@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from runner.journal import projections, rows
-from runner.journal.entries import ENTRIES, Entry, Kind, following, now
+from runner.journal.entries import ENTRIES, Entry, Kind, as_row, following, now, of_row
 from runner.journal.reader import (
     VERSION,
     Reader,
     our_fault,
+    readable,
     refuse_unreleased,
     require_form,
 )
@@ -154,7 +155,7 @@ class Journal(Reader):
         """Append one entry, and change the tables as it says."""
         with self._transaction():
             entry = following(self.head(tag), run=tag, at=now(), kind=kind, document=document)
-            values = asdict(entry)
+            values = as_row(entry)
             marks = ", ".join("?" for _ in values)
             self._db.execute(f"INSERT INTO entries VALUES ({marks})", list(values.values()))  # noqa: S608
             projections.apply(self._db, entry)
@@ -194,7 +195,8 @@ def open_journal(path: Path) -> Iterator[Journal]:
             connection.row_factory = sqlite3.Row
             if _is_new(connection):
                 _make(connection, path)
-            require_form(connection)
+            if require_form(connection) < VERSION:
+                _renew(connection)
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")
         yield Journal(connection, path)
@@ -214,3 +216,16 @@ def _make(connection: sqlite3.Connection, path: Path) -> None:
         if _is_new(connection):  # whoever held the lock before us may have made it
             tables = f"{ENTRIES} {projections.TABLES} PRAGMA user_version = {VERSION};"
             connection.executescript(f"BEGIN IMMEDIATE; {tables} COMMIT;")
+
+
+def _renew(connection: sqlite3.Connection) -> None:
+    """Make the tables of an older form anew from its entries, all or nothing."""
+    old = "SELECT name FROM sqlite_master WHERE type = 'table' AND name != 'entries'"
+    dropped = "".join(f'DROP TABLE "{name}";' for (name,) in connection.execute(old).fetchall())
+    connection.executescript(f"BEGIN IMMEDIATE; {dropped} {projections.TABLES}")
+    entries = connection.execute("SELECT * FROM entries ORDER BY run, seq")
+    with readable("an older version's entry"):
+        for entry in map(of_row, entries):
+            projections.apply(connection, entry)
+    connection.execute(f"PRAGMA user_version = {VERSION}")
+    connection.execute("COMMIT")

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
-from typing import TypeVar
+from dataclasses import fields
 
-from runner.records import ModelCall, Usage
+from runner.records import ModelCall, Spent, Usage
 
-T = TypeVar("T")
 MOST_COUNT = 2**40
 """A number of tokens from here on is none."""
 
@@ -19,35 +16,17 @@ def is_count(said: object) -> bool:
     return type(said) is int and 0 <= said < MOST_COUNT
 
 
-@dataclass(frozen=True, kw_only=True)
-class Spent:
-    """What some calls took together."""
-
-    calls: int
-    usage: Usage
-    usd: float
-    seconds: float
-
-    @property
-    def given(self) -> int:
-        """All tokens that went in, whatever the cache did with them."""
-        used = self.usage
-        written = used.cache_write_5m_tokens + used.cache_write_1h_tokens
-        return used.input_tokens + written + used.cache_read_tokens
-
-    @property
-    def cached(self) -> float | None:
-        """The share of those that the cache had; `None` where nothing went in."""
-        return self.usage.cache_read_tokens / self.given if self.given else None
+def added(usages: Iterable[Usage]) -> Usage:
+    every = tuple(usages)
+    names = [field.name for field in fields(Usage)]
+    return Usage(**{name: sum(getattr(usage, name) for usage in every) for name in names})
 
 
 def spent(calls: Iterable[ModelCall]) -> Spent:
     every = tuple(calls)
-    names = [field.name for field in fields(Usage)]
-    usage = {name: sum(getattr(call.usage, name) for call in every) for name in names}
     return Spent(
         calls=len(every),
-        usage=Usage(**usage),
+        usage=added(call.usage for call in every),
         usd=sum(call.usd for call in every),
         seconds=sum(call.seconds for call in every),
     )
@@ -55,18 +34,20 @@ def spent(calls: Iterable[ModelCall]) -> Spent:
 
 def by_experiment(calls: Iterable[ModelCall]) -> dict[int, Spent]:
     """Return experiment → sum, in the experiments' order."""
-    groups = _groups((call.experiment, call) for call in calls)
+    groups: dict[int, list[ModelCall]] = {}
+    for call in calls:
+        groups.setdefault(call.experiment, []).append(call)
     return {number: spent(groups[number]) for number in sorted(groups)}
 
 
-def by_model(calls: Iterable[ModelCall]) -> dict[str, Spent]:
-    """Return model → sum, the dearest first."""
-    found = {name: spent(group) for name, group in _groups((c.model, c) for c in calls).items()}
-    return dict(sorted(found.items(), key=lambda item: -item[1].usd))
-
-
-def _groups(pairs: Iterable[tuple[T, ModelCall]]) -> dict[T, list[ModelCall]]:
-    groups: dict[T, list[ModelCall]] = defaultdict(list)
-    for key, call in pairs:
-        groups[key].append(call)
-    return groups
+def together(found: Iterable[Spent]) -> Spent | None:
+    """Return the sum of some; `None` where there are none."""
+    every = tuple(found)
+    if not every:
+        return None
+    return Spent(
+        calls=sum(each.calls for each in every),
+        usage=added(each.usage for each in every),
+        usd=sum(each.usd for each in every),
+        seconds=sum(each.seconds for each in every),
+    )

@@ -121,6 +121,8 @@ class Resources(Strict):
     """Drop the kernel's caches before each container; null: where `evaluation.shared_targets`."""
     environment: Annotated[tuple[Variable, ...], Field(max_length=32)] = ()
     """Environment variables of what the agent wrote; the scorer does not have them."""
+    runtime: Word | None = None
+    """OCI runtime of every container, as the engine names it: `runsc`; null: its default."""
 
 
 class Budget(Strict):
@@ -315,6 +317,7 @@ class Policy(Strict):
             gpus=asked.gpus,
             flush=self.flushed,
             environment=dict(each.split("=", 1) for each in asked.environment),
+            runtime=asked.runtime,
         )
 
     def guards_records(self) -> tuple[records.Guard, ...]:

@@ -71,7 +71,9 @@ def _trials(policy: Policy) -> Iterator[str]:
         f" memory, {asked.pids} processes, {asked.gpus} GPUs, {show_size(asked.shm)} shared memory,"
         f" {show_size(asked.artifacts)} of artifacts, {show_size(asked.outputs)} of outputs,"
         f" {show_size(asked.log)} of log; no network."
-        f"{' Each starts with cold caches: imports take longer.' if policy.flushed else ''}{chosen}"
+        f"{' Each starts with cold caches: imports take longer.' if policy.flushed else ''}"
+        f"{f' Each has the runtime {asked.runtime}.' if asked.runtime else ''}"
+        f"{chosen}"
     )
     yield (
         f"Time: train {show_duration(budget.train)}, predict {show_duration(budget.predict)},"

@@ -44,7 +44,8 @@ def markdown(text: str) -> str:
 def one_line(text: str, most: int) -> str:
     """Return it as one line of at most `most` characters."""
     words = " ".join(cleaned(text[: 4 * most]).split())
-    line = "".join(filter(is_visible, words))
+    plain = words.isascii() and words.isprintable()
+    line = words if plain else "".join(filter(is_visible, words))
     return line if len(line) <= most else f"{line[: most - 1]}…"
 
 

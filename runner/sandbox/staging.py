@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -46,9 +46,15 @@ def sweep(root: Path, prefix: str) -> None:
             shutil.rmtree(left)
 
 
+def empty_tree(root: Path) -> Path:
+    """Make a folder that any user may read; it can be mounted before `write_tree` fills it."""
+    root.mkdir(parents=True, mode=0o755)
+    return root
+
+
 def write_tree(root: Path, files: Files) -> Path:
     """Write a tree that any user may read and nobody else may write; return its root."""
-    root.mkdir(mode=0o755)
+    root.mkdir(mode=0o755, exist_ok=True)
     for path, file in files.items():
         target = root / path
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -58,19 +64,26 @@ def write_tree(root: Path, files: Files) -> Path:
     return root
 
 
-def write_mutable(root: Path, files: Files, names: Sequence[str]) -> dict[str, Path]:
-    """Write each mutable file alone, so that it can be mounted alone; return path → host file.
+def empty_mutable(root: Path, names: Sequence[str]) -> dict[str, Path]:
+    """Make each mutable file alone, so that it can be mounted alone; return path → host file.
 
     Mode 0666 lets another user's container write it without the supervisor being root; the
     0700 folder around it keeps everybody else on the host away.
     """
+    root.mkdir(mode=0o700)
     staged = {name: root / str(index) for index, name in enumerate(names)}
-    for name, target in staged.items():
-        _write(target, files[name], mode=0o666)
+    for target in staged.values():
+        _write(target, File(content=b""), mode=0o666)
     return staged
 
 
-def changed(staged: dict[str, Path], files: Files) -> tuple[str, ...]:
+def write_mutable(staged: Mapping[str, Path], files: Files) -> None:
+    """Write the reviewed bytes of each mutable file."""
+    for name, target in staged.items():
+        target.write_bytes(files[name].content)
+
+
+def changed(staged: Mapping[str, Path], files: Files) -> tuple[str, ...]:
     """Name the staged files that no longer hold the reviewed bytes."""
     return tuple(name for name, path in staged.items() if not _same(path, files[name].content))
 

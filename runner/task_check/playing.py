@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from runner import rooms
+from runner import rooms, trial
 from runner.data import Prepared
 from runner.decision import Decision
 from runner.experiment.steps import judged
@@ -34,6 +34,7 @@ from runner.records import (
 )
 from runner.rules import Evidence, rule_of
 from runner.seams import Sandbox
+from runner.workspace import tree_digest
 
 SEED = 1
 CHEAT = Path(__file__).with_name("cheat.py")
@@ -67,28 +68,18 @@ def tag_of(task: str) -> str:
 
 def specification(task: str, policy: Policy, prepared: Prepared, image_id: str) -> TrialSpec:
     """Return the template's first decision trial."""
-    harness = rooms.harness()
-    return TrialSpec(
+    return trial.specification(
+        policy,
         run=tag_of(task),
         experiment=0,
         purpose=Purpose.DECISION,
-        task=task,
         split=policy.evaluation.splits[0],
         index=0,
         seed=SEED,
-        shape=policy.shape,
-        predictors=policy.evaluation.predict,
         image_id=image_id,
+        data_digest=prepared.digest,
+        harness_digest=tree_digest(rooms.harness()),
         workspace=rooms.template(task),
-        mutable=policy.files.mutable,
-        notes=policy.files.notes,
-        kit=rooms.below(harness, "kit"),
-        harness=rooms.without(harness, "kit"),
-        public_data=prepared.public,
-        sealed_volume=prepared.sealed_volume,
-        resources=policy.resources_record(),
-        budget=policy.budget_record(),
-        min_gain=policy.decision.min_gain,
     )
 
 

@@ -1,8 +1,11 @@
-"""One trial, sealed: train, predict, score, each in containers of its own.
+"""One trial, sealed: train, predict, score, each in containers of its own, on any engine.
 
 The scorer is started first. It holds the trial's volumes, deals the evaluation inputs into
 volumes that only fresh predictors see, and waits for a go that comes from the host once every
 agent container of the trial is confirmed gone.
+
+All containers of a trial are made ahead as slots, in the order of need, while others run; code,
+draw and deadline reach one when its turn has come, and only then is it started.
 
 What this does not protect against: an agent container that breaks out of the kernel's isolation.
 """
@@ -10,35 +13,41 @@ What this does not protect against: an agent container that breaks out of the ke
 from __future__ import annotations
 
 import math
+import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from runner.errors import DataError, SandboxError
-from runner.records import Guard, GuardResult, Purpose, Shape, Stage, TrialResult, TrialSpec
-from runner.sandbox import engine, evidence, gpu, staging
-from runner.sandbox.caches import Drop, drop_once
-from runner.sandbox.container import ContainerResult, Deadline, Running, started
-from runner.sandbox.engine import HOME_LABEL, RUN_LABEL, TRIAL_LABEL, our_fault
-from runner.sandbox.options import (
+from runner import rooms
+from runner.engines.caches import Drop, drop_once
+from runner.engines.container import ContainerResult, Deadline, Running, Slots, started
+from runner.engines.protocol import (
     AGENT_USER,
+    HOME_LABEL,
+    RUN_LABEL,
     SCORER_USER,
+    TRIAL_LABEL,
     ContainerSpec,
+    Engine,
     Mount,
 )
+from runner.errors import SandboxError
+from runner.records import Guard, GuardResult, Purpose, Shape, Stage, TrialResult, TrialSpec
+from runner.sandbox import evidence, gpu, staging
 from runner.trial import served
+from runner.trial.host import Host
 from runner.trial.naming import score_command, stage_name, trial_name, trial_prefix
 from runner.trial.verdict import failure, first_fault, last_words, read_score
-from runner.trial.volumes import remove_volume, volume_options
+from runner.trial.volumes import volumes
 
 RUN = "/workspace/run.sh"
 READY = b"ready\n"
 GO = b"go\n"
+SCORE = "score"
 SCORER_START_SECONDS = 60.0
 BETWEEN_SECONDS = 30.0
 """What making and removing one more container may take on a busy machine."""
@@ -47,12 +56,15 @@ Watch = Callable[[Stage], None]
 
 
 @dataclass(kw_only=True)
-class DockerSandbox:
-    """Runs trials on one container engine. Set `abort` to end the trial in progress."""
+class TrialRunner:
+    """Runs trials on one engine, one at a time. Set `abort` to end the trial in progress.
 
-    client: Any
-    home_id: str
-    stage_root: Path
+    Several may be at work in one process, one for each device: they share no state but the engine
+    and what drops the caches, and both may be used by several threads.
+    """
+
+    engine: Engine
+    host: Host
     gpu_ids: tuple[str, ...] = ()
     abort: threading.Event = field(default_factory=threading.Event)
     watch: Watch = lambda _: None
@@ -61,34 +73,44 @@ class DockerSandbox:
 
     def sweep(self, tag: str) -> None:
         """Remove what a killed supervisor of this run left: containers, volumes, folders."""
-        engine.sweep(self.client, {HOME_LABEL: self.home_id, RUN_LABEL: tag})
+        self.engine.sweep({HOME_LABEL: self.host.id, RUN_LABEL: tag})
         self.clean_stage(tag)
 
     def clean_stage(self, tag: str) -> None:
         """Remove the folders that a killed supervisor of this run left."""
-        for root in (self.stage_root, staging.memory_root(self.stage_root)):
-            staging.sweep(root, trial_prefix(self.home_id, tag))
+        for root in (self.host.stage, staging.memory_root(self.host.stage)):
+            staging.sweep(root, trial_prefix(self.host.id, tag))
 
-    def started(self, spec: ContainerSpec) -> AbstractContextManager[Running]:
-        """Start a container of a run, with nothing of earlier ones in the caches if so asked.
+    @contextmanager
+    def started(
+        self, spec: ContainerSpec, *, seconds: float, env: Mapping[str, str]
+    ) -> Iterator[Running]:
+        """Yield a container of a run at work, other than a trial's; it is gone afterwards.
 
         Raises:
             SandboxError: the engine failed, or does not let the caches be dropped.
         """
+        self.forget(spec)
+        with started(self.engine, spec, seconds=seconds, env=env) as running:
+            yield running
+
+    def forget(self, spec: ContainerSpec) -> None:
+        """Leave nothing of earlier containers in the caches, where this one asks for that."""
         if spec.resources.flush:
-            (self.drop_caches or partial(drop_once, self.client))(spec)
-        return started(self.client, spec)
+            (self.drop_caches or partial(drop_once, self.engine))(spec)
 
     def run(self, spec: TrialSpec) -> TrialResult:
         """Run one trial to its end.
 
         Raises:
             SandboxError: the engine, the scorer or the disk failed; nothing is to be counted.
+            DataError: this host has not the trial's data.
+            ConfigError: this host has not the trial's harness.
             StoppedError: `abort` was set.
         """
         begun = time.monotonic()
         try:
-            with gpu.watched(self.gpu_ids) as devices, _Trial.open(self, spec) as trial:
+            with gpu.watched(self.gpu_ids) as devices, _opened(self, spec) as trial:
                 result = trial.run()
         except SandboxError as error:
             # When the engine is gone, cleaning up fails as well; the first failure is the news.
@@ -109,34 +131,54 @@ class DockerSandbox:
             SandboxError: the engine or the disk failed; nothing is to be counted.
             StoppedError: `abort` was set.
         """
-        name = f"{trial_name(self.home_id, spec)}-guard"
-        with staging.folder(self.stage_root / stage_name(self.home_id, spec.run)) as folder:
-            return _Trial(self, spec, folder, name).guard(guard)
+        with _opened(self, spec, guard) as trial:
+            failed = trial.agent_stage(guard.name, guard.seconds)
+            result = trial.results[guard.name]
+        return GuardResult(
+            failed=failed.reason.removeprefix(f"{guard.name}: ") if failed else None,
+            wall_seconds=result.ran_seconds,
+            log=result.output,
+        )
+
+
+@contextmanager
+def _opened(runner: TrialRunner, spec: TrialSpec, guard: Guard | None = None) -> Iterator[_Trial]:
+    """Yield a trial, or one of its guards, with folders, volumes and slots; none is left."""
+    folder_name = stage_name(runner.host.id, spec.run)
+    memory = staging.memory_root(runner.host.stage)
+    with ExitStack() as stack:
+        folder = stack.enter_context(staging.folder(runner.host.stage / folder_name))
+        writable = stack.enter_context(staging.folder(memory / f"{folder_name}-files"))
+        name = trial_name(runner.host.id, spec)
+        trial = _Trial(runner, spec, f"{name}-guard" if guard else name, folder, writable)
+        if guard:
+            wanted = [trial.guard_slot(guard)]
+        else:
+            wanted = [trial.scorer_slot(), *trial.agent_slots()]
+            for volume in volumes(spec, trial.name, trial.labels):
+                runner.engine.create_volume(volume)
+                stack.callback(runner.engine.remove_volume, volume.name)
+        trial.slots = stack.enter_context(closing(Slots(runner.engine, wanted)))
+        yield trial
 
 
 class _Trial:
-    """The volumes, folders and containers of one trial, and what was learnt so far."""
+    """The folders, slots and containers of one trial, and what was learnt so far."""
 
-    def __init__(self, sandbox: DockerSandbox, spec: TrialSpec, folder: Path, name: str) -> None:
-        self.sandbox, self.spec, self.folder, self.name = sandbox, spec, folder, name
-        self.labels = {
-            HOME_LABEL: sandbox.home_id,
-            RUN_LABEL: spec.run,
-            TRIAL_LABEL: name,
-        }
+    slots: Slots
+
+    def __init__(
+        self, runner: TrialRunner, spec: TrialSpec, name: str, folder: Path, writable: Path
+    ) -> None:
+        self.runner, self.spec, self.name = runner, spec, name
+        self.folder, self.writable = folder, writable
+        self.labels = {HOME_LABEL: runner.host.id, RUN_LABEL: spec.run, TRIAL_LABEL: name}
+        self.staged: dict[str, dict[str, Path]] = {}
+        """Stage → its mutable files, each by its path in the workspace."""
         self.results: dict[str, ContainerResult] = {}
         self.self_modified: tuple[str, ...] = ()
         self.scoring_seconds = 0.0
         """From go to the end; before that the scorer only waited."""
-
-    @classmethod
-    @contextmanager
-    def open(cls, sandbox: DockerSandbox, spec: TrialSpec) -> Iterator[_Trial]:
-        name = trial_name(sandbox.home_id, spec)
-        with staging.folder(sandbox.stage_root / stage_name(sandbox.home_id, spec.run)) as folder:
-            trial = cls(sandbox, spec, folder, name)
-            with trial._volumes():
-                yield trial
 
     @property
     def inside_seconds(self) -> float:
@@ -145,11 +187,100 @@ class _Trial:
         before = [found for stage, found in self.results.items() if not _scores(stage)]
         return sum(found.ran_seconds for found in before) + self.scoring_seconds
 
+    # -- slots ----------------------------------------------------------------------------
+
+    def scorer_slot(self) -> ContainerSpec:
+        spec = self.spec
+        mounts = [
+            Mount(source=str(staging.empty_tree(self.folder / "harness")), target="/harness"),
+            Mount(
+                source=self.runner.host.data_of(spec).sealed_volume, target="/sealed", volume=True
+            ),
+            # Held so that the volume outlives the trainer; the scorer never looks inside.
+            self._volume("artifacts", "/held"),
+        ]
+        if spec.shape is Shape.ONE_SHOT:
+            mounts.append(self._volume("outputs", "/outputs"))
+        elif spec.shape is Shape.SERVED:
+            wires = ((f"wire-{name}", f"/wire/{name}") for name in served.PREDICTORS)
+            mounts += [self._volume(*wire, writable=True) for wire in wires]
+        for name in spec.predictors if spec.shape is Shape.TWO_STEP else ():
+            mounts.append(self._volume(f"inputs-{name}", f"/inputs/{name}", writable=True))
+            mounts.append(self._volume(f"outputs-{name}", f"/outputs/{name}"))
+        return ContainerSpec(
+            name=self._container_name(SCORE),
+            image_id=spec.image_id,
+            user=SCORER_USER,
+            command=score_command(spec),
+            mounts=mounts,
+            resources=spec.resources,
+            labels=self.labels,
+            takes_input=True,
+        )
+
+    def agent_slots(self) -> Iterator[ContainerSpec]:
+        """Yield the trainer, then whatever predicts."""
+        artifacts = self._volume("artifacts", "/artifacts")
+        mounts = [self._rows(), replace(artifacts, writable=True)]
+        if self.spec.shape is Shape.ONE_SHOT:
+            mounts.append(self._volume("outputs", "/outputs", writable=True))
+        yield self._agent_slot("train", [RUN, "train"], mounts)
+        if self.spec.shape is Shape.SERVED:
+            for name in served.PREDICTORS:
+                wire = self._volume(f"wire-{name}", "/wire")
+                yield self._agent_slot(f"serve {name}", [RUN, "serve"], [artifacts, wire])
+            return
+        for name in self.spec.predictors:
+            inputs = self._volume(f"inputs-{name}", "/inputs")
+            outputs = self._volume(f"outputs-{name}", "/outputs", writable=True)
+            command = [RUN, "predict", name]
+            yield self._agent_slot(f"predict {name}", command, [artifacts, inputs, outputs])
+
+    def guard_slot(self, guard: Guard) -> ContainerSpec:
+        return self._agent_slot(guard.name, guard.command, [self._rows()])
+
+    def _agent_slot(
+        self, stage: str, command: Sequence[str], mounts: Sequence[Mount]
+    ) -> ContainerSpec:
+        """Return a container for agent code, its folders and files there and empty."""
+        folder, place = self.folder / _place(stage), _place(stage)
+        workspace, kit = (staging.empty_tree(folder / name) for name in ("workspace", "kit"))
+        staged = staging.empty_mutable(self.writable / place, self.spec.mutable)
+        self.staged[stage] = staged
+        alone = [
+            Mount(source=str(path), target=f"/workspace/{name}", writable=True)
+            for name, path in staged.items()
+        ]
+        return ContainerSpec(
+            name=self._container_name(stage),
+            image_id=self.spec.image_id,
+            user=AGENT_USER,
+            command=command,
+            mounts=[
+                Mount(source=str(workspace), target="/workspace"),
+                Mount(source=str(kit), target="/kit"),
+                *alone,
+                *mounts,
+            ],
+            resources=self.spec.resources,
+            labels=self.labels,
+            gpu_ids=self.runner.gpu_ids,
+        )
+
+    def _rows(self) -> Mount:
+        return Mount(source=str(self.runner.host.rows_of(self.spec)), target="/data")
+
+    def _volume(self, name: str, target: str, *, writable: bool = False) -> Mount:
+        return Mount(source=f"{self.name}-{name}", target=target, writable=writable, volume=True)
+
+    def _container_name(self, stage: str) -> str:
+        return f"{self.name}-{_place(stage)}"
+
     # -- the steps ------------------------------------------------------------------------
 
     def run(self) -> TrialResult:
         with self._scorer() as scorer:
-            failed = self._train()
+            failed = self.agent_stage("train", self.spec.budget.train)
             if failed is None:
                 self._await_ready(scorer)
                 failed = self._predict()
@@ -159,157 +290,14 @@ class _Trial:
                 result = failed or self._score(scorer)
         return self._with_evidence(result)
 
-    def guard(self, guard: Guard) -> GuardResult:
-        data = Mount(source=str(self._public_data()), target="/data")
-        failed = self._agent_stage(guard.name, list(guard.command), [data], guard.seconds)
-        result = self.results[guard.name]
-        return GuardResult(
-            failed=failed.reason.removeprefix(f"{guard.name}: ") if failed else None,
-            wall_seconds=result.ran_seconds,
-            log=result.output,
-        )
-
-    def _train(self) -> TrialResult | None:
-        mounts = [
-            Mount(source=str(self._public_data()), target="/data"),
-            self._volume("artifacts", "/artifacts", writable=True),
-        ]
-        if self.spec.shape is Shape.ONE_SHOT:
-            mounts.append(self._volume("outputs", "/outputs", writable=True))
-        return self._agent_stage("train", [RUN, "train"], mounts, self.spec.budget.train)
-
-    def _predict(self) -> TrialResult | None:
-        for name in self.spec.predictors:
-            mounts = [
-                self._volume("artifacts", "/artifacts"),
-                self._volume(f"inputs-{name}", "/inputs"),
-                self._volume(f"outputs-{name}", "/outputs", writable=True),
-            ]
-            stage, seconds = f"predict {name}", self.spec.budget.predict
-            if failed := self._agent_stage(stage, [RUN, "predict", name], mounts, seconds):
-                return failed
-        return None
-
-    def _serve(self, scorer: Running) -> TrialResult:
-        """Bring the scorer one predictor after the other; the next when the last is gone."""
-        ends: dict[str, ContainerResult] = {}
-        result, begun = None, time.monotonic()
-        for name in served.PREDICTORS:
-            if result is None and not scorer.has_ended():
-                result = self._serve_one(scorer, name, ends)
-        if result is None:
-            result = read_score(self._ended_scorer(scorer))
-        self.scoring_seconds = time.monotonic() - begun
-        self.results |= ends
-        return served.explain(result, ends, self._serving_seconds)
-
-    @property
-    def _serving_seconds(self) -> float:
-        return self.spec.budget.startup + self.spec.budget.score
-
-    def _serve_one(
-        self, scorer: Running, name: str, ends: dict[str, ContainerResult]
-    ) -> TrialResult | None:
-        """Run one predictor for as long as the scorer asks it; return why it was never asked."""
-        budget, abort, stage = self.spec.budget, self.sandbox.abort, f"serve {name}"
-        self.sandbox.watch(Stage(name=self._shown(stage), seconds=self._serving_seconds))
-        mounts = [
-            self._volume("artifacts", "/artifacts"),
-            self._volume(f"wire-{name}", "/wire"),
-        ]
-        deadline = Deadline.after(self._serving_seconds)
-        slack = served.SCORER_GRACE_SECONDS + served.HANG_UP_SECONDS
-        agent = self._agent(stage, [RUN, "serve"], mounts, deadline, budget.score, slack=slack)
-        with agent as running:
-            until = Deadline.after(budget.startup)
-            absent = served.await_connected(scorer, running, name, until, abort)
-            if absent is None and not scorer.has_ended():
-                with our_fault("sending the go to the scorer"):
-                    scorer.stream.send(GO)
-                until = Deadline.after(budget.score + served.SCORER_GRACE_SECONDS)
-                served.await_done(scorer, name, until, abort)
-            ends[stage] = running.finish(Deadline.after(served.HANG_UP_SECONDS), abort)
-        return absent
-
-    def _ended_scorer(self, scorer: Running) -> ContainerResult:
-        until = Deadline.after(served.SCORER_GRACE_SECONDS)
-        result = self.results["score"] = scorer.finish(until, self.sandbox.abort)
-        return result
-
-    def _agent_stage(
-        self, stage: str, command: list[str], mounts: list[Mount], seconds: float
-    ) -> TrialResult | None:
-        """Run agent code in a fresh container; return why the trial failed, or nothing."""
-        total = self.spec.budget.startup + seconds
-        deadline = Deadline.after(total)
-        self.sandbox.watch(Stage(name=self._shown(stage), seconds=total))
-        with self._agent(stage, command, mounts, deadline, seconds) as running:
-            result = running.finish(deadline, self.sandbox.abort)
-        self.results[stage] = result
-        return failure(stage, result, total)
-
-    @contextmanager
-    def _agent(
-        self,
-        stage: str,
-        command: list[str],
-        mounts: list[Mount],
-        deadline: Deadline,
-        seconds: float,
-        *,
-        slack: float = 0.0,
-    ) -> Iterator[Running]:
-        """Yield agent code running on a fresh copy of what was reviewed; it is gone afterwards."""
-        place = stage.replace(" ", "-")
-        memory = staging.memory_root(self.sandbox.stage_root)
-        with (
-            staging.folder(self.folder / place) as folder,
-            staging.folder(memory / f"{self.folder.name}-{place}") as writable,
-        ):
-            self._stage_workspace(folder)
-            staged = staging.write_mutable(writable, self.spec.workspace, self.spec.mutable)
-            container = self._container(
-                stage,
-                user=AGENT_USER,
-                command=command,
-                mounts=[*self._workspace_mounts(folder, staged), *mounts],
-                env=self._agent_env(deadline, seconds),
-                seconds=deadline.left + slack,
-            )
-            with self.sandbox.started(container) as running:
-                yield running
-            self.self_modified += staging.changed(staged, self.spec.workspace)
-
-    def _score(self, scorer: Running) -> TrialResult:
-        """Send the go; every agent container of this trial is gone by now."""
-        seconds = self.spec.budget.score
-        self.sandbox.watch(Stage(name=self._shown("score"), seconds=seconds))
-        with our_fault("sending the go to the scorer"):
-            scorer.stream.send(GO)
-        begun = time.monotonic()
-        result = scorer.finish(Deadline.after(seconds), self.sandbox.abort)
-        self.scoring_seconds = time.monotonic() - begun
-        self.results["score"] = result
-        return read_score(result)
-
-    def _shown(self, stage: str) -> str:
-        audit = " (audit)" if self.spec.purpose is Purpose.AUDIT else ""
-        return f"exp {self.spec.experiment}{audit}: {stage}"
-
-    # -- containers -----------------------------------------------------------------------
-
     @contextmanager
     def _scorer(self) -> Iterator[Running]:
-        container = self._container(
-            "score",
-            user=SCORER_USER,
-            command=score_command(self.spec),
-            mounts=self._scorer_mounts(),
-            takes_input=True,
-            seconds=self._scorer_seconds,
-        )
-        with self.sandbox.started(container) as running:
-            yield running
+        harness = rooms.without(self.runner.host.harness_of(self.spec), "kit")
+        with self.slots.taken(self._container_name(SCORE)) as slot:
+            staging.write_tree(self.folder / "harness", harness)
+            self.runner.forget(slot.spec)
+            with slot.begun(seconds=self._scorer_seconds) as running:
+                yield running
 
     @property
     def _scorer_seconds(self) -> float:
@@ -326,101 +314,116 @@ class _Trial:
         stages = [budget.startup + budget.train, *predictors, SCORER_START_SECONDS + budget.score]
         return sum(stages) + BETWEEN_SECONDS * len(stages)
 
-    def _scorer_mounts(self) -> list[Mount]:
-        harness = staging.write_tree(self.folder / "harness", self.spec.harness)
-        mounts = [
-            Mount(source=str(harness), target="/harness"),
-            Mount(source=self.spec.sealed_volume, target="/sealed", volume=True),
-            # Held so that the volume outlives the trainer; the scorer never looks inside.
-            self._volume("artifacts", "/held"),
-        ]
-        if self.spec.shape is Shape.ONE_SHOT:
-            return [*mounts, self._volume("outputs", "/outputs")]
-        if self.spec.shape is Shape.SERVED:
-            wires = [(f"wire-{name}", f"/wire/{name}") for name in served.PREDICTORS]
-            return [*mounts, *(self._volume(*wire, writable=True) for wire in wires)]
-        for name in self.spec.predictors:
-            mounts.append(self._volume(f"inputs-{name}", f"/inputs/{name}", writable=True))
-            mounts.append(self._volume(f"outputs-{name}", f"/outputs/{name}"))
-        return mounts
-
     def _await_ready(self, scorer: Running) -> None:
         until = time.monotonic() + SCORER_START_SECONDS
         while not scorer.said(READY):
             if scorer.has_ended() or time.monotonic() > until:
-                result = scorer.finish(Deadline.after(0), self.sandbox.abort)
+                result = scorer.finish(Deadline.after(0), self.runner.abort)
                 raise SandboxError(
                     f"the scorer did not start: {last_words(result)}", hint="run: runner prepare"
                 )
             time.sleep(0.02)
 
-    def _container(self, stage: str, **options: Any) -> ContainerSpec:
-        gpu_ids = self.sandbox.gpu_ids if options["user"] == AGENT_USER else ()
-        return ContainerSpec(
-            name=f"{self.name}-{stage.replace(' ', '-')}",
-            image_id=self.spec.image_id,
-            resources=self.spec.resources,
-            labels=self.labels,
-            gpu_ids=gpu_ids,
-            **options,
-        )
+    def _predict(self) -> TrialResult | None:
+        for name in self.spec.predictors:
+            if failed := self.agent_stage(f"predict {name}", self.spec.budget.predict):
+                return failed
+        return None
 
-    def _agent_env(self, deadline: Deadline, seconds: float) -> dict[str, str]:
-        return {
-            "PYTHONPATH": "/kit",
-            "RUNNER_SEED": str(self.spec.seed),
-            "RUNNER_SPLIT": self.spec.split,
-            "RUNNER_TRAIN_SECONDS": f"{seconds:g}",
-            "RUNNER_KILL_SECONDS": f"{deadline.left:.3f}",
-        }
+    def _score(self, scorer: Running) -> TrialResult:
+        """Send the go; every agent container of this trial is gone by now."""
+        seconds = self.spec.budget.score
+        self._watch(SCORE, seconds)
+        scorer.send(GO)
+        begun = time.monotonic()
+        result = scorer.finish(Deadline.after(seconds), self.runner.abort)
+        self.scoring_seconds = time.monotonic() - begun
+        self.results[SCORE] = result
+        return read_score(result)
 
-    # -- mounts ---------------------------------------------------------------------------
+    def _serve(self, scorer: Running) -> TrialResult:
+        """Bring the scorer one predictor after the other; the next when the last is gone."""
+        ends: dict[str, ContainerResult] = {}
+        result, begun = None, time.monotonic()
+        for name in served.PREDICTORS:
+            if result is None and not scorer.has_ended():
+                result = self._serve_one(scorer, name, ends)
+        if result is None:
+            until = Deadline.after(served.SCORER_GRACE_SECONDS)
+            self.results[SCORE] = scorer.finish(until, self.runner.abort)
+            result = read_score(self.results[SCORE])
+        self.scoring_seconds = time.monotonic() - begun
+        self.results |= ends
+        return served.explain(result, ends, self._serving_seconds)
 
-    def _stage_workspace(self, folder: Path) -> None:
-        inside = {
-            path: file for path, file in self.spec.workspace.items() if path not in self.spec.notes
-        }
-        staging.write_tree(folder / "workspace", inside)
-        # The package below a root of its own, as `/kit` is what goes on the path.
-        kit = {f"kit/{path}": file for path, file in self.spec.kit.items()}
-        staging.write_tree(folder / "kit", kit)
+    @property
+    def _serving_seconds(self) -> float:
+        return self.spec.budget.startup + self.spec.budget.score
 
-    def _workspace_mounts(self, folder: Path, staged: Mapping[str, Path]) -> list[Mount]:
-        return [
-            Mount(source=str(folder / "workspace"), target="/workspace"),
-            Mount(source=str(folder / "kit"), target="/kit"),
-            *(
-                Mount(source=str(path), target=f"/workspace/{name}", writable=True)
-                for name, path in staged.items()
-            ),
-        ]
+    def _serve_one(
+        self, scorer: Running, name: str, ends: dict[str, ContainerResult]
+    ) -> TrialResult | None:
+        """Run one predictor for as long as the scorer asks it; return why it was never asked."""
+        budget, abort, stage = self.spec.budget, self.runner.abort, f"serve {name}"
+        self._watch(stage, self._serving_seconds)
+        deadline = Deadline.after(self._serving_seconds)
+        slack = served.SCORER_GRACE_SECONDS + served.HANG_UP_SECONDS
+        with self._agent(stage, deadline, budget.score, slack=slack) as running:
+            until = Deadline.after(budget.startup)
+            absent = served.await_connected(scorer, running, name, until, abort)
+            if absent is None and not scorer.has_ended():
+                scorer.send(GO)
+                until = Deadline.after(budget.score + served.SCORER_GRACE_SECONDS)
+                served.await_done(scorer, name, until, abort)
+            ends[stage] = running.finish(Deadline.after(served.HANG_UP_SECONDS), abort)
+        return absent
 
-    def _public_data(self) -> Path:
-        path = self.spec.public_data / self.spec.split
-        if not path.is_dir():
-            raise DataError(
-                f"no public data at {path}", hint=f"run: runner prepare {self.spec.task}"
-            )
-        return path
-
-    def _volume(self, name: str, target: str, *, writable: bool = False) -> Mount:
-        return Mount(source=f"{self.name}-{name}", target=target, writable=writable, volume=True)
+    def agent_stage(self, stage: str, seconds: float) -> TrialResult | None:
+        """Run agent code in its slot; return why the trial failed, or nothing."""
+        total = self.spec.budget.startup + seconds
+        deadline = Deadline.after(total)
+        self._watch(stage, total)
+        with self._agent(stage, deadline, seconds) as running:
+            result = running.finish(deadline, self.runner.abort)
+        self.results[stage] = result
+        return failure(stage, result, total)
 
     @contextmanager
-    def _volumes(self) -> Iterator[None]:
-        api = self.sandbox.client.api
-        with ExitStack() as stack:
-            for name, options in volume_options(self.spec).items():
-                full = f"{self.name}-{name}"
-                with our_fault(f"creating the volume {full}"):
-                    api.create_volume(full, "local", options, self.labels)
-                stack.callback(remove_volume, api, full)
-            yield
+    def _agent(
+        self, stage: str, deadline: Deadline, seconds: float, *, slack: float = 0.0
+    ) -> Iterator[Running]:
+        """Yield agent code running on a fresh copy of what was reviewed; it is gone afterwards."""
+        spec, staged = self.spec, self.staged[stage]
+        folder, harness = self.folder / _place(stage), self.runner.host.harness_of(spec)
+        # The package below a root of its own, as `/kit` is what goes on the path.
+        kit = {path: file for path, file in harness.items() if path.startswith("kit/")}
+        inside = {path: file for path, file in spec.workspace.items() if path not in spec.notes}
+        with self.slots.taken(self._container_name(stage)) as slot:
+            staging.write_tree(folder / "workspace", inside)
+            staging.write_tree(folder / "kit", kit)
+            staging.write_mutable(staged, spec.workspace)
+            self.runner.forget(slot.spec)
+            env = {
+                "PYTHONPATH": "/kit",
+                "RUNNER_SEED": str(spec.seed),
+                "RUNNER_SPLIT": spec.split,
+                "RUNNER_TRAIN_SECONDS": f"{seconds:g}",
+                "RUNNER_KILL_SECONDS": f"{deadline.left:.3f}",
+            }
+            with slot.begun(seconds=deadline.left + slack, env=env) as running:
+                yield running
+        self.self_modified += staging.changed(staged, spec.workspace)
+        shutil.rmtree(self.writable / _place(stage))
+
+    def _watch(self, stage: str, seconds: float) -> None:
+        audit = " (audit)" if self.spec.purpose is Purpose.AUDIT else ""
+        shown = f"exp {self.spec.experiment}{audit}: {stage}"
+        self.runner.watch(Stage(name=shown, seconds=seconds))
 
     # -- evidence -------------------------------------------------------------------------
 
     def _with_evidence(self, result: TrialResult) -> TrialResult:
-        agents = [found for stage, found in self.results.items() if stage != "score"]
+        agents = [found for stage, found in self.results.items() if stage != SCORE]
         peaks = [found.usage.peak_memory_bytes for found in agents]
         seconds = [found.usage.cpu_seconds for found in agents]
         return replace(
@@ -434,4 +437,8 @@ class _Trial:
 
 
 def _scores(stage: str) -> bool:
-    return stage == "score" or stage.startswith("serve ")
+    return stage == SCORE or stage.startswith("serve ")
+
+
+def _place(stage: str) -> str:
+    return stage.replace(" ", "-")

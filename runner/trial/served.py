@@ -16,9 +16,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 
+from runner.engines.container import ContainerResult, Deadline, Ended, Running
 from runner.errors import SandboxError, StoppedError
 from runner.records import TrialResult, TrialStatus
-from runner.sandbox.container import ContainerResult, Deadline, Ended, Running
 from runner.trial.verdict import failure
 
 PREDICTORS = ("a", "b")

@@ -6,10 +6,10 @@ import json
 import math
 from typing import Any
 
+from runner.engines.container import ContainerResult, Ended
 from runner.errors import SandboxError
 from runner.records import Score, TrialResult, TrialStatus
 from runner.sandbox import evidence
-from runner.sandbox.container import ContainerResult, Ended
 
 SCORE_DOCUMENT_BYTES = 64 * 1024
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
 
+from runner.engines.protocol import AGENT_USER, SCORER_USER, Volume
 from runner.records import Shape, TrialSpec
-from runner.sandbox.engine import our_fault
-from runner.sandbox.options import AGENT_USER, SCORER_USER, tmpfs_volume
 from runner.trial import served
 
 INPUTS_BYTES = 512 * 1024**2
@@ -14,22 +13,19 @@ WIRE_BYTES = 64 * 1024  # of a volume that holds one socket
 AGENT_UID, SCORER_UID = (int(user.split(":")[0]) for user in (AGENT_USER, SCORER_USER))
 
 
-def volume_options(spec: TrialSpec) -> dict[str, dict[str, str]]:
-    """Return the local driver's options of each volume that a trial of this shape has."""
+def volumes(spec: TrialSpec, prefix: str, labels: Mapping[str, str]) -> tuple[Volume, ...]:
+    """Return each volume that a trial of this shape has; its name follows the prefix."""
     resources = spec.resources
-    artifacts = tmpfs_volume(size_bytes=resources.artifacts_bytes, uid=AGENT_UID)
-    outputs = tmpfs_volume(size_bytes=resources.outputs_bytes, uid=AGENT_UID)
-    inputs = tmpfs_volume(size_bytes=INPUTS_BYTES, uid=SCORER_UID)
+    held = {"artifacts": (resources.artifacts_bytes, AGENT_UID)}
     if spec.shape is Shape.ONE_SHOT:
-        return {"artifacts": artifacts, "outputs": outputs}
-    if spec.shape is Shape.SERVED:
-        wire = tmpfs_volume(size_bytes=WIRE_BYTES, uid=SCORER_UID)
-        return {"artifacts": artifacts, **{f"wire-{name}": wire for name in served.PREDICTORS}}
-    dealt = {f"inputs-{name}": inputs for name in spec.predictors}
-    taken = {f"outputs-{name}": outputs for name in spec.predictors}
-    return {"artifacts": artifacts, **dealt, **taken}
-
-
-def remove_volume(api: Any, name: str) -> None:
-    with our_fault(f"removing the volume {name}"):
-        api.remove_volume(name, force=True)
+        held["outputs"] = (resources.outputs_bytes, AGENT_UID)
+    elif spec.shape is Shape.SERVED:
+        held |= {f"wire-{name}": (WIRE_BYTES, SCORER_UID) for name in served.PREDICTORS}
+    else:
+        for name in spec.predictors:
+            held[f"inputs-{name}"] = (INPUTS_BYTES, SCORER_UID)
+            held[f"outputs-{name}"] = (resources.outputs_bytes, AGENT_UID)
+    return tuple(
+        Volume(name=f"{prefix}-{name}", labels=labels, memory_bytes=size, uid=uid)
+        for name, (size, uid) in held.items()
+    )

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from rich.table import Table
 
-from runner.money.usage import Spent, by_experiment, by_model, spent
-from runner.records import ModelCall, Run
+from runner.money.usage import spent, together
+from runner.records import Run, Spent
 from runner.views import lines
 from runner.views.documents import spent_document
 
+NEWEST = 50
+"""Experiments that are shown to a person."""
 HEADINGS = (
     "calls", "input", "output", "written 5m", "written 1h", "read", "searches", "seconds", "USD",
 )  # fmt: skip
 
 
-def cost_document(run: Run, calls: Sequence[ModelCall], cap: float | None) -> dict[str, Any]:
+def cost_document(
+    run: Run, models: Mapping[str, Spent], experiments: Mapping[int, Spent], cap: float | None
+) -> dict[str, Any]:
     """Return a run's spending, per experiment, per model and in all."""
-    total = spent(calls)
+    total = together(models.values()) or spent(())
     return {
         "run": run.tag,
         "task": run.task,
@@ -27,25 +31,26 @@ def cost_document(run: Run, calls: Sequence[ModelCall], cap: float | None) -> di
         "total": spent_document(total),
         "limit_usd": cap,
         "left_usd": None if cap is None else cap - total.usd,
-        "models": {name: spent_document(found) for name, found in by_model(calls).items()},
+        "models": {name: spent_document(found) for name, found in models.items()},
         "experiments": [
-            {"number": number} | spent_document(found)
-            for number, found in by_experiment(calls).items()
+            {"number": number} | spent_document(found) for number, found in experiments.items()
         ],
     }
 
 
-def cost_tables(calls: Sequence[ModelCall]) -> tuple[Table, Table]:
-    """Return what each experiment took, and what each model took with the sum below."""
-    experiments = _table("exp")
-    for number, found in by_experiment(calls).items():
-        experiments.add_row(str(number), *_cells(found))
-    models = _table("model")
-    for name, found in by_model(calls).items():
-        models.add_row(lines.plain(name), *_cells(found))
-    models.add_section()
-    models.add_row("all", *_cells(spent(calls)))
-    return experiments, models
+def cost_tables(
+    models: Mapping[str, Spent], experiments: Mapping[int, Spent]
+) -> tuple[Table, Table]:
+    """Return what each of the newest experiments took, and each model with the sum below."""
+    by_experiment = _table("exp")
+    for number, found in list(experiments.items())[-NEWEST:]:
+        by_experiment.add_row(str(number), *_cells(found))
+    by_model = _table("model")
+    for name, found in models.items():
+        by_model.add_row(lines.plain(name), *_cells(found))
+    by_model.add_section()
+    by_model.add_row("all", *_cells(together(models.values()) or spent(())))
+    return by_experiment, by_model
 
 
 def _table(first: str) -> Table:
@@ -69,20 +74,25 @@ def _cells(found: Spent) -> tuple[str, ...]:
     return (*(f"{count:,}" for count in counts), f"{found.seconds:.0f}", f"{found.usd:.4f}")
 
 
-def so_far(run: Run, calls: Sequence[ModelCall], cap: float | None, as_of: str) -> str:
+def so_far(run: Run, total: Spent | None, experiments: int, cap: float | None, as_of: str) -> str:
     """Say what a run has cost and what it may still cost."""
-    total = spent(calls)
-    each = total.usd / len(by_experiment(calls)) if calls else 0.0
     rows = [("run", f"{run.tag} of {run.task}, agent {run.agent}")]
-    if calls:
+    if total:
         rows.append(("spent", lines.spending(total)))
-        rows.append(("each", f"{lines.money(each)} an experiment"))
+        rows.append(("each", f"{lines.money(total.usd / experiments)} an experiment"))
     else:
         rows.append(("spent", "nothing: no calls to models were recorded"))
+    if experiments > NEWEST:
+        rows.append(("shown", f"the newest {NEWEST} of {experiments} experiments; all: --json"))
     if cap is None:
         rows.append(("left", "no limit: the policy has no limits.usd"))
     else:
-        rows.append(("left", f"{lines.money(max(0.0, cap - total.usd))} of {lines.money(cap)}"))
+        rows.append(
+            (
+                "left",
+                f"{lines.money(max(0.0, cap - (total.usd if total else 0)))} of {lines.money(cap)}",
+            )
+        )
     return lines.aligned([*rows, ("prices", f"of {as_of}; each call at those of its time")])
 
 

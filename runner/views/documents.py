@@ -8,24 +8,25 @@ from typing import Any
 
 from runner.agreement import compared
 from runner.decision import Metric, verdict_in
-from runner.history import advisory, best, mean_audit, metric_of
-from runner.money.usage import Spent, by_experiment, spent
-from runner.records import Analysis, Experiment, ModelCall, Purpose, Run, TrialRecord
+from runner.history import mean_audit
+from runner.records import Analysis, Experiment, Purpose, Spent, TrialRecord
+from runner.views.standing import Standing
 
 
-def run_document(
-    run: Run, history: Sequence[Experiment], calls: Sequence[ModelCall] = ()
-) -> dict[str, Any]:
+def run_document(standing: Standing) -> dict[str, Any]:
     """Return a run with its standing; the policy is named by its digest."""
-    top, each = best(tuple(history)), by_experiment(calls)
+    run, top, baseline = standing.run, standing.best, standing.baseline
     fixed = {key: value for key, value in asdict(run).items() if key != "policy_text"}
+    audit = None
+    if baseline and top and top.number:
+        audit = audit_document(standing.metric, baseline, top)
     return fixed | {
-        "experiments": len(history),
-        "advisory": advisory(run, history),
-        "spent": spent_document(spent(calls)) if calls else None,
-        "best": top and experiment_document(top, run.metric, each.get(top.number)),
-        "baseline": experiment_document(history[0], run.metric) if history else None,
-        "audit": audit_document(metric_of(run), history[0], top) if top and top.number else None,
+        "experiments": standing.experiments,
+        "advisory": standing.advisory,
+        "spent": standing.spent and spent_document(standing.spent),
+        "best": top and experiment_document(top, run.metric, standing.best_spent),
+        "baseline": baseline and experiment_document(baseline, run.metric),
+        "audit": audit,
     }
 
 

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from runner.money.usage import Spent
-from runner.records import Experiment
+from runner.records import Experiment, Spent
 from runner.views import lines
 from runner.views.documents import peak_memory
 
@@ -24,35 +23,45 @@ DECIMALS = 6
 """At least; more where two different scores would look the same."""
 
 
-def rows(
-    history: Sequence[Experiment], metric: str, took: Mapping[int, Spent] | None = None
-) -> list[dict[str, Any]]:
-    """Return one row per experiment; absent values are `None`.
+def row(
+    experiment: Experiment, metric: str, took: Mapping[int, Spent] | None = None
+) -> dict[str, Any]:
+    """Return an experiment's row; absent values are `None`.
 
     A run that asked models has one column more than the first autoresearch had: `usd`.
     """
-    return [
-        {
-            "commit": (found.commit or found.attempt_commit or "")[:SHORT_COMMIT] or None,
-            metric: found.score,
-            "memory_gb": lines.memory(peak_memory(found)) or None,
-            "status": found.status,
-            "description": lines.plain(found.hypothesis, MAX_DESCRIPTION),
-            **({"usd": took[found.number].usd if found.number in took else None} if took else {}),
-        }
-        for found in history
-    ]
+    spent = took.get(experiment.number) if took else None
+    money = {} if took is None else {"usd": spent and spent.usd}
+    return {
+        "commit": (experiment.commit or experiment.attempt_commit or "")[:SHORT_COMMIT] or None,
+        metric: experiment.score,
+        "memory_gb": lines.memory(peak_memory(experiment)) or None,
+        "status": experiment.status,
+        "description": lines.plain(experiment.hypothesis, MAX_DESCRIPTION),
+    } | money
 
 
-def tsv(table: Sequence[dict[str, Any]]) -> str:
-    """Write rows as tab-separated text with a heading; an absent value is an empty field."""
+def tsv(rows: Iterable[dict[str, Any]], numbers: Mapping[str, Iterable[float]]) -> Iterator[str]:
+    """Yield rows as lines of tab-separated text with a heading; an absent value is an empty field.
+
+    Args:
+        rows: of experiments, in their order.
+        numbers: column → all of its values, which get as many decimals as tell them apart.
+    """
+    places = {name: lines.decimals_apart(found, DECIMALS) for name, found in numbers.items()}
+    names: list[str] = []
+    for each in rows:
+        if not names:
+            names = list(each)
+            yield _line(_field(name, 0) for name in names)
+        yield _line(_field(each[name], places.get(name, DECIMALS)) for name in names)
+    if not names:
+        yield _line(["commit", "memory_gb", "status", "description"])
+
+
+def _line(fields: Iterable[str]) -> str:
     text = io.StringIO()
-    names = list(table[0]) if table else ["commit", "memory_gb", "status", "description"]
-    writer = csv.DictWriter(text, names, delimiter="\t", lineterminator="\n")
-    writer.writerow({name: _field(name, 0) for name in names})
-    numbers = {name: [row[name] for row in table if isinstance(row[name], float)] for name in names}
-    places = {name: lines.decimals_apart(numbers[name], DECIMALS) for name in names}
-    writer.writerows({name: _field(row[name], places[name]) for name in names} for row in table)
+    csv.writer(text, delimiter="\t", lineterminator="\n").writerow(list(fields))
     return text.getvalue()
 
 

@@ -7,9 +7,8 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
 from runner.decision import GUARD, Metric, Seeds, Verdict, verdict_in
-from runner.money.usage import Spent
 from runner.prompt.untrusted import one_line
-from runner.records import Analysis, Experiment, ExperimentStatus
+from runner.records import Analysis, Experiment, ExperimentStatus, Spent
 
 LABELS = {
     ExperimentStatus.KEPT: "KEPT",

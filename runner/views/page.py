@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-
-from rich.table import Table
+from typing import TYPE_CHECKING
 
 from runner import rooms
 from runner.characters import visible
 from runner.history import metric_of
-from runner.money.usage import Spent
-from runner.records import Analysis, Experiment, Hypothesis, Origin, Run
+from runner.records import Analysis, Experiment, Hypothesis, Origin, Run, Spent
 from runner.views import lines, tables
 from runner.workspace import Workspace
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 MOST = 1000
 """Characters of one text of an agent's that are shown."""
@@ -128,7 +129,7 @@ def diff(experiment: Experiment) -> str:
 
 def logs(experiment: Experiment) -> dict[str, str]:
     """Return file → what one container printed."""
-    folder = rooms.state().run(experiment.run) / "logs" / f"{experiment.number:04d}"
+    folder = rooms.state().logs(experiment.run, experiment.number)
     return {path.name: _read(path) for path in sorted(folder.glob("*.log"))}
 
 

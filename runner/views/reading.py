@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -69,6 +69,15 @@ def find_experiment(ledger: Reader, run: Run, number: int) -> Experiment:
 
 def print_json(document: Any) -> None:
     click.echo(as_json(document))
+
+
+def stream_json(documents: Iterable[Any]) -> None:
+    """Print documents as one list, each as it comes: as `print_json` would print them all."""
+    before = "[\n  "
+    for document in documents:
+        click.echo(before + as_json(document).replace("\n", "\n  "), nl=False)
+        before = ",\n  "
+    click.echo("[]" if before.startswith("[") else "\n]")
 
 
 def say(text: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +13,17 @@ from typing import Any
 from runner import rooms
 from runner.agreement import Gain, compared
 from runner.decision import Metric
-from runner.history import best, mean_audit, metric_of, unguarded
-from runner.money.usage import Spent
+from runner.history import mean_audit
 from runner.progress import Progress
-from runner.records import Analysis, Experiment, ExperimentStatus, Hypothesis, HypothesisStatus, Run
+from runner.records import (
+    Experiment,
+    ExperimentStatus,
+)
 from runner.views import lines, running
+from runner.views.standing import Standing
 
+PAUSED, ENDED = "run.paused", "run.ended"
+"""Events: how a run came to its end."""
 MORE = 8
 COUNTED = (
     (ExperimentStatus.KEPT, "kept"),
@@ -32,44 +36,40 @@ COUNTED = (
 
 
 def summary(
-    run: Run,
-    history: tuple[Experiment, ...],
+    standing: Standing,
     state: rooms.State,
     *,
     reason: str,
     experiments: int | None,
-    took: Spent | None = None,
     cap: float | None = None,
     to_do: str = "",
 ) -> str:
     """Say what came of it, how far to trust it, where everything is, and what to type next.
 
     Args:
-        run: the run.
-        history: its experiments.
+        standing: the run, and what it came to.
         state: where it is.
         reason: why it ended.
         experiments: how many it was to have.
-        took: what its calls to models cost, where there were any.
-        cap: what they may cost.
+        cap: what its calls to models may cost.
         to_do: what has to be done before it can go on.
     """
+    run, top = standing.run, standing.best
     repository = state.repository(run.tag)
-    top = best(history)
     rows = [
         ("ended", reason),
         *([("to do", to_do)] if to_do else []),
-        *_scores(metric_of(run), history),
-        ("experiments", tally(history)),
-        *([("spent", lines.spending(took, cap))] if took else []),
-        ("trust", trust(run.agent_isolation, unguarded(history))),
+        *_scores(standing),
+        ("experiments", tally(standing)),
+        *_spent(standing, cap),
+        ("trust", trust(run.agent_isolation, standing.unguarded)),
         ("ledger", str(state.ledger)),
         ("logs", f"{state.run(run.tag) / 'logs'}"),
     ]
     if top and top.number:
         diff = f"git --git-dir={repository} diff {run.base_commit[:10]} {(top.commit or '')[:10]}"
         rows.append(("best diff", diff))
-    rows.append(("next", f"{_go_on(run, history, experiments)}   |   {program()} audit {run.tag}"))
+    rows.append(("next", f"{_go_on(standing, experiments)}   |   {program()} audit {run.tag}"))
     return "\n" + lines.aligned(rows)
 
 
@@ -80,13 +80,14 @@ def program() -> str:
     return os.path.relpath(sys.argv[0])
 
 
-def _go_on(run: Run, history: tuple[Experiment, ...], experiments: int | None) -> str:
+def _go_on(standing: Standing, experiments: int | None) -> str:
     """Return the command that goes on: to where it was going, or beyond if it got there."""
+    run = standing.run
     verb = "mcp" if run.agent == "mcp" else "run"
     command = f"{program()} {verb} --resume {run.tag}"
     if experiments is None:
         return command
-    got_there = len([found for found in history if found.ended_at]) > experiments
+    got_there = standing.experiments - len(standing.unfinished) > experiments
     return f"{command} --experiments {experiments + MORE if got_there else experiments}"
 
 
@@ -94,75 +95,72 @@ def _go_on(run: Run, history: tuple[Experiment, ...], experiments: int | None) -
 class Beside:
     """What stands beside a run's experiments."""
 
-    events: Sequence[Mapping[str, Any]]
-    hypotheses: Sequence[Hypothesis]
     guidance: Path
-    took: Spent | None = None
-    """What its calls to models cost, where there were any."""
+    open_hypotheses: int = 0
     cap: float | None = None
-    analyses: Sequence[Analysis] = ()
+    """What its calls to models may cost."""
+    analyses: int = 0
+    analysis_seconds: float = 0.0
+    last_end: Mapping[str, Any] | None = None
+    """The event of how the run last paused or ended."""
     progress: Progress | None = None
     """What its supervisor does, or did when it was killed; absent where it ended."""
 
-    @property
-    def open_hypotheses(self) -> int:
-        return sum(found.status is HypothesisStatus.OPEN for found in self.hypotheses)
 
-
-def status_lines(run: Run, history: tuple[Experiment, ...], beside: Beside) -> str:
+def status_lines(standing: Standing, beside: Beside) -> str:
     """Say where a run stands, why it last paused or ended, and what a person may tell it."""
+    run, progress = standing.run, beside.progress
     rows = [
         ("run", f"{run.tag} of {run.task}, created {run.created_at[:19]}, agent {run.agent}"),
-        *_scores(metric_of(run), history),
-        ("experiments", tally(history)),
-        *([("spent", lines.spending(beside.took, beside.cap))] if beside.took else []),
-        *([("analyses", _analyses(beside.analyses))] if beside.analyses else []),
-        ("trust", trust(run.agent_isolation, unguarded(history))),
+        *_scores(standing),
+        ("experiments", tally(standing)),
+        *_spent(standing, beside.cap),
+        *([("analyses", _analyses(beside))] if beside.analyses else []),
+        ("trust", trust(run.agent_isolation, standing.unguarded)),
         ("hypotheses", f"{beside.open_hypotheses} open"),
         ("guidance", _guidance(beside.guidance)),
     ]
-    progress = beside.progress
     if progress is not None:
         rows += running.rows(progress, run.tag, program())
-    if history and history[-1].ended_at is None and not (progress and progress.alive):
-        rows.append(("unfinished", f"experiment {history[-1].number} ends on resume"))
     if not (progress and progress.alive):
-        rows += _last(beside.events)
+        ends = (f"experiment {number} ends on resume" for number in standing.unfinished)
+        rows += [("unfinished", end) for end in ends]
+        rows += _last(beside.last_end)
     return lines.aligned(rows)
 
 
-def _analyses(ran: Sequence[Analysis]) -> str:
-    seconds = lines.duration(sum(each.seconds or 0.0 for each in ran))
-    return f"{len(ran)} of training rows, {seconds} in all"
+def _spent(standing: Standing, cap: float | None) -> list[tuple[str, str]]:
+    return [("spent", lines.spending(standing.spent, cap))] if standing.spent else []
+
+
+def _analyses(beside: Beside) -> str:
+    return f"{beside.analyses} of training rows, {lines.duration(beside.analysis_seconds)} in all"
 
 
 def _guidance(path: Path) -> str:
     return f"{path}{'' if path.is_file() else ' (read before each proposal; not there yet)'}"
 
 
-def _last(events: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+def _last(last: Mapping[str, Any] | None) -> list[tuple[str, str]]:
     """Return how the run last ended, if that is the last that was heard of it."""
-    ends = [event for event in events if event["name"] in ("run.paused", "run.ended")]
-    if not ends:
+    if last is None:
         return []
-    last, detail = ends[-1], ends[-1]["detail"]
-    if last["name"] == "run.ended":
+    detail = last["detail"]
+    if last["name"] == ENDED:
         return [("last end", f"{last['at'][:19]}: {detail['reason']}")]
     to_do = f"; {detail['to_do']}" if detail.get("to_do") else ""
     what = detail["message"].removeprefix("paused: ")
     return [("last pause", f"{last['at'][:19]}: {what}{to_do}")]
 
 
-def _scores(metric: Metric, history: tuple[Experiment, ...]) -> list[tuple[str, str]]:
-    top = best(history)
-    if top is None or top.score is None:
+def _scores(standing: Standing) -> list[tuple[str, str]]:
+    metric, baseline, top = standing.metric, standing.baseline, standing.best
+    if top is None or top.score is None or baseline is None:
         return [("best", "none: there is no baseline")]
-    baseline = history[0]
     base = top.score if baseline.score is None else baseline.score
     before, after = lines.levels(metric, base, top.score)
     said = f"{metric.name} {after} (experiment {top.number}), baseline {before}"
-    rows = [("best", said)]
-    return [*rows, ("audit", audit_sentence(metric, baseline, top))]
+    return [("best", said), ("audit", audit_sentence(metric, baseline, top))]
 
 
 def audit_sentence(metric: Metric, baseline: Experiment, top: Experiment) -> str:
@@ -189,11 +187,10 @@ def shown(gain: Gain) -> str:
     return f"{gain.value:+.6g}{margin}"
 
 
-def tally(history: tuple[Experiment, ...]) -> str:
-    counts = Counter(found.status for found in history if found.number)
-    total = sum(counts.values())
-    shown = ", ".join(f"{counts[status]} {name}" for status, name in COUNTED)
-    return f"{total} after the baseline: {shown}"
+def tally(standing: Standing) -> str:
+    counts = standing.counts
+    shown = ", ".join(f"{counts.get(status, 0)} {name}" for status, name in COUNTED)
+    return f"{sum(counts.values())} after the baseline: {shown}"
 
 
 TRUST = {

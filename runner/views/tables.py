@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
-
-from rich.table import Table
-from rich.text import Text
+from collections.abc import Container, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from runner.decision import Metric
-from runner.history import advisory, best
-from runner.money.usage import Spent
-from runner.records import Experiment, ExperimentStatus, Run, TrialRecord, TrialResult
+from runner.records import Experiment, ExperimentStatus, Spent, TrialRecord, TrialResult
 from runner.views import lines
 from runner.views.documents import peak_memory
+from runner.views.standing import Standing
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 COLOURS = {
     ExperimentStatus.KEPT: "green",
@@ -21,72 +21,89 @@ COLOURS = {
 }
 
 
-def runs_table(
-    rows: Sequence[tuple[Run, Metric, tuple[Experiment, ...]]],
-    usd: Mapping[str, float] | None = None,
-    running: Container[str] = (),
-) -> Table:
+def runs_table(rows: Sequence[Standing], running: Container[str] = ()) -> Table:
     """Show one run a line, with a column of money if any of them spent some."""
-    money = ("USD",) if usd else ()
-    table = Table("run", "task", "agent", "created", "experiments", "baseline", "best", *money)
-    for run, metric, history in rows:
-        top = best(history)
-        agent = f"{run.agent} (advisory)" if advisory(run, history) else run.agent
+    from rich.table import Table  # not where a line or a document is wanted
+
+    money = any(each.spent for each in rows)
+    head = ("run", "task", "agent", "created", "experiments", "baseline", "best")
+    table = Table(*head, *(("USD",) if money else ()))
+    for each in rows:
+        run, spent, count = each.run, each.spent, str(each.experiments)
         table.add_row(
-            *(
-                run.tag,
-                run.task,
-                lines.plain(agent),
-                run.created_at[:19],
-                _count(run, history, running),
-            ),
-            *_ends(metric, history[0].score if history else None, top.score if top else None),
-            *((f"{usd[run.tag]:.2f}" if run.tag in usd else "",) if usd else ()),
+            *(run.tag, run.task),
+            lines.plain(f"{run.agent} (advisory)" if each.advisory else run.agent),
+            run.created_at[:19],
+            f"{count}, RUNNING" if run.tag in running else count,
+            *_ends(each),
+            *((f"{spent.usd:.2f}" if spent else "",) if money else ()),
         )
     return table
 
 
-def _count(run: Run, history: Sequence[Experiment], running: Container[str]) -> str:
-    return f"{len(history)}, RUNNING" if run.tag in running else str(len(history))
+def _ends(standing: Standing) -> tuple[str, ...]:
+    """Return the scores of the baseline and the best."""
+    scores = [found.score if found else None for found in (standing.baseline, standing.best)]
+    known = [score for score in scores if score is not None]
+    if len(known) < len(scores):
+        return tuple(lines.number(standing.metric, score) for score in scores)
+    return lines.levels(standing.metric, *known)
 
 
-def _ends(metric: Metric, baseline: float | None, best: float | None) -> tuple[str, ...]:
-    if baseline is None or best is None:
-        return lines.number(metric, baseline), lines.number(metric, best)
-    return lines.levels(metric, baseline, best)
+HEADINGS = ("exp", "{metric}", "change", "status", "memory GB", "seconds", "USD", "what was tried")
+WIDTHS = (7, 14, 16, 38, 9, 8, 8, 0)
+"""Of the columns of a list that has no end; what is longer moves the rest of its line."""
 
 
 def experiments_table(
     metric: Metric,
-    history: Sequence[Experiment],
+    history: Iterable[Experiment],
     took: Mapping[int, Spent] | None = None,
     *,
     running: bool = False,
 ) -> Table:
-    """Show one experiment a line, with a column of money if any of them spent some."""
-    money = ("USD",) if took else ()
-    table = Table(
-        *("exp", metric.name, "change", "status", "memory GB", "seconds", *money, "what was tried")
-    )
+    """Show one experiment a line, with a column of money if the run spent some."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*headings(metric, money=took is not None))
     for experiment in history:
         colour = COLOURS.get(experiment.status, "red") if experiment.status else "dim"
-        table.add_row(
-            str(experiment.number),
-            *lines.change(metric, experiment),
-            Text(lines.label(experiment, running=running) + lines.seeds(experiment), style=colour),
-            lines.memory(peak_memory(experiment)),
-            f"{experiment.wall_seconds:.0f}" if experiment.wall_seconds else "",
-            *(_usd(took.get(experiment.number)) if took else ()),
-            Text(lines.said(experiment)),
-        )
+        number, score, moved, ended, *rest = cells(metric, experiment, took, running=running)
+        table.add_row(number, score, moved, Text(ended, style=colour), *map(Text, rest))
     return table
 
 
-def _usd(took: Spent | None) -> tuple[str]:
-    return ("" if took is None else f"{took.usd:.4f}",)
+def headings(metric: Metric, *, money: bool) -> list[str]:
+    return [name.format(metric=metric.name) for name in HEADINGS if money or name != "USD"]
+
+
+def cells(
+    metric: Metric, experiment: Experiment, took: Mapping[int, Spent] | None, *, running: bool
+) -> list[str]:
+    """Return an experiment's place in each column."""
+    spent = took.get(experiment.number) if took else None
+    return [
+        str(experiment.number),
+        *lines.change(metric, experiment),
+        lines.label(experiment, running=running) + lines.seeds(experiment),
+        lines.memory(peak_memory(experiment)),
+        f"{experiment.wall_seconds:.0f}" if experiment.wall_seconds else "",
+        *([f"{spent.usd:.4f}" if spent else ""] if took is not None else []),
+        lines.said(experiment),
+    ]
+
+
+def columns(found: Sequence[str]) -> str:
+    """Return cells as a line of a list that has no end."""
+    widths = WIDTHS if len(found) == len(WIDTHS) else (*WIDTHS[:6], 0)
+    return "  ".join(f"{cell:<{width}}" for cell, width in zip(found, widths, strict=True))
 
 
 def trials_table(trials: Sequence[TrialRecord]) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(
         *("purpose", "split", "seed", "status"),
         *("memory GB", "GPU GB", "CPU s", "wall s", "outcome"),

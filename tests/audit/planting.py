@@ -6,7 +6,7 @@ import json
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,14 @@ from runner.audit.findings import Report
 from runner.audit.objects import git
 from runner.audit.run import audit_run
 from runner.journal import projections
-from runner.journal.entries import Entry, Head, Kind, following
-from runner.records import Purpose
+from runner.journal.entries import Entry, Head, Kind, as_row, following, of_row
 from runner.workspace import NOTES_REF, Workspace
 
 BRANCH = f"refs/heads/autoresearch/{TAG}"
 WITNESSES = {"attempt-message", "kept-message", "notes", "event-log"}
 """The rules by which git and the event log speak against a chain that was forged."""
+SAID = ("changes", "origin", "policy_digest", "harness_digest", "image_id")
+"""What only the entry of a proposal says."""
 Entries = dict[str, tuple[str, str]]
 """Path → mode as git prints it, and content (for a submodule, a commit)."""
 
@@ -52,8 +53,25 @@ class Copy:
             return database.execute(query, values).fetchall()
 
     def set(self, number: int, **columns: Any) -> None:
-        names = ", ".join(f'"{name}" = ?' for name in columns)
-        self.sql(f"UPDATE experiments SET {names} WHERE number = ?", *columns.values(), number)  # noqa: S608
+        """Change an experiment: its row, and what only its proposal says."""
+        said = {name: columns.pop(name) for name in SAID if name in columns}
+        if said:
+            [(seq,)] = self.rows("SELECT proposed FROM experiments WHERE number = ?", number)
+            self.edit_entry(seq, **said)
+        if columns:
+            names = ", ".join(f'"{name}" = ?' for name in columns)
+            self.sql(f"UPDATE experiments SET {names} WHERE number = ?", *columns.values(), number)  # noqa: S608
+
+    def ended(self, number: int, purpose: str = "decision") -> list[int]:
+        """Return the places of the entries of an experiment's trials."""
+        query = "SELECT seq FROM trials WHERE experiment = ? AND purpose = ? ORDER BY seq"
+        return [seq for (seq,) in self.rows(query, number, purpose)]
+
+    def score(self, number: int, purpose: str = "decision", **metrics: Any) -> None:
+        """Change what an experiment's trials scored; `None` takes a metric away."""
+        for seq in self.ended(number, purpose):
+            found = self.said(seq)["metrics"] | metrics
+            self.edit_entry(seq, metrics={name: v for name, v in found.items() if v is not None})
 
     def set_run(self, **columns: Any) -> None:
         names = ", ".join(f"{name} = ?" for name in columns)
@@ -82,9 +100,14 @@ class Copy:
 
     def edit_entry(self, seq: int, **said: Any) -> None:
         """Change what one entry says, and nothing else."""
-        [(body,)] = self.rows("SELECT body FROM entries WHERE seq = ?", seq)
-        body = json.dumps(json.loads(body) | said)
+        body = json.dumps(self.said(seq) | said)
         self.sql("UPDATE entries SET body = ? WHERE seq = ?", body, seq)
+
+    def said(self, seq: int) -> dict[str, Any]:
+        with closing(sqlite3.connect(self.state.ledger)) as database:
+            database.row_factory = sqlite3.Row
+            query = "SELECT * FROM entries WHERE seq = ?"
+            return of_row(database.execute(query, [seq]).fetchone()).document
 
     def entries(self, kind: str) -> list[int]:
         """Return the places of all entries of a kind."""
@@ -154,7 +177,7 @@ class Copy:
 
 def forge(database: sqlite3.Connection) -> dict[int, tuple[int, str]]:
     """Write the journal anew from the tables; return old place → new place and chain."""
-    stored = [Entry(**row) for row in database.execute("SELECT * FROM entries ORDER BY seq")]
+    stored = list(map(of_row, database.execute("SELECT * FROM entries ORDER BY seq").fetchall()))
     again, head, chains = [], Head(), {}
     for entry in stored:
         document = _as_the_tables_say(database, entry)
@@ -168,7 +191,7 @@ def forge(database: sqlite3.Connection) -> dict[int, tuple[int, str]]:
     for table in ("entries", *reversed(projections.KEYS)):
         database.execute(f"DELETE FROM {table}")  # noqa: S608
     for made in again:
-        values = list(asdict(made).values())
+        values = list(as_row(made).values())
         database.execute("INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?)", values)
         projections.apply(database, made)
     return chains
@@ -183,12 +206,7 @@ def _as_the_tables_say(database: sqlite3.Connection, entry: Entry) -> dict[str, 
         place = [said[name] for name in ("experiment", "split", "index")]
         where = 'experiment = ? AND split = ? AND "index" = ?'
         query = f"SELECT * FROM trials WHERE purpose = ? AND {where}"  # noqa: S608
-        row = database.execute(query, [said["purpose"], *place]).fetchone()
-        table = projections.scores_of(Purpose(said["purpose"]))
-        query = f"SELECT metric, value FROM {table} WHERE {where}"  # noqa: S608
-        metrics = dict(database.execute(query, place).fetchall())
-        updated = _updated(said, row)
-        return updated and updated | {"metrics": metrics}
+        return _updated(said, database.execute(query, [said["purpose"], *place]).fetchone())
     if "number" in said:
         query = "SELECT * FROM experiments WHERE number = ?"
         return _updated(said, database.execute(query, [said["number"]]).fetchone())

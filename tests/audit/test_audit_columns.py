@@ -6,7 +6,7 @@ know better, each of the two alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 
 import pytest
@@ -17,20 +17,20 @@ from runner.audit.findings import CannotCheckError
 from runner.journal import projections
 from runner.workspace import NOTES_REF
 
-COVERED = ("runs", "experiments", "trials", "scores", "audit_scores")
+COVERED = ("runs", "experiments", "trials")
 """Of a run that asked no model and that nobody steered; the others are empty in it."""
 LINKS = {
-    *(("experiments", name) for name in ("proposed_chain", "decided_chain", "chain")),
+    *(("experiments", name) for name in ("proposed", "reviewed", "decided", "settled")),
+    *(("experiments", name) for name in ("parent", "isolation")),
     ("trials", "seq"),
-    *((table, "run") for table in ("experiments", "trials", "scores", "audit_scores")),
+    *((table, "run") for table in ("experiments", "trials")),
 }
-"""What an entry's own run, place and link make: made to fit again, nothing is changed."""
+"""What an entry's own run, place and link make, and what repeats its origin: made to fit again,
+nothing is changed."""
 ROWS = {
     "runs": "1",
     "experiments": "number = (SELECT max(number) FROM experiments WHERE status = 'kept')",
     "trials": "experiment = 5 AND purpose = 'audit'",
-    "scores": "rowid = (SELECT max(rowid) FROM scores WHERE experiment = 7)",
-    "audit_scores": "experiment = 5 AND metric = 'mean_rank'",
 }
 """What is edited: of the last keep, its audit and the last experiment, which nothing follows."""
 OTHER = {"INTEGER": 12345, "REAL": 12345.5, "TEXT": "12345"}
@@ -76,6 +76,38 @@ def test_an_edit_shows_whatever_was_made_to_fit(copy: Copy, table: str, column: 
     assert is_found(copy), "the event log made to fit, too"
 
 
+SAID = {
+    "a score": lambda c: c.score(7, mean_rank=12345.5),
+    "another metric": lambda c: c.score(7, extra=12345.5),
+    "a metric less": lambda c: c.score(7, extra=None),
+    "a metric more": lambda c: c.score(7, more=1.0),
+    "a score of the audit": lambda c: c.score(5, "audit", mean_rank=12345.5),
+    "a bit of a score of the audit": lambda c: c.score(5, "audit", mean_rank=81.0 + 1e-13),
+    "no score of the audit": lambda c: c.score(5, "audit", mean_rank=None, extra=None),
+    "changes": lambda c: c.set(7, changes=[]),
+    "no origin": lambda c: c.set(7, origin=None),
+    "a digest of the policy": lambda c: c.set(7, policy_digest="12345"),
+    "a digest of the harness": lambda c: c.set(7, harness_digest="12345"),
+    "an image": lambda c: c.set(7, image_id="12345"),
+    "a crash": lambda c: c.edit_entry(c.ended(3)[0], crash=None),
+    "a curve": lambda c: c.edit_entry(c.ended(7)[0], curves=[{"name": "x", "points": [[0, 1]]}]),
+}
+"""What only entries say."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("plant", SAID.values(), ids=SAID)
+def test_an_edit_of_what_only_an_entry_says_shows_whatever_was_made_to_fit(
+    copy: Copy, plant: Callable[[Copy], None]
+) -> None:
+    plant(copy)
+    assert is_found(copy), "the chain as it was"
+    copy.relink()
+    assert is_found(copy), "the chain linked anew"
+    copy.forge_log()
+    assert is_found(copy), "the event log made to fit, too"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("table", "column"), [("trials", "ended_at"), ("experiments", "reason")])
 def test_an_edit_shows_in_the_event_log_when_the_notes_were_taken_back(
@@ -88,16 +120,14 @@ def test_an_edit_shows_in_the_event_log_when_the_notes_were_taken_back(
 
 
 ROW_EDITS = [
-    "DELETE FROM audit_scores WHERE experiment = 5",
     "DELETE FROM trials WHERE experiment = 5 AND purpose = 'audit'",
-    "DELETE FROM scores WHERE experiment = 7 AND metric = 'extra'",
+    "DELETE FROM trials WHERE seq = (SELECT max(seq) FROM trials WHERE experiment = 7)",
     "DELETE FROM experiments WHERE number = 7",
-    "INSERT INTO scores SELECT run, experiment, split, [index], 'more', 1 FROM scores LIMIT 1",
-    "UPDATE audit_scores SET value = value + 1e-13 WHERE experiment = 5",
 ]
 STRAYS = [
-    "INSERT INTO scores SELECT run, experiment, split, 5, metric, 1 FROM scores LIMIT 1",
-    'INSERT INTO audit_scores SELECT run, 7, split, "index", metric, 1 FROM audit_scores LIMIT 1',
+    "INSERT INTO trials SELECT run, experiment, purpose, split, 5, seed, asked_by, seq, status,"
+    " reason, stage, failed_limit, self_modified, wall_seconds, overhead_seconds,"
+    " peak_memory_bytes, peak_gpu_memory_bytes, cpu_seconds, ended_at FROM trials LIMIT 1",
 ]
 """Of no trial: no entry can make them."""
 
@@ -116,7 +146,6 @@ def test_a_row_more_or_less_shows(copy: Copy, statement: str) -> None:
 
 
 def test_the_audit_of_the_last_keep_cannot_be_taken_away_with_its_scores(copy: Copy) -> None:
-    copy.sql("DELETE FROM audit_scores WHERE experiment = 5")
     copy.sql("DELETE FROM trials WHERE experiment = 5 AND purpose = 'audit'")
     copy.relink()
     copy.forge_log()

@@ -15,7 +15,6 @@ from planting import BRANCH, Copy
 from runner.cli import cli
 from runner.errors import SandboxError
 from runner.policy.load import digest
-from runner.sandbox import engine
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +24,7 @@ def no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     def connect() -> NoReturn:
         raise SandboxError("there is no engine")
 
-    monkeypatch.setattr(engine, "connect", connect)
+    monkeypatch.setattr("runner.engines.connect", connect)
 
 
 def audit(home: Path, *arguments: str) -> Result:

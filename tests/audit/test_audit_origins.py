@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -46,9 +45,8 @@ def rules(copy: Copy) -> set[str]:
 
 def told_otherwise(number: int, **values: Any) -> Callable[[Copy], None]:
     def plant(copy: Copy) -> None:
-        text = "SELECT origin FROM experiments WHERE number = ?"
-        [(stored,)] = copy.rows(text, number)
-        copy.set(number, origin=json.dumps(json.loads(stored) | values))
+        [(seq,)] = copy.rows("SELECT proposed FROM experiments WHERE number = ?", number)
+        copy.set(number, origin=copy.said(seq)["origin"] | values)
 
     return plant
 
@@ -60,17 +58,23 @@ def test_an_honest_forfeit_is_clean(copy: Copy) -> None:
 @pytest.mark.parametrize(
     ("plant", "expected"),
     [
-        pytest.param(told_otherwise(1, agent="human"), {"projection"}, id="another agent"),
-        pytest.param(told_otherwise(1, isolation="none"), {"projection"}, id="another isolation"),
-        pytest.param(told_otherwise(1, model="cheap"), {"projection"}, id="another model"),
+        pytest.param(told_otherwise(1, agent="human"), {"chain"}, id="another agent"),
         pytest.param(
-            told_otherwise(1, parent=7), {"projection", "experiment-parent"}, id="another parent"
+            told_otherwise(1, isolation="none"), {"chain", "projection"}, id="another isolation"
         ),
-        pytest.param(told_otherwise(1, takeaway="it works"), {"projection"}, id="another takeaway"),
-        pytest.param(told_otherwise(2, forfeit=None), {"projection"}, id="a forfeit forgotten"),
-        pytest.param(lambda c: c.set(1, origin=None), {"projection"}, id="no origin at all"),
+        pytest.param(told_otherwise(1, model="cheap"), {"chain"}, id="another model"),
         pytest.param(
-            lambda c: c.set(3, origin="{}"), {"projection", "row-unreadable"}, id="a broken origin"
+            told_otherwise(1, parent=7),
+            {"chain", "projection", "experiment-parent"},
+            id="another parent",
+        ),
+        pytest.param(told_otherwise(1, takeaway="it works"), {"chain"}, id="another takeaway"),
+        pytest.param(told_otherwise(2, forfeit=None), {"chain"}, id="a forfeit forgotten"),
+        pytest.param(lambda c: c.set(1, origin=None), {"chain", "projection"}, id="no origin"),
+        pytest.param(
+            lambda c: c.set(3, origin={"a": 1}),
+            {"chain", "projection", "row-unreadable"},
+            id="a broken origin",
         ),
     ],
 )

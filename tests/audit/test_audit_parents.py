@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import sys
@@ -135,10 +134,10 @@ def rules(copy: Copy) -> set[str]:
     return {found.rule for found in copy.audit().findings}
 
 
-def origin(history: tuple[Experiment, ...], number: int, **changes: object) -> str:
+def origin(history: tuple[Experiment, ...], number: int, **changes: object) -> dict[str, object]:
     found = history[number].origin
     document = {name: getattr(found, name) for name in found.__dataclass_fields__}
-    return json.dumps(document | changes, sort_keys=True, separators=(",", ":"))
+    return document | changes
 
 
 PLANTED = {

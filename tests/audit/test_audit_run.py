@@ -35,17 +35,10 @@ def in_ledger_and_chain(plant: Plant) -> Plant:
 
 
 def swap_scores(copy: Copy) -> None:
-    copy.sql("UPDATE scores SET experiment = -1 WHERE experiment = 2")
-    copy.sql(
-        "UPDATE scores SET experiment = 2,"
-        " [index] = (SELECT [index] FROM trials WHERE experiment = 2) "
-        "WHERE experiment = 6"
-    )
-    copy.sql(
-        "UPDATE scores SET experiment = 6,"
-        " [index] = (SELECT [index] FROM trials WHERE experiment = 6) "
-        "WHERE experiment = -1"
-    )
+    one, other = (copy.ended(number)[0] for number in (2, 6))
+    first, second = (copy.said(seq)["metrics"] for seq in (one, other))
+    copy.edit_entry(one, metrics=second)
+    copy.edit_entry(other, metrics=first)
 
 
 def delete_row(number: int) -> Plant:
@@ -53,13 +46,12 @@ def delete_row(number: int) -> Plant:
 
 
 def better_than_it_was(copy: Copy) -> None:
-    copy.sql("UPDATE scores SET value = 70 WHERE experiment = 5 AND metric = 'mean_rank'")
+    copy.score(5, mean_rank=70.0)
     copy.set(5, score=70.0, gain=20.0)
 
 
 def forget_a_trial(copy: Copy) -> None:
-    last = "SELECT max(rowid) FROM trials WHERE experiment = 7"
-    copy.sql(f"DELETE FROM trials WHERE rowid = ({last})")  # noqa: S608
+    copy.sql("DELETE FROM trials WHERE seq = (SELECT max(seq) FROM trials WHERE experiment = 7)")
 
 
 ROWS = [
@@ -78,7 +70,7 @@ ROWS = [
         id="an unknown status",
     ),
     pytest.param(
-        lambda c: c.set(7, changes="[{}]"), {"projection", "row-unreadable"}, id="broken changes"
+        lambda c: c.set(7, changes=[{}]), {"chain", "row-unreadable"}, id="broken changes"
     ),
     pytest.param(
         lambda c: c.sql("UPDATE trials SET wall_seconds = 1 WHERE experiment = 2"),
@@ -86,24 +78,24 @@ ROWS = [
         id="a trial's time",
     ),
     pytest.param(
-        lambda c: c.sql("UPDATE scores SET value = 2 WHERE experiment = 2 AND metric = 'extra'"),
-        {"projection"},
+        lambda c: c.score(2, extra=2.0),
+        {"chain"},
         id="a metric that does not decide",
     ),
     pytest.param(
-        lambda c: c.sql("UPDATE audit_scores SET value = 1 WHERE experiment = 1"),
-        {"projection"},
+        lambda c: c.score(1, "audit", mean_rank=1.0),
+        {"chain"},
         id="an audit score",
     ),
     pytest.param(
-        lambda c: c.sql("DELETE FROM scores WHERE experiment = 2"),
-        {"projection", "score"},
+        lambda c: c.score(2, mean_rank=None, extra=None),
+        {"chain", "score"},
         id="a trial's score deleted",
     ),
     pytest.param(forget_a_trial, {"projection", "trials"}, id="a trial deleted"),
     pytest.param(
         swap_scores,
-        {"projection", "score", "gain", "trials"},
+        {"chain", "score", "gain", "trials"},
         id="scores of two experiments swapped",
     ),
     pytest.param(
@@ -112,11 +104,11 @@ ROWS = [
         id="a row deleted in the middle",
     ),
     pytest.param(delete_row(7), {"attempt-unknown", "projection"}, id="the last row deleted"),
-    pytest.param(lambda c: c.set(7, chain=None), {"closing", "projection"}, id="a link deleted"),
+    pytest.param(lambda c: c.set(7, settled=None), {"closing", "projection"}, id="a link deleted"),
     pytest.param(
         lambda c: c.set(2, ended_at=None), {"closing", "projection"}, id="an open row in the middle"
     ),
-    pytest.param(lambda c: c.set(7, chain=OTHER), {"projection"}, id="a link changed"),
+    pytest.param(lambda c: c.set(7, settled=3), {"projection"}, id="a link changed"),
     pytest.param(
         lambda c: c.set(2, commit="c" * 40),
         {"projection", "kept-commits"},
@@ -156,7 +148,6 @@ def test_a_row_that_no_entry_makes_shows_in_any_table(copy: Copy, table: str) ->
 def test_a_journal_cut_short_and_made_to_fit_disagrees_with_the_event_log(copy: Copy) -> None:
     copy.sql("DELETE FROM trials WHERE experiment = 5 AND purpose = 'audit'")
     copy.sql("DELETE FROM trials WHERE experiment > 5")
-    copy.sql("DELETE FROM scores WHERE experiment > 5")
     copy.sql("DELETE FROM experiments WHERE number > 5")
     copy.relink()
     assert "event-log" in {finding.rule for finding in copy.audit().findings}
@@ -191,7 +182,7 @@ FORGED = [
     pytest.param(lambda c: c.set(7, image_id="other"), {"image-id"}, id="another image"),
     pytest.param(lambda c: c.set(7, policy_digest=OTHER), {"policy-digest"}, id="another policy"),
     pytest.param(lambda c: c.set(7, harness_digest=OTHER), {"harness-digest"}, id="other harness"),
-    pytest.param(lambda c: c.set(7, changes="[]"), {"attempt-content"}, id="another proposal"),
+    pytest.param(lambda c: c.set(7, changes=[]), {"attempt-content"}, id="another proposal"),
     pytest.param(lambda c: c.set(7, attempt_commit=None), {"attempt-ref"}, id="no attempt"),
     pytest.param(
         lambda c: c.set(7, parent_commit=c.git("rev-parse", f"{BRANCH}~1")),

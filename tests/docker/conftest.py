@@ -5,16 +5,16 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 
-import docker
 import pytest
 from homes import Home
-from single import PLENTY_SECONDS, Run
+from single import NEVER, PLENTY_SECONDS, RESOURCES, Run
 
-from bench.containers import finished, one
-from runner.sandbox import engine, images
-from runner.sandbox.container import ContainerResult
-from runner.sandbox.options import ContainerSpec
+from runner import engines
+from runner.engines import Docker, images
+from runner.engines.container import ContainerResult, Deadline, started
+from runner.engines.protocol import AGENT_USER, ContainerSpec
 
 
 @pytest.fixture(scope="session")
@@ -27,8 +27,8 @@ def home(tmp_path_factory) -> Iterator[Home]:
 
 
 @pytest.fixture(scope="module")
-def client() -> Iterator[docker.DockerClient]:
-    with closing(engine.connect()) as connected:
+def client() -> Iterator[Docker]:
+    with closing(engines.connect()) as connected:
         yield connected
 
 
@@ -40,17 +40,33 @@ def image(client) -> str:
 @pytest.fixture
 def labels(client) -> Iterator[dict[str, str]]:
     """Labels of this test alone; whatever happened, nothing that carries them may be left."""
-    labels = {engine.HOME_LABEL: f"test-{uuid.uuid4().hex[:8]}"}
+    labels = {engines.HOME_LABEL: f"test-{uuid.uuid4().hex[:8]}"}
     yield labels
-    left = engine.leftovers(client, labels)
-    engine.sweep(client, labels)
+    left = client.leftovers(labels)
+    client.sweep(labels)
     assert left == []
 
 
 @pytest.fixture
-def spec(image, labels) -> Callable[..., ContainerSpec]:
+def runtime() -> str | None:
+    """The OCI runtime of a test's containers; a contract that every one must pass names more."""
+    return None
+
+
+@pytest.fixture
+def spec(image, labels, runtime) -> Callable[..., ContainerSpec]:
     def made(*command: str, **more: object) -> ContainerSpec:
-        return one(image, *command, **{"labels": labels, **more})
+        given = ContainerSpec(
+            name=f"runner-test-{uuid.uuid4().hex[:12]}",
+            image_id=image,
+            user=AGENT_USER,
+            command=command,
+            mounts=[],
+            resources=RESOURCES,
+            labels=labels,
+        )
+        wanted = replace(given, **more)
+        return replace(wanted, resources=replace(wanted.resources, runtime=runtime))
 
     return made
 
@@ -60,6 +76,8 @@ def run(client, spec) -> Run:
     """Run Python code in a container of its own, to its end or the deadline."""
 
     def ran(code: str, *, seconds: float = PLENTY_SECONDS, **more: object) -> ContainerResult:
-        return finished(client, spec("python", "-c", code, **more), seconds)
+        wanted = spec("python", "-c", code, **more)
+        with started(client, wanted, seconds=PLENTY_SECONDS) as running:
+            return running.finish(Deadline.after(seconds), NEVER)
 
     return ran

@@ -13,8 +13,8 @@ from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any
 
+from runner import engines
 from runner.rooms import PROJECT, State
-from runner.sandbox import engine
 
 RUN_SECONDS = 900
 COPIED = ("runner", "harness", "policies", "workspace-template", "images", "pyproject.toml")
@@ -58,8 +58,8 @@ class Home:
 
     def sweep(self) -> None:
         """Remove the containers and volumes that the engine holds of it."""
-        with closing(engine.connect()) as client:
-            engine.sweep(client, {engine.HOME_LABEL: State(self.path).id})
+        with closing(engines.connect()) as client:
+            client.sweep({engines.HOME_LABEL: State(self.path).id})
 
     def json(self, *arguments: str) -> Any:
         return json.loads(self.ok(*arguments, "--json"))

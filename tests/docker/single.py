@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 
-from runner.sandbox.container import ContainerResult, Ended
+from runner.engines.container import ContainerResult, Ended
+from runner.engines.protocol import MIB
+from runner.records import Resources
 
+RESOURCES = Resources(
+    cpus=1,
+    memory_bytes=128 * MIB,
+    pids=64,
+    shm_bytes=16 * MIB,
+    artifacts_bytes=4 * MIB,
+    outputs_bytes=2 * MIB,
+    output_log_bytes=256 * 1024,
+    gpus=0,
+)
 PLENTY_SECONDS = 60.0
+NEVER = threading.Event()
 Run = Callable[..., ContainerResult]
 
 

@@ -15,8 +15,7 @@ from fakes import TAG, FakeSandbox, ScriptedAgent, make_session, scored
 
 from runner import rooms
 from runner.cli import cli
-from runner.sandbox import images
-from runner.sandbox.engine import HOME_LABEL, RUN_LABEL, TRIAL_LABEL, connect
+from runner.engines import HOME_LABEL, RUN_LABEL, TRIAL_LABEL, connect, images
 from runner.scheduler import run_loop
 
 pytestmark = pytest.mark.docker

@@ -13,12 +13,12 @@ from pathlib import Path
 import docker
 import pytest
 
+from runner.engines import connect, images
+from runner.engines.bases import bootstrapped, flattened, ready_base
+from runner.engines.options import container_config
+from runner.engines.protocol import AGENT_USER, SCORER_USER, ContainerSpec
 from runner.errors import SandboxError
 from runner.records import Resources
-from runner.sandbox import images
-from runner.sandbox.bases import bootstrapped, flattened, ready_base
-from runner.sandbox.engine import connect
-from runner.sandbox.options import AGENT_USER, SCORER_USER, ContainerSpec, container_config
 
 pytestmark = pytest.mark.docker
 

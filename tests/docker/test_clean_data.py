@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from homes import Home
 
+from runner import engines
 from runner.errors import BusyError, DataError
 from runner.locks import tag_lock
 from runner.rooms import PROJECT, State
-from runner.sandbox import engine
 
 pytestmark = pytest.mark.docker
 
@@ -27,8 +27,8 @@ def own(tmp_path: Path) -> Home:
 
 
 def volumes(home: Home) -> list[str]:
-    with closing(engine.connect()) as client:
-        return engine.leftovers(client, {engine.HOME_LABEL: State(home.path).id})
+    with closing(engines.connect()) as client:
+        return client.leftovers({engines.HOME_LABEL: State(home.path).id})
 
 
 def public(home: Home) -> Path:

@@ -15,9 +15,9 @@ from homes import Home
 from single import wait_until
 from terminals import AtTerminal, at_terminal
 
+from runner import engines
 from runner.errors import StoppedError
 from runner.rooms import PROJECT, State
-from runner.sandbox import engine
 
 pytestmark = pytest.mark.docker
 
@@ -50,7 +50,7 @@ def patient(tmp_path_factory) -> str:
 def begun(home: Home, patient: str) -> str:
     """A run that was stopped at its baseline."""
     words = ["baseline", "eclip", "--tag", "begun", "--policy", patient]
-    with closing(engine.connect()) as client, at_runner(home, *words) as found:
+    with closing(engines.connect()) as client, at_runner(home, *words) as found:
         wait_until(lambda: running(client, home, "-train"), seconds=120)
         found.process.send_signal(signal.SIGTERM)
         assert found.process.wait(60) == StoppedError.exit_code
@@ -77,14 +77,14 @@ def command(request, begun: str, patient: str, tmp_path: Path) -> tuple[list[str
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
 def test_its_containers_are_gone_soon_after(home: Home, command, end):
     arguments, container = command
-    with closing(engine.connect()) as client:
+    with closing(engines.connect()) as client:
         with at_runner(home, *arguments) as found:
             wait_until(lambda: running(client, home, container), seconds=120)
             end(found)
             begun = time.monotonic()
             assert found.process.wait(60) == StoppedError.exit_code
             assert time.monotonic() - begun < SOON_SECONDS
-        assert engine.leftovers(client, labels(home)) == sealed(home)
+        assert client.leftovers(labels(home)) == sealed(home)
     assert list((home.path / "stage").iterdir()) == []
 
 
@@ -94,7 +94,7 @@ def at_runner(home: Home, *arguments: str) -> AbstractContextManager[AtTerminal]
 
 
 def labels(home: Home) -> dict[str, str]:
-    return {engine.HOME_LABEL: State(home.path).id}
+    return {engines.HOME_LABEL: State(home.path).id}
 
 
 def sealed(home: Home) -> list[str]:
@@ -102,5 +102,6 @@ def sealed(home: Home) -> list[str]:
 
 
 def running(client, home: Home, container: str) -> bool:
-    found = client.api.containers(filters=engine.labelled(labels(home)))
+    filters = {"label": [f"{key}={value}" for key, value in labels(home).items()]}
+    found = client.api.containers(filters=filters)
     return any(each["Names"][0].endswith(container) for each in found)

@@ -1,4 +1,7 @@
-"""One container on the real engine: its walls, its caps, its end, and nothing left of it."""
+"""The contract of an engine: one container's walls, caps and end, and nothing left of it.
+
+Every engine passes it; today that is Docker, with runc and with runsc (gVisor).
+"""
 
 from __future__ import annotations
 
@@ -10,29 +13,31 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from functools import partial
 
-import docker
 import pytest
-from docker.errors import NotFound
-from single import PLENTY_SECONDS, lines, wait_until
+from single import NEVER, PLENTY_SECONDS, RESOURCES, lines, wait_until
 
-from bench.containers import NEVER, RESOURCES
+from runner import engines
+from runner.engines import Docker
+from runner.engines.container import Deadline, Ended, started
+from runner.engines.options import container_config
+from runner.engines.protocol import AGENT_USER, MIB, SCORER_USER, Mount, Volume
 from runner.errors import SandboxError, StoppedError
-from runner.sandbox import engine, staging
-from runner.sandbox.container import Deadline, Ended, started
-from runner.sandbox.options import (
-    AGENT_USER,
-    MIB,
-    SCORER_USER,
-    Mount,
-    container_config,
-    tmpfs_volume,
-)
+from runner.sandbox import staging
 
 pytestmark = pytest.mark.docker
 
 DEADLINE_ERROR_SECONDS = 1.0
+
+
+@pytest.fixture(params=[None, "runsc"], ids=["runc", "runsc"])
+def runtime(request) -> str | None:
+    return request.param
+
+
+at_work = partial(started, seconds=PLENTY_SECONDS)
 
 
 # -- ends -------------------------------------------------------------------------------------
@@ -94,13 +99,13 @@ ENDLESS = {
 
 @pytest.mark.parametrize("code", ENDLESS.values(), ids=ENDLESS)
 def test_whatever_runs_on_is_killed_at_the_deadline(client, spec, code):
-    with started(client, spec("python", "-c", code)) as running:
+    with at_work(client, spec("python", "-c", code)) as running:
         deadline = Deadline.after(2.0)
         result = running.finish(deadline, NEVER)
         late = time.monotonic() - deadline.monotonic
     assert result.ended is Ended.DEADLINE
     assert 0 <= late < DEADLINE_ERROR_SECONDS
-    assert client.api.containers(all=True, filters={"name": running._spec.name}) == []
+    assert client.api.containers(all=True, filters={"name": running.name}) == []
 
 
 def test_a_daemon_ends_with_the_process_that_left_it(run):
@@ -115,7 +120,9 @@ def test_the_person_s_wish_to_stop_ends_a_container_at_once(client, spec):
     threading.Timer(0.5, wish.set).start()
     with (
         pytest.raises(StoppedError),
-        started(client, spec("python", "-c", ENDLESS["closes its output"])) as running,
+        started(
+            client, spec("python", "-c", ENDLESS["closes its output"]), seconds=PLENTY_SECONDS
+        ) as running,
     ):
         running.finish(Deadline.after(PLENTY_SECONDS), wish)
 
@@ -123,17 +130,17 @@ def test_the_person_s_wish_to_stop_ends_a_container_at_once(client, spec):
 # -- caps -------------------------------------------------------------------------------------
 
 
-def test_a_fork_bomb_ends_at_the_limit_of_processes(run):
-    result = run("import os\nwhile True:\n  try: os.fork()\n  except OSError: pass", seconds=20)
-    assert result.ended is Ended.PROCESSES
-    assert result.usage.most_processes >= RESOURCES.pids
+def ended_at_the_limit_of_processes(result, runtime) -> bool:
+    """Say so; runsc itself dies of the limit, sooner than the host can look."""
+    if runtime == "runsc" and result.ended is Ended.EXITED:
+        return result.exit_code != 0
+    return result.ended is Ended.PROCESSES and result.usage.most_processes >= RESOURCES.pids
 
 
-def test_a_fork_bomb_without_output_ends_there_too(run):
-    bomb = (
-        "import os; os.close(1); os.close(2)\nwhile True:\n  try: os.fork()\n  except OSError: pass"
-    )
-    assert run(bomb, seconds=20).ended is Ended.PROCESSES
+@pytest.mark.parametrize("first", ["import os", "import os; os.close(1); os.close(2)"])
+def test_a_fork_bomb_ends_at_the_limit_of_processes(run, runtime, first):
+    bomb = f"{first}\nwhile True:\n  try: os.fork()\n  except OSError: pass"
+    assert ended_at_the_limit_of_processes(run(bomb, seconds=20), runtime)
 
 
 def test_a_memory_hog_is_said_to_be_one(run):
@@ -163,15 +170,14 @@ def test_a_flood_does_not_make_the_supervisor_grow(run):
 
 
 @contextmanager
-def volume(client: docker.DockerClient, labels: dict[str, str], megabytes: int) -> Iterator[str]:
+def volume(client: Docker, labels: dict[str, str], megabytes: int) -> Iterator[str]:
     name = f"runner-test-{uuid.uuid4().hex[:12]}"
-    options = tmpfs_volume(size_bytes=megabytes * MIB, uid=10001)
-    client.api.create_volume(name, "local", options, labels)
+    memory = megabytes * MIB
+    client.create_volume(Volume(name=name, labels=labels, memory_bytes=memory, uid=10001))
     try:
         yield name
     finally:
-        with suppress(NotFound):  # the sweep of a test took it
-            client.api.remove_volume(name)
+        client.remove_volume(name)
 
 
 FULL = {
@@ -212,20 +218,25 @@ def test_there_is_no_network(run):
         "    try: socket.create_connection(place, 2); print('connected')\n"
         "    except OSError as error: print(error.strerror)"
     )
-    assert lines(run(code)) == ["lo", "Network is unreachable", "Network is unreachable"]
+    interfaces, *refused = lines(run(code))
+    assert interfaces == "lo"
+    assert len(refused) == 2
+    assert set(refused) <= {"Network is unreachable", "No route to host"}
 
 
 @pytest.mark.parametrize("user", [AGENT_USER, SCORER_USER])
-def test_the_process_has_no_privilege_and_can_gain_none(run, user):
+def test_the_process_has_no_privilege_and_can_gain_none(run, user, runtime):
     code = "print(open('/proc/self/status').read())"
     status = dict(line.split(":\t", 1) for line in lines(run(code, user=user)) if ":\t" in line)
     uid, gid = user.split(":")
     assert status["Uid"].split() == [uid] * 4
     assert status["Gid"].split() == [gid] * 4
     assert status["Groups"].split() in ([], [gid])
-    for capabilities in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
-        assert int(status[capabilities], 16) == 0
-    assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
+    capabilities = {name: value for name, value in status.items() if name.startswith("Cap")}
+    assert len(capabilities) >= 4
+    assert {int(value, 16) for value in capabilities.values()} == {0}
+    if runtime is None:  # the calls of runsc end in runsc, and its /proc does not tell these
+        assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
 
 
 def test_the_environment_holds_what_was_set_and_nothing_else(run, spec, monkeypatch):
@@ -245,7 +256,7 @@ def test_only_scratch_is_writable(run):
     assert sorted(lines(run(code))) == ["/cache", "/tmp"]
 
 
-def test_the_mounts_are_those_that_were_asked_for(run, tmp_path, client, labels):
+def test_the_mounts_are_those_that_were_asked_for(run, tmp_path, client, labels, runtime):
     tree = staging.write_tree(tmp_path / "tree", {})
     with volume(client, labels, 2) as name:
         mounts = [
@@ -259,9 +270,22 @@ def test_the_mounts_are_those_that_were_asked_for(run, tmp_path, client, labels)
     engine_s |= {path for path in ours if path.endswith("/docker-init")}
     assert ours - engine_s == {"/", "/tmp", "/cache", "/workspace", "/artifacts"}
     assert {path for path in ours if "rw" in flags[path]} - engine_s == {"/tmp", "/cache"}
-    assert "noexec" in flags["/tmp"]
     assert "noexec" not in flags["/cache"]
-    assert {"nosuid", "nodev"} <= flags["/tmp"] & flags["/cache"]
+    if runtime is None:  # runsc's /proc tells no more than who may write
+        assert "noexec" in flags["/tmp"]
+        assert {"nosuid", "nodev"} <= flags["/tmp"] & flags["/cache"]
+
+
+def test_no_program_runs_from_tmp_and_compilers_may_use_the_cache(run):
+    code = (
+        "import os, pathlib, subprocess\n"
+        "for place in ('/tmp', '/cache'):\n"
+        "    path = pathlib.Path(place, 'program')\n"
+        "    path.write_text('#!/bin/sh\\necho ran\\n'); path.chmod(0o755)\n"
+        "    try: print(subprocess.check_output([path], text=True).strip())\n"
+        "    except PermissionError: print('refused')"
+    )
+    assert lines(run(code)) == ["refused", "ran"]
 
 
 def test_what_the_engine_puts_into_etc_cannot_be_written(run):
@@ -284,15 +308,17 @@ def test_other_processes_of_the_machine_are_not_seen(run):
 
 def test_a_waiting_container_goes_on_at_our_word(client, spec):
     code = "import sys; print('ready', file=sys.stderr, flush=True); print(sys.stdin.readline())"
-    with started(client, spec("python", "-c", code, takes_input=True)) as running:
+    with started(
+        client, spec("python", "-c", code, takes_input=True), seconds=PLENTY_SECONDS
+    ) as running:
         wait_until(lambda: running.said(b"ready\n"))
-        running.stream.send(b"go\n")
+        running.send(b"go\n")
         assert lines(running.finish(Deadline.after(20), NEVER)) == ["go", ""]
 
 
 def test_only_a_whole_line_on_standard_error_counts_as_said(client, spec):
     code = "import sys; print('ready'); print('not ready', file=sys.stderr)"
-    with started(client, spec("python", "-c", code)) as running:
+    with at_work(client, spec("python", "-c", code)) as running:
         running.finish(Deadline.after(20), NEVER)
         assert not running.said(b"ready\n")
         assert running.said(b"not ready\n")
@@ -300,17 +326,17 @@ def test_only_a_whole_line_on_standard_error_counts_as_said(client, spec):
 
 WAITING = """
 import sys, time
-from runner.sandbox import engine
-from runner.sandbox.container import started
-from runner.sandbox.options import ContainerSpec
+from runner import engines
+from runner.engines.container import started
+from runner.engines.protocol import ContainerSpec
 from runner.records import Resources
 resources = Resources(cpus=1, memory_bytes=2**27, pids=64, shm_bytes=2**24, artifacts_bytes=2**22,
                       outputs_bytes=2**22, output_log_bytes=2**18, gpus=0)
 name, image, home = sys.argv[1:]
 spec = ContainerSpec(name=name, image_id=image, user="10002:10002", mounts=[], takes_input=True,
                      command=["python", "-c", "import sys; sys.stdin.readline()"],
-                     resources=resources, labels={engine.HOME_LABEL: home}, seconds=600)
-with started(engine.connect(), spec) as running:
+                     resources=resources, labels={engines.HOME_LABEL: home})
+with started(engines.connect(), spec, seconds=600) as running:
     print("started", flush=True)
     time.sleep(600)
 """
@@ -318,14 +344,14 @@ with started(engine.connect(), spec) as running:
 
 def test_a_waiting_container_ends_when_its_supervisor_is_killed(client, image, labels):
     name = f"runner-test-{uuid.uuid4().hex[:12]}"
-    command = [sys.executable, "-c", WAITING, name, image, labels[engine.HOME_LABEL]]
+    command = [sys.executable, "-c", WAITING, name, image, labels[engines.HOME_LABEL]]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as supervisor:
         assert supervisor.stdout is not None
         assert supervisor.stdout.readline() == "started\n"
         os.kill(supervisor.pid, signal.SIGKILL)
     wait_until(lambda: not client.api.inspect_container(name)["State"]["Running"])
-    assert engine.leftovers(client, labels) == [f"container {name}"]
-    engine.sweep(client, labels)
+    assert client.leftovers(labels) == [f"container {name}"]
+    client.sweep(labels)
 
 
 # -- our failures -----------------------------------------------------------------------------
@@ -333,25 +359,28 @@ def test_a_waiting_container_ends_when_its_supervisor_is_killed(client, image, l
 
 def test_an_image_that_is_not_there_is_our_failure_with_a_hint(client, spec):
     missing = spec("true", image_id=f"sha256:{'0' * 64}")
-    with pytest.raises(SandboxError) as failed, started(client, missing):
+    with pytest.raises(SandboxError) as failed, at_work(client, missing):
         pass
     assert failed.value.hint
 
 
 def test_a_command_that_is_not_there_is_a_crash_like_any_other(client, spec):
-    with started(client, spec("/no/such/program")) as running:
+    with at_work(client, spec("/no/such/program")) as running:
         result = running.finish(Deadline.after(20), NEVER)
     assert (result.ended, result.exit_code) == (Ended.EXITED, 127)
 
 
 def test_a_name_that_is_taken_is_our_failure_and_the_other_stays(client, spec):
-    with started(client, spec("sleep", "60")) as running:
-        with pytest.raises(SandboxError), started(client, spec("true", name=running._spec.name)):
+    with at_work(client, spec("sleep", "60")) as running:
+        with (
+            pytest.raises(SandboxError),
+            at_work(client, spec("true", name=running.name), seconds=PLENTY_SECONDS),
+        ):
             pass
         assert client.api.inspect_container(running.identity)["State"]["Running"]
 
 
-def test_a_container_that_is_not_what_was_asked_for_is_never_started(client, spec, monkeypatch):
+def test_a_container_that_is_not_what_was_asked_for_is_never_at_work(client, spec, monkeypatch):
     create = type(client.api).create_container_from_config
 
     def generous(self, config, name=None):
@@ -360,15 +389,21 @@ def test_a_container_that_is_not_what_was_asked_for_is_never_started(client, spe
 
     monkeypatch.setattr(type(client.api), "create_container_from_config", generous)
     monkeypatch.setattr(type(client.api), "start", lambda *_: pytest.fail("started"))
-    with pytest.raises(SandboxError, match="ReadonlyRootfs"), started(client, spec("true")):
+    with (
+        pytest.raises(SandboxError, match="ReadonlyRootfs"),
+        at_work(client, spec("true"), seconds=PLENTY_SECONDS),
+    ):
         pass
 
 
 def test_a_sweep_takes_what_carries_its_labels_and_nothing_else(client, spec, labels):
-    other = {engine.HOME_LABEL: f"{labels[engine.HOME_LABEL]}-other"}
-    with started(client, spec("sleep", "60")) as running, volume(client, labels, 2) as name:
-        engine.sweep(client, other)
-        both = [f"container {running._spec.name}", f"volume {name}"]
-        assert engine.leftovers(client, labels) == both
-        engine.sweep(client, labels)
-        assert engine.leftovers(client, labels) == []
+    other = {engines.HOME_LABEL: f"{labels[engines.HOME_LABEL]}-other"}
+    with (
+        at_work(client, spec("sleep", "60")) as running,
+        volume(client, labels, 2) as name,
+    ):
+        client.sweep(other)
+        both = [f"container {running.name}", f"volume {name}"]
+        assert client.leftovers(labels) == both
+        client.sweep(labels)
+        assert client.leftovers(labels) == []

@@ -12,8 +12,8 @@ from datetime import datetime
 import pytest
 from single import lines, wait_until
 
-from runner.sandbox import engine
-from runner.sandbox.options import GRACE_SECONDS
+from runner import engines
+from runner.engines.container import GRACE_SECONDS
 
 pytestmark = pytest.mark.docker
 
@@ -24,20 +24,19 @@ LATE_SECONDS = 5.0
 SUPERVISOR = f"""
 import sys, time
 from runner.records import Resources
-from runner.sandbox import engine
-from runner.sandbox.container import started
-from runner.sandbox.options import AGENT_USER, ContainerSpec
+from runner import engines
+from runner.engines.container import started
+from runner.engines.protocol import AGENT_USER, ContainerSpec
 resources = Resources(cpus=2, memory_bytes=2**29, pids=256, shm_bytes=2**24, artifacts_bytes=2**22,
                       outputs_bytes=2**22, output_log_bytes=2**18, gpus=0)
 name, image, home, code = sys.argv[1:]
 spec = ContainerSpec(name=name, image_id=image, user=AGENT_USER, mounts=[], resources=resources,
-                     command=["python", "-c", code], labels={{engine.HOME_LABEL: home}},
-                     seconds={SECONDS})
-with started(engine.connect(), spec) as running:
-    while b"ready\\n" not in running.stream.read(1):
-        assert not running.has_ended(), running.stream.read(1, 2)
+                     command=["python", "-c", code], labels={{engines.HOME_LABEL: home}})
+with started(engines.connect(), spec, seconds={SECONDS}) as running:
+    while b"ready\\n" not in running.stream.stdout():
+        assert not running.has_ended(), running.stream.both()
         time.sleep(0.01)
-    print(running.stream.read(1, 2).decode(), flush=True)
+    print(running.stream.both().decode(), flush=True)
     time.sleep(600)
 """
 
@@ -124,7 +123,7 @@ ATTACKS = {
 def ran_alone(client, image, labels, code: str) -> tuple[float, int, str]:
     """Kill the supervisor of a container; return how long it ran, its exit code, what it said."""
     name = f"runner-test-{uuid.uuid4().hex[:12]}"
-    home = labels[engine.HOME_LABEL]
+    home = labels[engines.HOME_LABEL]
     command = [sys.executable, "-c", SUPERVISOR, name, image, home, PRELUDE + code]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as supervisor:
         assert supervisor.stdout is not None
@@ -136,7 +135,7 @@ def ran_alone(client, image, labels, code: str) -> tuple[float, int, str]:
     until = SECONDS + GRACE_SECONDS + LATE_SECONDS + 5
     wait_until(lambda: not client.api.inspect_container(name)["State"]["Running"], seconds=until)
     state = client.api.inspect_container(name)["State"]
-    engine.sweep(client, labels)
+    client.sweep(labels)
     return (
         moment(state["FinishedAt"]) - moment(state["StartedAt"]),
         state["ExitCode"],

@@ -14,9 +14,8 @@ from typing import Any
 import docker
 import pytest
 
-from runner import rooms
+from runner import engines, rooms
 from runner.rooms import PROJECT
-from runner.sandbox import engine
 
 pytestmark = pytest.mark.docker
 
@@ -86,7 +85,7 @@ def supervisor(home, tag: str, *limit: str) -> Iterator[subprocess.Popen]:
 
 def kill_at(moment: Moment, home, tag: str) -> None:
     """Start a supervisor and kill it when the moment comes."""
-    labels = {"label": [f"{engine.RUN_LABEL}={tag}"], "type": "container"}
+    labels = {"label": [f"{engines.RUN_LABEL}={tag}"], "type": "container"}
     with (
         closing(docker.from_env()) as client,
         closing(client.events(decode=True, filters=labels)) as events,
@@ -108,13 +107,13 @@ def end_with(process: subprocess.Popen, events: Any) -> None:
 @pytest.mark.parametrize("moment", MOMENTS.values(), ids=MOMENTS)
 def test_a_killed_supervisor_s_run_goes_on_and_nothing_is_left_of_the_first(home, moment):
     tag = f"kill9-{list(MOMENTS.values()).index(moment)}"
-    labels = {engine.HOME_LABEL: rooms.State(home.path).id, engine.RUN_LABEL: tag}
+    labels = {engines.HOME_LABEL: rooms.State(home.path).id, engines.RUN_LABEL: tag}
     kill_at(moment, home, tag)
     before = home.json("list", tag)
-    with closing(engine.connect()) as client:
-        assert engine.leftovers(client, labels) or not moment.leaves
+    with closing(engines.connect()) as client:
+        assert client.leftovers(labels) or not moment.leaves
         home.ok("run", "--resume", tag, *moment.limit)
-        assert engine.leftovers(client, labels) == []
+        assert client.leftovers(labels) == []
     after = home.json("list", tag)
     assert [str(found["number"]) for found in after] == ["0", "1"][: int(moment.limit[1]) + 1]
     assert {found["status"] for found in after} <= {"kept", "reverted"}

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from homes import Home, copied_project, write_text
 
+from runner import engines
 from runner.errors import BusyError
 from runner.locks import device_lock
 from runner.rooms import PROJECT, State
-from runner.sandbox import engine
 from runner.task_check import playing
 
 pytestmark = pytest.mark.docker
@@ -67,21 +67,21 @@ def test_a_check_that_was_killed_is_in_the_way_of_no_other(copy, tmp_path):
     copy.ok("new-task", "beds", "--csv", str(path), "--target", "sick")
     command = [sys.executable, "-m", "runner", "task", "check", "beds", "--no-cheats"]
     options = {"cwd": copy.project, "env": copy.environment, "stdout": subprocess.PIPE}
-    labels = {engine.HOME_LABEL: State(copy.path).id, engine.RUN_LABEL: playing.tag_of("beds")}
+    labels = {engines.HOME_LABEL: State(copy.path).id, engines.RUN_LABEL: playing.tag_of("beds")}
     with (
-        closing(engine.connect()) as client,
+        closing(engines.connect()) as client,
         subprocess.Popen(command, **options) as killed,
     ):
-        while not engine.leftovers(client, labels):
+        while not client.leftovers(labels):
             assert killed.poll() is None
         again = copy.runner("task", "check", "beds", "--no-cheats")
         assert again.returncode == BusyError.exit_code
         assert f"process {killed.pid}" in again.stderr
         killed.kill()
         killed.wait()
-        assert engine.leftovers(client, labels)
+        assert client.leftovers(labels)
         assert "ok       template" in copy.ok("task", "check", "beds", "--no-cheats")
-        assert engine.leftovers(client, labels) == []
+        assert client.leftovers(labels) == []
 
 
 def test_a_check_waits_for_whoever_has_the_device(copy, monkeypatch):

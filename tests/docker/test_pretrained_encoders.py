@@ -15,8 +15,8 @@ import yaml
 from homes import Home
 
 from harness.tasks.eclip import scenes
-from runner import rooms
-from runner.sandbox import engine, images
+from runner import engines, rooms
+from runner.engines import images
 
 sys.path.append(str(rooms.PROJECT / "tests" / "harness"))
 import prints_folder
@@ -29,7 +29,7 @@ ELSEWHERE = """\
 import sys
 from pathlib import Path
 from runner.cli import cli
-from runner.sandbox import images
+from runner.engines import images
 images.FOLDER = Path({folder!r})
 cli(prog_name="runner")
 """
@@ -40,7 +40,7 @@ LETTERS = [chr(ord("a") + number) for number in range(26) if chr(ord("a") + numb
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[docker.DockerClient]:
-    with closing(engine.connect()) as found:
+    with closing(engines.connect()) as found:
         yield found
 
 

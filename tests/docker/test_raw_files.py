@@ -9,10 +9,9 @@ import pytest
 
 from runner import rooms
 from runner.data import Preparation
+from runner.engines import connect, images
 from runner.raw import RawData, RawFile, RawFiles
 from runner.records import File
-from runner.sandbox import images
-from runner.sandbox.engine import connect
 
 pytestmark = pytest.mark.docker
 
@@ -49,7 +48,7 @@ def preparation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pre
     client = connect()
     state = rooms.State(tmp_path / "state")
     yield Preparation(
-        client=client,
+        engine=client,
         state=state,
         task="rawtask",
         image_id=images.require_image(client, "cpu"),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from homes import write_text
+import yaml
+from homes import Home, copied_project, write_text
 
 from runner.rooms import PROJECT
 from tests.docker.test_scripts import check, entries
@@ -17,11 +19,17 @@ POLICY = PROJECT / "tests" / "scripts" / "served-policy.yaml"
 
 
 @pytest.fixture(scope="module")
-def experiments(home, tmp_path_factory) -> list[dict[str, Any]]:
+def prepared(home, tmp_path_factory) -> Home:
     folder = tmp_path_factory.mktemp("raw")
     write_text(folder / "words.txt")
     folder.chmod(0o755)
     home.ok("prepare", "nanochat", "--from", str(folder))
+    return home
+
+
+@pytest.fixture(scope="module")
+def experiments(prepared) -> list[dict[str, Any]]:
+    home = prepared
     options = ["--policy", str(POLICY), "--agent", f"stub:{SCRIPT}"]
     home.ok("run", "nanochat", "--tag", "served", *options)
     found: list[dict[str, Any]] = home.json("list", "served")
@@ -42,3 +50,21 @@ def test_the_template_is_scored_by_the_scorer_s_own_arithmetic(experiments):
         assert metrics["probed_prefixes"] == 384
         assert metrics["lookahead_rms_bpb"] < metrics["lookahead_tolerance_bpb"] / 10
     assert set(trials) == {"decision", "audit"}
+
+
+def test_models_are_served_under_runsc_through_the_same_sockets(prepared, tmp_path):
+    """The template is the honest bigram, which imports nothing that is slow to start there."""
+    root = copied_project(tmp_path / "project")
+    bigram = (SCRIPT.parent / "served" / "bigram.py").read_text()
+    template = root / "workspace-template" / "nanochat" / "train.py"
+    template.write_text(f"CHEAT = 'searches'\n{bigram}")
+    policy, script = root / "policy.yaml", root / "script.yaml"
+    policy.write_text(POLICY.read_text().replace("flush: null}", "flush: null, runtime: runsc}"))
+    cheat = {"path": "train.py", "replace": {"old": "'searches'", "new": "'looks ahead'"}}
+    script.write_text(yaml.safe_dump([{"hypothesis": "looks ahead", "changes": [cheat]}]))
+    own = replace(prepared, project=root)
+    options = ["--policy", str(policy), "--agent", f"stub:{script}"]
+    own.ok("run", "nanochat", "--tag", "served-runsc", *options)
+    honest, ahead = own.json("list", "served-runsc")
+    check(honest, {"status": "kept"})
+    check(ahead, {"status": "invalid-outputs", "stage": "score", "reason": "a: looks-ahead"})

@@ -6,13 +6,13 @@ import platform
 from dataclasses import replace
 
 import pytest
-from single import lines
+from single import NEVER, RESOURCES, lines
 
-from bench.containers import NEVER, RESOURCES
+from runner.engines import images
+from runner.engines.container import Deadline, started
+from runner.engines.protocol import MIB, SCORER_USER, Mount
 from runner.records import File
-from runner.sandbox import images, staging
-from runner.sandbox.container import Deadline, started
-from runner.sandbox.options import MIB, SCORER_USER, Mount
+from runner.sandbox import staging
 
 pytestmark = pytest.mark.docker
 
@@ -230,8 +230,8 @@ def test_what_training_needs_is_there(client, spec, tmp_path, name, script):
     tree = staging.write_tree(tmp_path / "tree", {"work.py": File(content=script.encode())})
     wanted = spec(
         "python", "-u", "-W", "ignore", "/workspace/work.py",
-        image_id=images.require_image(client, name), resources=PLENTY, seconds=240,
+        image_id=images.require_image(client, name), resources=PLENTY,
         mounts=[Mount(source=str(tree), target="/workspace")],
     )  # fmt: skip
-    with started(client, wanted) as running:
+    with started(client, wanted, seconds=240) as running:
         assert lines(running.finish(Deadline.after(240), NEVER))[-1] == "all of it"

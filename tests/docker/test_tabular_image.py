@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+import uuid
 from contextlib import closing
-from dataclasses import replace
 
 import pytest
 
-from bench import containers
-from runner.sandbox import engine, images
-from runner.sandbox.options import MIB
+from runner import engines
+from runner.engines import images
+from runner.engines.container import Deadline, started
+from runner.engines.protocol import AGENT_USER, MIB, ContainerSpec
+from runner.records import Resources
 
 pytestmark = pytest.mark.docker
 
@@ -34,15 +37,30 @@ for model in [search, *(each.fit(rows, target) for each in models)]:
 assert importlib.util.find_spec("torch") is None
 print("all of them")
 """
-RESOURCES = replace(
-    containers.RESOURCES, cpus=2, memory_bytes=1024 * MIB, pids=128, shm_bytes=64 * MIB
+RESOURCES = Resources(
+    cpus=2,
+    memory_bytes=1024 * MIB,
+    pids=128,
+    shm_bytes=64 * MIB,
+    artifacts_bytes=64 * MIB,
+    outputs_bytes=8 * MIB,
+    output_log_bytes=MIB,
+    gpus=0,
 )
 
 
 def test_every_library_fits_a_model_without_network_and_on_a_read_only_root():
-    with closing(engine.connect()) as client:
-        image, command = images.require_image(client, "tabular"), ("python", "-W", "ignore", "-c")
-        spec = containers.one(image, *command, SCRIPT, resources=RESOURCES, seconds=90)
-        result = containers.finished(client, spec)
+    with closing(engines.connect()) as client:
+        spec = ContainerSpec(
+            name=f"test-{uuid.uuid4().hex[:8]}-tabular",
+            image_id=images.require_image(client, "tabular"),
+            user=AGENT_USER,
+            command=["python", "-W", "ignore", "-c", SCRIPT],
+            mounts=[],
+            resources=RESOURCES,
+            labels={engines.HOME_LABEL: "test"},
+        )
+        with started(client, spec, seconds=90) as running:
+            result = running.finish(Deadline.after(90), threading.Event())
     assert result.exit_code == 0, result.output.decode()[-2000:]
     assert result.stdout == b"all of them\n"

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from runner import rooms
+from runner import engines, rooms
 from runner.data import Preparation
+from runner.engines import images
 from runner.policy.load import load_policy
 from runner.raw import RawData, RawFile, RawFiles
-from runner.sandbox import engine, images
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 
@@ -44,10 +44,10 @@ def prepare(home: Any, folder: Path, task: str, name: str, content: str) -> None
     """Prepare a task from a file of ours in place of the official one."""
     (folder / name).write_text(content)
     file = RawFile(name=name, url=None, sha256=None, licence="ours", page="none")
-    state, client = rooms.State(home.path), engine.connect()
+    state, client = rooms.State(home.path), engines.connect()
     image = load_policy(rooms.policy_path(task)).policy.image
     Preparation(
-        client=client,
+        engine=client,
         state=state,
         task=task,
         image_id=images.require_image(client, image),

@@ -1,10 +1,22 @@
 from __future__ import annotations
 
+import zlib
 from dataclasses import replace
 
 import pytest
 
-from runner.journal.entries import GENESIS, Entry, Head, Kind, broken, following
+from runner.journal.entries import (
+    GENESIS,
+    LONG,
+    MOST_BYTES,
+    Entry,
+    Head,
+    Kind,
+    as_row,
+    broken,
+    following,
+    of_row,
+)
 
 
 def written(*documents: dict[str, object]) -> list[Entry]:
@@ -60,3 +72,36 @@ def test_entries_in_another_order_break() -> None:
 def test_a_number_that_is_none_never_becomes_an_entry(value: float) -> None:
     with pytest.raises(ValueError, match="JSON compliant"):
         written({"a": value})
+
+
+# -- as rows ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", ["", "x" * LONG, "x" * 100_000, "b\u00fchne \ud800" * 100])
+def test_an_entry_comes_back_from_its_row_as_it_was(text: str) -> None:
+    entries = written({"a": text}, {"b": text})
+    rows = [as_row(entry) for entry in entries]
+    assert [of_row(row) for row in rows] == entries
+    assert not list(broken(map(of_row, rows)))
+    longest = max(len(str(entry.body)) for entry in entries)
+    assert all(isinstance(row["body"], bytes) == (longest >= LONG) for row in rows)
+
+
+def test_a_long_body_is_stored_in_less() -> None:
+    points = [[float(step), round(4 - step / 50, 3)] for step in range(100)]
+    [entry] = written({"curves": [{"name": "loss", "points": points}]})
+    assert len(as_row(entry)["body"]) < len(entry.body) / 2
+
+
+def bomb() -> bytes:
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    return packer.compress(b"x" * (MOST_BYTES + 1)) + packer.flush()
+
+
+@pytest.mark.parametrize("body", [b"", b"\x00\xff", b"{}", bomb(), 7, "{"])
+def test_a_body_that_nobody_packed_breaks_the_chain_and_nothing_else(body: object) -> None:
+    rows = [as_row(entry) for entry in THREE]
+    rows[1] |= {"body": body}
+    found = [of_row(row) for row in rows]
+    assert list(broken(found)) == [found[1]]
+    assert len(found[1].body) <= MOST_BYTES

@@ -447,7 +447,7 @@ def test_an_unknown_key_names_the_closest_and_all_allowed(policy_text):
         "p.yaml:16: resources.cpus: is missing (allowed: a number greater than 0, at most 1024)",
         "p.yaml:16: resources.cpu: is not a known key, did you mean cpus?"
         " (allowed: cpus, memory, pids, shm, artifacts, outputs, log, gpus, flush,"
-        " environment)",
+        " environment, runtime)",
     ]
 
 
@@ -631,6 +631,15 @@ def test_caches_are_dropped_where_splits_share_targets_unless_a_person_says_othe
     policy = parse_policy(text.replace("seeds: 2}", f"seeds: 2, shared_targets: {shared}}}")).policy
     assert policy.resources_record().flush is flushed
     assert ("cold caches" in words.summary(policy)) is flushed
+
+
+@pytest.mark.parametrize(("written", "runtime"), [("null", None), ("runsc", "runsc")])
+def test_a_policy_may_name_the_runtime_of_its_containers(policy_text, written, runtime):
+    text = policy_text.replace("gpus: 0}", f"gpus: 0, runtime: {written}}}")
+    policy = parse_policy(text).policy
+    assert policy.resources_record().runtime == runtime
+    assert ("runtime runsc" in policy.summary()) is (runtime == "runsc")
+    assert parse_policy(policy_text).policy.resources_record().runtime is None
 
 
 def test_tasks_whose_containers_must_not_meet_say_so_in_their_policies():

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from fakes import TRAIN, FakeSandbox, ScriptedAgent, make_session, scored
 
+from runner.engines.container import ContainerResult, Ended
+from runner.engines.protocol import Usage
 from runner.prompt.brief import Brief, brief
 from runner.proposals.context import make_context
 from runner.records import Change, Proposal, TrialResult, TrialSpec
 from runner.sandbox import evidence
-from runner.sandbox.container import ContainerResult, Ended, Usage
 from runner.scheduler import run_loop
 from runner.trial.verdict import failure
 

@@ -23,6 +23,12 @@ def umask(request):
     os.umask(before)
 
 
+def fresh(root, files, names) -> dict:
+    staged = staging.empty_mutable(root, names)
+    staging.write_mutable(staged, files)
+    return staged
+
+
 def mode(path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
@@ -51,7 +57,7 @@ def test_a_link_is_never_made_on_the_host(tmp_path):
 
 def test_a_mutable_file_is_writable_by_the_container_behind_a_folder_that_is_closed(tmp_path):
     with staging.folder(tmp_path / "mutable") as closed:
-        staged = staging.write_mutable(closed, FILES, ["train.py"])
+        staged = fresh(closed / "0", FILES, ["train.py"])
         assert mode(staged["train.py"]) == 0o666
         assert mode(staged["train.py"].parent) == 0o700
         assert staged["train.py"].read_bytes() == b"LR = 1\n"
@@ -67,13 +73,13 @@ def test_a_mutable_file_is_writable_by_the_container_behind_a_folder_that_is_clo
     ],
 )
 def test_what_training_changed_on_disk_is_named(tmp_path, content, expected):
-    staged = staging.write_mutable(tmp_path, FILES, ["train.py", "run.sh"])
+    staged = fresh(tmp_path / "0", FILES, ["train.py", "run.sh"])
     staged["train.py"].write_bytes(content)
     assert staging.changed(staged, FILES) == expected
 
 
 def test_a_blown_up_file_is_not_read(tmp_path):
-    staged = staging.write_mutable(tmp_path, FILES, ["train.py"])
+    staged = fresh(tmp_path / "0", FILES, ["train.py"])
     os.truncate(staged["train.py"], 2**40)
     assert staging.changed(staged, FILES) == ("train.py",)
 
@@ -93,3 +99,19 @@ def test_a_folder_that_is_there_already_is_never_taken_for_fresh(tmp_path):
     with pytest.raises(FileExistsError), staging.folder(tmp_path):
         pass
     assert tmp_path.exists()
+
+
+def test_a_mutable_file_is_there_and_empty_before_it_is_anybody_s(tmp_path):
+    staged = staging.empty_mutable(tmp_path / "files", ["train.py"])
+    place = staged["train.py"].stat()
+    assert (place.st_size, mode(staged["train.py"])) == (0, 0o666)
+    staging.write_mutable(staged, FILES)
+    assert staged["train.py"].stat().st_ino == place.st_ino, "the file that was mounted"
+
+
+def test_a_tree_is_filled_where_it_was_mounted_empty(tmp_path):
+    root = staging.empty_tree(tmp_path / "deep" / "workspace")
+    place = root.stat().st_ino
+    assert list(root.iterdir()) == []
+    staging.write_tree(root, FILES)
+    assert (root.stat().st_ino, mode(root)) == (place, 0o755)

@@ -13,12 +13,12 @@ from pathlib import Path
 import docker
 from filelock import FileLock
 
+from runner.engines.bases import find, ready_base
+from runner.engines.builds import Build, Say, build
+from runner.engines.docker import Docker, our_fault
+from runner.engines.wheels import digest, wheelhouse
 from runner.errors import ConfigError, SandboxError
 from runner.rooms import PROJECT
-from runner.sandbox.bases import find, ready_base
-from runner.sandbox.builds import Build, Say, build
-from runner.sandbox.engine import our_fault
-from runner.sandbox.wheels import digest, wheelhouse
 
 FOLDER = PROJECT / "images"
 REPOSITORY = "autoresearch-runner"
@@ -52,20 +52,20 @@ def _tag(name: str, more: Mapping[str, Path]) -> str:
     return f"{REPOSITORY}/{name}:{digest({**recipe, **more})[:12]}"
 
 
-def image_id(client: docker.DockerClient, name: str) -> str | None:
+def image_id(engine: Docker, name: str) -> str | None:
     """Return the id of a built image, or None where it is missing or out of date."""
-    return find(client, image_tag(name))
+    return find(engine.client, image_tag(name))
 
 
-def require_image(client: docker.DockerClient, name: str) -> str:
+def require_image(engine: Docker, name: str) -> str:
     """Return the id of a built image; raise `SandboxError` where it is missing."""
-    if (found := image_id(client, name)) is None:
+    if (found := image_id(engine, name)) is None:
         raise SandboxError(f"the image {name} is missing", hint=f"run: runner setup --image {name}")
     return found
 
 
 def ensure_image(
-    client: docker.DockerClient,
+    engine: Docker,
     name: str,
     *,
     wheelhouse_root: Path,
@@ -73,14 +73,14 @@ def ensure_image(
     base_image: str | None = None,
 ) -> str:
     """Return the id of an image, building it first where it is missing."""
-    if found := image_id(client, name):
+    if found := image_id(engine, name):
         return found
     wheelhouse_root.mkdir(parents=True, exist_ok=True)
     with FileLock(wheelhouse_root / "images.lock"):
-        if found := image_id(client, name):
+        if found := image_id(engine, name):
             return found  # somebody else built it while we waited
-        plain = find(client, _tag(name, {}))
-        plain = plain or _built(client, name, wheelhouse_root, say, base_image)
+        plain = find(engine.client, _tag(name, {}))
+        plain = plain or _built(engine.client, name, wheelhouse_root, say, base_image)
         if not (files := weights(name)):
             return plain
         say(f"building the image {image_tag(name)} with {len(files)} files of {FOLDER / WEIGHTS}")
@@ -92,7 +92,7 @@ def ensure_image(
             scratch=wheelhouse_root,
             tag=image_tag(name),
         )
-        return build(client, wanted, say)
+        return build(engine.client, wanted, say)
 
 
 def _built(

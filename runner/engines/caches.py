@@ -18,14 +18,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from typing import Any
 
-from docker.utils.socket import STDERR, STDOUT
-
+from runner.engines.container import POLL_SECONDS, Running, started
+from runner.engines.protocol import TRIAL_LABEL, ContainerSpec, Engine, Mount
 from runner.errors import SandboxError
-from runner.sandbox.container import POLL_SECONDS, Running, started
-from runner.sandbox.engine import TRIAL_LABEL, our_fault
-from runner.sandbox.options import ContainerSpec, Mount
 
 SWITCH = "/proc/sys/vm/drop_caches"
 # 1 is pages, 2 is names and inodes, 3 is both. It ends with its input, so with the supervisor.
@@ -46,7 +42,7 @@ Drop = Callable[[ContainerSpec], None]
 
 
 @contextmanager
-def dropper(client: Any) -> Iterator[Drop]:
+def dropper(engine: Engine) -> Iterator[Drop]:
     """Yield what drops the caches. Its helper starts with the first call and is replaced seldom.
 
     Several threads may call it.
@@ -55,18 +51,18 @@ def dropper(client: Any) -> Iterator[Drop]:
         SandboxError: the helper could not be started, or was not allowed to.
     """
     with ExitStack() as stack:
-        yield _Dropper(client, stack).drop
+        yield _Dropper(engine, stack).drop
 
 
-def drop_once(client: Any, spec: ContainerSpec) -> None:
+def drop_once(engine: Engine, spec: ContainerSpec) -> None:
     """Drop the caches with a helper that is started for it alone."""
-    with dropper(client) as drop:
+    with dropper(engine) as drop:
         drop(spec)
 
 
 class _Dropper:
-    def __init__(self, client: Any, stack: ExitStack) -> None:
-        self._client, self._stack = client, stack
+    def __init__(self, engine: Engine, stack: ExitStack) -> None:
+        self._engine, self._stack = engine, stack
         self._turn = threading.Lock()
         self._helper: Running | None = None
         self._count = 0
@@ -77,18 +73,18 @@ class _Dropper:
             if self._helper is None or self._helper.has_ended() or self._count == MOST_DROPS:
                 self._stack.close()
                 self._count = 0
-                self._helper = self._stack.enter_context(started(self._client, helper(spec)))
+                at_work = started(self._engine, helper(spec), seconds=YEAR_SECONDS)
+                self._helper = self._stack.enter_context(at_work)
             self._count += 1
             asked = b"%d\n" % self._count
-            with our_fault("dropping the kernel's caches"):
-                self._helper.stream.send(asked)
+            self._helper.send(asked)
             self._await(self._helper, asked)
 
     def _await(self, helper: Running, asked: bytes) -> None:
         until = time.monotonic() + DROP_SECONDS
         while not helper.said(asked):
             if helper.has_ended() or time.monotonic() > until:
-                said = helper.stream.read(STDOUT, STDERR).decode(errors="replace").strip()
+                said = helper.stream.both().decode(errors="replace").strip()
                 why = said.splitlines()[-1] if said else "the helper did not answer"
                 raise SandboxError(f"the kernel's caches were not dropped: {why}", hint=HINT)
             time.sleep(POLL_SECONDS / 10)
@@ -102,10 +98,10 @@ def helper(spec: ContainerSpec) -> ContainerSpec:
         user="0:0",
         command=["sh", "-c", SCRIPT],
         mounts=[Mount(source=SWITCH, target="/switch", writable=True)],
+        # The kernel that it speaks to is the machine's, whichever the next container has.
+        resources=replace(spec.resources, runtime=None),
         labels={key: value for key, value in spec.labels.items() if key != TRIAL_LABEL},
-        env={},
         takes_input=True,
-        seconds=YEAR_SECONDS,
         gpu_ids=(),
         sampled=False,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import signal
 import subprocess
 import sys
@@ -9,18 +10,34 @@ import time
 
 import pytest
 
-from runner.sandbox import init
-from runner.sandbox.options import INIT_SOURCE, first_process
+from runner.engines import init
+from runner.engines.container import GRACE_SECONDS, order
+from runner.engines.options import INIT_SOURCE, first_process
 
 SHOW_SIGNALS = "grep -E 'SigBlk|SigIgn' /proc/self/status"
 THE_C_LIBRARY_S_OWN = 3 << 31
 """Two signals that its `posix_spawn` leaves ignored, and that its threads take back."""
 
 
-def run(seconds: float, *command: str, **more) -> subprocess.CompletedProcess:
-    _, *arguments = first_process(seconds)
+def first(*command: str, takes_input: bool = True) -> list[str]:
+    _, *arguments = first_process(takes_input=takes_input)
+    return [sys.executable, *arguments, *command]
+
+
+def ordered(seconds: float, **env: str) -> bytes:
+    """Return an order whose deadline is this, the supervisor's grace included."""
+    return order(seconds - GRACE_SECONDS, env)
+
+
+def run(
+    seconds: float, *command: str, takes_input: bool = True, then: bytes = b"", **env: str
+) -> subprocess.CompletedProcess:
     return subprocess.run(
-        [sys.executable, *arguments, *command], capture_output=True, timeout=20, check=False, **more
+        first(*command, takes_input=takes_input),
+        input=ordered(seconds, **env) + then,
+        capture_output=True,
+        timeout=20,
+        check=False,
     )
 
 
@@ -54,7 +71,7 @@ def test_at_the_deadline_it_ends_itself():
 
 
 def test_input_and_output_are_the_command_s():
-    done = run(10, "sh", "-c", "cat; echo error >&2", input=b"one\ntwo\n")
+    done = run(10, "sh", "-c", "cat; echo error >&2", then=b"one\ntwo\n")
     assert (done.stdout, done.stderr) == (b"one\ntwo\n", b"error\n")
 
 
@@ -64,11 +81,14 @@ def test_the_command_finds_its_signals_as_if_nothing_stood_before_it():
 
 
 def test_a_wish_to_end_reaches_the_command():
-    _, *arguments = first_process(10)
     script = "trap 'echo asked; exit 7' TERM; echo ready; while :; do sleep 0.02; done"
-    command = [sys.executable, *arguments, "sh", "-c", script]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        first("sh", "-c", script), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdin is not None
         assert process.stdout is not None
+        process.stdin.write(ordered(10))
+        process.stdin.flush()
         assert process.stdout.readline() == b"ready\n"
         process.send_signal(signal.SIGTERM)
         assert process.stdout.read() == b"asked\n"
@@ -77,13 +97,14 @@ def test_a_wish_to_end_reaches_the_command():
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGALRM])
 def test_other_signals_change_nothing(number):
-    _, *arguments = first_process(10)
-    command = [sys.executable, *arguments, "sh", "-c", "echo ready; read line; exit 5"]
+    command = first("sh", "-c", "echo ready; read line; exit 5")
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
+        process.stdin.write(ordered(10))
+        process.stdin.flush()
         assert process.stdout.readline() == b"ready\n"
         process.send_signal(number)
         process.stdin.write(b"go on\n")
@@ -91,9 +112,46 @@ def test_other_signals_change_nothing(number):
         assert process.wait() == 5
 
 
+# -- the order ----------------------------------------------------------------------------------
+
+
+def test_what_an_order_names_is_in_the_command_s_environment():
+    done = run(10, "sh", "-c", 'echo "$SEED,$NOTHING,$TEXT"', SEED="7", TEXT="a=b c")
+    assert done.stdout == b"7,,a=b c\n"
+
+
+def test_without_an_order_nothing_is_started():
+    done = subprocess.run(
+        first("echo", "started"), input=b"60\0SEED=7", capture_output=True, timeout=20, check=False
+    )
+    assert (done.returncode, done.stdout) == (126, b"")
+
+
+def test_nothing_is_started_before_its_order():
+    with subprocess.Popen(
+        first("echo", "started"), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert select.select([process.stdout], [], [], 0.5)[0] == []
+        process.stdin.write(ordered(10))
+        process.stdin.flush()
+        assert process.stdout.readline() == b"started\n"
+
+
+def test_a_command_that_takes_no_input_finds_none():
+    done = run(10, "sh", "-c", "cat; readlink /proc/self/fd/0", takes_input=False, then=b"more\n")
+    assert done.stdout == b"/dev/null\n"
+
+
+def test_an_order_is_one_line():
+    with pytest.raises(ValueError, match="line breaks"):
+        order(1, {"A": "b\nc"})
+
+
 def test_it_needs_nothing_but_the_standard_library_and_no_file_of_its_own():
     source = INIT_SOURCE.read_text(encoding="utf-8")
-    assert first_process(7.5) == ["python", "-I", "-S", "-B", "-c", source, "7.500"]
+    assert first_process(takes_input=True) == ["python", "-I", "-S", "-B", "-c", source, "input"]
     assert "runner" not in [line.split()[1] for line in source.splitlines() if "import" in line]
 
 

@@ -1,5 +1,9 @@
 """The first process of every container: starts the command, and ends everything at its deadline.
 
+A container is made before it is anybody's. So this process waits for one line on its standard
+input, which says for how long the command may run and what is added to its environment. Without
+it, as when the supervisor is gone, nothing is started.
+
 The host's supervisor ends a container in time; this does it where no supervisor is left. When
 the first process ends, the kernel kills every other process of the container.
 
@@ -7,7 +11,8 @@ It runs inside, under the user of the code that it starts, so it must not be the
 kernel delivers to a first process no signal of its own container that it does not ask for, SIGKILL
 and SIGSTOP included. It is not dumpable, so that nobody reads or writes its memory through `/proc`.
 The profile of system calls lets nobody trace it or lower its priority. It reads nothing that the
-code could write. Nothing is mounted for it: its source is an argument of `python`.
+code could write: the line comes before the code does. Nothing is mounted for it: its source is an
+argument of `python`.
 
 What this does not protect against: a host whose processors are taken, on which it is late too.
 """
@@ -20,21 +25,28 @@ import time
 
 NOT_DUMPABLE = (4, 0)
 """PR_SET_DUMPABLE and its value."""
+TAKES_INPUT = "input"
+"""What the first argument is where the command gets what is sent after the order."""
 LOOK_SECONDS = 1.0
 """How long an end that no signal told of may go unseen."""
 LATE, CANNOT_RUN, NOT_FOUND = 124, 126, 127
 """What `timeout` and shells exit with."""
 
 
-def main(seconds: str, *command: str) -> int:
-    """Run the command for at most so many seconds; return its exit code, as a shell tells it."""
-    deadline = time.monotonic() + float(seconds)
+def main(takes_input: str, *command: str) -> int:
+    """Wait for the order, run the command, and return its exit code as a shell tells it."""
     # Nothing is handled, so nothing interrupts; what matters is fetched below.
     signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     if ctypes.CDLL(None).prctl(*NOT_DUMPABLE, 0, 0, 0) != 0:
         return CANNOT_RUN
+    if (order := _order()) is None:
+        return CANNOT_RUN
+    seconds, *variables = order.split("\0")
+    deadline = time.monotonic() + float(seconds)
+    if takes_input != TAKES_INPUT:
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     try:
-        child = _started(command)
+        child = _started(command, dict(each.split("=", 1) for each in variables))
     except OSError as error:
         os.write(2, f"{command[0]}: {error.strerror}\n".encode())
         return NOT_FOUND if isinstance(error, FileNotFoundError) else CANNOT_RUN
@@ -47,10 +59,21 @@ def main(seconds: str, *command: str) -> int:
     return LATE
 
 
-def _started(command: tuple[str, ...]) -> int:
+def _order() -> str | None:
+    """Read one line and not a byte more: what follows is the command's."""
+    line = b""
+    while byte := os.read(0, 1):
+        if byte == b"\n":
+            return line.decode()
+        line += byte
+    return None
+
+
+def _started(command: tuple[str, ...], more: dict[str, str]) -> int:
     """Start the command with the signals as this process found them: Python ignores two."""
     ignored = (signal.SIGPIPE, signal.SIGXFSZ)
-    return os.posix_spawnp(command[0], command, os.environ, setsigmask=(), setsigdef=ignored)
+    environment = {**os.environ, **more}
+    return os.posix_spawnp(command[0], command, environment, setsigmask=(), setsigdef=ignored)
 
 
 def _reaped(child: int, deadline: float) -> int | None:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from runner.sandbox import syscalls
+from runner.engines import syscalls
 
 PROFILE = json.loads(syscalls.profile())
 RULES = PROFILE["syscalls"]

@@ -6,23 +6,20 @@ from typing import Any
 
 import pytest
 
-from runner.policy.conflicts import OURS, OURS_FROM
-from runner.records import Resources
-from runner.sandbox import syscalls
-from runner.sandbox.options import (
-    AGENT_USER,
+from runner.engines import syscalls
+from runner.engines.options import (
     COUNTERS,
     ENGINES_OWN,
-    SCORER_USER,
-    ContainerSpec,
-    Mount,
     container_config,
     differences,
     disks,
     environment,
     first_process,
-    tmpfs_volume,
+    volume_options,
 )
+from runner.engines.protocol import AGENT_USER, SCORER_USER, ContainerSpec, Mount, Volume
+from runner.policy.conflicts import OURS, OURS_FROM
+from runner.records import Resources
 
 MIB = 1024**2
 RESOURCES = Resources(
@@ -48,8 +45,6 @@ SPEC = ContainerSpec(
     ],
     resources=RESOURCES,
     labels={"runner.run": "t1", "runner.trial": "x"},
-    seconds=60,
-    env={"RUNNER_SEED": "7"},
 )
 
 
@@ -95,7 +90,7 @@ def test_nothing_that_opens_a_container_is_ever_asked_for():
 def test_the_process_is_the_one_that_was_asked_for():
     config = container_config(SPEC)
     assert config["Image"] == SPEC.image_id
-    assert config["Entrypoint"] == [*first_process(65), "/workspace/run.sh", "train"]
+    assert config["Entrypoint"] == [*first_process(takes_input=False), "/workspace/run.sh", "train"]
     assert config["Cmd"] == []
     assert config["User"] == "10001:10001"
     assert config["NetworkDisabled"] is True
@@ -103,10 +98,28 @@ def test_the_process_is_the_one_that_was_asked_for():
     assert config["Labels"] == {"runner.run": "t1", "runner.trial": "x"}
 
 
+def test_standard_input_is_open_for_the_order_and_ends_with_us():
+    config = container_config(SPEC)
+    assert {config[key] for key in ("OpenStdin", "StdinOnce", "AttachStdin")} == {True}
+
+
 @pytest.mark.parametrize("takes_input", [True, False])
-def test_standard_input_is_open_only_for_who_takes_it_and_ends_with_us(takes_input):
+def test_the_first_process_knows_whether_the_command_takes_input(takes_input):
     config = container_config(replace(SPEC, takes_input=takes_input))
-    assert {config[key] for key in ("OpenStdin", "StdinOnce", "AttachStdin")} == {takes_input}
+    assert config["Entrypoint"][6] == ("input" if takes_input else "none")
+
+
+def test_a_runtime_is_asked_for_by_name_and_compared():
+    plain, sandboxed = (
+        container_config(replace(SPEC, resources=replace(RESOURCES, runtime=name)))
+        for name in (None, "runsc")
+    )
+    assert "Runtime" not in plain["HostConfig"], "the engine's own default"
+    assert sandboxed["HostConfig"]["Runtime"] == "runsc"
+    other = copy.deepcopy(inspected(replace(SPEC, resources=replace(RESOURCES, runtime="runsc"))))
+    assert differences(sandboxed, other) == []
+    other["HostConfig"]["Runtime"] = "runc"
+    assert differences(sandboxed, other) == ["HostConfig.Runtime: asked 'runsc', found 'runc'"]
 
 
 def test_limits_of_a_process():
@@ -162,7 +175,8 @@ def test_mounts_are_read_only_unless_said_otherwise():
 
 
 def test_a_volume_has_a_hard_quota_and_runs_nothing():
-    options = tmpfs_volume(size_bytes=64 * MIB, uid=10001)
+    asked = Volume(name="v", labels={}, memory_bytes=64 * MIB, uid=10001)
+    options = volume_options(asked)
     assert options["type"] == options["device"] == "tmpfs"
     assert set(options["o"].split(",")) == {
         f"size={64 * MIB}", "nr_inodes=16384", "uid=10001", "gid=10001", "mode=0755",
@@ -179,7 +193,7 @@ def test_nothing_of_the_host_s_environment_goes_in(monkeypatch):
     inside = environment(SPEC)
     assert "SECRET_API_KEY" not in inside
     assert "/host/bin" not in inside["PATH"]
-    assert inside["RUNNER_SEED"] == "7"
+    assert not [name for name in inside if name.startswith("RUNNER_")], "a slot is nobody's"
 
 
 @pytest.mark.parametrize(("cpus", "threads"), [(0.5, "1"), (1.5, "1"), (2, "2"), (16, "16")])
@@ -307,11 +321,11 @@ TAMPERINGS: list[tuple[str, Any]] = [
     ("Config.User", "0:0"),
     ("Config.Entrypoint", ["/bin/sh"]),
     ("Config.Entrypoint", ["/workspace/run.sh", "train"]),
-    ("Config.Entrypoint", [*first_process(3600), "/workspace/run.sh", "train"]),
+    ("Config.Entrypoint", [*first_process(takes_input=True), "/workspace/run.sh", "train"]),
     ("Config.Cmd", ["more"]),
     ("Config.WorkingDir", "/workspace"),
     ("Config.Env", []),
-    ("Config.OpenStdin", True),
+    ("Config.OpenStdin", False),
     ("Config.NetworkDisabled", False),
     ("Config.Tty", True),
     ("Config.Labels", {}),

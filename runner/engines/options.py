@@ -1,4 +1,4 @@
-"""Container options, as pure functions from what a trial needs to the engine's own JSON.
+"""Docker's options, as pure functions from what a trial needs to the engine's own JSON.
 
 The body sent to the engine is plain data, so what was asked can be compared with what
 `inspect` says of the created container, key by key, before it is started.
@@ -9,26 +9,22 @@ What this does not protect against: an attack on the kernel or the engine itself
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from runner.engines import syscalls
+from runner.engines.init import TAKES_INPUT
+from runner.engines.protocol import AGENT_USER, MIB, ContainerSpec, Mount, Volume
 from runner.records import Resources
-from runner.sandbox import syscalls
 
-AGENT_USER = "10001:10001"
-SCORER_USER = "10002:10002"
 PATH = "/opt/venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-MIB = 1024**2
 TMP_BYTES = 256 * MIB
 CACHE_BYTES = 1024 * MIB
 INODES = 16_384
 
 INIT_SOURCE = Path(__file__).with_name("init.py")
-GRACE_SECONDS = 5.0
-"""After the supervisor should have ended a container, its own first process does."""
 
 THREADS_ENV = {
     # A thread that spins while it waits takes the processor from the one that it waits for, when
@@ -79,43 +75,11 @@ COUNTERS = (
 that of huge pages arrived unchanged, with the caches dropped between them."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Mount:
-    """A host path or a volume, and where it appears."""
-
-    source: str
-    target: str
-    writable: bool = False
-    volume: bool = False
-    copy_up: bool = False
-    """Give a new volume the owner and mode that the image's folder at `target` has."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ContainerSpec:
-    """One container: who runs what on which image, seeing which mounts."""
-
-    name: str
-    image_id: str
-    user: str
-    command: Sequence[str]
-    mounts: Sequence[Mount]
-    resources: Resources
-    labels: Mapping[str, str]
-    seconds: float
-    """After so many the supervisor ends it; the container by itself, a little later."""
-    env: Mapping[str, str] = field(default_factory=dict)
-    takes_input: bool = False
-    gpu_ids: Sequence[str] = ()
-    sampled: bool = True
-    """Whether the engine is asked for figures while it runs, which costs a little."""
-
-
 def container_config(spec: ContainerSpec) -> dict[str, Any]:
     """Return the body of the engine's "create container" call."""
     return {
         "Image": spec.image_id,
-        "Entrypoint": [*first_process(spec.seconds + GRACE_SECONDS), *spec.command],
+        "Entrypoint": [*first_process(takes_input=spec.takes_input), *spec.command],
         "Cmd": [],
         "User": spec.user,
         "WorkingDir": "/tmp",  # noqa: S108 - a tmpfs inside the container
@@ -123,20 +87,21 @@ def container_config(spec: ContainerSpec) -> dict[str, Any]:
         "Hostname": "sandbox",
         "Labels": dict(spec.labels),
         "NetworkDisabled": True,
-        "AttachStdin": spec.takes_input,
+        "AttachStdin": True,
         "AttachStdout": True,
         "AttachStderr": True,
-        "OpenStdin": spec.takes_input,
-        # The scorer must see end of input when the supervisor dies.
-        "StdinOnce": spec.takes_input,
+        "OpenStdin": True,
+        # Whoever waits for a word must see the end of input when the supervisor dies.
+        "StdinOnce": True,
         "Tty": False,
         "HostConfig": host_config(spec),
     }
 
 
-def first_process(seconds: float) -> list[str]:
-    """Return what starts a command, and ends the container after so many seconds; see `init`."""
-    return ["python", "-I", "-S", "-B", "-c", _init_source(), f"{seconds:.3f}"]
+def first_process(*, takes_input: bool) -> list[str]:
+    """Return what waits for an order, starts a command, and ends it in time; see `init`."""
+    input_is = TAKES_INPUT if takes_input else "none"
+    return ["python", "-I", "-S", "-B", "-c", _init_source(), input_is]
 
 
 @cache
@@ -172,11 +137,12 @@ def host_config(spec: ContainerSpec) -> dict[str, Any]:
         # Output is read from the attached stream, under a cap of ours.
         "LogConfig": {"Type": "none", "Config": {}},
         "DeviceRequests": device_requests(spec.gpu_ids),
+        **({"Runtime": resources.runtime} if resources.runtime else {}),
     }
 
 
 def environment(spec: ContainerSpec) -> dict[str, str]:
-    """Everything a process inside finds in its environment; nothing of the host's."""
+    """What every process inside finds in its environment; what a trial adds comes at its start."""
     threads = str(max(1, int(spec.resources.cpus)))
     user = "agent" if spec.user == AGENT_USER else "scorer"
     fixed = {
@@ -193,7 +159,7 @@ def environment(spec: ContainerSpec) -> dict[str, str]:
         fixed["NVIDIA_DRIVER_CAPABILITIES"] = "compute,utility"
     counts = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
     chosen = spec.resources.environment if spec.user == AGENT_USER else {}
-    return {**THREADS_ENV, **counts, **chosen, **fixed, **spec.env}
+    return {**THREADS_ENV, **counts, **chosen, **fixed}
 
 
 @cache
@@ -243,12 +209,15 @@ def device_requests(gpu_ids: Sequence[str]) -> list[dict[str, Any]]:
     ]
 
 
-def tmpfs_volume(*, size_bytes: int, uid: int) -> dict[str, str]:
-    """Return the local driver's options for a memory volume with a hard quota.
+def volume_options(volume: Volume) -> dict[str, str]:
+    """Return the local driver's options; for a volume in memory a hard quota.
 
     Mode 0755: its owner writes, the other user of the trial may read what the owner lets it.
     """
-    options = f"size={size_bytes},nr_inodes={INODES},uid={uid},gid={uid},mode=0755"
+    if volume.memory_bytes is None:
+        return {}
+    size, uid = volume.memory_bytes, volume.uid
+    options = f"size={size},nr_inodes={INODES},uid={uid},gid={uid},mode=0755"
     return {"type": "tmpfs", "device": "tmpfs", "o": f"{options},nosuid,nodev,noexec"}
 
 

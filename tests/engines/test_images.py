@@ -14,11 +14,11 @@ from typing import IO
 
 import pytest
 
+from runner.engines import images
+from runner.engines.bases import bootstrapped, setting
+from runner.engines.builds import Build, context, follow
+from runner.engines.wheels import digest, pip_command, wheelhouse
 from runner.errors import ConfigError, SandboxError
-from runner.sandbox import images
-from runner.sandbox.bases import bootstrapped, setting
-from runner.sandbox.builds import Build, context, follow
-from runner.sandbox.wheels import digest, pip_command, wheelhouse
 
 LINE = {
     "stream": "Step 2/3 : RUN   python3 -m venv /opt/venv &&   something long enough to be cut\n"

@@ -14,8 +14,8 @@ from typing import IO, Any
 
 import docker
 
+from runner.engines.docker import our_fault
 from runner.errors import SandboxError, last_lines
-from runner.sandbox.engine import our_fault
 
 Say = Callable[[str], None]
 

@@ -14,9 +14,9 @@ import docker
 from docker.errors import ImageNotFound
 from docker.utils import parse_repository_tag
 
+from runner.engines.builds import Build, Say, build
+from runner.engines.docker import our_fault
 from runner.errors import SandboxError, last_lines
-from runner.sandbox.builds import Build, Say, build
-from runner.sandbox.engine import our_fault
 
 SILENCE_SECONDS = 30
 """How long a registry may say nothing before it counts as out of reach."""

@@ -1,0 +1,299 @@
+"""One container from slot to confirmed gone, under a deadline and caps that the host holds."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+
+from runner.engines.protocol import Connection, ContainerSpec, Engine, Exit, Usage
+from runner.errors import SandboxError, StoppedError
+
+POLL_SECONDS = 0.05
+SAMPLE_SECONDS = 0.25
+FIRST_SAMPLE_SECONDS = 0.02
+ENGINE_GRACE_SECONDS = 3.0
+KILL_SECONDS = 20.0
+SIGNALLED = (137, 143)
+GRACE_SECONDS = 5.0
+"""After the supervisor should have ended a container, its own first process does."""
+
+
+class Ended(StrEnum):
+    """What ended a container."""
+
+    EXITED = "exited"
+    DEADLINE = "deadline"
+    OUTPUT = "output"
+    PROCESSES = "processes"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContainerResult:
+    """How one container ended; `stdout` and `output` (both streams) are capped bytes."""
+
+    ended: Ended
+    exit_code: int
+    oom_killed: bool
+    stdout: bytes
+    output: bytes
+    ran_seconds: float
+    usage: Usage
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deadline:
+    """A moment on a clock that nobody sets. The code inside is told how far away it is."""
+
+    monotonic: float
+
+    @classmethod
+    def after(cls, seconds: float) -> Deadline:
+        return cls(monotonic=time.monotonic() + seconds)
+
+    @property
+    def left(self) -> float:
+        """Seconds from now."""
+        return max(0.0, self.monotonic - time.monotonic())
+
+
+class Stream:
+    """Reads a container's output until it ends or reaches the cap; writes its input."""
+
+    def __init__(self, connection: Connection, cap_bytes: int) -> None:
+        self._connection, self._cap = connection, cap_bytes
+        self._parts: list[tuple[bool, bytes]] = []
+        self._size = 0
+        self.send = connection.send
+        self.ended = threading.Event()
+        self.overflowed = False
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def _read(self) -> None:
+        for is_error, chunk in self._connection.frames():
+            # Read on past the cap: an engine that cannot write its output cannot kill either.
+            if self._size < self._cap:
+                self._parts.append((is_error, chunk[: self._cap - self._size]))
+            self._size += len(chunk)
+            self.overflowed = self._size >= self._cap
+        self.ended.set()
+
+    def stdout(self) -> bytes:
+        return b"".join(chunk for is_error, chunk in self._parts if not is_error)
+
+    def stderr(self) -> bytes:
+        return b"".join(chunk for is_error, chunk in self._parts if is_error)
+
+    def both(self) -> bytes:
+        return b"".join(chunk for _, chunk in self._parts)
+
+    def close(self) -> None:
+        self._connection.shut()
+        self._thread.join(timeout=5)
+        self._connection.close()
+
+
+class Sampler:
+    """Asks the engine for its figures while a container runs."""
+
+    def __init__(self, engine: Engine, identity: str, *, pids_limit: int) -> None:
+        self._engine, self._identity, self._limit = engine, identity, pids_limit
+        self.usage = Usage()
+        self.hit_processes = False
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        pause = FIRST_SAMPLE_SECONDS
+        while not self._stop.wait(pause):
+            pause = SAMPLE_SECONDS
+            try:
+                found = self._engine.usage(self._identity)
+            except SandboxError:
+                continue  # the run itself notices when the engine is gone
+            if found is not None:
+                self._take(found)
+
+    def _take(self, found: Usage) -> None:
+        peaks = (found.peak_memory_bytes, self.usage.peak_memory_bytes)
+        self.usage = Usage(
+            peak_memory_bytes=max((each for each in peaks if each is not None), default=None),
+            cpu_seconds=found.cpu_seconds,
+            most_processes=max(found.most_processes, self.usage.most_processes),
+        )
+        self.hit_processes = self.hit_processes or found.most_processes >= self._limit
+
+    def stop(self) -> Usage:
+        self._stop.set()
+        self._thread.join(timeout=5)
+        return self.usage
+
+
+class Running:
+    """A container at work. Made by `Slot.begun`."""
+
+    def __init__(self, engine: Engine, spec: ContainerSpec, identity: str, order: bytes) -> None:
+        self._engine, self.name, self.identity = engine, spec.name, identity
+        # Attached before the start, so that not a byte is missed.
+        self.stream = Stream(engine.attach(identity), spec.resources.output_log_bytes)
+        try:
+            engine.start(identity)
+            self._begun = time.monotonic()
+            self.stream.send(order)
+        except SandboxError:
+            self.stream.close()
+            raise
+        self._sampler = Sampler(engine, identity, pids_limit=spec.resources.pids)
+        if not spec.sampled:
+            self._sampler.stop()
+
+    def send(self, data: bytes) -> None:
+        """Write to the command's standard input."""
+        self.stream.send(data)
+
+    def said(self, line: bytes) -> bool:
+        """Whether a complete line with exactly these bytes came on standard error."""
+        return line in self.stream.stderr().splitlines(keepends=True)
+
+    def has_ended(self) -> bool:
+        return self.stream.ended.is_set()
+
+    def finish(self, deadline: Deadline, abort: threading.Event) -> ContainerResult:
+        """Wait for the end, ending it at the deadline or a cap.
+
+        Raises:
+            StoppedError: the person wants everything to stop.
+            SandboxError: the engine went away; the experiment is not to blame.
+        """
+        ended = self._wait(deadline, abort)
+        # Output may end long before the last process does.
+        found = self._exit(deadline.monotonic) if ended is Ended.EXITED else None
+        if found is None:
+            ended = Ended.DEADLINE if ended is Ended.EXITED else ended
+            self._engine.kill(self.identity)
+            found = self._exit(time.monotonic() + KILL_SECONDS)
+        ran_seconds = time.monotonic() - self._begun  # the engine's own moments may step
+        usage = self._sampler.stop()
+        if found is None:
+            raise SandboxError(f"{self.name} could not be killed", hint="run: runner doctor")
+        if ended is Ended.EXITED and found.code in SIGNALLED and not found.oom_killed:
+            self._blame_the_engine()
+        self.stream.ended.wait(timeout=5)
+        return ContainerResult(
+            ended=ended,
+            exit_code=found.code,
+            oom_killed=found.oom_killed,
+            stdout=self.stream.stdout(),
+            output=self.stream.both(),
+            ran_seconds=ran_seconds,
+            usage=usage,
+        )
+
+    def _wait(self, deadline: Deadline, abort: threading.Event) -> Ended:
+        while (left := deadline.left) > 0:
+            finished = self.stream.ended.wait(min(left, POLL_SECONDS))
+            if abort.is_set():
+                raise StoppedError("stopped by the person")
+            if self.stream.overflowed:
+                return Ended.OUTPUT
+            if self._sampler.hit_processes:
+                return Ended.PROCESSES
+            if finished:
+                return Ended.EXITED
+        return Ended.DEADLINE
+
+    def _exit(self, until: float) -> Exit | None:
+        while (found := self._engine.ended(self.identity)) is None and time.monotonic() <= until:
+            time.sleep(POLL_SECONDS / 5)
+        return found
+
+    def _blame_the_engine(self) -> None:
+        """Raise if the signal came from an engine that is shutting down, not from inside."""
+        until = time.monotonic() + ENGINE_GRACE_SECONDS
+        while time.monotonic() < until:
+            self._engine.ping()
+            time.sleep(POLL_SECONDS * 4)
+
+    def archive(self, path: str) -> Iterator[bytes]:
+        """Stream a folder of the ended container as a tar archive."""
+        return self._engine.archive(self.identity, path)
+
+    def close(self) -> None:
+        self._sampler.stop()
+        self.stream.close()
+
+
+def order(seconds: float, env: Mapping[str, str]) -> bytes:
+    """Return what a slot's first process waits for; `init` reads it."""
+    parts = [f"{seconds + GRACE_SECONDS:.3f}", *(f"{key}={value}" for key, value in env.items())]
+    if any("\0" in part or "\n" in part for part in parts):
+        raise ValueError("a variable cannot hold line breaks")
+    return "\0".join(parts).encode() + b"\n"
+
+
+class Slot:
+    """A container that is made and not started: fences, limits and mounts, nobody's yet."""
+
+    def __init__(self, engine: Engine, spec: ContainerSpec, identity: str) -> None:
+        self._engine, self.spec, self._identity = engine, spec, identity
+
+    @contextmanager
+    def begun(self, *, seconds: float, env: Mapping[str, str] | None = None) -> Iterator[Running]:
+        """Yield it at work for at most so many seconds, with more in its environment.
+
+        After those the supervisor ends it; the container by itself, a little later.
+        """
+        running = Running(self._engine, self.spec, self._identity, order(seconds, env or {}))
+        try:
+            yield running
+        finally:
+            running.close()
+
+
+@contextmanager
+def started(
+    engine: Engine, spec: ContainerSpec, *, seconds: float, env: Mapping[str, str] | None = None
+) -> Iterator[Running]:
+    """Yield a running container that is what was asked for; it is gone afterwards."""
+    with (
+        closing(Slots(engine, [spec])) as made,
+        made.taken(spec.name) as slot,
+        slot.begun(seconds=seconds, env=env) as running,
+    ):
+        yield running
+
+
+class Slots:
+    """Containers that a thread makes ahead, one after the other in the order of need."""
+
+    def __init__(self, engine: Engine, specs: Sequence[ContainerSpec]) -> None:
+        self._engine = engine
+        self._maker = ThreadPoolExecutor(1, thread_name_prefix="slots")
+        self._made = {spec.name: (spec, self._maker.submit(engine.create, spec)) for spec in specs}
+
+    @contextmanager
+    def taken(self, name: str) -> Iterator[Slot]:
+        """Yield a slot as soon as it is there; the container is gone afterwards.
+
+        Raises:
+            SandboxError: it could not be made.
+        """
+        spec, made = self._made.pop(name)
+        identity = made.result()
+        try:
+            yield Slot(self._engine, spec, identity)
+        finally:
+            self._engine.remove(identity)
+
+    def close(self) -> None:
+        """Remove those that nobody took."""
+        self._maker.shutdown(wait=True, cancel_futures=True)
+        for _, made in self._made.values():
+            if not made.cancelled() and made.exception() is None:
+                self._engine.remove(made.result())

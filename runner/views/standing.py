@@ -1,0 +1,69 @@
+"""Where a run stands: what every view of a whole run says of its experiments.
+
+It is read from the tables' indexes and from two experiments, so it takes as long for 100,000.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from runner.decision import Metric
+from runner.history import metric_of, unguarded
+from runner.journal.reader import Reader
+from runner.money.usage import together
+from runner.records import Experiment, ExperimentStatus, Run, Spent
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """A run, and what its experiments came to."""
+
+    run: Run
+    counts: Mapping[ExperimentStatus | None, int]
+    """How many ended in which way after the baseline; under `None` those still open."""
+    baseline: Experiment | None
+    best: Experiment | None
+    """The last kept one."""
+    best_spent: Spent | None = None
+    """What calls for it took, where there were any."""
+    unguarded: tuple[int, ...] = ()
+    """Kept ones that rest on somebody whom nothing kept from this host."""
+    unfinished: tuple[int, ...] = ()
+    models: Mapping[str, Spent]
+    """Model → what calls to it took."""
+
+    @property
+    def experiments(self) -> int:
+        """How many there are, with the baseline."""
+        return sum(self.counts.values()) + (self.baseline is not None)
+
+    @property
+    def metric(self) -> Metric:
+        return metric_of(self.run)
+
+    @property
+    def advisory(self) -> bool:
+        """Whether whoever proposed could have read this host."""
+        return self.run.agent_isolation == "none" or bool(self.unguarded)
+
+    @property
+    def spent(self) -> Spent | None:
+        """What calls to models took, where there were any."""
+        return together(self.models.values())
+
+
+def standing_of(ledger: Reader, run: Run) -> Standing:
+    best = ledger.best(run.tag)
+    return Standing(
+        run=run,
+        counts=ledger.counts(run.tag),
+        baseline=ledger.experiment(run.tag, 0),
+        best=None if best is None else ledger.experiment(run.tag, best),
+        best_spent=None
+        if best is None
+        else ledger.spent_by_experiment(run.tag, best, best).get(best),
+        unguarded=unguarded(ledger.kept_line(run.tag)),
+        unfinished=ledger.still_open(run.tag),
+        models=ledger.spent_by_model(run.tag),
+    )
