@@ -29,7 +29,7 @@ def per_hour(
     at: Home, tag: str, train: float, devices: int, experiments: int
 ) -> tuple[float, float]:
     """Return experiments per hour, and the median seconds of a trial."""
-    with watching(at.client, tag) as watcher, at.start(tag, train, devices) as work:
+    with watching(tag) as watcher, at.start(tag, train, devices) as work:
         assert work.session.executor.capacity == devices
         run_loop(work.session, Scripted(ahead=1), experiments=experiments)
         assert len(work.session.history) == experiments + 1

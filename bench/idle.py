@@ -38,7 +38,7 @@ class Found:
 
 def measure(at: Home, ahead: int, experiments: int, train: float) -> Found:
     tag = f"ahead-{ahead}"
-    with watching(at.client, tag) as watcher, at.start(tag, train, devices=1) as work:
+    with watching(tag) as watcher, at.start(tag, train, devices=1) as work:
         agent = Scripted(partial(last_trial_seconds, work.session))
         run_loop(work.session, agent, experiments=experiments, ahead=ahead)
         assert len(work.session.history) == experiments + 1

@@ -12,10 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from runner import data, rooms
+import docker
+
+from runner import data, engines, rooms
+from runner.engines import images
 from runner.policy.load import parse_policy
 from runner.records import Change, Proposal
-from runner.sandbox import engine, images
 from runner.seams import Context, Desk
 from runner.session import Person, Session
 from runner.start import Request, at_work
@@ -69,7 +71,7 @@ def policy_text(train: float) -> str:
 class Home:
     """A state folder with packing prepared, whose runs wait for nobody else's."""
 
-    client: Any
+    engine: Any
     state: rooms.State
     locks: Path
 
@@ -90,23 +92,25 @@ class Home:
         return at_work(self.state, request, person or Person())
 
     def leftovers(self, tag: str) -> list[str]:
-        labels = {engine.HOME_LABEL: self.state.id, engine.RUN_LABEL: tag}
-        return engine.leftovers(self.client, labels)
+        found: list[str] = self.engine.leftovers(
+            {engines.HOME_LABEL: self.state.id, engines.RUN_LABEL: tag}
+        )
+        return found
 
 
 @contextmanager
 def home(folder: Path) -> Iterator[Home]:
     """Prepare packing below a folder; nothing of it is left on the engine afterwards."""
-    with closing(engine.connect()) as client:
+    with closing(engines.connect()) as engine:
         state = rooms.State(folder / "home")
-        image_id = images.require_image(client, parse_policy(policy_text(1)).policy.image)
+        image_id = images.require_image(engine, parse_policy(policy_text(1)).policy.image)
         data.Preparation(
-            client=client, state=state, task=TASK, image_id=image_id, say=lambda _: None
+            engine=engine, state=state, task=TASK, image_id=image_id, say=lambda _: None
         ).prepare(seed=7)
         try:
-            yield Home(client, state, folder / "locks")
+            yield Home(engine, state, folder / "locks")
         finally:
-            engine.sweep(client, {engine.HOME_LABEL: state.id})
+            engine.sweep({engines.HOME_LABEL: state.id})
 
 
 @dataclass(frozen=True)
@@ -143,10 +147,11 @@ class Watcher:
 
 
 @contextmanager
-def watching(client: Any, tag: str) -> Iterator[Watcher]:
+def watching(tag: str) -> Iterator[Watcher]:
     """Watch a run's containers; all that ended is known after it."""
-    filters = {"label": [f"{engine.RUN_LABEL}={tag}"], "type": "container"}
-    watcher, events = Watcher(), client.events(decode=True, filters=filters)
+    filters = {"label": [f"{engines.RUN_LABEL}={tag}"], "type": "container"}
+    client, watcher = docker.from_env(), Watcher()
+    events = client.events(decode=True, filters=filters)
     reader = threading.Thread(target=watcher.read, args=(events,), daemon=True)
     reader.start()
     try:
@@ -155,6 +160,7 @@ def watching(client: Any, tag: str) -> Iterator[Watcher]:
         threading.Event().wait(1.0)  # the last events are still on their way
         events.close()
         reader.join(10)
+        client.close()
 
 
 def alive(lives: list[Life], begin: float, end: float) -> float:

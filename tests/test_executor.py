@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from fakes import scored
@@ -22,7 +22,7 @@ from runner.policy.load import load_policy
 from runner.progress import Tracker, read
 from runner.records import Guard, GuardResult, Stage
 from runner.session import Person
-from runner.trial import DockerSandbox
+from runner.trial import TrialRunner
 
 GIB = 1024**3
 PATIENCE = 30.0
@@ -130,15 +130,20 @@ def test_fewer_gpus_may_be_named(monkeypatch, chosen, expected):
     assert Machine.here().gpus == expected
 
 
-@pytest.mark.parametrize("task", ["eclip", "heart"])
-def test_where_splits_share_targets_one_trial_runs_at_a_time(monkeypatch, task):
+@pytest.mark.parametrize(
+    ("task", "shared", "flushed", "capacity"),
+    [("shakespeare", False, False, 4), ("heart", True, True, 1), ("eclip", False, True, 1)],
+)
+def test_where_what_runs_at_once_could_tell_each_other_one_trial_runs_at_a_time(
+    monkeypatch, task, shared, flushed, capacity
+):
     plenty = Machine(processors=8, memory_bytes=64 * GIB)
     monkeypatch.setattr(start.Machine, "here", classmethod(lambda _: plenty))
     policy = load_policy(rooms.policy_path(task)).policy
-    sandbox = DockerSandbox(client=None, home_id="", stage_root=rooms.PROJECT)
+    assert (policy.evaluation.shared_targets, policy.flushed) == (shared, flushed)
+    sandbox = TrialRunner(engine=cast("Any", None), host=cast("Any", None))
     executor = start._executor(policy, "t1", sandbox, None, Tracker(), Person())
-    assert executor.capacity == (1 if policy.evaluation.shared_targets else 4)
-    assert policy.evaluation.shared_targets is (task == "heart")
+    assert executor.capacity == capacity
     executor.close()
 
 
