@@ -132,7 +132,7 @@ def test_fewer_gpus_may_be_named(monkeypatch, chosen, expected):
 
 @pytest.mark.parametrize(
     ("task", "shared", "flushed", "capacity"),
-    [("shakespeare", False, False, 4), ("heart", True, True, 1), ("eclip", False, True, 1)],
+    [("packing", False, False, 4), ("heart", True, True, 1), ("eclip", False, True, 1)],
 )
 def test_where_what_runs_at_once_could_tell_each_other_one_trial_runs_at_a_time(
     monkeypatch, task, shared, flushed, capacity
