@@ -27,14 +27,14 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from runner import rooms
-from runner.agents.claude.agent import load_claude
-from runner.data import Prepared
-from runner.journal.entries import now
-from runner.journal.store import open_journal
-from runner.logs import event_log
-from runner.policy.load import load_policy
-from runner.records import (
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "agents")]
+
+from fakes import TAG, make_session  # noqa: E402
+
+from runner import rooms  # noqa: E402
+from runner.agents.claude.agent import load_claude  # noqa: E402
+from runner.records import (  # noqa: E402
     EXECUTABLE,
     Curve,
     Experiment,
@@ -42,17 +42,13 @@ from runner.records import (
     Files,
     Guard,
     GuardResult,
-    Run,
     Score,
     TrialResult,
     TrialSpec,
     TrialStatus,
 )
-from runner.scheduler import run_loop
-from runner.session import Session
-from runner.workspace import Workspace
+from runner.scheduler import run_loop  # noqa: E402
 
-TAG = "bench"
 NO_OP: Files = {
     "program.md": File(content=b"# Do nothing\n\nChange STEP, and see that nothing comes of it.\n"),
     "run.sh": File(content=b'#!/bin/sh\nexec python train.py "$@"\n', mode=EXECUTABLE),
@@ -67,7 +63,6 @@ TARGETS = {"ms": 150.0, "growth": 20.0, "read": 80.0}
 
 
 def serve() -> None:
-    sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "agents"))
     from messages_server import MessagesServer, Request, serving
 
     def reply(request: Request) -> Any:
@@ -175,41 +170,14 @@ def template(task: str) -> Files:
     return {**files, "train.py": File(content=train)}
 
 
-@contextmanager
-def session(folder: Path, files: Files, measured: Measured) -> Iterator[Session]:
-    state = rooms.State(folder)
-    policy = load_policy(rooms.policy_path("eclip"))
-    public = folder / "public" / "train"
-    public.mkdir(parents=True)
-    with (
-        open_journal(state.ledger) as ledger,
-        event_log(state.events(TAG), run=TAG) as log,
-    ):
-        when = now()
-        workspace = Workspace.create(
-            state.repository(TAG), TAG, template=files, harness=rooms.harness(), when=when
-        )
-        run = Run(
-            tag=TAG, task="eclip", agent="claude", agent_isolation="api", metric="mean_rank",
-            direction="minimize", round_to=0.5, policy_text=policy.text,
-            policy_digest=policy.digest, harness_digest="x", template_digest="x", image_id="x",
-            data_digest="x", device="cpu", base_commit=workspace.head(), created_at=when,
-            runner_version="x", rules_digest="x",
-        )  # fmt: skip
-        ledger.create_run(run)
-        yield Session(
-            run=run, policy=policy.policy, ledger=ledger, workspace=workspace, sandbox=Instant(),
-            data=Prepared(public=public.parent, sealed_volume="x", digest="x"),
-            state=state, harness=workspace.harness(), log=log, finished=measured.mark,
-        )  # fmt: skip
-
-
 def measure(task: str, experiments: int) -> tuple[Measured, list[Any]]:
     measured = Measured()
     with (
         tempfile.TemporaryDirectory() as folder,
         model_server() as url,
-        session(Path(folder), template(task), measured) as at_work,
+        make_session(
+            Path(folder), Instant(), template=template(task), finished=measured.mark
+        ) as at_work,
     ):
         environment = {"ANTHROPIC_API_KEY": "bench", "ANTHROPIC_BASE_URL": url}
         agent = load_claude("", environment=environment)

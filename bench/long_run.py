@@ -44,6 +44,7 @@ class Changing:
 
     name: str = "changing"
     isolation: str = "api"
+    ahead: int = 0
 
     def propose(self, context: Context, desk: Desk) -> Proposal | None:
         content = TRAIN.replace(b"0.001", str(context.number).encode())

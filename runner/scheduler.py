@@ -179,11 +179,9 @@ class Scheduler:
             between(self.session, self.course)
         while not self._is_over():
             self._hand_out()
+            self._wait()
             self._advance()
-            if not self._is_over():
-                self._wait()
-                self._open_pending()
-                self.end = self.end or self._asked_to_stop()
+            self.end = self.end or self._asked_to_stop()
         if self._failure is not None:
             raise self._failure
         ends = (proposer.end for proposer in self._proposers)
@@ -203,9 +201,8 @@ class Scheduler:
         """Say whether nothing is under way, and nothing more will be proposed."""
         if self._active or self._flying:
             return False
-        thinking = any(proposer.slot or proposer.back for proposer in self._proposers)
         done = all(proposer.end for proposer in self._proposers) or self._last_is_out()
-        return self.end is not None or (done and not self._pending and not thinking)
+        return self.end is not None or (done and not self._under_way())
 
     def _work_off(self) -> None:
         """Bring everything that is active to its end."""
@@ -267,12 +264,16 @@ class Scheduler:
         return next_step(session.now, number, session.policy, self.rule, session.metric)
 
     def _advance(self) -> None:
-        """Take every step that can be taken now, the oldest experiment first."""
+        """Take every step that can be taken now, the oldest experiment first.
+
+        What waits for a device is opened as soon as one is free, before anything is waited for.
+        """
         again = True
         while again:
             again = False
             for number in sorted(self._active):
                 again |= self._step(number)
+            again |= self._open_pending()
 
     def _step(self, number: int) -> bool:
         """Take an experiment's next step; say whether another can be taken at once."""
@@ -521,32 +522,36 @@ class Scheduler:
 
     # -- proposals ------------------------------------------------------------------------
 
-    def _open_pending(self) -> None:
-        """Make experiments of what was proposed, as far as devices are free."""
-        while self._pending and self.end is None:
-            if len(self._active) >= self.session.executor.capacity:
-                return
-            made = self._pending.popleft()
-            based = on_the_best(self.session, made.based)
-            if isinstance(based, Returned):
-                made.proposer.unsettled -= 1
-                made.proposer.back.append((made.slot, based.why))
-                continue
-            number = open_proposal(self.session, based, made.proposer.agent, returned=made.returned)
-            if based.examination is not None:
-                self._examined[number] = based.examination
-            self._activate(number, made.proposer)
-            self._advance()
+    def _open_pending(self) -> bool:
+        """Make an experiment of the next proposal that waits; say whether there was one.
+
+        It is opened once a device may be free for it, so that it starts from the best there is.
+        """
+        if not self._pending or self.end is not None:
+            return False
+        if len(self._active) >= self.session.executor.capacity:
+            return False
+        made = self._pending.popleft()
+        based = on_the_best(self.session, made.based)
+        if isinstance(based, Returned):
+            made.proposer.unsettled -= 1
+            made.proposer.back.append((made.slot, based.why))
+            return True
+        number = open_proposal(self.session, based, made.proposer.agent, returned=made.returned)
+        if based.examination is not None:
+            self._examined[number] = based.examination
+        self._activate(number, made.proposer)
+        return True
 
     def _hand_out(self) -> None:
-        """Let agents think that are free to."""
+        """Let agents think that are free to: about what came back to them, or something new."""
         for proposer in self._proposers:
-            busy = proposer.slot is not None or proposer.end is not None
-            if busy or self.end is not None or proposer.unsettled > proposer.ahead:
+            if proposer.slot is not None or self.end is not None:
                 continue
+            may = proposer.end is None and proposer.unsettled <= proposer.ahead
             if proposer.back:
                 self._think(proposer, *proposer.back.popleft())
-            elif (slot := self._slot()) is not None:
+            elif may and (slot := self._slot()) is not None:
                 self._think(proposer, slot, ())
 
     def _under_way(self) -> list[Slot]:
@@ -581,10 +586,11 @@ class Scheduler:
                 what = "the agent thinks about"
                 with self.session.progress.doing(desk.name, what, **desk.about):
                     proposal = proposer.agent.propose(context, desk)
+                    based = None if proposal is None else desk.taken(proposal)
             except BaseException as error:
                 self._events.put(partial(self._gave_up, proposer, error))
             else:
-                self._events.put(partial(self._proposed, proposer, slot, desk, proposal))
+                self._events.put(partial(self._proposed, proposer, slot, based, desk.returned))
 
         if len(self._proposers) == 1 and not proposer.ahead:
             think()  # nothing else happens meanwhile, and a person's editor wants this thread
@@ -625,11 +631,10 @@ class Scheduler:
             self._failure = self._failure or error
             self.end = self.end or proposer.end
 
-    def _proposed(self, proposer: Proposer, slot: Slot, desk: SessionDesk, proposal: Any) -> None:
+    def _proposed(self, proposer: Proposer, slot: Slot, based: Based | None, returned: int) -> None:
         proposer.slot = None
-        if proposal is not None:
+        if based is not None:
             proposer.unsettled += 1
-            based, returned = desk.taken(proposal), desk.returned
             made = Made(proposer=proposer, slot=slot, based=based, returned=returned)
             self._pending.append(made)
             return

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -16,8 +17,9 @@ from typing import Any
 
 from fakes import FakeSandbox, ScriptedAgent, crashed, edit, make_session, scored
 
+from runner.draws import index
 from runner.journal.store import Journal
-from runner.records import Change, Proposal, TrialRecord, TrialResult, TrialSpec
+from runner.records import Change, Proposal, Purpose, TrialRecord, TrialResult, TrialSpec
 from runner.scheduler import run_loop
 from runner.session import Session
 from runner.workspace import Workspace
@@ -27,7 +29,9 @@ PROPOSALS = (
     edit("WIDTH = 32", "WIDTH = 65", "crashes", notes="crashed\n"),
     Proposal(hypothesis="refused", changes=(Change(path="run.sh", content=b""),)),
 )
-ANSWERS = {0: scored(100.0), 1: scored(90.0), 2: crashed()}
+MORE = (*PROPOSALS, edit("RATE = 0.001", "RATE = 0.002", "kept too"))
+ANSWERS = {0: scored(100.0), 1: scored(90.0), 2: crashed(), 4: scored(80.0)}
+PATIENCE = 30.0
 
 
 def _second(_: str, number: int, *_more: Any, **_named: Any) -> object:
@@ -55,7 +59,7 @@ STEPS: dict[tuple[type, str], Callable[..., object]] = {
 
 
 @dataclass
-class Journal:
+class Steps:
     """The steps so far, kept in a file that outlives the process; kills at each new one."""
 
     path: Path
@@ -93,7 +97,7 @@ class Journal:
 
 
 @contextmanager
-def journaled(journal: Journal) -> Iterator[None]:
+def journaled(journal: Steps) -> Iterator[None]:
     before = {(owner, name): getattr(owner, name) for owner, name in STEPS}
     for (owner, name), tell in STEPS.items():
         setattr(owner, name, journal.wrap(name, before[owner, name], tell))
@@ -104,21 +108,42 @@ def journaled(journal: Journal) -> Iterator[None]:
             setattr(owner, name, call)
 
 
-def conduct(folder: Path, when: str | None = None) -> None:
-    """Start the run below `folder`, or go on with it."""
-    sandbox = FakeSandbox(lambda spec: ANSWERS[spec.experiment])
-    with journaled(Journal(journal_of(folder), when)), make_session(folder, sandbox) as session:
-        sandbox.results = partial(answer, session)
+def conduct(folder: Path, when: str | None = None, devices: int = 1) -> None:
+    """Start the run below `folder`, or go on with it; with two devices two trials run at once."""
+    sandboxes = [FakeSandbox(lambda spec: ANSWERS[spec.experiment]) for _ in range(devices)]
+    agent = ScriptedAgent(PROPOSALS if devices == 1 else MORE, ahead=devices - 1)
+    with journaled(Steps(journal_of(folder), when)), make_session(folder, sandboxes) as session:
+        at_once = AtOnce(session) if devices > 1 else None
+        for sandbox in sandboxes:
+            sandbox.results = partial(answer, session, at_once)
         if not session.ledger.hypotheses(session.run.tag):
             session.ledger.add_hypothesis(session.run.tag, "a wider layer")
-        run_loop(session, ScriptedAgent(PROPOSALS), experiments=None)
+        run_loop(session, agent, experiments=None)
 
 
-def answer(session: Session, spec: TrialSpec) -> TrialResult:
+def answer(session: Session, at_once: AtOnce | None, spec: TrialSpec) -> TrialResult:
     """Answer at once; a trial that the ledger knows must never be asked for again."""
     recorded = [(trial.purpose, trial.index) for trial in session.read(spec.experiment).trials]
     assert (spec.purpose, spec.index) not in recorded
+    if at_once is not None:
+        at_once.meet(spec)
     return ANSWERS[spec.experiment]
+
+
+class AtOnce:
+    """Has the first trials of experiments 1 and 2 under way at once, where both are to come."""
+
+    def __init__(self, session: Session) -> None:
+        state = session.now
+        fresh, last = state.count < 2, state.count > 2 and not state.experiment(2).trials
+        self._meet = fresh or (last and state.experiment(2).status is None)
+        self._other = threading.Event()
+
+    def meet(self, spec: TrialSpec) -> None:
+        if spec.index == index(2, 0):
+            self._other.set()
+        if spec.index == index(1, 0) and spec.purpose is Purpose.DECISION and self._meet:
+            assert self._other.wait(PATIENCE)
 
 
 def journal_of(folder: Path) -> Path:

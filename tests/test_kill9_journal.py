@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from fakes import TAG, FakeSandbox, make_session
-from kill9_driver import conduct, journal_of
+from kill9_driver import STEPS, conduct, journal_of
 
 from runner.audit.run import audit_run
 from runner.journal.entries import broken
@@ -48,9 +48,9 @@ def quick_starts(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
 
 
-def life(folder: Path, when: str) -> bool:
+def life(folder: Path, when: str, devices: int = 1) -> bool:
     """Conduct the run in a process of its own; whether it was killed at a step."""
-    process = PROCESSES.Process(target=conduct, args=(folder, when))
+    process = PROCESSES.Process(target=conduct, args=(folder, when, devices))
     process.start()
     process.join(timeout=60)
     assert process.exitcode in (0, -signal.SIGKILL)
@@ -126,10 +126,10 @@ def assert_git_agrees(session: Session) -> None:
     assert workspace.problems() == []
 
 
-def assert_chain_holds(session: Session) -> None:
+def assert_chain_holds(session: Session, kept: int = 1) -> None:
     assert not list(broken(session.ledger.entries(TAG)))
-    kept = session.workspace.commits(session.workspace.branch)[-1]
-    assert f"Journal-Chain: {session.history[1].decided_chain}" in kept.message
+    newest = session.workspace.commits(session.workspace.branch)[-1]
+    assert f"Journal-Chain: {session.history[kept].decided_chain}" in newest.message
 
 
 def assert_no_trial_was_lost_or_doubled(session: Session) -> None:
@@ -141,3 +141,49 @@ def assert_no_trial_was_lost_or_doubled(session: Session) -> None:
         *((1, decision), (1, decision), (1, audit)),
         (2, decision),
     ]
+
+
+# -- two trials in flight ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_with_two_trials_in_flight_the_end_is_that_of_a_run_that_was_not_killed(tmp_path, when):
+    """In which order steps come may differ from life to life; what came of it may not."""
+    conduct(tmp_path / "whole", devices=2)
+    killed, lives = tmp_path / "killed", 0
+    while life(killed, when, devices=2):
+        lives += 1
+        report = audit_run(State(killed / "state"), TAG, lambda _tag: ())
+        assert report.clean, report.lines
+    assert {*steps(killed)} == {*steps(tmp_path / "whole")} == {name for _, name in STEPS}
+    assert lives > 50
+    assert end_of(killed) == end_of(tmp_path / "whole")
+    assert audit_run(State(killed / "state"), TAG, lambda _tag: ()).clean
+
+
+def end_of(folder: Path) -> tuple[object, ...]:
+    """Return all that is left of a run, but for when and in which order it came about."""
+    status = ExperimentStatus
+    with make_session(folder, FakeSandbox(pytest.fail)) as session:
+        assert not session.now.open
+        assert_chain_holds(session, kept=4)
+        history, workspace = session.history, session.workspace
+        assert [found.status for found in history] == [
+            *(status.KEPT, status.KEPT, status.CRASHED, status.REFUSED, status.KEPT)
+        ]
+        places = [(f.number, t.purpose, t.index) for f in history for t in f.trials]
+        assert len(places) == len({*places}) == 3 * 3 + 1
+        assert workspace.problems() == []
+        branch = [workspace.files(one.id) for one in workspace.commits(workspace.branch)]
+        notes = [one.message.split("\n")[0] for one in workspace.commits("refs/notes-files")]
+        attempts = [workspace.files(str(found.attempt_commit))["train.py"] for found in history]
+        [asked] = session.ledger.hypotheses(TAG)
+        return (
+            [(f.number, f.hypothesis, f.score, f.gain, f.reason, f.rule) for f in history],
+            sorted(places),
+            branch,
+            attempts,
+            sorted(notes),
+            workspace.notes()["scratchpad.md"],
+            (asked.status, asked.experiment),
+        )

@@ -3,41 +3,43 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
 import pytest
-from fakes import POLICY_TEXT, TAG, TEMPLATE, FakeSandbox, crashed, found, make_session, scored
+from fakes import POLICY_TEXT, TAG, FakeSandbox, crashed, found, make_session
+from proposers import (
+    FILES,
+    PATIENCE,
+    Playing,
+    is_clean,
+    meeting,
+    sets,
+    setting,
+    settings,
+    total,
+)
 
-from runner.audit.run import audit_run
 from runner.errors import ModelError, SandboxError, SpentError, StoppedError
 from runner.policy.syntax import read_facts
 from runner.records import (
     Change,
     ExperimentStatus,
-    File,
     HypothesisStatus,
     Proposal,
     TrialSpec,
     Violation,
 )
-from runner.rooms import State
 from runner.scheduler import run_loop
 from runner.seams import Context, Desk
 from runner.session import Session
 
 KEPT, REVERTED = ExperimentStatus.KEPT, ExperimentStatus.REVERTED
 PARSED = lru_cache(read_facts)
-PATIENCE = 30.0
-"""Seconds after which a test that hangs fails."""
-SOURCE = '"""Train."""\n\nWIDTH = 32\n\n\n\n\n\nDEPTH = 1\n\n\n\n\n\nRATE = 10\n'
-FILES = {**TEMPLATE, "train.py": File(content=SOURCE.encode())}
 
 
 @pytest.fixture(autouse=True)
@@ -45,63 +47,11 @@ def each_source_is_parsed_once(monkeypatch):
     monkeypatch.setattr(sys.modules["runner.policy.review"], "read_facts", PARSED)
 
 
-def settings(source: bytes) -> Mapping[str, int]:
-    return {name: int(value) for name, value in re.findall(r"(\w+) = (\d+)", source.decode())}
-
-
-def total(spec: TrialSpec):
-    """Score by the sum of the constants: each one that grows is a gain."""
-    return scored(1000.0 - sum(settings(spec.workspace["train.py"].content).values()))
-
-
-def setting(context: Context, name: str, value: int, **more) -> Proposal:
-    source = context.files["train.py"].content.decode()
-    content = re.sub(rf"{name} = \d+", f"{name} = {value}", source).encode()
-    change = Change(path="train.py", content=content)
-    return Proposal(hypothesis=f"{name} {value}", changes=(change,), **more)
-
-
-@dataclass
-class Playing:
-    """Proposes what its steps say, in turn, and remembers what it was told."""
-
-    steps: list[Callable[[Context, Desk], Proposal | None]]
-    told: list[Context] = field(default_factory=list)
-    name: str = "playing"
-    isolation: str = "api"
-    ahead: int = 0
-
-    def propose(self, context: Context, desk: Desk) -> Proposal | None:
-        self.told.append(context)
-        return self.steps.pop(0)(context, desk) if self.steps else None
-
-
-def sets(name: str, value: int, *, after: threading.Barrier | None = None):
-    """Propose a setting; with a barrier once all that share it know the same best."""
-
-    def step(context: Context, desk: Desk) -> Proposal:
-        if after is not None:
-            after.wait(PATIENCE)
-        return setting(context, name, value)
-
-    return step
-
-
-def meeting(count: int = 2) -> threading.Barrier:
-    return threading.Barrier(count)
-
-
 @contextmanager
 def session_of(folder: Path, results=total, policy: str = POLICY_TEXT, **more) -> Iterator[Session]:
     sandbox = FakeSandbox(results)
     with make_session(folder, sandbox, policy_text=policy, template=FILES, **more) as session:
         yield session
-
-
-def is_clean(folder: Path) -> bool:
-    report = audit_run(State(folder / "state"), TAG, lambda _tag: ())
-    assert report.findings == ()
-    return report.clean
 
 
 # -- the branch moves -------------------------------------------------------------------------

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
+from runner.errors import ConfigError
+
 CPU, GPU = "cpu", "gpu"
 
 
@@ -44,7 +46,7 @@ def _gpus() -> tuple[str, ...]:
     """Return the numbers of the GPUs; `CUDA_VISIBLE_DEVICES` may name fewer of them."""
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES", "")
     if chosen and all(each.strip().isdecimal() for each in chosen.split(",")):
-        return tuple(each.strip() for each in chosen.split(","))
+        return tuple(dict.fromkeys(each.strip() for each in chosen.split(",")))
     command = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
     try:
         said = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
@@ -64,7 +66,13 @@ def devices(
         gpus: of one trial; 0 for none.
         memory_bytes: of one trial; more trials than fit into the machine's are not run.
         most: how many devices the person wants at most.
+
+    Raises:
+        ConfigError: a trial wants more GPUs than there are.
     """
+    if 0 < len(machine.gpus) < gpus:
+        hint = "lower resources.gpus in a policy of your own, or look at CUDA_VISIBLE_DEVICES"
+        raise ConfigError(f"a trial wants {gpus} GPUs, and {len(machine.gpus)} are here", hint=hint)
     if gpus:
         # Without a driver that can be asked, the first ones are taken, and the engine decides.
         found = machine.gpus or tuple(str(each) for each in range(gpus))

@@ -49,21 +49,26 @@ class SessionDesk:
     def taken(self, proposal: Proposal) -> Based:
         """Return the proposal as it goes ahead: what it still lacks makes it a forfeit.
 
-        The review that its agent was told travels with it.
+        The review that its agent was told travels with it; one that never asked is reviewed now,
+        while the device may be busy with another experiment.
         """
         lacking = asked_for(self._context, proposal) if self.returned else ()
         known = self._examined
+        found = known[1] if known and known[0] == proposal else self._examine(proposal)
         return Based(
             context=self._context,
             proposal=replace(proposal, forfeit=proposal.forfeit or next(iter(lacking), None)),
-            examination=known[1] if known and known[0] == proposal else None,
+            examination=found,
         )
 
     def review(self, proposal: Proposal) -> tuple[Violation, ...]:
         """See `Desk.review`."""
+        return self._examine(proposal).violations
+
+    def _examine(self, proposal: Proposal) -> Examination:
         found = examined(self._session, self._context, proposal)
         self._examined = (proposal, found)
-        return found.violations
+        return found
 
     def violation(self, path: str, what: str) -> None:
         """See `Desk.violation`."""

@@ -21,7 +21,11 @@ pytestmark = pytest.mark.docker
 
 QUICK = PROJECT / "tests" / "scripts" / "quick-policy.yaml"
 CLAMP = "{old: 'LOGIT_SCALE_MAX = 2.0', new: 'LOGIT_SCALE_MAX = 50.0'}"
-SCRIPT = f"- {{hypothesis: raise the clamp, changes: [{{path: train.py, replace: {CLAMP}}}]}}\n"
+WARMUP = "{old: 'WARMUP_STEPS = 10', new: 'WARMUP_STEPS = 5'}"
+SCRIPT = "".join(
+    f"- {{hypothesis: {what}, changes: [{{path: train.py, replace: {edit}}}]}}\n"
+    for what, edit in {"raise the clamp": CLAMP, "warm up sooner": WARMUP}.items()
+)
 
 
 @dataclass(frozen=True)
@@ -33,11 +37,18 @@ class Moment:
     trial: str = "0-decision"
     leaves: bool = True
     """Whether something of it must be there at that moment."""
+    beside: str | None = None
+    """The trial that runs at the same time, on another device."""
 
     @property
-    def limit(self) -> list[str]:
-        """Go no further than the experiment at which it comes."""
-        return ["--experiments", self.trial.partition("-")[0]]
+    def last(self) -> int:
+        """The experiment at which it comes: the run goes no further."""
+        return int(self.trial.partition("-")[0])
+
+    @property
+    def options(self) -> list[str]:
+        devices, ahead = ("2", "1") if self.beside else ("1", "0")
+        return ["--experiments", str(self.last), "--devices", devices, "--ahead", ahead]
 
     def is_it(self, event: dict[str, Any]) -> bool:
         name = event["Actor"]["Attributes"]["name"]
@@ -56,6 +67,7 @@ MOMENTS = {
     "scored and not recorded": Moment("destroy", "score", leaves=False),
     "training of a later experiment": Moment("start", "train", "1-decision"),
     "training of an audit": Moment("start", "train", "0-audit"),
+    "training of two experiments": Moment("start", "train", "2-decision", beside="1-decision"),
 }
 
 
@@ -66,12 +78,13 @@ def device_of_its_own(home, monkeypatch):
 
 
 @contextmanager
-def supervisor(home, tag: str, *limit: str) -> Iterator[subprocess.Popen]:
-    script = home.path / "one.yaml"
+def supervisor(home, tag: str, *options: str) -> Iterator[subprocess.Popen]:
+    script, policy = home.path / "two.yaml", home.path / "one-processor.yaml"
     script.write_text(SCRIPT)
-    arguments = ["eclip", "--tag", tag, "--policy", str(QUICK), "--agent", f"stub:{script}", *limit]
+    policy.write_text(QUICK.read_text().replace("{cpus: 2, memory: 2g", "{cpus: 1, memory: 1g"))
+    chosen = ["--tag", tag, "--policy", str(policy), "--agent", f"stub:{script}"]
     with subprocess.Popen(
-        [sys.executable, "-m", "runner", "run", *arguments],
+        [sys.executable, "-m", "runner", "run", "eclip", *chosen, *options],
         cwd=PROJECT,
         env=home.environment,
         stdout=subprocess.DEVNULL,
@@ -89,7 +102,7 @@ def kill_at(moment: Moment, home, tag: str) -> None:
     with (
         closing(docker.from_env()) as client,
         closing(client.events(decode=True, filters=labels)) as events,
-        supervisor(home, tag, *moment.limit) as process,
+        supervisor(home, tag, *moment.options) as process,
     ):
         threading.Thread(target=end_with, args=(process, events), daemon=True).start()
         for event in events:
@@ -111,11 +124,13 @@ def test_a_killed_supervisor_s_run_goes_on_and_nothing_is_left_of_the_first(home
     kill_at(moment, home, tag)
     before = home.json("list", tag)
     with closing(engines.connect()) as client:
-        assert client.leftovers(labels) or not moment.leaves
-        home.ok("run", "--resume", tag, *moment.limit)
+        left = client.leftovers(labels)
+        assert left or not moment.leaves
+        assert moment.beside is None or any(f"--{moment.beside}-" in name for name in left)
+        home.ok("run", "--resume", tag, *moment.options)
         assert client.leftovers(labels) == []
     after = home.json("list", tag)
-    assert [str(found["number"]) for found in after] == ["0", "1"][: int(moment.limit[1]) + 1]
+    assert [found["number"] for found in after] == list(range(moment.last + 1))
     assert {found["status"] for found in after} <= {"kept", "reverted"}
     assert_no_trial_was_lost_or_doubled(before, after)
     assert list((home.path / "stage").iterdir()) == []
