@@ -66,14 +66,14 @@ $(BIN)/pip:
 
 $(RUNTIME): requirements.lock pyproject.toml | $(BIN)/pip
 	@echo "installing the packages of requirements.lock into $(VENV)"
-	@$(PIP) install --require-hashes -r requirements.lock
+	@$(PIP) install --no-deps --require-hashes -r requirements.lock
 	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@
 
 # It holds the same versions as requirements.lock and more.
 $(DEV): requirements-dev.lock pyproject.toml | $(BIN)/pip
 	@echo "installing the packages of requirements-dev.lock into $(VENV)"
-	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@$(PIP) install --no-deps --require-hashes -r requirements-dev.lock
 	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@ $(RUNTIME)
 

@@ -27,18 +27,21 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from runner import __version__, rooms
+from runner import __version__, draws, rooms
 from runner.journal.entries import now
 from runner.journal.store import Journal, open_journal
 from runner.policy.load import parse_policy
 from runner.records import (
+    REGULAR,
     Change,
+    ChangedFile,
     Curve,
     Experiment,
     ExperimentStatus,
     ModelCall,
     Origin,
     Purpose,
+    Review,
     Run,
     Score,
     TrialRecord,
@@ -54,8 +57,6 @@ TOGETHER = 1000
 """Experiments in one transaction."""
 KEPT_EVERY = 100
 POINTS = 100
-BYTES_OF_A_NAME = 32
-"""A proposal's bytes lie in git: the journal names them by their digest."""
 TARGETS = {
     "status": (0.5, 200),
     "status --json": (0.5, 200),
@@ -81,7 +82,7 @@ def a_run(base_commit: str = "b" * 40) -> Run:
         tag=TAG, task="eclip", agent="tune", agent_isolation="api", metric="mean_rank",
         direction="minimize", round_to=0.5, policy_text=policy.text, policy_digest=policy.digest,
         image_id=f"sha256:{'1' * 64}", device="cpu", base_commit=base_commit, created_at=now(),
-        runner_version=__version__, rules_digest=rules_digest(),
+        runner_version=__version__, rules_digest=rules_digest(), draws_digest=draws.digest(b""),
         **digests,
     )  # fmt: skip
 
@@ -92,6 +93,7 @@ def write(
     numbers: range,
     *,
     attempt: str,
+    blob: str | None = None,
     calls: bool = False,
     kept_every: int = KEPT_EVERY,
 ) -> None:
@@ -102,6 +104,7 @@ def write(
         run: whose.
         numbers: of the experiments.
         attempt: a commit that stands for every attempt's.
+        blob: git's id of bytes that stand for every proposal's; `None` for one that is not there.
         calls: whether a call to a model was made for each.
         kept_every: which of them are kept; 0 for none.
     """
@@ -110,46 +113,58 @@ def write(
         with journal._transaction():
             for number in range(start, min(start + TOGETHER, numbers.stop)):
                 kept = kept_every > 0 and number % kept_every == 0
-                _experiment(journal, run, draw, number, attempt, kept=kept)
+                _experiment(journal, run, draw, number, attempt, blob, kept=kept)
                 if calls:
                     journal.add_call(run.tag, _call(number))
 
 
 def _experiment(
-    journal: Journal, run: Run, draw: random.Random, number: int, commit: str, *, kept: bool
+    journal: Journal,
+    run: Run,
+    draw: random.Random,
+    number: int,
+    commit: str,
+    blob: str | None,
+    *,
+    kept: bool,
 ) -> None:
     tag = run.tag
     best = 100 - 50 * (1 - math.exp(-number / 1000))
-    change = Change(path="train.py", content=draw.randbytes(BYTES_OF_A_NAME))
-    seeds = tuple(draw.randrange(2**31) for _ in range(2))
+    change = ChangedFile(
+        path="train.py", mode=REGULAR, blob=blob or f"{draw.getrandbits(160):040x}"
+    )
+    indexes = [draws.index(number, count) for count in range(2)]
     origin = Origin(agent="tune", isolation="api", why="from the best so far")
     value = draw.uniform(1e-4, 1e-2)
     experiment = Experiment(
-        run=tag, number=number, parent_commit=run.base_commit, changes=(change,), seeds=seeds,
+        run=tag, number=number, parent_commit=run.base_commit, changes=(change,),
         hypothesis=f"LEARNING_RATE {value:.6g} -> {value * 1.3:.6g}", category="tune",
         origin=origin if number else None, started_at=now(),
     )  # fmt: skip
     journal.propose(experiment, run)
+    journal.reviewed(tag, number, Review(fingerprint=f"{draw.getrandbits(256):064x}"))
     journal.attempt_stored(tag, number, commit)
-    journal.reviewed(tag, number, f"{draw.getrandbits(256):064x}")
-    scores = [best + draw.gauss(0 if kept else 5, 1) for _ in seeds]
-    for seed, score in zip(seeds, scores, strict=True):
-        journal.trial_ended(tag, number, _trial(draw, Purpose.DECISION, seed, score))
+    scores = [best + draw.gauss(0 if kept else 5, 1) for _ in indexes]
+    for index, score in zip(indexes, scores, strict=True):
+        journal.trial_ended(tag, number, _trial(draw, Purpose.DECISION, number, index, score))
     mean, status = sum(scores) / 2, "kept" if kept else "reverted"
     verdict = "a gain" if kept else "no better"
     journal.decided(
         tag, number, status=ExperimentStatus(status), score=mean, gain=best - mean, rule=None,
+        planned=2,
         reason=f"{verdict}: mean_rank {mean:.6g}, best before {best:.6g}, needed 1",
     )  # fmt: skip
     journal.settled(
         tag, number, commit=commit if kept else None, wall_seconds=31.5, notes_commit=commit
     )
     if kept:
-        for seed in seeds:
-            journal.trial_ended(tag, number, _trial(draw, Purpose.AUDIT, seed, mean + 1))
+        trial = _trial(draw, Purpose.AUDIT, number, indexes[0], mean + 1)
+        journal.trial_ended(tag, number, trial)
 
 
-def _trial(draw: random.Random, purpose: Purpose, seed: int, score: float) -> TrialRecord:
+def _trial(
+    draw: random.Random, purpose: Purpose, number: int, index: int, score: float
+) -> TrialRecord:
     metrics = {
         "mean_rank": score, "mean_rank_se": draw.uniform(2, 3), "median_rank": round(score / 2),
         "recall_at_1": draw.random() / 9, "recall_at_5": draw.random() / 5,
@@ -165,7 +180,10 @@ def _trial(draw: random.Random, purpose: Purpose, seed: int, score: float) -> Tr
         overhead_seconds=draw.uniform(1, 2), peak_memory_bytes=draw.randrange(2**29, 2**30),
         cpu_seconds=draw.uniform(20, 22),
     )  # fmt: skip
-    return TrialRecord(purpose=purpose, split="train", seed=seed, result=result)
+    seed = draw.randrange(2**31)
+    return TrialRecord(
+        purpose=purpose, split="train", index=index, seed=seed, asked_by=number, result=result
+    )
 
 
 def _call(number: int) -> ModelCall:
