@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 
 from runner import commit_messages
@@ -21,6 +21,8 @@ from runner.workspace import Workspace
 WORDS = 1000
 """Characters of a hypothesis or a takeaway."""
 CHANGES = 5
+TOGETHER = 200
+"""Experiments whose changes are read from git at once."""
 LINES, LINE = 8, 100
 """Of one file's changed lines, and their characters."""
 HEAD = b"# Log\n\nWritten by the supervisor from the ledger: an edit of this page is lost.\n"
@@ -88,11 +90,23 @@ class ResearchLog:
         self._starts = []
         with fresh.open("wb") as file:
             file.write(HEAD)
-            for each in history:
+            for each, changes in self._loaded(history):
                 self._starts.append(file.tell() + 1)
-                file.write(b"\n" + self._entry(each, takeaways.get(each.number, "")))
+                takeaway = takeaways.get(each.number, "")
+                file.write(b"\n" + self._entry(each, takeaway, changes))
             self._size = file.tell()
         fresh.replace(self._page)
+
+    def _loaded(
+        self, history: Sequence[Experiment]
+    ) -> Iterator[tuple[Experiment, tuple[Change, ...]]]:
+        """Yield experiments with what is shown of their changes; git is asked for many at once."""
+        for start in range(0, len(history), TOGETHER):
+            some = history[start : start + TOGETHER]
+            named = [change for each in some for change in each.changes[:CHANGES]]
+            loaded = iter(self._workspace.loaded(named))
+            for each in some:
+                yield each, tuple(islice(loaded, len(each.changes[:CHANGES])))
 
     def _append(self, newest: Experiment) -> None:
         """Write the newest entry at the end, and its takeaway where it belongs."""
@@ -102,7 +116,8 @@ class ResearchLog:
             entries = entries if about in entries else self._entries(about)
             before, _, _ = entries[about].rstrip(b"\n").rpartition(b"\n")
             entries[about] = before + b"\n" + _takeaway(origin.takeaway)
-        entries[newest.number] = self._entry(newest, "")
+        [(_, changes)] = self._loaded([newest])
+        entries[newest.number] = self._entry(newest, "", changes)
         first = min(entries)
         with self._page.open("r+b") as file:
             at = self._starts[first] - 1 if first < len(self._starts) else self._size
@@ -134,16 +149,16 @@ class ResearchLog:
         if self._workspace.write_notes([change], message, when):
             self._told = commit_messages.trailer(message)
 
-    def _entry(self, found: Experiment, takeaway: str) -> bytes:
+    def _entry(self, found: Experiment, takeaway: str, changes: Sequence[Change]) -> bytes:
         asked = self._analyses(found.number)
         ran = _ran([each for each in asked if each.asked_by is not AskedBy.POLICY])
-        lines = "\n".join(_entry(found, list(self._changes(found)), ran))
+        lines = "\n".join(_entry(found, list(self._changes(found, changes)), ran))
         return f"{lines}\n".encode("utf-8", errors="backslashreplace") + _takeaway(takeaway)
 
-    def _changes(self, found: Experiment) -> Iterator[str]:
+    def _changes(self, found: Experiment, changes: Sequence[Change]) -> Iterator[str]:
         """Yield each change as an item of a list, and below it which lines went and came."""
         before = self._workspace.files(found.parent_commit)
-        for change in self._workspace.loaded(found.changes[:CHANGES]):
+        for change in changes:
             if change.path in self._notes:
                 yield f"  - {_text(change.path, LINE)} (notes)"
             else:
