@@ -15,18 +15,17 @@ from __future__ import annotations
 import queue
 import statistics
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from runner import commit_messages
 from runner.draws import index as draw_index
 from runner.ends import End, Outcome
-from runner.errors import LedgerError, RunStoppedError, SpentError
+from runner.errors import LedgerError, RunStoppedError
 from runner.experiment.steps import (
     Answer,
     Decide,
@@ -42,31 +41,28 @@ from runner.experiment.steps import (
 from runner.journal.entries import RESULTS
 from runner.logs import LOGS_KEPT, drop_logs
 from runner.policy.review import Examination
-from runner.proposals.context import history_as_told, make_context
-from runner.proposals.desk import SessionDesk
+from runner.proposals.context import history_as_told
 from runner.proposals.opening import open_baseline, open_proposal
-from runner.proposals.rebasing import Based, Returned, on_the_best
+from runner.proposals.rebasing import Returned, on_the_best
 from runner.proposals.reviewing import reviewed
+from runner.proposers import Events, Proposer, Proposers
 from runner.records import (
     Experiment,
     ExperimentStatus,
     GuardRecord,
     GuardResult,
-    Hypothesis,
     HypothesisStatus,
     Place,
     Purpose,
     TrialRecord,
     TrialResult,
     TrialSpec,
-    Violation,
 )
 from runner.rules import rule_of
-from runner.seams import Agent, Context
+from runner.seams import Agent
 from runner.session import Session
 from runner.steering.between import between
 from runner.steering.course import Course, course_of, note_work, reason_to_end
-from runner.steering.phases import phase_at
 from runner.trial.specification import specification
 from runner.workspace import NOTES_REF
 
@@ -99,45 +95,6 @@ def run_loop(
             note_work(session, scheduler.course)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Slot:
-    """What one proposal in the making has for itself."""
-
-    number: int
-    """A number that no other has; the experiment's own comes when it is opened."""
-    hypotheses: tuple[Hypothesis, ...]
-    """A person's hypotheses, without those that others were asked to test."""
-
-
-@dataclass(kw_only=True, eq=False)
-class Proposer:
-    """An agent, and what it is at."""
-
-    agent: Agent
-    ahead: int
-    thread: ThreadPoolExecutor = field(
-        default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="agent")
-    )
-    slot: Slot | None = None
-    """For what it thinks about, while it does."""
-    unsettled: int = 0
-    """Its proposals that have no result yet."""
-    back: deque[tuple[Slot, tuple[Violation, ...]]] = field(default_factory=deque)
-    """Places whose proposal did not go together with what was kept meanwhile, and why."""
-    end: End | None = None
-    """Why it makes no more."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Made:
-    """A proposal that waits for a device."""
-
-    proposer: Proposer
-    slot: Slot
-    based: Based
-    returned: int
-
-
 class Scheduler:
     """One start of a run."""
 
@@ -145,22 +102,17 @@ class Scheduler:
         self, session: Session, agents: Sequence[Agent], course: Course, ahead: int | None
     ) -> None:
         self.session, self.course, self.rule = session, course, rule_of(session.policy)
-        capacity = session.executor.capacity
-        self._proposers = [
-            Proposer(agent=agent, ahead=_ahead(agent, ahead, capacity)) for agent in agents
-        ]
-        self._events: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._events: Events = queue.SimpleQueue()
+        self._proposers = Proposers(
+            session, agents, ahead, events=self._events, is_over=lambda: self.end is not None
+        )
         self._flying: dict[object, Future[Any]] = {}
         """What was submitted and has not come back: trials by purpose and place, guards by name."""
         self._active: dict[int, Proposer | None] = {}
         """Experiments with something left to do → who proposed it in this start."""
         self._begun: dict[int, float] = {}
         self._examined: dict[int, Examination] = {}
-        self._pending: deque[Made] = deque()
-        self._last_slot = 0
         self.end: End | None = None
-        self._failure: BaseException | None = None
-        """Of an agent; what is under way comes to its end first."""
 
     # -- the loop -------------------------------------------------------------------------
 
@@ -178,15 +130,17 @@ class Scheduler:
         if self.end is None:
             between(self.session, self.course)
         while not self._is_over():
-            self._hand_out()
+            if self.end is None:
+                self._proposers.hand_out(self.course)
             self._wait()
             self._advance()
             self.end = self.end or self._asked_to_stop()
-        if self._failure is not None:
-            raise self._failure
-        ends = (proposer.end for proposer in self._proposers)
-        ended = next((end for end in ends if end), None)
-        return self.end or ended or End(outcome=Outcome.FINISHED, reason="the run ended")
+            if self._proposers.failure is not None:
+                self.end = self.end or self._proposers.end
+        if self._proposers.failure is not None:
+            raise self._proposers.failure
+        nothing = End(outcome=Outcome.FINISHED, reason="the run ended")
+        return self.end or self._proposers.end or nothing
 
     def close(self) -> None:
         """Let agents and devices end; after a failure nothing that runs is of use any more."""
@@ -194,15 +148,13 @@ class Scheduler:
             self.session.executor.abort.set()
             wait(self._flying.values())
         self.end = self.end or End(outcome=Outcome.STOPPED, reason="the run ended")
-        for proposer in self._proposers:
-            proposer.thread.shutdown(cancel_futures=True)
+        self._proposers.close()
 
     def _is_over(self) -> bool:
         """Say whether nothing is under way, and nothing more will be proposed."""
         if self._active or self._flying:
             return False
-        done = all(proposer.end for proposer in self._proposers) or self._last_is_out()
-        return self.end is not None or (done and not self._under_way())
+        return self.end is not None or self._proposers.are_done(self.course)
 
     def _work_off(self) -> None:
         """Bring everything that is active to its end."""
@@ -390,6 +342,26 @@ class Scheduler:
         if self.end is None:
             between(session, self.course)
 
+    def _open_pending(self) -> bool:
+        """Make an experiment of the next proposal that waits; say whether there was one.
+
+        It is opened once a device may be free for it, so that it starts from the best there is.
+        """
+        if not self._proposers.waiting or self.end is not None:
+            return False
+        if len(self._active) >= self.session.executor.capacity:
+            return False
+        made = self._proposers.waiting.popleft()
+        based = on_the_best(self.session, made.based)
+        if isinstance(based, Returned):
+            self._proposers.give_back(made, based.why)
+            return True
+        number = open_proposal(self.session, based, made.proposer.agent, returned=made.returned)
+        if based.examination is not None:
+            self._examined[number] = based.examination
+        self._activate(number, made.proposer)
+        return True
+
     # -- trials ---------------------------------------------------------------------------
 
     def _measure(self, experiment: Experiment, step: Measure) -> None:
@@ -519,132 +491,3 @@ class Scheduler:
         path = self.session.state.log(self.session.run.tag, number, trial, stage)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(output)
-
-    # -- proposals ------------------------------------------------------------------------
-
-    def _open_pending(self) -> bool:
-        """Make an experiment of the next proposal that waits; say whether there was one.
-
-        It is opened once a device may be free for it, so that it starts from the best there is.
-        """
-        if not self._pending or self.end is not None:
-            return False
-        if len(self._active) >= self.session.executor.capacity:
-            return False
-        made = self._pending.popleft()
-        based = on_the_best(self.session, made.based)
-        if isinstance(based, Returned):
-            made.proposer.unsettled -= 1
-            made.proposer.back.append((made.slot, based.why))
-            return True
-        number = open_proposal(self.session, based, made.proposer.agent, returned=made.returned)
-        if based.examination is not None:
-            self._examined[number] = based.examination
-        self._activate(number, made.proposer)
-        return True
-
-    def _hand_out(self) -> None:
-        """Let agents think that are free to: about what came back to them, or something new."""
-        for proposer in self._proposers:
-            if proposer.slot is not None or self.end is not None:
-                continue
-            may = proposer.end is None and proposer.unsettled <= proposer.ahead
-            if proposer.back:
-                self._think(proposer, *proposer.back.popleft())
-            elif may and (slot := self._slot()) is not None:
-                self._think(proposer, slot, ())
-
-    def _under_way(self) -> list[Slot]:
-        thinking = [proposer.slot for proposer in self._proposers if proposer.slot]
-        back = [slot for proposer in self._proposers for slot, _ in proposer.back]
-        return [*thinking, *back, *(made.slot for made in self._pending)]
-
-    def _last_is_out(self) -> bool:
-        """Say whether what is under way makes as many experiments as there are to be."""
-        most, count = self.course.experiments, self.session.now.count
-        return most is not None and count + len(self._under_way()) > most
-
-    def _slot(self) -> Slot | None:
-        """Return a place for one more proposal, unless those under way are the last ones."""
-        if self._last_is_out():
-            return None
-        state, under_way = self.session.now, self._under_way()
-        self._last_slot = max(state.count + len(self._pending), self._last_slot + 1)
-        reserved = {slot.hypotheses[0].id for slot in under_way if slot.hypotheses}
-        reserved |= {one.origin.answers or 0 for one in state.open.values() if one.origin}
-        waiting = [one for one in state.open_hypotheses if one.id not in reserved]
-        return Slot(number=self._last_slot, hypotheses=tuple(waiting))
-
-    def _think(self, proposer: Proposer, slot: Slot, returned: tuple[Violation, ...]) -> None:
-        """Have an agent think about a proposal for this place, in its own thread."""
-        proposer.slot = slot
-        context = self._context(slot, returned)
-        desk = SessionDesk(self.session, context, ended=lambda: self.end is not None)
-
-        def think() -> None:
-            try:
-                what = "the agent thinks about"
-                with self.session.progress.doing(desk.name, what, **desk.about):
-                    proposal = proposer.agent.propose(context, desk)
-                    based = None if proposal is None else desk.taken(proposal)
-            except BaseException as error:
-                self._events.put(partial(self._gave_up, proposer, error))
-            else:
-                self._events.put(partial(self._proposed, proposer, slot, based, desk.returned))
-
-        if len(self._proposers) == 1 and not proposer.ahead:
-            think()  # nothing else happens meanwhile, and a person's editor wants this thread
-        else:
-            proposer.thread.submit(think)
-
-    def _context(self, slot: Slot, returned: tuple[Violation, ...]) -> Context:
-        phases = self.session.policy.phases
-        unsettled = list(self.session.now.open.values())
-        return make_context(
-            self.session,
-            slot.number,
-            phase=phase_at(phases, self.course.done(slot.number)) if phases else None,
-            hypotheses=slot.hypotheses,
-            returned=returned,
-            experiments=self.course.experiments,
-            pending=[*unsettled, *(self._waiting(made) for made in self._pending)],
-        )
-
-    def _waiting(self, made: Made) -> Experiment:
-        """Return a proposal that waits for a device, as the experiment that it will become."""
-        context, proposal = made.based.context, made.based.proposal
-        return Experiment(
-            run=self.session.run.tag,
-            number=made.slot.number,
-            parent_commit=context.parent_commit,
-            hypothesis=proposal.hypothesis,
-            category=proposal.category,
-            changes=(),
-        )
-
-    def _gave_up(self, proposer: Proposer, error: BaseException) -> None:
-        proposer.slot = None
-        hint = getattr(error, "hint", "")
-        reason = f"{error}; {hint}" if hint else str(error)
-        proposer.end = End(outcome=Outcome.SPENT, reason=reason)
-        if not isinstance(error, SpentError):
-            self._failure = self._failure or error
-            self.end = self.end or proposer.end
-
-    def _proposed(self, proposer: Proposer, slot: Slot, based: Based | None, returned: int) -> None:
-        proposer.slot = None
-        if based is not None:
-            proposer.unsettled += 1
-            made = Made(proposer=proposer, slot=slot, based=based, returned=returned)
-            self._pending.append(made)
-            return
-        nothing = f"the agent {proposer.agent.name} has nothing more to propose"
-        finished = End(outcome=Outcome.FINISHED, reason=nothing)
-        proposer.end = self._asked_to_stop() or finished
-
-
-def _ahead(agent: Agent, asked: int | None, capacity: int) -> int:
-    """Return how many proposals an agent makes before it knows the result of its last one."""
-    if asked is not None:
-        return asked
-    return max(agent.ahead, capacity) if agent.ahead and capacity > 1 else agent.ahead
