@@ -6,16 +6,17 @@ import io
 import json
 import re
 import tarfile
+import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import docker
 import pytest
 
-from runner.engines import connect, images
+from runner.engines import Docker, connect, images
 from runner.engines.bases import bootstrapped, flattened, ready_base
-from runner.engines.options import container_config
+from runner.engines.container import Deadline, started
 from runner.engines.protocol import AGENT_USER, SCORER_USER, ContainerSpec
 from runner.errors import SandboxError
 from runner.records import Resources
@@ -37,62 +38,52 @@ Shell = Callable[..., str]
 
 
 @pytest.fixture(scope="module")
-def client() -> Iterator[docker.DockerClient]:
+def client() -> Iterator[Docker]:
     found = connect()
     yield found
     found.close()
 
 
 @pytest.fixture(scope="module")
-def cpu(client: docker.DockerClient) -> str:
+def cpu(client: Docker) -> str:
     found = images.image_id(client, "cpu")
     assert found, "the image cpu is missing: make setup"
     return found
 
 
 @pytest.fixture
-def shell(client: docker.DockerClient, cpu: str) -> Shell:
+def shell(client: Docker, cpu: str) -> Shell:
     """Run a command in a container with a trial's own options; return its output."""
 
     def run(*command: str, user: str = AGENT_USER) -> str:
         spec = ContainerSpec(
-            name="",
+            name=f"runner-test-{uuid.uuid4().hex[:12]}",
             image_id=cpu,
             user=user,
             command=command,
             mounts=(),
             resources=RESOURCES,
             labels={},
-            seconds=300,
         )
-        config = container_config(spec)
-        # A trial's output is read as a stream; here the engine may keep it.
-        config["HostConfig"]["LogConfig"] = {"Type": "json-file"}
-        container = client.containers.get(client.api.create_container_from_config(config)["Id"])
-        try:
-            container.start()
-            status = container.wait(timeout=300)["StatusCode"]
-            output = container.logs().decode()
-            assert status == 0, output
-            return output
-        finally:
-            container.remove(force=True, v=True)
+        with started(client, spec, seconds=300) as running:
+            result = running.finish(Deadline.after(300), threading.Event())
+        output = result.output.decode()
+        assert result.exit_code == 0, output
+        return output
 
     return run
 
 
-def test_the_only_setting_is_the_path(client: docker.DockerClient, cpu: str) -> None:
-    config = client.images.get(cpu).attrs["Config"]
+def test_the_only_setting_is_the_path(client: Docker, cpu: str) -> None:
+    config = client.client.images.get(cpu).attrs["Config"]
     assert [line.partition("=")[0] for line in config["Env"]] == ["PATH"]
     assert config["Env"][0].startswith("PATH=/opt/venv/bin:")
     assert not config["Volumes"]
     assert not config["Entrypoint"]
 
 
-def test_the_labels_say_what_it_is_and_where_it_came_from(
-    client: docker.DockerClient, cpu: str
-) -> None:
-    labels = client.images.get(cpu).labels
+def test_the_labels_say_what_it_is_and_where_it_came_from(client: Docker, cpu: str) -> None:
+    labels = client.client.images.get(cpu).labels
     assert labels["runner.image"] == "cpu"
     assert labels["runner.base"]
 
@@ -157,16 +148,14 @@ def test_tests_that_use_numpy_still_can(shell: Shell) -> None:
     assert "fine" in shell("python", "-c", script)
 
 
-def test_a_built_image_is_not_built_again(
-    client: docker.DockerClient, cpu: str, tmp_path: Path
-) -> None:
+def test_a_built_image_is_not_built_again(client: Docker, cpu: str, tmp_path: Path) -> None:
     said: list[str] = []
     found = images.ensure_image(client, "cpu", wheelhouse_root=tmp_path, say=said.append)
     assert (found, said, list(tmp_path.iterdir())) == (cpu, [], [])
 
 
 def test_a_missing_image_has_no_id(
-    client: docker.DockerClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    client: Docker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for path in (images.dockerfile(), *images.locks("cpu")):
         (tmp_path / path.name).write_text(path.read_text() + "# changed\n")
@@ -174,24 +163,24 @@ def test_a_missing_image_has_no_id(
     assert images.image_id(client, "cpu") is None
 
 
-def test_a_base_keeps_its_files_and_loses_its_settings(client: docker.DockerClient) -> None:
+def test_a_base_keeps_its_files_and_loses_its_settings(client: Docker) -> None:
     source = imported(client, "ENV TOKEN=1", "USER 7", "VOLUME /data", "LABEL a=b")
-    flat = flattened(client, source, "autoresearch-runner/test:flat")
+    flat = flattened(client.client, source, "autoresearch-runner/test:flat")
     try:
-        config = client.images.get(flat).attrs["Config"]
+        config = client.client.images.get(flat).attrs["Config"]
         left = [config.get(key) for key in ("Env", "User", "Volumes", "Labels")]
         assert not any(left), left
         assert "etc/greeting" in files_of(client, flat)
     finally:
-        client.images.remove("autoresearch-runner/test:flat")
-        client.images.remove(source, force=True)
+        client.client.images.remove("autoresearch-runner/test:flat")
+        client.client.images.remove(source, force=True)
 
 
-def test_a_chosen_base_out_of_reach_is_refused_at_once(client: docker.DockerClient) -> None:
+def test_a_chosen_base_out_of_reach_is_refused_at_once(client: Docker) -> None:
     started = time.monotonic()
     with pytest.raises(SandboxError, match=r"pulling 127\.0\.0\.1:9/none:1"):
         ready_base(
-            client,
+            client.client,
             images.dockerfile(),
             tag="unused",
             chosen="127.0.0.1:9/none:1",
@@ -201,7 +190,7 @@ def test_a_chosen_base_out_of_reach_is_refused_at_once(client: docker.DockerClie
 
 
 def test_a_base_that_broke_off_leaves_no_image(
-    client: docker.DockerClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    client: Docker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     content = tmp_path / "part.tar"
     content.write_bytes(archive())
@@ -209,13 +198,13 @@ def test_a_base_that_broke_off_leaves_no_image(
     fake.write_text(f"#!/bin/sh\ncat {content}\necho 'E: mirror gone' >&2\nexit 1\n")
     fake.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    before = {one.id for one in client.images.list(all=True)}
+    before = {one.id for one in client.client.images.list(all=True)}
     with pytest.raises(SandboxError, match="mirror gone"):
-        bootstrapped(client, images.FOLDER / "base.sh", "unused")
-    assert {one.id for one in client.images.list(all=True)} <= before
+        bootstrapped(client.client, images.FOLDER / "base.sh", "unused")
+    assert {one.id for one in client.client.images.list(all=True)} <= before
 
 
-def imported(client: docker.DockerClient, *changes: str) -> str:
+def imported(client: Docker, *changes: str) -> str:
     answer = client.api.import_image_from_data(archive(), changes=list(changes))
     return str(json.loads(answer.splitlines()[-1])["status"])
 
@@ -230,8 +219,8 @@ def archive() -> bytes:
     return buffer.getvalue()
 
 
-def files_of(client: docker.DockerClient, image: str) -> list[str]:
-    container = client.containers.create(image, ["true"])
+def files_of(client: Docker, image: str) -> list[str]:
+    container = client.client.containers.create(image, ["true"])
     try:
         with tarfile.open(fileobj=io.BytesIO(b"".join(container.export()))) as tar:
             return tar.getnames()

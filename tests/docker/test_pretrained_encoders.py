@@ -9,14 +9,13 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-import docker
 import pytest
 import yaml
 from homes import Home
 
 from harness.tasks.eclip import scenes
 from runner import engines, rooms
-from runner.engines import images
+from runner.engines import Docker, images
 
 sys.path.append(str(rooms.PROJECT / "tests" / "harness"))
 import prints_folder
@@ -39,15 +38,15 @@ LETTERS = [chr(ord("a") + number) for number in range(26) if chr(ord("a") + numb
 
 
 @pytest.fixture(scope="module")
-def client() -> Iterator[docker.DockerClient]:
+def client() -> Iterator[Docker]:
     with closing(engines.connect()) as found:
         yield found
 
 
-def in_container(client: docker.DockerClient, image: str, *command: str, **folders: Path) -> str:
+def in_container(client: Docker, image: str, *command: str, **folders: Path) -> str:
     """Run one of this folder's scripts; each folder is mounted under its own name."""
     places = {"tests": HERE, "template": TEMPLATE, **folders}
-    output = client.containers.run(
+    output = client.client.containers.run(
         image,
         ["python", "-u", *command],
         environment={"PYTHONPATH": "/template", "PYTHONDONTWRITEBYTECODE": "1"},
@@ -61,7 +60,7 @@ def in_container(client: docker.DockerClient, image: str, *command: str, **folde
 
 
 @pytest.fixture(scope="module")
-def folder(client: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(client: Docker, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the project's images folder, with weights in it."""
     copied = tmp_path_factory.mktemp("recipes") / "images"
     shutil.copytree(images.FOLDER, copied, ignore=shutil.ignore_patterns("weights"))
@@ -76,9 +75,7 @@ def folder(client: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory
 
 
 @pytest.fixture(scope="module")
-def home(
-    folder: Path, client: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Home]:
+def home(folder: Path, client: Docker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     """A command line whose images are built from that folder; what it leaves is removed."""
     start = ("-c", ELSEWHERE.format(folder=str(folder)))
     home = Home(tmp_path_factory.mktemp("home"), start=start)
@@ -87,7 +84,7 @@ def home(
     home.sweep()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(images, "FOLDER", folder)
-        client.images.remove(images.image_tag("cpu"))
+        client.client.images.remove(images.image_tag("cpu"))
 
 
 @pytest.fixture
@@ -98,11 +95,11 @@ def with_weights(home: Home, folder: Path, monkeypatch: pytest.MonkeyPatch) -> s
 
 
 def test_an_image_with_weights_is_the_plain_one_and_a_layer(
-    client: docker.DockerClient, with_weights: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+    client: Docker, with_weights: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    built = client.images.get(with_weights)
+    built = client.client.images.get(with_weights)
     monkeypatch.undo()
-    plain = client.images.get(images.image_tag("cpu"))
+    plain = client.client.images.get(images.image_tag("cpu"))
     assert built.attrs["RootFS"]["Layers"][:-1] == plain.attrs["RootFS"]["Layers"]
     assert (built.labels, built.attrs["Config"]["Env"]) == (
         plain.labels,
@@ -110,9 +107,7 @@ def test_an_image_with_weights_is_the_plain_one_and_a_layer(
     )
 
 
-def test_the_encoders_compute_what_their_definitions_say(
-    client: docker.DockerClient, with_weights: str
-) -> None:
+def test_the_encoders_compute_what_their_definitions_say(client: Docker, with_weights: str) -> None:
     said = in_container(client, with_weights, "/tests/plain_encoders.py")
     assert "as defined: (3, 16, 128) (3, 128)" in said
 
