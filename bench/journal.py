@@ -28,17 +28,21 @@ from rich.console import Console
 from rich.table import Table
 
 from runner import __version__, rooms
+from runner.draws import index
 from runner.journal.entries import now
 from runner.journal.store import Journal, open_journal
 from runner.policy.load import parse_policy
 from runner.records import (
+    REGULAR,
     Change,
+    ChangedFile,
     Curve,
     Experiment,
     ExperimentStatus,
     ModelCall,
     Origin,
     Purpose,
+    Review,
     Run,
     Score,
     TrialRecord,
@@ -54,8 +58,6 @@ TOGETHER = 1000
 """Experiments in one transaction."""
 KEPT_EVERY = 100
 POINTS = 100
-BYTES_OF_A_NAME = 32
-"""A proposal's bytes lie in git: the journal names them by their digest."""
 TARGETS = {
     "status": (0.5, 200),
     "status --json": (0.5, 200),
@@ -75,7 +77,7 @@ def a_run(base_commit: str = "b" * 40) -> Run:
     policy = parse_policy(rooms.policy_path("eclip").read_text(encoding="utf-8"))
     digests = {
         name: f"{random.getrandbits(256):064x}"
-        for name in ("harness_digest", "template_digest", "data_digest")
+        for name in ("harness_digest", "template_digest", "data_digest", "draws_digest")
     }
     return Run(
         tag=TAG, task="eclip", agent="tune", agent_isolation="api", metric="mean_rank",
@@ -92,6 +94,7 @@ def write(
     numbers: range,
     *,
     attempt: str,
+    change: ChangedFile,
     calls: bool = False,
     kept_every: int = KEPT_EVERY,
 ) -> None:
@@ -102,6 +105,7 @@ def write(
         run: whose.
         numbers: of the experiments.
         attempt: a commit that stands for every attempt's.
+        change: what stands for every proposal's change; git has its bytes.
         calls: whether a call to a model was made for each.
         kept_every: which of them are kept; 0 for none.
     """
@@ -110,46 +114,55 @@ def write(
         with journal._transaction():
             for number in range(start, min(start + TOGETHER, numbers.stop)):
                 kept = kept_every > 0 and number % kept_every == 0
-                _experiment(journal, run, draw, number, attempt, kept=kept)
+                _experiment(journal, run, draw, number, attempt, change, kept=kept)
                 if calls:
                     journal.add_call(run.tag, _call(number))
 
 
 def _experiment(
-    journal: Journal, run: Run, draw: random.Random, number: int, commit: str, *, kept: bool
+    journal: Journal,
+    run: Run,
+    draw: random.Random,
+    number: int,
+    commit: str,
+    change: ChangedFile,
+    *,
+    kept: bool,
 ) -> None:
     tag = run.tag
     best = 100 - 50 * (1 - math.exp(-number / 1000))
-    change = Change(path="train.py", content=draw.randbytes(BYTES_OF_A_NAME))
-    seeds = tuple(draw.randrange(2**31) for _ in range(2))
+    places = tuple(index(number, count) for count in range(2))
     origin = Origin(agent="tune", isolation="api", why="from the best so far")
     value = draw.uniform(1e-4, 1e-2)
     experiment = Experiment(
-        run=tag, number=number, parent_commit=run.base_commit, changes=(change,), seeds=seeds,
+        run=tag, number=number, parent_commit=run.base_commit, changes=(change,),
         hypothesis=f"LEARNING_RATE {value:.6g} -> {value * 1.3:.6g}", category="tune",
         origin=origin if number else None, started_at=now(),
     )  # fmt: skip
     journal.propose(experiment, run)
+    journal.reviewed(tag, number, Review(fingerprint=f"{draw.getrandbits(256):064x}"))
     journal.attempt_stored(tag, number, commit)
-    journal.reviewed(tag, number, f"{draw.getrandbits(256):064x}")
-    scores = [best + draw.gauss(0 if kept else 5, 1) for _ in seeds]
-    for seed, score in zip(seeds, scores, strict=True):
-        journal.trial_ended(tag, number, _trial(draw, Purpose.DECISION, seed, score))
+    scores = [best + draw.gauss(0 if kept else 5, 1) for _ in places]
+    for place, score in zip(places, scores, strict=True):
+        journal.trial_ended(tag, number, _trial(draw, Purpose.DECISION, number, place, score))
     mean, status = sum(scores) / 2, "kept" if kept else "reverted"
     verdict = "a gain" if kept else "no better"
     journal.decided(
         tag, number, status=ExperimentStatus(status), score=mean, gain=best - mean, rule=None,
+        planned=len(places),
         reason=f"{verdict}: mean_rank {mean:.6g}, best before {best:.6g}, needed 1",
     )  # fmt: skip
     journal.settled(
         tag, number, commit=commit if kept else None, wall_seconds=31.5, notes_commit=commit
     )
     if kept:
-        for seed in seeds:
-            journal.trial_ended(tag, number, _trial(draw, Purpose.AUDIT, seed, mean + 1))
+        for place in places:
+            journal.trial_ended(tag, number, _trial(draw, Purpose.AUDIT, number, place, mean + 1))
 
 
-def _trial(draw: random.Random, purpose: Purpose, seed: int, score: float) -> TrialRecord:
+def _trial(
+    draw: random.Random, purpose: Purpose, number: int, place: int, score: float
+) -> TrialRecord:
     metrics = {
         "mean_rank": score, "mean_rank_se": draw.uniform(2, 3), "median_rank": round(score / 2),
         "recall_at_1": draw.random() / 9, "recall_at_5": draw.random() / 5,
@@ -165,7 +178,10 @@ def _trial(draw: random.Random, purpose: Purpose, seed: int, score: float) -> Tr
         overhead_seconds=draw.uniform(1, 2), peak_memory_bytes=draw.randrange(2**29, 2**30),
         cpu_seconds=draw.uniform(20, 22),
     )  # fmt: skip
-    return TrialRecord(purpose=purpose, split="train", seed=seed, result=result)
+    return TrialRecord(
+        purpose=purpose, split="train", index=place, seed=draw.randrange(2**31), asked_by=number,
+        result=result,
+    )  # fmt: skip
 
 
 def _call(number: int) -> ModelCall:
@@ -207,12 +223,13 @@ def statements(folder: Path) -> float:
     with open_journal(folder / "statements.sqlite") as journal:
         run = a_run()
         journal.create_run(run)
-        write(journal, run, range(2), attempt="a" * 40)
+        change = ChangedFile(path="train.py", mode=REGULAR, blob="c" * 40)
+        write(journal, run, range(2), attempt="a" * 40, change=change)
         seen: list[str] = []
         journal._db.set_trace_callback(seen.append)
         draw = random.Random(1)  # noqa: S311
         for number in range(2, 22):
-            _experiment(journal, run, draw, number, "a" * 40, kept=False)
+            _experiment(journal, run, draw, number, "a" * 40, change, kept=False)
         journal._db.set_trace_callback(None)
     return len(seen) / 20
 
@@ -252,10 +269,11 @@ def make(home: Path, experiments: int, *, calls: bool, say: Callable[[str], None
     content = template["train.py"].content.replace(b"BATCH_SIZE = ", b"BATCH_SIZE = 1")
     change = Change(path="train.py", content=content)
     attempt = workspace.attempt(1, workspace.head(), [change], "attempt", when)
+    [stored] = workspace.stored([change])
     with open_journal(path) as journal:
         run = a_run(workspace.head())
         journal.create_run(run)
-        write(journal, run, range(experiments), attempt=attempt, calls=calls)
+        write(journal, run, range(experiments), attempt=attempt, change=stored, calls=calls)
     say(f"written in {time.perf_counter() - begun:.0f} s")
     return path
 

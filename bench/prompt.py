@@ -73,7 +73,9 @@ def trial(draw: random.Random, status: ExperimentStatus) -> tuple[TrialRecord, .
         curves = tuple(Curve(name=name, points=points) for name in ("loss", "rate", "val_loss"))
     ended = TrialStatus.CRASHED if crash else TrialStatus.SCORED
     result = TrialResult(status=ended, reason="", stage="train", crash=crash, curves=curves)
-    return (TrialRecord(purpose=Purpose.DECISION, split="", seed=0, result=result),)
+    return (
+        TrialRecord(purpose=Purpose.DECISION, split="", index=0, seed=0, asked_by=0, result=result),
+    )
 
 
 def experiment(draw: random.Random, number: int, policy: Policy) -> Experiment:

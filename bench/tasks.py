@@ -101,7 +101,7 @@ def measure(
         [sandbox.run(one) for one in decided(spec, policy, seed + 1)] for seed in range(seeds)
     ]
     locked = [
-        sandbox.run(replace(spec, split=split, purpose=Purpose.AUDIT, part="locked"))
+        sandbox.run(replace(spec, split=split, purpose=Purpose.AUDIT))
         for split in policy.evaluation.audited
     ]
     means = [mean(results, policy.metric.name) for results in rounds]
