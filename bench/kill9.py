@@ -5,8 +5,8 @@
 A real engine, the task packing. Each row is a run of its own: a process is killed as soon as an
 entry of this kind, of experiment 1 or 2, is in the journal; another one goes on with the run.
 `lost` counts entries that were there at the kill and are not afterwards, `twice` trials that the
-journal has twice, `left` containers and volumes on the engine. With two in flight the kill waits
-until trials of two experiments run, where one of this kind comes so late.
+journal has twice, `left` containers and volumes on the engine. With two devices the trials of
+experiments 1 and 2 run at once, 1.5 s apart.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ from runner.journal.entries import Entry, Kind
 from runner.journal.store import Journal, open_journal
 from runner.scheduler import run_loop
 
-TRAIN = 1.0
+TRAIN, APART = 2.0, 1.5
+"""Seconds of training, and of thinking: so far apart two trials begin that run at once."""
 KINDS = {
     Kind.RUN_CREATED: 0,
     Kind.HYPOTHESIS_ADDED: 0,
@@ -70,7 +71,7 @@ def conduct(folder: Path, tag: str, devices: int, experiments: int, kind: str) -
             session.ledger.add_hypothesis(tag, "a line more")
         if not session.now.noted:
             session.ledger.event(tag, "bench.noted")
-        run_loop(session, Answers(ahead=1), experiments=experiments)
+        run_loop(session, Answers(lambda: APART, ahead=1), experiments=experiments)
 
 
 def die_after(kind: Kind, devices: int) -> None:
