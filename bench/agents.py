@@ -32,7 +32,7 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "agents")]
 
 from fakes import TAG, make_session  # noqa: E402
 
-from runner import rooms  # noqa: E402
+from runner import paths  # noqa: E402
 from runner.agents.claude.agent import load_claude  # noqa: E402
 from runner.records import (  # noqa: E402
     EXECUTABLE,
@@ -165,7 +165,7 @@ def template(task: str) -> Files:
     """Return the files of the row: nothing at all, or a real task's with a STEP to change."""
     if task == "no-op":
         return NO_OP
-    files = dict(rooms.template(task))
+    files = dict(paths.template(task))
     train = files["train.py"].content + b"\nSTEP = 0\n"
     return {**files, "train.py": File(content=train)}
 

@@ -31,9 +31,9 @@ from runner import data, engines
 from runner.engines import caches, images
 from runner.engines.container import Running, started
 from runner.engines.protocol import AGENT_USER, ContainerSpec
+from runner.paths import PROJECT, State, policy_path
 from runner.policy.load import load_policy
 from runner.records import Budget, File, Guard, Purpose, TrialSpec
-from runner.rooms import PROJECT, State, policy_path
 from runner.trial import Host, TrialRunner
 from runner.trial import specification as trial_specification
 from runner.workspace import tree_digest

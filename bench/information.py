@@ -19,11 +19,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from runner import rooms
+from runner import paths
 from runner.policy.information import information
 from runner.policy.load import load_policy
 
-sys.path.insert(0, str(rooms.PROJECT / "tests" / "policy"))
+sys.path.insert(0, str(paths.PROJECT / "tests" / "policy"))
 import carriers
 
 PAYLOAD = 6_500
@@ -34,12 +34,12 @@ REPEATS = 5
 
 
 def template(task: str) -> dict[str, bytes]:
-    files, policy = rooms.template(task), load_policy(rooms.policy_path(task)).policy
+    files, policy = paths.template(task), load_policy(paths.policy_path(task)).policy
     return {path: files[path].content for path in policy.files.mutable}
 
 
 def module(name: str) -> bytes:
-    return (rooms.PROJECT / "runner" / f"{name}.py").read_bytes()
+    return (paths.PROJECT / "runner" / f"{name}.py").read_bytes()
 
 
 def lines(content: bytes, most: int) -> bytes:
@@ -68,7 +68,7 @@ def honest(scripts: list[Path]) -> Table:
         counts = [f"{content.count(10):,}", f"{len(content):,}", f"{information(files):,}"]
         table.add_row(name, *counts, new, f"{milliseconds(files, before):.1f}")
 
-    tasks = rooms.tasks()
+    tasks = paths.tasks()
     for task in tasks:
         row(f"template of {task}", template(task), None)
     path = "train.py"

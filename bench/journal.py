@@ -27,7 +27,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from runner import __version__, draws, rooms
+from runner import __version__, paths
+from runner.draws import index
 from runner.journal.entries import now
 from runner.journal.store import Journal, open_journal
 from runner.policy.load import parse_policy
@@ -73,16 +74,16 @@ TARGETS = {
 
 
 def a_run(base_commit: str = "b" * 40) -> Run:
-    policy = parse_policy(rooms.policy_path("eclip").read_text(encoding="utf-8"))
+    policy = parse_policy(paths.policy_path("eclip").read_text(encoding="utf-8"))
     digests = {
         name: f"{random.getrandbits(256):064x}"
-        for name in ("harness_digest", "template_digest", "data_digest")
+        for name in ("harness_digest", "template_digest", "data_digest", "draws_digest")
     }
     return Run(
         tag=TAG, task="eclip", agent="tune", agent_isolation="api", metric="mean_rank",
         direction="minimize", round_to=0.5, policy_text=policy.text, policy_digest=policy.digest,
         image_id=f"sha256:{'1' * 64}", device="cpu", base_commit=base_commit, created_at=now(),
-        runner_version=__version__, rules_digest=rules_digest(), draws_digest=draws.digest(b""),
+        runner_version=__version__, rules_digest=rules_digest(),
         **digests,
     )  # fmt: skip
 
@@ -93,7 +94,7 @@ def write(
     numbers: range,
     *,
     attempt: str,
-    blob: str | None = None,
+    change: ChangedFile,
     calls: bool = False,
     kept_every: int = KEPT_EVERY,
 ) -> None:
@@ -104,7 +105,7 @@ def write(
         run: whose.
         numbers: of the experiments.
         attempt: a commit that stands for every attempt's.
-        blob: git's id of bytes that stand for every proposal's; `None` for one that is not there.
+        change: what stands for every proposal's change; git has its bytes.
         calls: whether a call to a model was made for each.
         kept_every: which of them are kept; 0 for none.
     """
@@ -113,7 +114,7 @@ def write(
         with journal._transaction():
             for number in range(start, min(start + TOGETHER, numbers.stop)):
                 kept = kept_every > 0 and number % kept_every == 0
-                _experiment(journal, run, draw, number, attempt, blob, kept=kept)
+                _experiment(journal, run, draw, number, attempt, change, kept=kept)
                 if calls:
                     journal.add_call(run.tag, _call(number))
 
@@ -124,16 +125,13 @@ def _experiment(
     draw: random.Random,
     number: int,
     commit: str,
-    blob: str | None,
+    change: ChangedFile,
     *,
     kept: bool,
 ) -> None:
     tag = run.tag
     best = 100 - 50 * (1 - math.exp(-number / 1000))
-    change = ChangedFile(
-        path="train.py", mode=REGULAR, blob=blob or f"{draw.getrandbits(160):040x}"
-    )
-    indexes = [draws.index(number, count) for count in range(2)]
+    places = tuple(index(number, count) for count in range(2))
     origin = Origin(agent="tune", isolation="api", why="from the best so far")
     value = draw.uniform(1e-4, 1e-2)
     experiment = Experiment(
@@ -144,26 +142,26 @@ def _experiment(
     journal.propose(experiment, run)
     journal.reviewed(tag, number, Review(fingerprint=f"{draw.getrandbits(256):064x}"))
     journal.attempt_stored(tag, number, commit)
-    scores = [best + draw.gauss(0 if kept else 5, 1) for _ in indexes]
-    for index, score in zip(indexes, scores, strict=True):
-        journal.trial_ended(tag, number, _trial(draw, Purpose.DECISION, number, index, score))
+    scores = [best + draw.gauss(0 if kept else 5, 1) for _ in places]
+    for place, score in zip(places, scores, strict=True):
+        journal.trial_ended(tag, number, _trial(draw, Purpose.DECISION, number, place, score))
     mean, status = sum(scores) / 2, "kept" if kept else "reverted"
     verdict = "a gain" if kept else "no better"
     journal.decided(
         tag, number, status=ExperimentStatus(status), score=mean, gain=best - mean, rule=None,
-        planned=2,
+        planned=len(places),
         reason=f"{verdict}: mean_rank {mean:.6g}, best before {best:.6g}, needed 1",
     )  # fmt: skip
     journal.settled(
         tag, number, commit=commit if kept else None, wall_seconds=31.5, notes_commit=commit
     )
     if kept:
-        trial = _trial(draw, Purpose.AUDIT, number, indexes[0], mean + 1)
-        journal.trial_ended(tag, number, trial)
+        for place in places:
+            journal.trial_ended(tag, number, _trial(draw, Purpose.AUDIT, number, place, mean + 1))
 
 
 def _trial(
-    draw: random.Random, purpose: Purpose, number: int, index: int, score: float
+    draw: random.Random, purpose: Purpose, number: int, place: int, score: float
 ) -> TrialRecord:
     metrics = {
         "mean_rank": score, "mean_rank_se": draw.uniform(2, 3), "median_rank": round(score / 2),
@@ -180,10 +178,10 @@ def _trial(
         overhead_seconds=draw.uniform(1, 2), peak_memory_bytes=draw.randrange(2**29, 2**30),
         cpu_seconds=draw.uniform(20, 22),
     )  # fmt: skip
-    seed = draw.randrange(2**31)
     return TrialRecord(
-        purpose=purpose, split="train", index=index, seed=seed, asked_by=number, result=result
-    )
+        purpose=purpose, split="train", index=place, seed=draw.randrange(2**31), asked_by=number,
+        result=result,
+    )  # fmt: skip
 
 
 def _call(number: int) -> ModelCall:
@@ -225,12 +223,13 @@ def statements(folder: Path) -> float:
     with open_journal(folder / "statements.sqlite") as journal:
         run = a_run()
         journal.create_run(run)
-        write(journal, run, range(2), attempt="a" * 40)
+        change = ChangedFile(path="train.py", mode=REGULAR, blob="c" * 40)
+        write(journal, run, range(2), attempt="a" * 40, change=change)
         seen: list[str] = []
         journal._db.set_trace_callback(seen.append)
         draw = random.Random(1)  # noqa: S311
         for number in range(2, 22):
-            _experiment(journal, run, draw, number, "a" * 40, kept=False)
+            _experiment(journal, run, draw, number, "a" * 40, change, kept=False)
         journal._db.set_trace_callback(None)
     return len(seen) / 20
 
@@ -259,21 +258,22 @@ def home_of(keep: Path | None) -> Iterator[Path]:
 
 def make(home: Path, experiments: int, *, calls: bool, say: Callable[[str], None]) -> Path:
     """Write the journal, unless it is there from before."""
-    path = rooms.State(home).ledger
+    path = paths.State(home).ledger
     if path.exists():
         return path
     begun = time.perf_counter()
-    template, when = rooms.template("eclip"), now()
+    template, when = paths.template("eclip"), now()
     workspace = Workspace.create(
-        rooms.State(home).repository(TAG), TAG, template=template, harness={}, when=when
+        paths.State(home).repository(TAG), TAG, template=template, harness={}, when=when
     )
     content = template["train.py"].content.replace(b"BATCH_SIZE = ", b"BATCH_SIZE = 1")
     change = Change(path="train.py", content=content)
     attempt = workspace.attempt(1, workspace.head(), [change], "attempt", when)
+    [stored] = workspace.stored([change])
     with open_journal(path) as journal:
         run = a_run(workspace.head())
         journal.create_run(run)
-        write(journal, run, range(experiments), attempt=attempt, calls=calls)
+        write(journal, run, range(experiments), attempt=attempt, change=stored, calls=calls)
     say(f"written in {time.perf_counter() - begun:.0f} s")
     return path
 

@@ -5,8 +5,8 @@
 A real engine, the task packing. Each row is a run of its own: a process is killed as soon as an
 entry of this kind, of experiment 1 or 2, is in the journal; another one goes on with the run.
 `lost` counts entries that were there at the kill and are not afterwards, `twice` trials that the
-journal has twice, `left` containers and volumes on the engine. With two in flight the kill waits
-until trials of two experiments run, where one of this kind comes so late.
+journal has twice, `left` containers and volumes on the engine. With two devices the trials of
+experiments 1 and 2 run at once, 1.5 s apart.
 """
 
 from __future__ import annotations
@@ -26,13 +26,14 @@ from rich.console import Console
 from rich.table import Table
 from scripted import Home, Scripted, home, load
 
-from runner import rooms
+from runner import paths
 from runner.audit.run import audit_run
 from runner.journal.entries import Entry, Kind
 from runner.journal.store import Journal, open_journal
 from runner.scheduler import run_loop
 
-TRAIN = 1.0
+TRAIN, APART = 2.0, 1.5
+"""Seconds of training, and of thinking: so far apart two trials begin that run at once."""
 KINDS = {
     Kind.RUN_CREATED: 0,
     Kind.HYPOTHESIS_ADDED: 0,
@@ -63,14 +64,14 @@ def conduct(folder: Path, tag: str, devices: int, experiments: int, kind: str) -
     """Start a run or go on with it; die after an entry of this kind."""
     if kind:
         die_after(Kind(kind), devices)
-    at = Home(None, rooms.State(folder / "home"), folder / "locks")
+    at = Home(None, paths.State(folder / "home"), folder / "locks")
     with at.start(tag, TRAIN, devices) as work:
         session = work.session
         if not session.ledger.hypotheses(tag):
             session.ledger.add_hypothesis(tag, "a line more")
         if not session.now.noted:
             session.ledger.event(tag, "bench.noted")
-        run_loop(session, Answers(ahead=1), experiments=experiments)
+        run_loop(session, Answers(lambda: APART, ahead=1), experiments=experiments)
 
 
 def die_after(kind: Kind, devices: int) -> None:

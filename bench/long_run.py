@@ -77,9 +77,9 @@ def milliseconds(marks: list[float]) -> list[float]:
 def prefill(session: Session, until: int) -> None:
     """Make the run up to this number; all of it was no better than the baseline."""
     attempt, tag = session.read(0).attempt_commit or "", session.run.tag
-    [stored] = session.workspace.stored([Change(path="train.py", content=TRAIN)])
-    blob = stored.blob
-    write(session.ledger, session.run, range(1, until), attempt=attempt, blob=blob, kept_every=0)
+    [change] = session.workspace.stored([Change(path="train.py", content=TRAIN)])
+    numbers = range(1, until)
+    write(session.ledger, session.run, numbers, attempt=attempt, change=change, kept_every=0)
     refs = "".join(f"create refs/attempts/{n} {attempt}\n" for n in range(1, until))
     session.workspace._git("update-ref", "--stdin", given=refs.encode())
     assert session.ledger.newest(tag) == until - 1

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.table import Table
 
-from runner import rooms
+from runner import paths
 from runner.policy.load import load_policy
 from runner.policy.schema import Policy
 from runner.policy.words import summary
@@ -73,7 +73,9 @@ def trial(draw: random.Random, status: ExperimentStatus) -> tuple[TrialRecord, .
         curves = tuple(Curve(name=name, points=points) for name in ("loss", "rate", "val_loss"))
     ended = TrialStatus.CRASHED if crash else TrialStatus.SCORED
     result = TrialResult(status=ended, reason="", stage="train", crash=crash, curves=curves)
-    return (TrialRecord(purpose=Purpose.DECISION, split="", seed=0, result=result),)
+    return (
+        TrialRecord(purpose=Purpose.DECISION, split="", index=0, seed=0, asked_by=0, result=result),
+    )
 
 
 def experiment(draw: random.Random, number: int, policy: Policy) -> Experiment:
@@ -106,7 +108,7 @@ def experiment(draw: random.Random, number: int, policy: Policy) -> Experiment:
 
 def context(policy: Policy, length: int) -> Context:
     draw = random.Random(7)  # noqa: S311 - made-up words
-    files = dict(rooms.template(policy.task))
+    files = dict(paths.template(policy.task))
     for path in ("LEARNING.md", "scratchpad.md"):
         grown = "".join(f"- {words(draw, 8, 14)} (#{n})\n" for n in range(length))
         files[path] = File(content=files[path].content + grown.encode())
@@ -163,8 +165,8 @@ def main() -> None:
     columns = [f"{length:,}" for length in LENGTHS]
     for name in (*columns, "1,000 to 30", "in pieces", "ms at 1,000"):
         table.add_column(name, justify="right")
-    for task in rooms.tasks():
-        table.add_row(*row(load_policy(rooms.policy_path(task)).policy))
+    for task in paths.tasks():
+        table.add_row(*row(load_policy(paths.policy_path(task)).policy))
     Console(width=120).print(table)
 
 

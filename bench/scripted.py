@@ -14,7 +14,7 @@ from typing import Any
 
 import docker
 
-from runner import data, engines, rooms
+from runner import data, engines, paths
 from runner.engines import images
 from runner.policy.load import parse_policy
 from runner.records import Change, Proposal
@@ -53,7 +53,7 @@ class Scripted:
 
 def policy_text(train: float) -> str:
     """Return packing's policy with trials of one processor and one seed, and nothing kept."""
-    text = rooms.policy_path(TASK).read_text(encoding="utf-8")
+    text = paths.policy_path(TASK).read_text(encoding="utf-8")
     wanted = {
         "cpus: 2": "cpus: 1",
         "train: 10s": f"train: {train:g}s",
@@ -72,7 +72,7 @@ class Home:
     """A state folder with packing prepared, whose runs wait for nobody else's."""
 
     engine: Any
-    state: rooms.State
+    state: paths.State
     locks: Path
 
     def start(self, tag: str, train: float, devices: int, person: Person | None = None) -> Any:
@@ -102,7 +102,7 @@ class Home:
 def home(folder: Path) -> Iterator[Home]:
     """Prepare packing below a folder; nothing of it is left on the engine afterwards."""
     with closing(engines.connect()) as engine:
-        state = rooms.State(folder / "home")
+        state = paths.State(folder / "home")
         image_id = images.require_image(engine, parse_policy(policy_text(1)).policy.image)
         data.Preparation(
             engine=engine, state=state, task=TASK, image_id=image_id, say=lambda _: None

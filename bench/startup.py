@@ -39,6 +39,7 @@ def some_run() -> Run:
             "image_id",
             "runner_version",
             "rules_digest",
+            "draws_digest",
         ),
         "x",
     )

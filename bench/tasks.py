@@ -25,7 +25,7 @@ from pathlib import Path
 
 import click
 
-from runner import data, engines, rooms
+from runner import data, engines, paths
 from runner.engines import images
 from runner.errors import RunnerError
 from runner.policy.load import load_policy
@@ -83,7 +83,7 @@ class Measured:
 
 def prepare(task: str, *options: str) -> None:
     command = [sys.executable, "-m", "runner", "prepare", task, *options]
-    done = subprocess.run(command, cwd=rooms.PROJECT, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=paths.PROJECT, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RunnerError(done.stderr.strip().splitlines()[0].rpartition("): ")[2])
 
@@ -92,16 +92,16 @@ def measure(
     task: str, seeds: int, change: Callable[[TrialSpec], TrialSpec] = lambda spec: spec
 ) -> Measured:
     """Run a task's template, or what `change` makes of it."""
-    policy, client = load_policy(rooms.policy_path(task)).policy, engines.connect()
-    image, state = images.require_image(client, policy.image), rooms.state()
-    host = Host(state=state, harness=rooms.harness())
+    policy, client = load_policy(paths.policy_path(task)).policy, engines.connect()
+    image, state = images.require_image(client, policy.image), paths.state()
+    host = Host(state=state, harness=paths.harness())
     sandbox = TrialRunner(engine=client, host=host)
     spec = change(specification(task, policy, data.load(state, task), image))
     rounds = [
         [sandbox.run(one) for one in decided(spec, policy, seed + 1)] for seed in range(seeds)
     ]
     locked = [
-        sandbox.run(replace(spec, split=split, purpose=Purpose.AUDIT, part="locked"))
+        sandbox.run(replace(spec, split=split, purpose=Purpose.AUDIT))
         for split in policy.evaluation.audited
     ]
     means = [mean(results, policy.metric.name) for results in rounds]
@@ -122,7 +122,7 @@ def mean(results: list[TrialResult], metric: str) -> float | None:
 
 
 def row(name: str, task: str, seeds: int, train: float | None = None) -> str:
-    metric = load_policy(rooms.policy_path(task)).policy.metric.name
+    metric = load_policy(paths.policy_path(task)).policy.metric.name
     found = measure(task, seeds, lambda spec: trained_for(spec, train))
     wall = statistics.median(result.wall_seconds for result in found.trials)
     scoring = statistics.median(result.scoring_seconds for result in found.trials)
@@ -135,7 +135,7 @@ def trained_for(spec: TrialSpec, seconds: float | None) -> TrialSpec:
 
 
 def unmeasured(name: str, task: str, why: str) -> str:
-    metric = load_policy(rooms.policy_path(task)).policy.metric.name
+    metric = load_policy(paths.policy_path(task)).policy.metric.name
     return f"| {name} | {metric} | not measured: {why} |  |  |  |  |  | {origin(task)} |"
 
 
@@ -173,7 +173,7 @@ def measured(task: str, seeds: int, train: float | None) -> str:
 
 
 def on_generated_prints(seeds: int, train: float | None) -> str:
-    sys.path.append(str(rooms.PROJECT / "tests" / "harness"))
+    sys.path.append(str(paths.PROJECT / "tests" / "harness"))
     import prints_folder
 
     with tempfile.TemporaryDirectory() as folder:
@@ -195,7 +195,7 @@ def main(seeds: int, train: float | None, generated_prints: bool, tasks: tuple[s
     if generated_prints:
         tell(on_generated_prints(seeds, train))
         return
-    for task in tasks or rooms.tasks():
+    for task in tasks or paths.tasks():
         tell(measured(task, seeds, train))
 
 

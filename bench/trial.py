@@ -16,7 +16,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from runner import data, engines, rooms
+from runner import data, engines, paths
 from runner.engines import images
 from runner.policy.load import load_policy
 from runner.records import EXECUTABLE, File, Purpose, TrialResult, TrialSpec
@@ -39,7 +39,7 @@ CRASH = b"raise SystemExit(1)\n"
 
 def specification(prepared: data.Prepared, image_id: str, source: bytes, index: int) -> TrialSpec:
     given = trial_specification(
-        load_policy(rooms.policy_path("eclip")).policy,
+        load_policy(paths.policy_path("eclip")).policy,
         run="bench",
         experiment=0,
         purpose=Purpose.DECISION,
@@ -48,7 +48,7 @@ def specification(prepared: data.Prepared, image_id: str, source: bytes, index: 
         seed=index,
         image_id=image_id,
         data_digest=prepared.digest,
-        harness_digest=tree_digest(rooms.harness()),
+        harness_digest=tree_digest(paths.harness()),
         workspace={
             "train.py": File(content=source),
             "run.sh": File(content=SCRIPT, mode=EXECUTABLE),
@@ -67,11 +67,11 @@ def main(repeats: int) -> None:
     client = engines.connect()
     image_id = images.require_image(client, "cpu")
     with tempfile.TemporaryDirectory() as folder:
-        state = rooms.State(Path(folder))
+        state = paths.State(Path(folder))
         prepared = data.Preparation(
             engine=client, state=state, task="eclip", image_id=image_id, say=lambda _: None
         ).prepare(seed=7)
-        host = Host(state=state, harness=rooms.harness())
+        host = Host(state=state, harness=paths.harness())
         sandbox = TrialRunner(engine=client, host=host)
         table = Table(
             "trial", "n", "wall s", "inside s", "own s (median)", "min", "max", "target s"

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from runner import rooms
+from runner import paths
 from runner.engines.container import Deadline, Ended, Running
 from runner.engines.protocol import AGENT_USER, HOME_LABEL, RUN_LABEL, ContainerSpec, Mount
 from runner.errors import ConfigError
@@ -166,7 +166,7 @@ def _container(
     with staging.folder(sandbox.host.stage / name) as folder:
         code = staging.write_tree(folder / "workspace", inside)
         (folder / "kit").mkdir(mode=0o755)
-        staging.write_tree(folder / "kit" / "kit", rooms.below(session.harness, "kit"))
+        staging.write_tree(folder / "kit" / "kit", paths.below(session.harness, "kit"))
         spec = ContainerSpec(
             name=name,
             image_id=session.run.image_id,

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from runner import data, rooms
+from runner import data, paths
 from runner.engines import images
 from runner.engines.docker import Docker, our_fault
 from runner.engines.protocol import HOME_LABEL, RUN_LABEL, Engine
@@ -71,7 +71,7 @@ def free(found: Iterable[Freeable], options: Sequence[str], *, dry_run: bool, sa
         say(f"up to {total} more would go with: runner clean {' '.join(left)}")
 
 
-def of_runs(state: rooms.State, ledger: Reader, say: Say) -> Iterator[Freeable]:
+def of_runs(state: paths.State, ledger: Reader, say: Say) -> Iterator[Freeable]:
     """Yield logs and git's single objects of the runs that nobody works on."""
     for run in ledger.runs():
         folder = state.run(run.tag)
@@ -84,7 +84,7 @@ def of_runs(state: rooms.State, ledger: Reader, say: Say) -> Iterator[Freeable]:
             say(f"{busy}: left alone")
 
 
-def _of_run(state: rooms.State, ledger: Reader, tag: str) -> Iterator[Freeable]:
+def _of_run(state: paths.State, ledger: Reader, tag: str) -> Iterator[Freeable]:
     logs = tuple(logs_of_others(state, ledger, tag))
     if logs:
         yield Freeable(
@@ -108,7 +108,7 @@ def _remove_folders(paths: Iterable[Path]) -> None:
         shutil.rmtree(path)
 
 
-def logs_of_others(state: rooms.State, ledger: Reader, tag: str) -> Iterator[Path]:
+def logs_of_others(state: paths.State, ledger: Reader, tag: str) -> Iterator[Path]:
     """Yield the folders of logs of what was not kept, and is not open."""
     kept = {one.number for one in ledger.kept_line(tag) if one.kept} | set(ledger.still_open(tag))
     for path in sorted((state.run(tag) / "logs").glob("*")):
@@ -156,7 +156,7 @@ def on_disk(*paths: Path) -> int:
 
 
 def leftovers(
-    engine: Engine, state: rooms.State, ledger: Reader, *, dry_run: bool, say: Say
+    engine: Engine, state: paths.State, ledger: Reader, *, dry_run: bool, say: Say
 ) -> None:
     """Remove containers, volumes and folders of every run and check that nobody works on."""
     runner = TrialRunner(engine=engine, host=Host(state=state))
@@ -175,7 +175,7 @@ def leftovers(
 
 def remove_data(
     engine: Engine,
-    state: rooms.State,
+    state: paths.State,
     ledger: Reader,
     tasks: Sequence[str],
     *,
@@ -211,7 +211,7 @@ def remove_data(
         say(f"{task}: {state.data(task)} and its sealed volume{ended}")
 
 
-def _runs_on(state: rooms.State, ledger: Reader, task: str) -> tuple[str, ...]:
+def _runs_on(state: paths.State, ledger: Reader, task: str) -> tuple[str, ...]:
     """Name the runs that go on with the task's data as they are now, and with no others."""
     try:
         digest = data.load(state, task).digest

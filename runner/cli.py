@@ -30,7 +30,7 @@ VERBS = {
     "hypothesis": "Say what the agents of a run should try first.",
     "list": "List runs, or the experiments of one.",
     "mcp": "Let any MCP client be the researcher.",
-    "new-task": "Write the rooms of a task of one's own.",
+    "new-task": "Write the files of a task of your own.",
     "policy": "Check or show policies.",
     "prepare": "Prepare a task's data, public and sealed.",
     "propose": "Run a patch as one experiment.",
@@ -39,7 +39,7 @@ VERBS = {
     "show": "Show one experiment.",
     "status": "Show where a run stands.",
     "step": "Run one experiment, perhaps your own.",
-    "task": "Check a task's rooms, template and scorer.",
+    "task": "Check a task's files, template and scorer.",
 }
 
 
@@ -86,10 +86,10 @@ class Group(click.Group):
 
 def _in_the_state_folder(error: OSError) -> bool:
     """Say whether something there is not what we left, which is a person's to mend too."""
-    from runner import rooms
+    from runner import paths
 
     named = (error.filename, error.filename2)
-    return any(str(path).startswith(f"{rooms.state().root}/") for path in named if path)
+    return any(str(path).startswith(f"{paths.state().root}/") for path in named if path)
 
 
 def _tell(error: RunnerError) -> None:

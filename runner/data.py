@@ -18,7 +18,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from runner import rooms
+from runner import paths
 from runner.engines.container import Deadline, Ended, Running, started
 from runner.engines.protocol import (
     DATA_LABEL,
@@ -60,7 +60,7 @@ class Prepared:
     sealed_volume: str
 
 
-def load(state: rooms.State, task: str) -> Prepared:
+def load(state: paths.State, task: str) -> Prepared:
     """Return what an earlier `prepare` left; raise `DataError` if that is nothing."""
     manifest = state.data(task) / MANIFEST
     if not manifest.is_file():
@@ -70,18 +70,18 @@ def load(state: rooms.State, task: str) -> Prepared:
     return Prepared(digest=digest, public=state.data(task), sealed_volume=volume)
 
 
-def sealed_volume(state: rooms.State, task: str) -> str:
+def sealed_volume(state: paths.State, task: str) -> str:
     return f"runner-{state.id}-sealed-{task}"
 
 
-def stored(engine: Engine, state: rooms.State) -> tuple[str, ...]:
+def stored(engine: Engine, state: paths.State) -> tuple[str, ...]:
     """Name the tasks of which there is a public part or a volume, half removed ones included."""
     sealed = engine.values(DATA_LABEL, {HOME_LABEL: state.id})
     public = {path.name for path in state.all_data.glob("*") if path.is_dir()}
     return tuple(sorted(public | sealed))
 
 
-def remove(engine: Engine, state: rooms.State, task: str) -> None:
+def remove(engine: Engine, state: paths.State, task: str) -> None:
     """Remove a task's public part, then its sealed volume; cut off between, it can be repeated.
 
     Raises:
@@ -103,7 +103,7 @@ class Preparation:
     """What `prepare` needs: an engine, an image that holds the task's tools, and a place."""
 
     engine: Engine
-    state: rooms.State
+    state: paths.State
     task: str
     image_id: str
     say: Callable[[str], None]
@@ -154,7 +154,7 @@ class Preparation:
         name, raw_option = _name(self.state, verb, self.task), ["--raw", "/raw"] if raw else []
         sealed = self._volume(sealed_volume(self.state, self.task), "/sealed")
         with staging.folder(self.state.stage / name) as folder:
-            code = staging.write_tree(folder / "harness", rooms.without(rooms.harness(), "kit"))
+            code = staging.write_tree(folder / "harness", paths.without(paths.harness(), "kit"))
             spec = ContainerSpec(
                 name=name,
                 image_id=self.image_id,
@@ -185,7 +185,7 @@ class Preparation:
 
 
 @contextmanager
-def _alone(engine: Engine, state: rooms.State, task: str) -> Iterator[None]:
+def _alone(engine: Engine, state: paths.State, task: str) -> Iterator[None]:
     """Wait for whoever prepares the same data, and remove what a killed one left."""
     state.all_data.mkdir(parents=True, exist_ok=True)
     with FileLock(state.all_data / f"{task}.lock"):
@@ -195,11 +195,11 @@ def _alone(engine: Engine, state: rooms.State, task: str) -> Iterator[None]:
         yield
 
 
-def _name(state: rooms.State, verb: str, task: str) -> str:
+def _name(state: paths.State, verb: str, task: str) -> str:
     return f"runner-{state.id}-{verb}-{task}"
 
 
-def _labels(state: rooms.State, task: str) -> dict[str, str]:
+def _labels(state: paths.State, task: str) -> dict[str, str]:
     return {HOME_LABEL: state.id, DATA_LABEL: task}
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.errors import RunnerError
-from runner.rooms import State
+from runner.paths import State
 
 GIB = 1024**3
 MACHINES = ("x86_64", "amd64", "aarch64", "arm64")

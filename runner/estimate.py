@@ -11,7 +11,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from runner import rooms
+from runner import paths
 from runner.agents import AGENTS
 from runner.agents.descriptions import asking, model_of, name_of
 from runner.errors import ConfigError
@@ -87,7 +87,7 @@ def estimate(plan: Plan, prices: Prices, ledger: Reader | None) -> Estimate:
         prices: what tokens cost.
         ledger: earlier runs, if there are any.
     """
-    policy = load_policy(rooms.policy_path(rooms.require_task(plan.task))).policy
+    policy = load_policy(paths.policy_path(paths.require_task(plan.task))).policy
     budget, evaluation, count = policy.budget, policy.evaluation, plan.experiments
     usd, thinking, measured, basis = _of_the_model(plan, prices, ledger)
     thinking = thinking.times(count / plan.agents)

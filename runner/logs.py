@@ -11,8 +11,8 @@ from typing import Any
 
 import structlog
 
+from runner.paths import State
 from runner.records import Experiment, ExperimentStatus
-from runner.rooms import State
 
 Log = Any
 """structlog's loggers are dynamic: each method takes an event name and fields."""

@@ -27,8 +27,8 @@ from pydantic import BeforeValidator, Field
 from runner import given
 from runner.download import digest, fetch
 from runner.errors import ConfigError, DataError
+from runner.paths import PROJECT, task_harness
 from runner.policy.schema import PATH, Strict
-from runner.rooms import PROJECT, task_harness
 
 CHOICE = "RUNNER_RAW_DATA"
 STAGED = ".raw-"

@@ -15,7 +15,7 @@ from functools import partial
 import anyio
 from mcp.server.mcpserver import MCPServer
 
-from runner import progress, rooms
+from runner import paths, progress
 from runner.agents.mcp import NAME, Mcp
 from runner.agents.mcp.exchange import Exchange
 from runner.agents.mcp.host import Host
@@ -42,7 +42,7 @@ def serve(request: Request, *, experiments: int | None, answer_within: float) ->
 
 
 def _doing(tag: str) -> str:
-    return running.told(progress.read(rooms.state().progress(tag)))
+    return running.told(progress.read(paths.state().progress(tag)))
 
 
 async def _until_gone(server: MCPServer, host: Host, stop: Stop) -> None:
@@ -85,7 +85,7 @@ def _conduct(
     """
     request = replace(request, tag=tag)
     if tag is not None and not request.resume:
-        with open_journal(rooms.state().ledger) as ledger:
+        with open_journal(paths.state().ledger) as ledger:
             run = ledger.run(tag)
         if run is not None and run.task != request.task:
             raise ConfigError(f"the run {run.tag} is of {run.task}, not of {request.task}")

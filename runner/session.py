@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 
-from runner import draws, rooms
+from runner import draws, paths
 from runner.data import Prepared
 from runner.decision import Metric
 from runner.errors import ConfigError
@@ -69,7 +69,7 @@ class Session:
     workspace: Workspace
     executor: LocalExecutor
     data: Prepared
-    state: rooms.State
+    state: paths.State
     harness: Files
     secret: bytes
     """What the draws are made from."""

@@ -10,7 +10,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from runner.errors import SandboxError, last_lines
-from runner.rooms import PROJECT, State
+from runner.paths import PROJECT, State
 
 if TYPE_CHECKING:
     from runner.engines import Docker

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from runner import __version__, data, draws, engines, rooms
+from runner import __version__, data, draws, engines, paths
 from runner.agents import make_agents
 from runner.agents.descriptions import canonical, is_independent, with_model
 from runner.analysis import analyze, require_rows
@@ -69,7 +69,7 @@ class AtWork:
 
 
 @contextmanager
-def at_work(state: rooms.State, request: Request, person: Person) -> Iterator[AtWork]:
+def at_work(state: paths.State, request: Request, person: Person) -> Iterator[AtWork]:
     """Yield the run, created or opened, while holding its tag.
 
     Raises:
@@ -173,14 +173,14 @@ def _agents(description: str, request: Request) -> tuple[Agent, ...]:
 
 
 def _create(
-    state: rooms.State, ledger: Journal, engine: engines.Docker, request: Request, tag: str
+    state: paths.State, ledger: Journal, engine: engines.Docker, request: Request, tag: str
 ) -> Run:
     """Freeze everything the run stands on, then record it; git first, so that it can be redone."""
-    task = rooms.require_task(request.task)
+    task = paths.require_task(request.task)
     policy = _policy(request, task)
     description = with_model(request.agent, request.model)
     [agent, *_], prepared = make_agents(description, request.agents), data.load(state, task)
-    template, harness = rooms.template(task), rooms.harness()
+    template, harness = paths.template(task), paths.harness()
     _check_template(policy, template)
     require_runtime(engine, policy.policy.resources_record())
     require_rows(policy.policy, prepared.public, template)
@@ -215,7 +215,7 @@ def _create(
 
 def _policy(request: Request, task: str) -> LoadedPolicy:
     """Read the policy that the run freezes, with what the person wants otherwise."""
-    policy = load_policy(request.policy or rooms.policy_path(task))
+    policy = load_policy(request.policy or paths.policy_path(task))
     if policy.policy.task != task:
         raise ConfigError(f"{policy.path} is a policy of {policy.policy.task}, not of {task}")
     if request.train_seconds is None:
@@ -242,7 +242,7 @@ def _check_template(policy: LoadedPolicy, template: Any) -> None:
 
 
 def _session(
-    state: rooms.State,
+    state: paths.State,
     ledger: Journal,
     run: Run,
     policy: Policy,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 
-from runner import rooms
+from runner import paths
 from runner.ends import End, Outcome
 from runner.errors import LedgerError, ModelError, RunnerError, SandboxError
 from runner.scheduler import run_loop
@@ -55,7 +55,7 @@ def opened(request: Request, live: Live, stop: Stop) -> Iterator[AtWork]:
         stop_asked=lambda: stop.asked,
         waiting=live.waiting,
     )
-    with at_work(rooms.state(), request, person) as work:
+    with at_work(paths.state(), request, person) as work:
         work.session.executor.on_stage = live.stage
         live.describe = lambda ended: lines.experiment_line(work.session.metric, ended)
         with stop.stopping(work.session.executor):

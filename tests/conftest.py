@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from runner.rooms import PROJECT, read_tree
+from runner.paths import PROJECT, read_tree
 
 TASK_ROOMS = ("policies", "harness", "workspace-template")
 

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from runner import __version__, data, draws, rooms
+from runner import __version__, data, draws, paths
 from runner.decision import Decision, Metric, Tie
 from runner.errors import SpentError, StoppedError
 from runner.executor import LocalExecutor
@@ -54,7 +54,7 @@ from runner.session import Person, Session
 from runner.workspace import Workspace, tree_digest
 
 TAG = "t1"
-POLICY_TEXT = rooms.policy_path("eclip").read_text(encoding="utf-8")
+POLICY_TEXT = paths.policy_path("eclip").read_text(encoding="utf-8")
 TRAIN = b'"""Train."""\n\nWIDTH = 32\nRATE = 0.001\n'
 TEMPLATE: Files = {
     "run.sh": File(content=b'#!/bin/sh\nexec python train.py "$@"\n', mode=EXECUTABLE),
@@ -234,7 +234,7 @@ def read(blobs: Sequence[str]) -> list[bytes]:
 
 def changed(folder: Path, experiment: Experiment) -> tuple[Change, ...]:
     """Return what an experiment of the run below a folder changed, with its bytes."""
-    repository = rooms.State(folder / "state").repository(experiment.run)
+    repository = paths.State(folder / "state").repository(experiment.run)
     return Workspace(repository, experiment.run).loaded(experiment.changes)
 
 
@@ -276,7 +276,7 @@ def make_session(
     to `Session`. Several sandboxes are several devices.
     """
     person = Person(**{name: more.pop(name) for name in PERSON if name in more})
-    state = rooms.State(tmp_path / "state")
+    state = paths.State(tmp_path / "state")
     policy = parse_policy(policy_text)
     prepared = prepare(state, policy.policy.task)
     with open_journal(state.ledger) as ledger, event_log(state.events(tag), run=tag) as log:
@@ -327,7 +327,7 @@ def _watched(sandbox: Any, watch: Callable[[Stage], None]) -> Any:
     return sandbox
 
 
-def prepare(state: rooms.State, task: str) -> data.Prepared:
+def prepare(state: paths.State, task: str) -> data.Prepared:
     """Leave a small data folder with a manifest, as `runner prepare` would."""
     folder = state.data(task)
     if not (folder / "manifest.json").exists():

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from fakes import TAG, FakeSandbox, ScriptedAgent, edit, make_session, scored
 
-from runner import rooms
+from runner import paths
 from runner.locks import tag_lock
 from runner.progress import Tracker
 from runner.records import Stage, TrialResult, TrialSpec
@@ -38,7 +38,7 @@ class Staged(FakeSandbox):
 
 
 def main(folder: Path) -> None:
-    state = rooms.State(folder / "state")
+    state = paths.State(folder / "state")
     proposals = [edit("WIDTH = 32", f"WIDTH = {width}") for width in (64, 65)]
     with tag_lock(state.run(TAG), TAG), Tracker.at(state.progress(TAG)) as tracker:
         sandbox = Staged(lambda spec: scored(100.0 - spec.experiment * 10))

@@ -11,8 +11,8 @@ from pathlib import Path
 from fakes import TAG, TEMPLATE, scored
 
 from runner.audit.run import audit_run
+from runner.paths import State
 from runner.records import Change, File, Proposal, TrialSpec
-from runner.rooms import State
 from runner.seams import Context, Desk
 
 PATIENCE = 30.0

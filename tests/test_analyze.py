@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from runner import rooms
+from runner import paths
 from runner.analysis import MOST_CHARACTERS, readable, shared_rows, with_entry
 from runner.errors import ConfigError
 from runner.policy.load import load_policy, parse_policy
 
 
 def policy(task: str, old: str = "", new: str = ""):
-    text = rooms.policy_path(task).read_text()
+    text = paths.policy_path(task).read_text()
     assert old in text
     return parse_policy(text.replace(old, new)).policy
 
@@ -21,7 +21,7 @@ def policy(task: str, old: str = "", new: str = ""):
 def test_a_task_that_sets_rows_aside_shows_those(tmp_path: Path):
     (tmp_path / "analysis").mkdir()
     for task in ("tabular", "heart", "eclip"):
-        rows = shared_rows(tmp_path, load_policy(rooms.policy_path(task)).policy)
+        rows = shared_rows(tmp_path, load_policy(paths.policy_path(task)).policy)
         assert rows == tmp_path / "analysis"
 
 

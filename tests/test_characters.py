@@ -95,7 +95,7 @@ def test_an_error_is_escaped(monkeypatch, tmp_path):
     def fails() -> None:
         raise WorkspaceError(f"git apply: {EVERYTHING}", hint=EVERYTHING)
 
-    monkeypatch.setattr("runner.rooms.state", fails)
+    monkeypatch.setattr("runner.paths.state", fails)
     result = CliRunner().invoke(cli, ["status"])
     assert result.exit_code == WorkspaceError.exit_code
     assert all(is_visible(letter) or letter == "\n" for letter in result.output)
@@ -134,7 +134,7 @@ def test_nothing_unexpected_ends_with_the_code_that_means_something(monkeypatch,
     def fails(*_args: object, **_options: object) -> None:
         raise error
 
-    for name in ("runner.rooms.state", "runner.task_check.reading.missing"):
+    for name in ("runner.paths.state", "runner.task_check.reading.missing"):
         monkeypatch.setattr(name, fails)
     assert CliRunner().invoke(cli, verb.split()).exit_code == code
     assert code not in (0, 1, 2)

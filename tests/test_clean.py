@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from fakes import TAG, FakeSandbox, ScriptedAgent, edit, make_session, scored
 
-from runner import clean, rooms, scheduler
+from runner import clean, paths, scheduler
 from runner.audit.run import audit_run
 from runner.journal.reader import open_reader
 from runner.locks import tag_lock
@@ -23,14 +23,14 @@ def answer(spec: TrialSpec) -> TrialResult:
 
 
 @pytest.fixture
-def home(tmp_path) -> rooms.State:
+def home(tmp_path) -> paths.State:
     proposals = [edit("WIDTH = 32", f"WIDTH = {width}") for width in (64, 65, 66)]
     with make_session(tmp_path, FakeSandbox(answer)) as session:
         run_loop(session, ScriptedAgent(proposals), experiments=None)
-    return rooms.State(tmp_path / "state")
+    return paths.State(tmp_path / "state")
 
 
-def cleaned(state: rooms.State, *options: str, dry_run: bool = False) -> list[str]:
+def cleaned(state: paths.State, *options: str, dry_run: bool = False) -> list[str]:
     said: list[str] = []
     with open_reader(state.ledger) as ledger:
         found = clean.of_runs(state, ledger, said.append)
@@ -38,7 +38,7 @@ def cleaned(state: rooms.State, *options: str, dry_run: bool = False) -> list[st
     return said
 
 
-def logs(state: rooms.State) -> list[str]:
+def logs(state: paths.State) -> list[str]:
     return sorted(path.name for path in (state.run(TAG) / "logs").iterdir())
 
 

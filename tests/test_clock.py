@@ -16,8 +16,8 @@ from runner.agents.claude.trouble import retry_after
 from runner.audit.run import audit_run
 from runner.journal import entries
 from runner.journal.store import open_journal
+from runner.paths import State
 from runner.records import Purpose, TrialSpec
-from runner.rooms import State
 from runner.scheduler import run_loop
 from runner.steering import course
 

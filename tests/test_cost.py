@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 from fakes import TAG, FakeSandbox, ScriptedAgent, edit, make_session, scored
 
-from runner import rooms
+from runner import paths
 from runner.cli import cli
 from runner.errors import ConfigError
 from runner.estimate import ENOUGH, Plan, estimate
@@ -70,7 +70,7 @@ def test_a_sum_has_every_kind_of_token():
 
 
 def test_sums_by_experiment_and_by_model_are_the_whole(home):
-    with open_reader(rooms.State(home).ledger) as ledger:
+    with open_reader(paths.State(home).ledger) as ledger:
         experiments, models = ledger.spent_by_experiment(TAG), ledger.spent_by_model(TAG)
         assert ledger.spent_by_experiment(TAG, 2, 2) == {2: experiments[2]}
         assert ledger.spent_by_model("free") == ledger.spent_by_experiment("free") == {}

@@ -15,10 +15,10 @@ from harness import sealing
 from harness.mounts import under
 from runner.agents.stub import read_script
 from runner.cli import cli
+from runner.paths import PROJECT, read_tree
 from runner.policy.load import load_policy
 from runner.policy.review import RULES, review
 from runner.records import Change, File, Proposal
-from runner.rooms import PROJECT, read_tree
 
 DOCUMENTS = [
     *sorted(PROJECT.glob("*.md")),

@@ -17,7 +17,7 @@ import pytest
 from runner import doctor
 from runner.doctor import Finding, Machine, Verdict
 from runner.money.prices import load_prices
-from runner.rooms import State
+from runner.paths import State
 
 OK, WARN, FAIL = Verdict.OK, Verdict.WARN, Verdict.FAIL
 GIB = 1024**3

@@ -14,7 +14,7 @@ from typing import Any, cast
 import pytest
 from fakes import scored
 
-from runner import rooms, start
+from runner import paths, start
 from runner.errors import ConfigError, SandboxError, StoppedError
 from runner.executor import LocalExecutor
 from runner.executor.devices import Machine, devices
@@ -139,7 +139,7 @@ def test_where_what_runs_at_once_could_tell_each_other_one_trial_runs_at_a_time(
 ):
     plenty = Machine(processors=8, memory_bytes=64 * GIB)
     monkeypatch.setattr(start.Machine, "here", classmethod(lambda _: plenty))
-    policy = load_policy(rooms.policy_path(task)).policy
+    policy = load_policy(paths.policy_path(task)).policy
     assert (policy.evaluation.shared_targets, policy.flushed) == (shared, flushed)
     sandbox = TrialRunner(engine=cast("Any", None), host=cast("Any", None))
     executor = start._executor(policy, "t1", sandbox, None, Tracker(), Person())

@@ -184,7 +184,7 @@ def test_a_machine_that_refuses_is_one_error(invoke, monkeypatch):
     def refuse(*_, **__):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), "/state")
 
-    monkeypatch.setattr("runner.rooms.state", refuse)
+    monkeypatch.setattr("runner.paths.state", refuse)
     done = invoke("list")
     assert done.exit_code == 3
     assert done.stderr == "error: this machine refuses: [Errno 13] Permission denied: '/state'\n"

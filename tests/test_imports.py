@@ -8,7 +8,7 @@ import sys
 import pytest
 from importlinter.cli import EXIT_STATUS_SUCCESS, lint_imports
 
-from runner.rooms import PROJECT
+from runner.paths import PROJECT
 
 
 @pytest.mark.slow

@@ -12,8 +12,8 @@ from kill9_driver import STEPS, conduct, journal_of
 
 from runner.audit.run import audit_run
 from runner.journal.entries import broken
+from runner.paths import State
 from runner.records import ExperimentStatus, HypothesisStatus, Purpose
-from runner.rooms import State
 from runner.session import Session
 
 pytestmark = pytest.mark.slow

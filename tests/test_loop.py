@@ -29,6 +29,7 @@ from fakes import (
 from runner import draws
 from runner.errors import RunStoppedError, SandboxError, StoppedError
 from runner.journal.entries import Kind, broken
+from runner.paths import State
 from runner.policy.load import parse_policy
 from runner.policy.syntax import read_facts
 from runner.proposals.context import make_context
@@ -42,7 +43,6 @@ from runner.records import (
     TrialSpec,
     Violation,
 )
-from runner.rooms import State
 from runner.scheduler import run_loop
 from runner.seams import Context, Desk
 from runner.steering import course

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from harness import tasks
-from runner import rooms
+from runner import paths
 from runner.cli import cli
 from runner.new_task.csv_file import UNORDERED
 from runner.policy.load import load_policy
@@ -36,8 +36,8 @@ def project(tmp_path, monkeypatch):
     """A copy of the project that a new task may be written into."""
     root = tmp_path / "project"
     for folder in ("harness", "policies", "workspace-template/tabular"):
-        shutil.copytree(rooms.PROJECT / folder, root / folder)
-    monkeypatch.setattr(rooms, "PROJECT", root)
+        shutil.copytree(paths.PROJECT / folder, root / folder)
+    monkeypatch.setattr(paths, "PROJECT", root)
     monkeypatch.setenv("RUNNER_HOME", str(tmp_path / "home"))
     return root
 
@@ -63,10 +63,10 @@ def test_a_table_becomes_three_rooms_that_fit(project, tmp_path, options, splits
     done = run("wards", "--csv", written(tmp_path, table()), "--target", "sick", *options)
     assert done.exit_code == 0, done.output
     assert reading.missing("wards") == []
-    policy = load_policy(rooms.policy_path("wards")).policy
+    policy = load_policy(paths.policy_path("wards")).policy
     assert (policy.evaluation.splits, policy.evaluation.audited) == (splits, audit)
     assert policy.evaluation.shared_targets
-    template = rooms.template("wards")
+    template = paths.template("wards")
     proposal = Proposal(
         hypothesis="one more constant",
         changes=(Change(path="model.py", content=template["model.py"].content + b"\n\nX = 1\n"),),
@@ -76,7 +76,7 @@ def test_a_table_becomes_three_rooms_that_fit(project, tmp_path, options, splits
 
 
 def test_what_is_said_otherwise_of_rows_without_an_order_is_said_of_those_with_one():
-    shipped = "".join(file.content.decode() for file in rooms.template("tabular").values())
+    shipped = "".join(file.content.decode() for file in paths.template("tabular").values())
     assert [said for said in UNORDERED if said not in shipped] == []
 
 
@@ -118,8 +118,8 @@ def test_a_bad_table_is_refused_with_its_column_and_row(project, tmp_path, lines
     done = run("wards", "--csv", written(tmp_path, lines), *options)
     assert done.exit_code == 2
     assert said in done.output
-    assert not rooms.policy_path("wards").exists()
-    assert not rooms.task_harness("wards").exists()
+    assert not paths.policy_path("wards").exists()
+    assert not paths.task_harness("wards").exists()
 
 
 def test_another_encoding_is_named_by_its_first_line(project, tmp_path):
@@ -146,9 +146,9 @@ def test_rooms_are_written_over_only_by_force_and_only_ones_own(project):
     again = run("mine", "--blank")
     assert (again.exit_code, "--force" in again.output) == (2, True)
     assert run("mine", "--blank", "--force").exit_code == 0
-    before = rooms.policy_path("tabular").read_bytes()
+    before = paths.policy_path("tabular").read_bytes()
     assert run("tabular", "--blank", "--force").exit_code == 2
-    assert rooms.policy_path("tabular").read_bytes() == before
+    assert paths.policy_path("tabular").read_bytes() == before
 
 
 def test_a_blank_task_lacks_what_it_says_is_to_do_and_nothing_else(project):
@@ -202,7 +202,7 @@ def test_a_script_is_wrapped_with_its_paths_changed_and_says_so(project, script)
         '+y = np.load("/data/y.npy")',
     ]
     assert reading.missing("mine") == []
-    assert load_policy(rooms.policy_path("mine")).policy.metric.name == "accuracy"
+    assert load_policy(paths.policy_path("mine")).policy.metric.name == "accuracy"
 
 
 def test_a_long_script_gets_room_for_as_much_again(project, script):
@@ -211,7 +211,7 @@ def test_a_long_script_gets_room_for_as_much_again(project, script):
     script.write_text(SCRIPT + lines)
     done = run("mine", "--from-script", script, "--data", script.parent / "data")
     assert done.exit_code == 0, done.output
-    policy = load_policy(rooms.policy_path("mine")).policy
+    policy = load_policy(paths.policy_path("mine")).policy
     assert policy.edits.max_information in range(24_000, 30_000)
     assert not policy.evaluation.shared_targets
     assert reading.missing("mine") == []
@@ -219,7 +219,7 @@ def test_a_long_script_gets_room_for_as_much_again(project, script):
 
 def test_a_check_names_a_program_that_promises_otherwise_and_a_template_above_its_cap(project):
     assert run("mine", "--blank").exit_code == 0
-    path = rooms.policy_path("mine")
+    path = paths.policy_path("mine")
     text = path.read_text().replace("min_gain: 0.003", "min_gain: 0.01")
     path.write_text(
         text.replace("16_000", "100").replace(
@@ -245,7 +245,7 @@ def test_a_script_that_cannot_be_wrapped_says_why(project, script, old, new, sai
     script.write_text(SCRIPT.replace(old, new))
     done = run("mine", "--from-script", script, "--data", script.parent / "data")
     assert (done.exit_code, said in done.output) == (2, True), done.output
-    assert not rooms.policy_path("mine").exists()
+    assert not paths.policy_path("mine").exists()
 
 
 @pytest.mark.parametrize("name", ["nothing", "../own", "rows", "heart/../eclip", "task"])

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from runner import rooms
+from runner import paths
 from runner.errors import ConfigError
 from runner.locks import device_lock
 from runner.private import is_private, private_folder, runtime_folder
@@ -168,7 +168,7 @@ def test_a_run_s_name_in_shared_memory_is_in_nobody_s_way(tmp_path, monkeypatch,
     for folder in (memory, stage, secret):
         folder.mkdir()
     (secret / "labels").write_text("mine")
-    host = Host(state=rooms.State(tmp_path))
+    host = Host(state=paths.State(tmp_path))
     planted = memory / stage_name(host.id, "t1")
     if plant == "link":
         planted.symlink_to(secret)

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from runner import rooms
+from runner import paths
+from runner.paths import PROJECT
 from runner.policy import Policy, load_policy, parse_policy
-from runner.rooms import PROJECT
 from runner.task_check.reading import MARGIN, REVERTED, TIE, disagreements
 
 EXAMPLES = sorted(path for path in (PROJECT / "docs" / "examples").iterdir() if path.is_dir())
 PROGRAMS: dict[str, tuple[Path, Path]] = {
-    task: (rooms.policy_path(task), PROJECT / "workspace-template" / task / "program.md")
-    for task in rooms.tasks()
+    task: (paths.policy_path(task), PROJECT / "workspace-template" / task / "program.md")
+    for task in paths.tasks()
 } | {
     folder.name: (
         folder / "policies" / f"{folder.name}.yaml",
@@ -57,7 +57,7 @@ def test_a_program_tells_of_curves_where_they_come_back(task):
         assert ("its type and line" in back) == policy.evaluation.shared_targets
 
 
-@pytest.mark.parametrize("task", rooms.tasks())
+@pytest.mark.parametrize("task", paths.tasks())
 def test_a_program_calls_noise_only_what_the_policy_does_not_keep(task):
     policy, program = read(task)
     assert "is noise" not in program
@@ -67,7 +67,7 @@ def test_a_program_calls_noise_only_what_the_policy_does_not_keep(task):
     assert any(f"the mean over the {name} beats" in program for name in splits.split("|"))
 
 
-@pytest.mark.parametrize("task", rooms.tasks())
+@pytest.mark.parametrize("task", paths.tasks())
 def test_a_program_names_the_files_that_may_be_changed(task):
     policy, program = read(task)
     can = program.partition("## You CAN")[2].partition("## You CANNOT")[0]

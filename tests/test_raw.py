@@ -14,8 +14,8 @@ import pytest
 
 from runner import raw
 from runner.errors import ConfigError, DataError
+from runner.paths import PROJECT
 from runner.raw import RawData, RawFiles, read_raw_files
-from runner.rooms import PROJECT
 
 ROWS = b"63.0,1.0,1.0\n"
 URL = "https://example.org/a.csv"

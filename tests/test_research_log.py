@@ -9,12 +9,12 @@ import pytest
 from fakes import POLICY_TEXT, TAG, FakeSandbox, ScriptedAgent, crashed, edit, make_session, scored
 
 from runner.errors import SandboxError
+from runner.paths import PROJECT
 from runner.prompt.brief import brief
 from runner.prompt.history import LATEST
 from runner.proposals.context import history_as_told, make_context
 from runner.proposals.desk import SessionDesk
 from runner.records import LOG, Change, Experiment, Proposal, TrialResult, TrialSpec, Violation
-from runner.rooms import PROJECT
 from runner.scheduler import run_loop
 from runner.session import Session
 from runner.workspace import NOTES_REF

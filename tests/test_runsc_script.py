@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.rooms import PROJECT
+from runner.paths import PROJECT
 
 SCRIPT = PROJECT / "images" / "runsc.sh"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from fake_work import StoppableSandbox
 from fakes import POLICY_TEXT, TAG, FakeSandbox, crashed, edit, make_session
 from proposers import FILES, PATIENCE, Playing, is_clean, sets, setting, settings, total
 
-from runner import draws
+from runner import draws, scheduler
 from runner.agents.mcp.exchange import Mcp
 from runner.agents.person import Person
 from runner.agents.stub import Entry, Script, Stub
@@ -26,6 +27,7 @@ from runner.errors import ModelError, SandboxError
 from runner.journal.entries import Kind
 from runner.policy.syntax import read_facts
 from runner.prompt.brief import brief
+from runner.proposals import desk
 from runner.records import ExperimentStatus, Proposal, Purpose, TrialResult, TrialSpec
 from runner.scheduler import run_loop
 from runner.seams import Context, Desk
@@ -169,6 +171,45 @@ def test_an_agent_makes_as_many_proposals_ahead_as_it_may_and_no_more(tmp_path, 
     assert set(rounds[:3]) == {ahead + 1}
     assert max(len(context.pending) for context in agent.told) == ahead
     assert is_clean(tmp_path)
+
+
+def test_a_proposal_is_reviewed_while_the_last_experiment_is_measured(tmp_path, monkeypatch):
+    reviewed = threading.Event()
+
+    def examined(session: Session, context: Context, proposal: Proposal) -> Any:
+        found = examine(session, context, proposal)
+        if context.pending:
+            reviewed.set()
+        return found
+
+    def slow(spec: TrialSpec) -> TrialResult:
+        if place(spec) == first(1):
+            assert reviewed.wait(PATIENCE), "the review waits for the device"
+        return total(spec)
+
+    examine = desk.examined
+    monkeypatch.setattr(desk, "examined", examined)
+    with session_of(tmp_path, slow) as session:
+        run_loop(session, Playing([grows] * 2), experiments=2, ahead=1)
+
+
+def test_what_waits_for_a_device_is_measured_as_soon_as_one_is_free(tmp_path, monkeypatch):
+    monkeypatch.setattr(scheduler, "LOOK_SECONDS", 2 * PATIENCE)
+    ended, begun = [], []
+
+    def noted(spec: TrialSpec) -> TrialResult:
+        begun.append((place(spec), time.monotonic()))
+        return held(spec)
+
+    def finished(experiment: Any) -> None:
+        ended.append(time.monotonic())
+
+    agent = Playing([grows] * 2, ahead=1)
+    held = Held({first(1): lambda _: len(agent.told) == 2})
+    with session_of(tmp_path, noted, stop_asked=held.look, finished=finished) as session:
+        held.session = session
+        run_loop(session, agent, experiments=2)
+    assert dict(begun)[first(2)] - ended[1] < PATIENCE
 
 
 @dataclass

@@ -9,7 +9,7 @@ from fake_engine import FakeEngine
 from fakes import TAG as TAG_OF_A_RUN
 from fakes import make_session, prepare
 
-from runner import rooms, supervise
+from runner import paths, supervise
 from runner.agents import AGENTS
 from runner.agents.descriptions import MODELS, model_of, with_model
 from runner.cli import cli
@@ -73,11 +73,11 @@ def test_the_model_that_is_asked_if_none_is_named_has_a_price(model):
 
 
 def test_a_runtime_that_the_engine_lacks_is_an_error_before_there_is_a_run(tmp_path, monkeypatch):
-    state = rooms.State(tmp_path / "state")
+    state = paths.State(tmp_path / "state")
     prepare(state, "eclip")
     monkeypatch.setattr("runner.engines.connect", FakeEngine)
     policy = tmp_path / "policy.yaml"
-    text = rooms.policy_path("eclip").read_text()
+    text = paths.policy_path("eclip").read_text()
     policy.write_text(text.replace("runtime: null", "runtime: kata"))
     request = Request(task="eclip", tag="sandboxed", policy=policy)
     at_work_ = at_work(state, request, Person(say=print))
@@ -89,7 +89,7 @@ def test_a_runtime_that_the_engine_lacks_is_an_error_before_there_is_a_run(tmp_p
 
 
 def test_a_template_that_would_have_every_proposal_refused_starts_no_run():
-    policy, template = load_policy(rooms.policy_path("eclip")), rooms.template("eclip")
+    policy, template = load_policy(paths.policy_path("eclip")), paths.template("eclip")
     _check_template(policy, template)
     noise = random.Random(1).randbytes(20_000).hex()  # noqa: S311 - a test of sizes
     large = {**template, "train.py": File(content=f"# {noise}\n".encode())}

@@ -22,7 +22,7 @@ from fakes import (
     scored,
 )
 
-from runner import rooms
+from runner import paths
 from runner.agents import make_agent, make_agents
 from runner.agents.descriptions import is_independent
 from runner.analysis import analyze, require_rows
@@ -324,7 +324,7 @@ def test_analyses_stand_beside_the_experiment_that_they_came_before(tmp_path, mo
 
 def test_a_policy_that_wants_analyses_of_rows_that_are_not_there_is_refused(tmp_path):
     template = {**TEMPLATE, "analysis.py": File(content=b"")}
-    heart = rooms.policy_path("heart").read_text()
+    heart = paths.policy_path("heart").read_text()
     wants = heart.replace("every: null", "every: 5").replace(
         "scratchpad.md]", "scratchpad.md, findings.md]"
     )
@@ -338,10 +338,10 @@ def test_a_policy_that_wants_analyses_needs_the_script(tmp_path):
         require_rows(parse_policy(EVERY_TWO).policy, tmp_path, TEMPLATE)
 
 
-@pytest.mark.parametrize("task", rooms.tasks())
+@pytest.mark.parametrize("task", paths.tasks())
 def test_each_shipped_policy_wants_only_analyses_that_its_template_has(tmp_path, task):
     (tmp_path / "analysis").mkdir()
-    require_rows(load_policy(rooms.policy_path(task)).policy, tmp_path, rooms.template(task))
+    require_rows(load_policy(paths.policy_path(task)).policy, tmp_path, paths.template(task))
 
 
 # -- who proposes -----------------------------------------------------------------------------

@@ -15,8 +15,8 @@ from fakes import make_session
 from terminals import at_terminal
 
 from runner.errors import StoppedError
+from runner.paths import PROJECT
 from runner.records import ExperimentStatus
-from runner.rooms import PROJECT
 from runner.stopping import SIGNALS, Stop
 
 DRIVER = Path(__file__).with_name("stopped_driver.py")

@@ -8,8 +8,8 @@ from fakes import FakeDesk
 
 from runner.agents import make_agent
 from runner.errors import ConfigError
+from runner.paths import PROJECT
 from runner.records import EXECUTABLE, REGULAR, SYMLINK, Change, File
-from runner.rooms import PROJECT
 from runner.seams import Context
 
 TRAIN = b"WIDTH = 32\nRATE = 1\n"

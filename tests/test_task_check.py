@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from fakes import FakeSandbox
 
-from runner import rooms
+from runner import paths
 from runner.policy.load import load_policy
 from runner.records import Score, Shape, TrialResult, TrialSpec, TrialStatus
 from runner.task_check import cheat, playing
@@ -77,7 +77,7 @@ def failed(status: TrialStatus) -> TrialResult:
 def check(
     task: str, answer: Callable[[TrialSpec], TrialResult], cheat: str, honest: float
 ) -> tuple[playing.Played, list[TrialSpec], TrialSpec]:
-    policy = load_policy(rooms.policy_path(task)).policy
+    policy = load_policy(paths.policy_path(task)).policy
     prepared = SimpleNamespace(digest="d")
     spec = playing.specification(task, policy, prepared, "image")
     sandbox = FakeSandbox(answer)
@@ -111,7 +111,7 @@ def test_one_fold_in_which_a_constant_beats_the_template_accuses_nobody():
 
 
 def test_the_template_is_scored_over_all_splits():
-    policy = load_policy(rooms.policy_path("heart")).policy
+    policy = load_policy(paths.policy_path("heart")).policy
     prepared = SimpleNamespace(digest="d")
     spec = playing.specification("heart", policy, prepared, "image")
     sandbox = FakeSandbox(lambda spec: scored("val_auc", int(spec.split[-1]) / 10))

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from fakes import FakeDesk, named, read
 
-from runner import rooms
+from runner import paths
 from runner.agents.constants import constants
 from runner.agents.tune import Tune
 from runner.errors import ConfigError
@@ -135,7 +135,7 @@ def test_a_range_that_is_none_is_a_person_s_mistake_and_named(comment):
 
 
 def test_the_template_s_own_constants_are_found():
-    template = rooms.template("eclip")["train.py"].content.decode()
+    template = paths.template("eclip")["train.py"].content.decode()
     clamp = found(template)["LOGIT_SCALE_MAX"]
     assert clamp == (2.0, 1.0, 200.0, True, False)
     assert len(found(template)) >= 8

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from runner import rooms
+from runner import paths
 from runner.data import MANIFEST
 from runner.records import Budget, Files, Purpose, Resources, Shape, TrialSpec
 from runner.trial import Host
@@ -20,7 +20,7 @@ def make_host(
     root: Path, *, task: str = "t", public: Mapping[str, bytes] = ROWS, harness: Files | None = None
 ) -> Host:
     """Leave data as `runner prepare` would, the sealed volume aside."""
-    state = rooms.State(root)
+    state = paths.State(root)
     for name, content in public.items():
         path = state.data(task) / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -17,11 +17,11 @@ from runner.journal import projections
 from runner.journal.entries import Entry, Kind, broken
 from runner.journal.reader import ODD, Reader, UnreadableError
 from runner.locks import tag_lock
+from runner.paths import State
 from runner.policy.lines import count_lines
 from runner.policy.load import digest, parse_policy
 from runner.policy.schema import Policy
 from runner.records import Experiment, ExperimentStatus, File, Run
-from runner.rooms import State
 from runner.workspace import HARNESS_REF, NOTES_REF, Commit, tree_digest
 
 ATTEMPTS = "refs/attempts/"

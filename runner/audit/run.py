@@ -22,9 +22,9 @@ from runner.audit.objects import damage, git, open_objects, refs
 from runner.decision import Direction
 from runner.errors import ConfigError, LedgerError, WorkspaceError
 from runner.journal.reader import ChangedFormError, Reader, open_reader, refuse_unreleased
+from runner.paths import State
 from runner.policy.schema import Policy
 from runner.records import Run
-from runner.rooms import State
 
 Check = Callable[[Evidence], Iterator[Finding]]
 PolicyCheck = Callable[[Evidence, Policy], Iterator[Finding]]

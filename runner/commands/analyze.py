@@ -22,7 +22,7 @@ def command(tag: str | None, script: Path | None, as_json: bool) -> None:
     """
     from dataclasses import asdict
 
-    from runner import given, rooms
+    from runner import given, paths
     from runner.characters import visible
     from runner.records import AskedBy
     from runner.session import Person
@@ -38,7 +38,7 @@ def command(tag: str | None, script: Path | None, as_json: bool) -> None:
     request = Request(tag=chosen, resume=True, somebody_else=True)  # its agent is not asked
     with (
         stop.listening(),
-        at_work(rooms.state(), request, person) as work,
+        at_work(paths.state(), request, person) as work,
         stop.stopping(work.session.executor),
     ):
         after = work.session.now.count

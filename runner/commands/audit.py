@@ -25,7 +25,7 @@ def command(tag: str | None, base: str | None, as_json: bool) -> None:
 
     from runner.audit.pull_request import audit_changes
     from runner.audit.run import audit_run
-    from runner.rooms import state
+    from runner.paths import state
     from runner.views.reading import print_json
 
     def leftovers(run: str) -> Sequence[str]:

@@ -35,10 +35,10 @@ def command(
     from contextlib import closing
     from itertools import chain
 
-    from runner import clean, data, engines, rooms
+    from runner import clean, data, engines, paths
     from runner.journal.store import open_journal
 
-    state = rooms.state()
+    state = paths.state()
     with closing(engines.connect()) as engine, open_journal(state.ledger) as ledger:
         clean.leftovers(engine, state, ledger, dry_run=dry_run, say=click.echo)
         chosen = data.stored(engine, state) if all_data else tasks

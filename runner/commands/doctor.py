@@ -16,12 +16,12 @@ def command(as_json: bool) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from runner import rooms
+    from runner import paths
     from runner.characters import visible
     from runner.doctor import Verdict, diagnose
     from runner.views.reading import print_json, print_rich
 
-    findings = diagnose(rooms.state())
+    findings = diagnose(paths.state())
     if as_json:
         print_json([dataclasses.asdict(finding) for finding in findings])
     else:

@@ -17,7 +17,7 @@ OUTPUT = click.Path(dir_okay=False, path_type=Path)
 @click.option("--json", "as_json", is_flag=True, help="The rows as JSON on standard output.")
 def command(tag: str | None, output: Path | None, as_json: bool) -> None:
     """Write results.tsv: commit, metric, memory_gb, status, description."""
-    from runner import rooms
+    from runner import paths
     from runner.views import export, reading
 
     with reading.ledger_for_reading() as ledger:
@@ -33,7 +33,7 @@ def command(tag: str | None, output: Path | None, as_json: bool) -> None:
             for line in lines:
                 click.echo(line, nl=False)
             return
-        target = output or rooms.state().run(run.tag) / "results.tsv"
+        target = output or paths.state().run(run.tag) / "results.tsv"
         with target.open("w", encoding="utf-8") as file:
             count = sum(file.write(line) > 0 for line in lines) - 1
     click.echo(f"{count} experiments written to {target}")

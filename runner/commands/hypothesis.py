@@ -24,7 +24,7 @@ def command() -> None:
 @AS_JSON
 def add(words: tuple[str, ...], tag: str | None, as_json: bool) -> None:
     """Queue TEXT behind the open hypotheses of the run; the first one is tested next."""
-    from runner import rooms
+    from runner import paths
     from runner.journal.store import open_journal
     from runner.views import reading
 
@@ -33,7 +33,7 @@ def add(words: tuple[str, ...], tag: str | None, as_json: bool) -> None:
     if not text or len(text) > MOST_CHARACTERS:
         raise ConfigError(f"a hypothesis has 1 to {MOST_CHARACTERS} characters, got {len(text)}")
     run = reading.run_of(tag)
-    with open_journal(rooms.state().ledger) as ledger:
+    with open_journal(paths.state().ledger) as ledger:
         number = ledger.add_hypothesis(run.tag, text)
     if as_json:
         reading.print_json({"id": number, "run": run.tag, "text": text})
@@ -66,13 +66,13 @@ def show(tag: str | None, as_json: bool) -> None:
 @TAG
 def drop(number: int, tag: str | None) -> None:
     """Withdraw the open hypothesis ID of the run; a proposal under way may still test it."""
-    from runner import rooms
+    from runner import paths
     from runner.journal.store import open_journal
     from runner.records import HypothesisStatus
     from runner.views import reading
 
     run = reading.run_of(tag)
-    with open_journal(rooms.state().ledger) as ledger:
+    with open_journal(paths.state().ledger) as ledger:
         known = {each.id: each for each in ledger.hypotheses(run.tag)}
         if number not in known:
             raise ConfigError(

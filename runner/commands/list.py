@@ -42,13 +42,13 @@ def command(tag: str | None, everything: bool, before: int | None, as_json: bool
 
 
 def _runs(ledger: Reader, as_json: bool) -> None:
-    from runner import progress, rooms
+    from runner import paths, progress
     from runner.views import documents, reading, running, tables
     from runner.views.standing import standing_of
 
     found = [standing_of(ledger, run) for run in ledger.runs()]
     tags = [each.run.tag for each in found]
-    at_work = {tag: progress.read(rooms.state().progress(tag)) for tag in tags}
+    at_work = {tag: progress.read(paths.state().progress(tag)) for tag in tags}
     if as_json:
         reading.stream_json(
             documents.run_document(each) | {"running": running.document(at_work[each.run.tag])}
@@ -96,7 +96,7 @@ def _experiments(ledger: Reader, run: Run, numbers: tuple[int, int], everything:
 
 def _works(run: Run) -> bool:
     """Say whether a supervisor is at work on it."""
-    from runner import progress, rooms
+    from runner import paths, progress
 
-    found = progress.read(rooms.state().progress(run.tag))
+    found = progress.read(paths.state().progress(run.tag))
     return found is not None and found.alive

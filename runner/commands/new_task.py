@@ -39,7 +39,7 @@ def command(
     force: bool,
 ) -> None:
     """Write policy, template and harness of a task of your own; it runs as it is written."""
-    from runner import rooms
+    from runner import paths
     from runner.errors import ConfigError
     from runner.new_task import layout
     from runner.new_task.csv_file import Columns, from_csv
@@ -65,6 +65,6 @@ def command(
         )
     else:
         task = layout.blank(name)
-    for path in layout.write(task, rooms.state().downloads(name)):
-        click.echo(f"wrote {path.relative_to(rooms.PROJECT)}")
+    for path in layout.write(task, paths.state().downloads(name)):
+        click.echo(f"wrote {path.relative_to(paths.PROJECT)}")
     click.echo(f"next: runner task check {name}   |   make sandbox-run TASK={name}")

@@ -53,9 +53,9 @@ def check(files: tuple[Path, ...], as_json: bool) -> None:
 @AS_JSON
 def show(task: str, as_json: bool) -> None:
     """Say in words what the policy of TASK allows."""
+    from runner.paths import policy_path, tasks
     from runner.policy import load_policy
     from runner.policy.words import summary
-    from runner.rooms import policy_path, tasks
     from runner.views.reading import print_json
 
     if task not in tasks():

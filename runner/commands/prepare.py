@@ -23,13 +23,13 @@ def command(task: str, chosen: Path | None, seed: int | None, force: bool) -> No
     A task made from official files downloads them once. RUNNER_RAW_DATA names a folder that is
     used instead, as --from does.
     """
-    from runner import data, engines, raw, rooms
+    from runner import data, engines, paths, raw
     from runner.engines import images
     from runner.policy.load import load_policy
     from runner.stopping import Stop
 
-    policy = load_policy(rooms.policy_path(rooms.require_task(task))).policy
-    state = rooms.state()
+    policy = load_policy(paths.policy_path(paths.require_task(task))).policy
+    state = paths.state()
     source = raw.raw_data(task, state.downloads(task), chosen=chosen)
     stop = Stop(click.echo)
     engine = engines.connect()

@@ -21,14 +21,14 @@ def command(image: str | None, task: str | None, base_image: str | None) -> None
     """
     from rich.console import Console
 
-    from runner import rooms
+    from runner import paths
     from runner.policy.load import load_policy
     from runner.setup import set_up
 
     if image and task:
         raise ConfigError("--image and --task both name an image", hint="give one of them")
     if task:
-        image = load_policy(rooms.policy_path(rooms.require_task(task))).policy.image
+        image = load_policy(paths.policy_path(paths.require_task(task))).policy.image
     console = Console()
     with console.status("") if console.is_terminal else nullcontext() as spinner:
 
@@ -41,5 +41,5 @@ def command(image: str | None, task: str | None, base_image: str | None) -> None
                 console.print(line, markup=False, highlight=False)
 
         name = image or "cpu"
-        image_id = set_up(name, state=rooms.state(), say=say, base_image=base_image)
+        image_id = set_up(name, state=paths.state(), say=say, base_image=base_image)
     click.echo(f"image {name} is ready ({image_id.removeprefix('sha256:')[:12]})")

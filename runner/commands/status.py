@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 def command(tag: str | None, as_json: bool) -> None:
     """Show where a run stands; the newest one without TAG."""
-    from runner import progress, rooms
+    from runner import paths, progress
     from runner.views import documents, reading, running, standing, summary
 
     with reading.ledger_for_reading() as ledger:
@@ -23,13 +23,13 @@ def command(tag: str | None, as_json: bool) -> None:
         found = standing.standing_of(ledger, run)
         analyses, seconds = ledger.analysed(run.tag)
         beside = summary.Beside(
-            guidance=rooms.state().guidance(run.tag),
+            guidance=paths.state().guidance(run.tag),
             open_hypotheses=ledger.open_hypotheses(run.tag),
             cap=_cap(run) if found.spent or as_json else None,
             analyses=analyses,
             analysis_seconds=seconds,
             last_end=ledger.last_event(run.tag, summary.PAUSED, summary.ENDED),
-            progress=progress.read(rooms.state().progress(run.tag)),
+            progress=progress.read(paths.state().progress(run.tag)),
         )
     if not as_json:
         reading.say(summary.status_lines(found, beside))

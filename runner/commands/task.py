@@ -31,7 +31,7 @@ def _played(name: str, *, with_cheats: bool) -> bool:
     from contextlib import ExitStack, closing
     from functools import partial
 
-    from runner import data, engines, raw, rooms
+    from runner import data, engines, paths, raw
     from runner.engines import images
     from runner.engines.protocol import require_runtime
     from runner.executor.devices import Machine, devices
@@ -41,7 +41,7 @@ def _played(name: str, *, with_cheats: bool) -> bool:
     from runner.task_check import playing
     from runner.trial import Host, TrialRunner
 
-    policy, state = load_policy(rooms.policy_path(name)).policy, rooms.state()
+    policy, state = load_policy(paths.policy_path(name)).policy, paths.state()
     tag, stop, asked = playing.tag_of(name), Stop(click.echo), policy.resources
     [device] = devices(
         Machine.here(), cpus=asked.cpus, gpus=asked.gpus, memory_bytes=asked.memory, most=1
@@ -60,7 +60,7 @@ def _played(name: str, *, with_cheats: bool) -> bool:
             raw=raw.raw_data(name, state.downloads(name), chosen=None),
             stop=stop,
         ).prepare()
-        host = Host(state=state, harness=rooms.harness())
+        host = Host(state=state, harness=paths.harness())
         sandbox = TrialRunner(engine=engine, host=host, gpu_ids=device.gpu_ids)
         say = partial(click.echo, err=True)
         stack.enter_context(device_lock(device.parts, tag, say, sandbox.abort))

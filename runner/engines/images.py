@@ -18,7 +18,7 @@ from runner.engines.builds import Build, Say, build
 from runner.engines.docker import Docker, our_fault
 from runner.engines.wheels import digest, wheelhouse
 from runner.errors import ConfigError, SandboxError
-from runner.rooms import PROJECT
+from runner.paths import PROJECT
 
 FOLDER = PROJECT / "images"
 REPOSITORY = "autoresearch-runner"

@@ -1,1 +1,1 @@
-"""Write the three rooms of a task of one's own: from a CSV file, a script, or blank."""
+"""Write the three parts of a task of one's own: from a CSV file, a script, or blank."""

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from runner import given, rooms
+from runner import given, paths
 from runner.errors import ConfigError
 from runner.new_task.layout import NOTES, NewTask, filled, raw_yaml, script_file
 from runner.records import File
@@ -109,7 +109,7 @@ def _description(path: Path, columns: Columns) -> str:
 
 
 def _template(ordered: bool) -> dict[str, File]:
-    shipped = rooms.template("tabular")
+    shipped = paths.template("tabular")
     if ordered:
         return {path: shipped[path] for path in (*CODE, *NOTES, *ANALYSIS)}
     files = {}

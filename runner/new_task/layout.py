@@ -1,4 +1,4 @@
-"""A new task as files, and putting them where its three rooms are: tried first, never over others.
+"""A new task as files, and putting them where its three parts are: tried first, never over others.
 
 What this does not protect against: a data set that gives its targets away by its content.
 """
@@ -19,7 +19,7 @@ from string import Template
 
 import yaml
 
-from runner import given, rooms
+from runner import given, paths
 from runner.errors import ConfigError, SandboxError
 from runner.policy.load import parse_policy
 from runner.policy.schema import SLUG
@@ -93,16 +93,16 @@ def require_name(name: str, *, force: bool) -> str:
     taken = [path for path in _places(name) if path.exists()]
     if not taken:
         return name
-    if not (rooms.task_harness(name) / "task.py").is_file():
+    if not (paths.task_harness(name) / "task.py").is_file():
         raise ConfigError(f"{taken[0]} is there, and not by this command", hint="choose a name")
     if not force:
-        raise ConfigError(f"{taken[0]} is there already", hint="--force writes the rooms anew")
+        raise ConfigError(f"{taken[0]} is there already", hint="--force writes its files anew")
     return name
 
 
 def _places(name: str) -> tuple[Path, Path, Path]:
-    template = rooms.PROJECT / "workspace-template" / name
-    return rooms.policy_path(name), rooms.task_harness(name), template
+    template = paths.PROJECT / "workspace-template" / name
+    return paths.policy_path(name), paths.task_harness(name), template
 
 
 def filled(template: str, **words: str) -> str:
@@ -129,7 +129,7 @@ def script_file(text: str) -> File:
 
 def notes() -> dict[str, File]:
     """Return the note files, as the tasks of the project have them."""
-    shipped = rooms.template("tabular")
+    shipped = paths.template("tabular")
     return {path: shipped[path] for path in NOTES}
 
 
@@ -145,8 +145,8 @@ def try_data(task: NewTask, *, source: Path) -> list[str]:
     """
     with tempfile.TemporaryDirectory() as folder:
         harness, raw = Path(folder) / "harness", Path(folder) / "raw"
-        shutil.copytree(rooms.PROJECT / "harness", harness)
-        _write(harness / "tasks" / rooms.task_harness(task.name).name, task.harness)
+        shutil.copytree(paths.PROJECT / "harness", harness)
+        _write(harness / "tasks" / paths.task_harness(task.name).name, task.harness)
         raw.mkdir()
         for name, path in task.raw.items():
             (raw / name).symlink_to(path.resolve())
@@ -171,7 +171,7 @@ def try_data(task: NewTask, *, source: Path) -> list[str]:
 
 
 def write(task: NewTask, downloads: Path) -> list[Path]:
-    """Write the three rooms and keep a copy of the raw files; return what a person looks at."""
+    """Write the three parts and keep a copy of the raw files; return what a person looks at."""
     parse_policy(task.policy, f"policies/{task.name}.yaml")
     policy, harness, template = _places(task.name)
     for folder in (harness, template):

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from runner import rooms, trial
+from runner import paths, trial
 from runner.data import Prepared
 from runner.decision import Decision
 from runner.experiment.steps import judged
@@ -78,8 +78,8 @@ def specification(task: str, policy: Policy, prepared: Prepared, image_id: str) 
         seed=SEED,
         image_id=image_id,
         data_digest=prepared.digest,
-        harness_digest=tree_digest(rooms.harness()),
-        workspace=rooms.template(task),
+        harness_digest=tree_digest(paths.harness()),
+        workspace=paths.template(task),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from runner import rooms
+from runner import paths
 from runner.errors import ConfigError
 from runner.policy.information import information
 from runner.policy.load import load_policy
@@ -23,16 +23,16 @@ REVERTED = re.compile(r"\ba tie is reverted", re.IGNORECASE)
 def missing(task: str) -> list[str]:
     """Return one sentence for each thing that a run of this task would miss."""
     try:
-        policy = load_policy(rooms.policy_path(rooms.require_task(task))).policy
-        template = rooms.template(task)
-        harness = rooms.read_tree(rooms.task_harness(task))
+        policy = load_policy(paths.policy_path(paths.require_task(task))).policy
+        template = paths.template(task)
+        harness = paths.read_tree(paths.task_harness(task))
     except ConfigError as error:
         return str(error).splitlines()
     found = []
     if policy.task != task:
         found.append(f"policies/{task}.yaml is a policy of {policy.task}")
     if not {"task.py", "__init__.py"} & set(harness):
-        found.append(f"harness/tasks/{rooms.task_harness(task).name}/task.py is missing")
+        found.append(f"harness/tasks/{paths.task_harness(task).name}/task.py is missing")
     wanted = [*policy.files.mutable, *policy.files.notes, RUN, PROGRAM]
     place = f"workspace-template/{task}"
     found += [f"{place}/{name} is missing" for name in wanted if name not in template]

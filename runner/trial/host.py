@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from runner import data, rooms
+from runner import data, paths
 from runner.errors import ConfigError, DataError
 from runner.records import Files, TrialSpec
 from runner.workspace import tree_digest
@@ -20,7 +20,7 @@ from runner.workspace import tree_digest
 class Host:
     """Where this machine keeps things, and the frozen harness that it was given."""
 
-    state: rooms.State
+    state: paths.State
     harness: Files = field(default_factory=dict)
 
     @property

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from runner import rooms
+from runner import paths
 from runner.engines.caches import Drop, drop_once
 from runner.engines.container import ContainerResult, Deadline, Running, Slots, started
 from runner.engines.protocol import (
@@ -292,7 +292,7 @@ class _Trial:
 
     @contextmanager
     def _scorer(self) -> Iterator[Running]:
-        harness = rooms.without(self.runner.host.harness_of(self.spec), "kit")
+        harness = paths.without(self.runner.host.harness_of(self.spec), "kit")
         with self.slots.taken(self._container_name(SCORE)) as slot:
             staging.write_tree(self.folder / "harness", harness)
             self.runner.forget(slot.spec)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner import rooms
+from runner import paths
 from runner.characters import visible
 from runner.history import metric_of
 from runner.records import Analysis, Experiment, Hypothesis, Origin, Run, Spent
@@ -122,14 +122,14 @@ def diff(experiment: Experiment) -> str:
     """Return what the attempt changed against its parent, with control characters made visible."""
     if experiment.attempt_commit is None:
         return ""
-    repository = Workspace(rooms.state().repository(experiment.run), experiment.run)
+    repository = Workspace(paths.state().repository(experiment.run), experiment.run)
     text = repository.diff(experiment.parent_commit, experiment.attempt_commit)
     return visible(text)
 
 
 def logs(experiment: Experiment) -> dict[str, str]:
     """Return file → what one container printed."""
-    folder = rooms.state().logs(experiment.run, experiment.number)
+    folder = paths.state().logs(experiment.run, experiment.number)
     return {path.name: _read(path) for path in sorted(folder.glob("*.log"))}
 
 

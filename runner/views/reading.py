@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from runner import rooms
+from runner import paths
 from runner.characters import as_json, visible
 from runner.errors import ConfigError
 from runner.journal.reader import Reader, open_reader, refuse_unreleased
@@ -21,7 +21,7 @@ FILE_WIDTH = 160
 @contextmanager
 def ledger_for_reading() -> Iterator[Reader]:
     """Yield the ledger; raise `ConfigError` where no run was ever made."""
-    path = rooms.state().ledger
+    path = paths.state().ledger
     refuse_unreleased(path)
     if not path.is_file():
         raise ConfigError("there are no runs yet", hint="run: make sandbox-run TASK=eclip")
@@ -32,7 +32,7 @@ def ledger_for_reading() -> Iterator[Reader]:
 @contextmanager
 def ledger_if_any() -> Iterator[Reader | None]:
     """Yield the ledger, or nothing where no run was ever made."""
-    path = rooms.state().ledger
+    path = paths.state().ledger
     if not path.is_file():
         yield None
         return

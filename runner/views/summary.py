@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runner import rooms
+from runner import paths
 from runner.agreement import Gain, compared
 from runner.decision import Metric
 from runner.history import mean_audit
@@ -37,7 +37,7 @@ COUNTED = (
 
 def summary(
     standing: Standing,
-    state: rooms.State,
+    state: paths.State,
     *,
     reason: str,
     experiments: int | None,

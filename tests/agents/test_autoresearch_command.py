@@ -12,7 +12,7 @@ import pytest
 from fakes import TAG, make_session
 from messages_server import calls, says, serving, tool_use
 
-from runner.rooms import PROJECT
+from runner.paths import PROJECT
 
 pytestmark = pytest.mark.claude_code
 

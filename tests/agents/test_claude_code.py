@@ -15,8 +15,8 @@ from processes import ended
 from runner.agents import make_agent
 from runner.agents.claude_code.launch import TESTED
 from runner.errors import ModelError, SpentError
+from runner.paths import PROJECT
 from runner.records import Change, File, Violation
-from runner.rooms import PROJECT
 from runner.scheduler import run_loop
 from runner.seams import Context
 

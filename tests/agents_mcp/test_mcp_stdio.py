@@ -25,8 +25,8 @@ from runner.agents.mcp.server import NAME, make_server
 from runner.cli import cli
 from runner.commands import mcp as command
 from runner.errors import StoppedError
+from runner.paths import PROJECT
 from runner.records import ExperimentStatus
-from runner.rooms import PROJECT
 
 pytestmark = pytest.mark.slow
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from fakes import TAG
 
-from runner import rooms
+from runner import paths
 from runner.audit.findings import Report
 from runner.audit.objects import git
 from runner.audit.run import audit_run
@@ -36,8 +36,8 @@ class Copy:
     root: Path
 
     @property
-    def state(self) -> rooms.State:
-        return rooms.State(self.root)
+    def state(self) -> paths.State:
+        return paths.State(self.root)
 
     def audit(self, leftovers: Sequence[str] = ()) -> Report:
         return audit_run(self.state, TAG, lambda _tag: leftovers)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from runner import engines
-from runner.rooms import PROJECT, State
+from runner.paths import PROJECT, State
 
 RUN_SECONDS = 900
 COPIED = ("runner", "harness", "policies", "workspace-template", "images", "pyproject.toml")

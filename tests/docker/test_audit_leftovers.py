@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from docker.errors import NotFound
 from fakes import TAG, FakeSandbox, ScriptedAgent, make_session, scored
 
-from runner import rooms
+from runner import paths
 from runner.cli import cli
 from runner.engines import HOME_LABEL, RUN_LABEL, TRIAL_LABEL, connect, images
 from runner.scheduler import run_loop
@@ -28,22 +28,22 @@ def client() -> Iterator[docker.DockerClient]:
 
 
 @pytest.fixture
-def state(tmp_path: Path) -> rooms.State:
+def state(tmp_path: Path) -> paths.State:
     sandbox = FakeSandbox(lambda _: scored(100.0))
     with make_session(tmp_path, sandbox) as session:
         run_loop(session, ScriptedAgent([]), experiments=0)
         return session.state
 
 
-def labels(state: rooms.State, tag: str = TAG) -> dict[str, str]:
+def labels(state: paths.State, tag: str = TAG) -> dict[str, str]:
     return {HOME_LABEL: state.id, RUN_LABEL: tag, TRIAL_LABEL: "0-decision-train-1"}
 
 
-def audit(state: rooms.State) -> Result:
+def audit(state: paths.State) -> Result:
     return CliRunner().invoke(cli, ["audit", TAG], env={"RUNNER_HOME": str(state.root)})
 
 
-def test_a_volume_that_is_left_is_found(client: docker.DockerClient, state: rooms.State) -> None:
+def test_a_volume_that_is_left_is_found(client: docker.DockerClient, state: paths.State) -> None:
     name = f"runner-test-{uuid.uuid4().hex[:8]}"
     client.api.create_volume(name, "local", {}, labels(state))
     try:
@@ -55,7 +55,7 @@ def test_a_volume_that_is_left_is_found(client: docker.DockerClient, state: room
     assert audit(state).exit_code == 0
 
 
-def test_a_container_that_is_left_is_found(client: docker.DockerClient, state: rooms.State) -> None:
+def test_a_container_that_is_left_is_found(client: docker.DockerClient, state: paths.State) -> None:
     image = images.image_id(client, "cpu")
     assert image, "the image cpu is missing: make setup"
     name = f"runner-test-{uuid.uuid4().hex[:8]}"
@@ -71,7 +71,7 @@ def test_a_container_that_is_left_is_found(client: docker.DockerClient, state: r
 
 
 def test_what_belongs_to_others_is_none_of_its_business(
-    client: docker.DockerClient, state: rooms.State
+    client: docker.DockerClient, state: paths.State
 ) -> None:
     name = f"runner-test-{uuid.uuid4().hex[:8]}"
     client.api.create_volume(name, "local", {}, labels(state, tag="another"))

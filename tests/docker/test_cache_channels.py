@@ -22,8 +22,8 @@ from runner.engines.caches import dropper
 from runner.engines.options import COUNTERS, ENGINES_OWN
 from runner.engines.protocol import MIB
 from runner.errors import SandboxError
+from runner.paths import PROJECT
 from runner.records import Budget, File, Guard, Resources, TrialSpec
-from runner.rooms import PROJECT
 from runner.trial import TrialRunner
 
 # Alone: the caches that another test drops meanwhile are these tests' too.

@@ -11,7 +11,7 @@ from homes import Home
 from runner import engines
 from runner.errors import BusyError, DataError
 from runner.locks import tag_lock
-from runner.rooms import PROJECT, State
+from runner.paths import PROJECT, State
 
 pytestmark = pytest.mark.docker
 

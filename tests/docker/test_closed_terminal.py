@@ -17,7 +17,7 @@ from terminals import AtTerminal, at_terminal
 
 from runner import engines
 from runner.errors import StoppedError
-from runner.rooms import PROJECT, State
+from runner.paths import PROJECT, State
 
 pytestmark = pytest.mark.docker
 

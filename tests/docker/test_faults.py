@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.rooms import PROJECT
+from runner.paths import PROJECT
 
 pytestmark = pytest.mark.docker
 

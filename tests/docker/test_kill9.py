@@ -14,8 +14,8 @@ from typing import Any
 import docker
 import pytest
 
-from runner import engines, rooms
-from runner.rooms import PROJECT
+from runner import engines, paths
+from runner.paths import PROJECT
 
 pytestmark = pytest.mark.docker
 
@@ -120,7 +120,7 @@ def end_with(process: subprocess.Popen, events: Any) -> None:
 @pytest.mark.parametrize("moment", MOMENTS.values(), ids=MOMENTS)
 def test_a_killed_supervisor_s_run_goes_on_and_nothing_is_left_of_the_first(home, moment):
     tag = f"kill9-{list(MOMENTS.values()).index(moment)}"
-    labels = {engines.HOME_LABEL: rooms.State(home.path).id, engines.RUN_LABEL: tag}
+    labels = {engines.HOME_LABEL: paths.State(home.path).id, engines.RUN_LABEL: tag}
     kill_at(moment, home, tag)
     before = home.json("list", tag)
     with closing(engines.connect()) as client:

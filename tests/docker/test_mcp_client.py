@@ -9,7 +9,7 @@ import pytest
 import yaml
 from mcp import Client, StdioServerParameters
 
-from runner import rooms
+from runner import paths
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 
@@ -33,7 +33,7 @@ def test_a_client_runs_experiments_in_containers(home, tmp_path):
         command=sys.executable,
         args=["-m", "runner", *arguments],
         env=home.environment,
-        cwd=rooms.PROJECT,
+        cwd=paths.PROJECT,
     )
     heard = asyncio.run(scenario(server))
     baseline, square, cheat = home.json("list", TAG)
@@ -70,7 +70,7 @@ async def scenario(server: StdioServerParameters) -> str:
 
 def policy(folder):
     """Write the task's own policy with a short training and one seed."""
-    document = yaml.safe_load(rooms.policy_path("packing").read_text())
+    document = yaml.safe_load(paths.policy_path("packing").read_text())
     document["budget"] |= {"startup": "20s", "train": "3s"}
     document["evaluation"] |= {"seeds": 1}
     path = folder / "packing.yaml"

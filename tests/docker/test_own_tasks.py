@@ -15,7 +15,7 @@ from homes import Home, copied_project, write_text
 from runner import engines
 from runner.errors import BusyError
 from runner.locks import device_lock
-from runner.rooms import PROJECT, State
+from runner.paths import PROJECT, State
 from runner.task_check import playing
 
 pytestmark = pytest.mark.docker
@@ -34,7 +34,7 @@ def copy(tmp_path_factory) -> Iterator[Home]:
 
 
 def take(copy: Home, task: str) -> None:
-    """Copy an example's rooms to where they belong, as the page says."""
+    """Copy an example's parts to where they belong, as the page says."""
     shutil.copytree(EXAMPLES / task, copy.project, dirs_exist_ok=True)
 
 

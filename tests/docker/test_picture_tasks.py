@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
-from runner import rooms
+from runner import paths
 
-sys.path.append(str(rooms.PROJECT / "tests" / "harness"))
+sys.path.append(str(paths.PROJECT / "tests" / "harness"))
 import photographs
 import prints_folder
 
@@ -30,7 +30,7 @@ kit.outputs.save("radii", numpy.full(26, {radius}))
 
 def small_policy(task: str, folder: Path, *, train: str, **evaluation: Any) -> Path:
     """Write the task's own policy with a shorter training and, perhaps, other splits."""
-    policy = yaml.safe_load(rooms.policy_path(task).read_text())
+    policy = yaml.safe_load(paths.policy_path(task).read_text())
     policy["budget"] |= {"startup": "20s", "train": train}
     policy["evaluation"] |= {"seeds": 1, **evaluation}
     path = folder / f"{task}.yaml"

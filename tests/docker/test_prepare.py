@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from homes import Home
 
-from runner.rooms import PROJECT
+from runner.paths import PROJECT
 
 pytestmark = pytest.mark.docker
 

@@ -14,16 +14,16 @@ import yaml
 from homes import Home
 
 from harness.tasks.eclip import scenes
-from runner import engines, rooms
+from runner import engines, paths
 from runner.engines import Docker, images
 
-sys.path.append(str(rooms.PROJECT / "tests" / "harness"))
+sys.path.append(str(paths.PROJECT / "tests" / "harness"))
 import prints_folder
 
 pytestmark = [pytest.mark.docker, pytest.mark.alone, pytest.mark.timeout(600)]
 
 HERE = Path(__file__).parent
-TEMPLATE = rooms.PROJECT / "workspace-template" / "eclip-ukiyo"
+TEMPLATE = paths.PROJECT / "workspace-template" / "eclip-ukiyo"
 ELSEWHERE = """\
 import sys
 from pathlib import Path
@@ -116,7 +116,7 @@ def test_the_template_learns_from_pretrained_encoders(home: Home, tmp_path: Path
     raw = tmp_path / "raw"
     prints_folder.write(raw / "Ukiyo-eVG", {"train": 1100, "val": 100, "test": 40})
     home.ok("prepare", "eclip-ukiyo", "--from", str(raw), "--seed", "7")
-    policy = yaml.safe_load(rooms.policy_path("eclip-ukiyo").read_text())
+    policy = yaml.safe_load(paths.policy_path("eclip-ukiyo").read_text())
     policy["budget"] |= {"startup": "20s", "train": "22s"}
     policy["evaluation"] |= {"seeds": 1, "splits": ["fold1"], "audit_splits": []}
     path, script = tmp_path / "policy.yaml", tmp_path / "script.yaml"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from runner import rooms
+from runner import paths
 from runner.data import Preparation
 from runner.engines import connect, images
 from runner.raw import RawData, RawFile, RawFiles
@@ -32,8 +32,8 @@ TASK = Task(build=build, deal=None)
 
 @pytest.fixture
 def preparation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Preparation]:
-    harness = {**rooms.harness(), "tasks/rawtask/task.py": File(content=TASK)}
-    monkeypatch.setattr(rooms, "harness", lambda: harness)
+    harness = {**paths.harness(), "tasks/rawtask/task.py": File(content=TASK)}
+    monkeypatch.setattr(paths, "harness", lambda: harness)
     own = tmp_path / "own"
     own.mkdir(mode=0o700)
     (own / "a.csv").write_bytes(b"1")
@@ -46,7 +46,7 @@ def preparation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pre
         chosen=own,
     )
     client = connect()
-    state = rooms.State(tmp_path / "state")
+    state = paths.State(tmp_path / "state")
     yield Preparation(
         engine=client,
         state=state,

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from homes import Home, copied_project
 
-from runner.rooms import PROJECT
+from runner.paths import PROJECT
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(1200)]
 

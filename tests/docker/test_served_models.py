@@ -9,7 +9,7 @@ import pytest
 import yaml
 from homes import Home, copied_project, write_text
 
-from runner.rooms import PROJECT
+from runner.paths import PROJECT
 from tests.docker.test_scripts import check, entries
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]

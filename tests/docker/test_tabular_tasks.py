@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from runner import engines, rooms
+from runner import engines, paths
 from runner.data import Preparation
 from runner.engines import images
 from runner.policy.load import load_policy
@@ -44,8 +44,8 @@ def prepare(home: Any, folder: Path, task: str, name: str, content: str) -> None
     """Prepare a task from a file of ours in place of the official one."""
     (folder / name).write_text(content)
     file = RawFile(name=name, url=None, sha256=None, licence="ours", page="none")
-    state, client = rooms.State(home.path), engines.connect()
-    image = load_policy(rooms.policy_path(task)).policy.image
+    state, client = paths.State(home.path), engines.connect()
+    image = load_policy(paths.policy_path(task)).policy.image
     Preparation(
         engine=client,
         state=state,
@@ -59,7 +59,7 @@ def prepare(home: Any, folder: Path, task: str, name: str, content: str) -> None
 
 
 def policy_of_one_split(folder: Path, task: str, splits: str, one: str) -> Path:
-    text = rooms.policy_path(task).read_text()
+    text = paths.policy_path(task).read_text()
     assert splits in text
     path = folder / f"{task}.yaml"
     path.write_text(text.replace(splits, one))
@@ -139,9 +139,9 @@ def test_heart_has_no_rows_to_analyse_in_five_folds(home, heart):
     from runner.analysis import shared_rows
     from runner.errors import ConfigError
 
-    policy = load_policy(rooms.policy_path("heart")).policy
+    policy = load_policy(paths.policy_path("heart")).policy
     with pytest.raises(ConfigError, match="no rows to analyse"):
-        shared_rows(rooms.State(home.path).data("heart"), policy)
+        shared_rows(paths.State(home.path).data("heart"), policy)
 
 
 def test_tabulars_template_learns_from_the_past_and_has_no_duration(tabular):

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from runner import rooms
+from runner import paths
 from runner.policy.load import load_policy
 from runner.policy.review import review
 from runner.records import Change, Proposal
@@ -16,7 +16,7 @@ TUNE = re.compile(r"(?m)^([A-Z_]+) = (\S+)  # tune: (\S+)\.\.(\S+?)( log)?(?:\s|
 
 
 def source(task: str) -> str:
-    return rooms.template(task)["train.py"].content.decode()
+    return paths.template(task)["train.py"].content.decode()
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -37,25 +37,25 @@ def test_every_tuned_constant_lies_in_its_range(task):
 @pytest.mark.parametrize("task", TASKS)
 def test_a_change_of_one_constant_passes_the_tasks_own_review(task):
     """So the template itself imports, calls and holds nothing that its policy forbids."""
-    template = rooms.template(task)
+    template = paths.template(task)
     name, value, low, _high, _log = TUNE.findall(source(task))[0]
     changed = source(task).replace(f"{name} = {value} ", f"{name} = {low} ")
     assert changed != source(task)
     proposal = Proposal(
         hypothesis="lower", changes=(Change(path="train.py", content=changed.encode()),)
     )
-    policy = load_policy(rooms.policy_path(task)).policy
+    policy = load_policy(paths.policy_path(task)).policy
     assert review(proposal, policy, files=template, earlier=lambda _: None).violations == ()
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_the_rooms_are_complete(task):
-    assert rooms.require_task(task) == task
-    template = rooms.template(task)
+    assert paths.require_task(task) == task
+    template = paths.template(task)
     assert {"train.py", "run.sh", "program.md", "scratchpad.md"} <= template.keys()
     assert template["run.sh"].mode == 0o100755
 
 
 def test_a_dash_in_a_tasks_name_is_an_underscore_in_its_package():
-    assert rooms.task_harness("eclip-ukiyo").name == "eclip_ukiyo"
-    assert rooms.task_harness("eclip-ukiyo").is_dir()
+    assert paths.task_harness("eclip-ukiyo").name == "eclip_ukiyo"
+    assert paths.task_harness("eclip-ukiyo").is_dir()

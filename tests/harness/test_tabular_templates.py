@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from runner import rooms
+from runner import paths
 from runner.policy.load import load_policy
 from runner.policy.review import review
 from runner.records import Change, Proposal
@@ -18,7 +18,7 @@ TASKS = ("heart", "tabular")
 
 @pytest.mark.parametrize("task", TASKS)
 def test_the_policy_is_valid_and_the_room_complete(task):
-    policy, template = load_policy(rooms.policy_path(task)).policy, rooms.template(task)
+    policy, template = load_policy(paths.policy_path(task)).policy, paths.template(task)
     assert policy.task == task
     assert {*policy.files.mutable, *policy.files.notes, "main.py", "program.md"} <= set(template)
     assert template["run.sh"].mode == 0o100755
@@ -26,7 +26,7 @@ def test_the_policy_is_valid_and_the_room_complete(task):
 
 @pytest.mark.parametrize("task", TASKS)
 def test_a_small_change_of_every_mutable_file_passes_the_review(task):
-    policy, template = load_policy(rooms.policy_path(task)).policy, rooms.template(task)
+    policy, template = load_policy(paths.policy_path(task)).policy, paths.template(task)
     changes = tuple(
         Change(path=name, content=template[name].content + b"\n\nX = 1\n")
         for name in policy.files.mutable
@@ -37,7 +37,7 @@ def test_a_small_change_of_every_mutable_file_passes_the_review(task):
 
 @pytest.mark.parametrize("task", TASKS)
 def test_tuned_constants_lie_in_their_ranges_and_the_first_mutable_file_has_some(task):
-    policy, template = load_policy(rooms.policy_path(task)).policy, rooms.template(task)
+    policy, template = load_policy(paths.policy_path(task)).policy, paths.template(task)
     sources = [template[name].content.decode() for name in policy.files.mutable]
     assert "# tune:" in sources[0]
     for source in sources:
@@ -49,7 +49,7 @@ def test_tuned_constants_lie_in_their_ranges_and_the_first_mutable_file_has_some
 
 
 def test_heart_keeps_the_originals_shape():
-    tree = ast.parse(rooms.template("heart")["train.py"].content)
+    tree = ast.parse(paths.template("heart")["train.py"].content)
     functions = {
         node.name: [one.arg for one in node.args.args]
         for node in tree.body

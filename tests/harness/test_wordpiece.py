@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from runner.rooms import PROJECT
+from runner.paths import PROJECT
 
 PIECES = [
     "[PAD]",

@@ -11,21 +11,21 @@ import pytest
 from carriers import CARRIERS
 from policy_samples import WORKSPACE, changed
 
-from runner import rooms
+from runner import paths
+from runner.paths import PROJECT
 from runner.policy import load_policy, parse_policy
 from runner.policy.case import Case
 from runner.policy.checks import information as check
 from runner.policy.information import information
 from runner.policy.schema import Policy
 from runner.records import File, Proposal
-from runner.rooms import PROJECT
 from runner.steering.phases import policy_in
 
 DRAW = random.Random(8)  # noqa: S311 - a test of sizes
 SECRET = DRAW.randbytes(6_500)
 SHIPPED = ("cifar10", "eclip", "eclip-ukiyo", "heart", "nanochat", "packing", "shakespeare",
            "tabular")  # fmt: skip
-POLICIES = {task: load_policy(rooms.policy_path(task)).policy for task in SHIPPED}
+POLICIES = {task: load_policy(paths.policy_path(task)).policy for task in SHIPPED}
 """Read once."""
 
 
@@ -45,7 +45,7 @@ def refusals(policy: Policy, before: Mapping[str, bytes], after: Mapping[str, by
 
 
 def template(task: str) -> dict[str, bytes]:
-    files = rooms.template(task)
+    files = paths.template(task)
     return {path: files[path].content for path in POLICIES[task].files.mutable}
 
 

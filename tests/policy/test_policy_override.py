@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 from policy_samples import POLICY
 
+from runner.paths import PROJECT
 from runner.policy import PolicyError
 from runner.policy.load import digest, load_policy, parse_policy, with_train_seconds
-from runner.rooms import PROJECT
 
 SHIPPED = sorted((PROJECT / "policies").glob("*.yaml"))
 

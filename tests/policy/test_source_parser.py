@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from policy_samples import TRAIN, WORKSPACE, changed, nothing
 
-from runner import rooms
+from runner import paths
 from runner.errors import SandboxError
 from runner.policy import Earlier, fingerprint, load_policy, review, syntax
 from runner.policy.checks import added_lines
@@ -135,10 +135,10 @@ def test_the_baseline_has_the_fingerprint_of_its_files(policy):
 
 
 def test_the_template_of_eclip_passes_its_own_policy():
-    files = rooms.template("eclip")
+    files = paths.template("eclip")
     better = files["train.py"].content + b"\nRESTARTS = 3\n"
     proposal = Proposal(hypothesis="x", changes=(changed("train.py", better),))
-    policy = load_policy(rooms.policy_path("eclip")).policy
+    policy = load_policy(paths.policy_path("eclip")).policy
     assert review(proposal, policy, files=files, earlier=nothing).violations == ()
 
 

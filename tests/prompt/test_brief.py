@@ -9,11 +9,11 @@ from fakes import FakeSandbox, ScriptedAgent, make_session, scored
 
 from runner.agents.about import about
 from runner.agents.mcp import telling
+from runner.paths import PROJECT
 from runner.prompt.brief import NOTE_CHARACTERS, brief, excerpt, mend
 from runner.proposals.context import make_context
 from runner.proposals.desk import SessionDesk
 from runner.records import Curve, File, Hypothesis, Proposal, Violation
-from runner.rooms import PROJECT
 from runner.scheduler import run_loop
 from runner.seams import Phase
 

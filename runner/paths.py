@@ -1,4 +1,4 @@
-"""Where things are: a task's rooms in the project, and what runs leave in the state folder."""
+"""Where things are: a task's parts in the project, and what runs leave in the state folder."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def task_harness(task: str, project: Path | None = None) -> Path:
 
 
 def require_task(task: str) -> str:
-    """Return the task's name; raise `ConfigError` naming the rooms that are missing."""
-    rooms = {
+    """Return the task's name; raise `ConfigError` naming the parts that are missing."""
+    parts = {
         policy_path(task): "policy",
         task_harness(task): "harness",
         PROJECT / "workspace-template" / task: "template",
     }
-    missing = [name for path, name in rooms.items() if not path.exists()]
+    missing = [name for path, name in parts.items() if not path.exists()]
     if missing:
         known = f"tasks: {', '.join(tasks()) or 'none'}"
         raise ConfigError(f"task {task!r} has no {' and no '.join(missing)}", hint=known)
