@@ -29,7 +29,7 @@ class Bare:
 def test_where_the_caches_are_dropped_trials_run_one_after_another(monkeypatch, flush, expected):
     """What runs at the same time could signal all the same."""
     here = Machine(processors=8, memory_bytes=64 * 2**30)
-    monkeypatch.setattr(Machine, "here", classmethod(lambda cls: here))
+    monkeypatch.setattr(Machine, "here", staticmethod(lambda: here))
     assert "flush: true" in POLICY_TEXT
     policy = parse_policy(POLICY_TEXT.replace("flush: true", f"flush: {flush}")).policy
     assert len(found_devices(here, cpus=2, gpus=0, memory_bytes=4 * 2**30)) == 4
