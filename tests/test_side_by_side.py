@@ -333,11 +333,17 @@ def test_a_spent_purse_ends_each_agent_and_is_the_reason(tmp_path):
 
 
 def test_a_wish_to_stop_reaches_agents_that_think_and_drops_what_waits(tmp_path):
-    stopping, thinking = threading.Event(), threading.Event()
+    stopping, thinking, ahead = threading.Event(), threading.Event(), threading.Event()
 
-    def stops(context: Context, desk: Desk) -> Proposal:
-        assert thinking.wait(PATIENCE)
-        stopping.set()
+    def stops(spec: TrialSpec):
+        if spec.experiment == 1:
+            assert thinking.wait(PATIENCE)
+            assert ahead.wait(PATIENCE)
+            stopping.set()
+        return total(spec)
+
+    def waits(context: Context, desk: Desk) -> Proposal:
+        ahead.set()
         return grows(context, desk)
 
     def thinks(context: Context, desk: Desk) -> Proposal | None:
@@ -346,9 +352,11 @@ def test_a_wish_to_stop_reaches_agents_that_think_and_drops_what_waits(tmp_path)
             stopping.wait(PATIENCE)
         return None
 
-    with session_of(tmp_path, stop_asked=stopping.is_set) as session:
-        reason = str(run_loop(session, Playing([stops] * 9), Playing([thinks]), experiments=None))
-        assert len(session.history) == 2
+    proposing = Playing([grows, waits, *[grows] * 9], ahead=1)
+    with session_of(tmp_path, stops, stop_asked=stopping.is_set) as session:
+        reason = str(run_loop(session, proposing, Playing([thinks]), experiments=None))
+        assert [found.status for found in session.history] == [KEPT, KEPT]
+    assert len(proposing.told) == 2
     assert reason == "asked to stop"
 
 
