@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -89,12 +90,12 @@ def test_a_check_waits_for_whoever_has_the_device(copy, monkeypatch):
     command = [sys.executable, "-m", "runner", "task", "check", "beds", "--no-cheats"]
     options = {"cwd": copy.project, "env": copy.environment, "text": True}
     with (
-        device_lock("cpu", "nov21", print),
+        device_lock(["cpu-0"], "nov21", print, threading.Event()),
         subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, **options) as it,
     ):
         said = it.stderr.readline()
         it.kill()
-    assert said.startswith("waiting for device cpu, in use by run nov21")
+    assert said.startswith("waiting for device cpu-0, in use by run nov21")
 
 
 @pytest.mark.alone

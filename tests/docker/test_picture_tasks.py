@@ -79,7 +79,7 @@ def test_packing_is_scored_without_predictors_and_without_an_audit(home, tmp_pat
 def test_cifar10_learns_from_official_batches_and_is_audited_on_the_test_batch(home, tmp_path):
     photographs.write(tmp_path, {"data_batch_1": 1000, "test_batch": 200})
     home.ok("prepare", "cifar10", "--from", str(tmp_path), "--seed", "7")
-    policy = small_policy("cifar10", tmp_path, train="6s")
+    policy = small_policy("cifar10", tmp_path, train="12s")
     script = [rewrite("the same score for all", CONSTANT), rewrite("a row less", ONE_ROW_LESS)]
     baseline, constant, shorter = play(home, "cifar10", policy, script)
     [audit] = audits(baseline)

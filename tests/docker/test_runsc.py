@@ -28,8 +28,8 @@ if sys.argv[1] == "predict":
 """
 PLAYED_ELSEWHERE = ("captions", "clamp", "pickle", "header", "not a number", "rows", "doubles")
 OTHERWISE = {
-    # runsc itself dies of the limit of processes, before the host can look.
-    "a fork bomb": {"status": "crashed", "stage": "train", "limit": None},
+    # runsc itself dies of the limit of processes, most often before the host can look.
+    "a fork bomb": {"status": "crashed", "stage": "train"},
     # Its own /tmp counts bytes and no names; those cost the container's memory.
     "every writable place filled, with bytes and with files": {
         "status": "crashed",

@@ -13,6 +13,7 @@ import pytest
 from runner import engines, paths
 from runner.data import Preparation
 from runner.engines import images
+from runner.journal.reader import open_reader
 from runner.policy.load import load_policy
 from runner.raw import RawData, RawFile, RawFiles
 
@@ -192,9 +193,10 @@ def test_an_analysis_is_killed_at_its_seconds_and_is_in_the_record(home, tabular
     done = home.runner("analyze", "tabular", "--file", str(own))
     assert done.returncode == 1
     assert "analyze: killed at the deadline" in done.stderr
-    last = home.json("status", "tabular")["analyses"][-1]
-    assert last["asked_by"] == "person"
-    assert last["script_digest"] == hashlib.sha256(own.read_bytes()).hexdigest()
-    assert last["exit_code"] is None
-    assert "killed at the deadline" in last["failure"]
-    assert last["seconds"] >= 15
+    with open_reader(paths.State(home.path).ledger) as ledger:
+        last = ledger.analyses("tabular")[-1]
+    assert last.asked_by == "person"
+    assert last.script_digest == hashlib.sha256(own.read_bytes()).hexdigest()
+    assert last.exit_code is None
+    assert "killed at the deadline" in last.failure
+    assert last.seconds >= 15
