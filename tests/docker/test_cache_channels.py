@@ -174,9 +174,12 @@ def test_one_helper_serves_a_run_and_is_gone_with_it(sandbox, spec):
 
 
 def test_a_helper_that_somebody_removed_is_started_again(sandbox, spec):
+    labels = {engines.HOME_LABEL: sandbox.host.id}
     inside(sandbox, flushed(spec), "true")
-    sandbox.engine.sweep({engines.HOME_LABEL: sandbox.host.id})
+    sandbox.engine.sweep(labels)
+    assert sandbox.engine.leftovers(labels) == []
     inside(sandbox, flushed(spec), "true")
+    assert len(sandbox.engine.leftovers(labels)) == 1
 
 
 def test_a_helper_is_replaced_before_its_answers_fill_the_log(sandbox, spec, monkeypatch):
