@@ -20,6 +20,7 @@ MACHINE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
 NOBODY_READS = (errno.EIO, errno.EPIPE)
 """A terminal that was closed refuses what is written to it, as a pipe without a reader does."""
 VERBS = {
+    "adopt": "Take a project in as it is, and write a task for it.",
     "analyze": "Look at training rows: run a run's analysis.py on them.",
     "audit": "Prove from the records that nothing forbidden changed.",
     "baseline": "Create a run and score the unmodified template.",
@@ -39,6 +40,7 @@ VERBS = {
     "show": "Show one experiment.",
     "status": "Show where a run stands.",
     "step": "Run one experiment, perhaps your own.",
+    "take": "Bring what a run kept home, into your own repository.",
     "task": "Check a task's files, template and scorer.",
 }
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from runner.decision import apart, same_sign, written
 from runner.history import metric_of
-from runner.records import Experiment, Run
+from runner.records import SELF_REPORTED, Experiment, Run
 from runner.sandbox.evidence import escaped
 
 CHAIN = "Journal-Chain"
@@ -25,8 +25,9 @@ def kept(run: Run, experiment: Experiment) -> str:
     metric, score, gain = metric_of(run), experiment.score or 0.0, experiment.gain or 0.0
     best = metric.before(score, gain)
     before, after = apart(metric, best, score, lambda shown: same_sign(float(shown), gain))
+    trust = f"{SELF_REPORTED}\n" if run.self_reported else ""
     return (
-        f"{escaped(experiment.hypothesis)}\n\n{experiment.reason}\n\n"
+        f"{escaped(experiment.hypothesis)}\n\n{experiment.reason}\n\n{trust}"
         f"Metric: {run.metric} {written(before)} -> {written(after)}\n"
         f"Experiment: {experiment.run}/{experiment.number}\n"
         f"{CHAIN}: {experiment.decided_chain}\n"

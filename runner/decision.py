@@ -35,6 +35,13 @@ class Metric:
     name: str
     direction: Direction
     round_to: float
+    self_reported: bool = False
+    """Whether the code under test prints it itself."""
+
+    @property
+    def label(self) -> str:
+        """Its name where a person reads it."""
+        return f"{self.name} (SELF-REPORTED)" if self.self_reported else self.name
 
     def gain(self, best: float, score: float) -> float:
         """Return the improvement of `score` over `best`; positive is better."""

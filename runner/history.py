@@ -9,7 +9,12 @@ from runner.records import Descent, Experiment, ExperimentStatus, Purpose, Run
 
 
 def metric_of(run: Run) -> Metric:
-    return Metric(name=run.metric, direction=Direction(run.direction), round_to=run.round_to)
+    return Metric(
+        name=run.metric,
+        direction=Direction(run.direction),
+        round_to=run.round_to,
+        self_reported=run.self_reported,
+    )
 
 
 def best(history: tuple[Experiment, ...]) -> Experiment | None:

@@ -33,7 +33,6 @@ def require_task(task: str) -> str:
     """Return the task's name; raise `ConfigError` naming the parts that are missing."""
     parts = {
         policy_path(task): "policy",
-        task_harness(task): "harness",
         PROJECT / "workspace-template" / task: "template",
     }
     missing = [name for path, name in parts.items() if not path.exists()]
@@ -41,6 +40,12 @@ def require_task(task: str) -> str:
         known = f"tasks: {', '.join(tasks()) or 'none'}"
         raise ConfigError(f"task {task!r} has no {' and no '.join(missing)}", hint=known)
     return task
+
+
+def require_harness(task: str) -> None:
+    """Raise `ConfigError` where nothing prepares and scores a task."""
+    if not task_harness(task).exists():
+        raise ConfigError(f"task {task!r} has no harness", hint=f"it would be {task_harness(task)}")
 
 
 def template(task: str) -> Files:

@@ -13,6 +13,8 @@ from typing import assert_never
 REGULAR = 0o100644
 EXECUTABLE = 0o100755
 SYMLINK = 0o120000
+SELF_REPORTED = "SELF-REPORTED: the code under test printed this number"
+"""What everything says that shows a score which no scorer gave."""
 LOG = "LOG.md"
 """The page that the supervisor writes from the ledger; no agent may change it."""
 
@@ -292,6 +294,27 @@ class Shape(StrEnum):
     TWO_STEP = "two-step"
     ONE_SHOT = "one-shot"
     SERVED = "served"
+    REPORTED = "reported"
+    """The code under test says its number itself: nothing is sealed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reported:
+    """A project's own command, and where the host reads the number that it reports."""
+
+    metric: str
+    command: str
+    """For `sh`, in `/workspace`; `{seed}` stands for the draw."""
+    pattern: str | None
+    """Text with one `{}` for the number, whose last match in the output counts; or a `file`."""
+    file: str | None
+    """A JSON file, relative to `/workspace` or below `/outputs`."""
+    key: str
+    """Where in that file, with dots."""
+    data: tuple[str, ...]
+    """Where the parts of the data appear, in their order, relative to `/workspace` or absolute."""
+    workspace_bytes: int
+    """How much the writable copy of each of the project's folders may hold."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -321,6 +344,8 @@ class TrialSpec:
     harness_digest: str
     resources: Resources
     budget: Budget
+    reported: Reported | None = None
+    """What is run, and where its number is, for the shape of that name."""
     min_gain: float = 0.0
     """What the decision asks for; a served model may differ by a fifth of it where it must not,
     or by rounding."""
@@ -534,3 +559,5 @@ class Run:
     """Of the code that reviews and decides."""
     draws_digest: str
     """sha256 of the secret that the draws are made from."""
+    self_reported: bool = False
+    """Whether the code under test says its own score: nothing of it is sealed."""

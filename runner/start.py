@@ -29,7 +29,7 @@ from runner.policy.information import information
 from runner.policy.load import LoadedPolicy, load_policy, parse_policy, with_train_seconds
 from runner.policy.schema import Policy
 from runner.progress import DEVICE, Tracker
-from runner.records import Run
+from runner.records import SELF_REPORTED, Run
 from runner.rules_digest import require_same_rules, rules_digest
 from runner.seams import Agent
 from runner.session import Person, Session
@@ -138,6 +138,8 @@ def _executor(
 
 def _introduce(run: Run, request: Request, say: Callable[[str], None]) -> None:
     say(f"run {run.tag} of {run.task}, agent {run.agent} (isolation {run.agent_isolation})")
+    if run.self_reported:
+        say(f"{SELF_REPORTED}; every score below is its own word")
     if request.train_seconds is not None:
         say(f"budget.train is {request.train_seconds:g}s here: policy {run.policy_digest[:12]}")
 
@@ -196,6 +198,7 @@ def _create(
         metric=policy.policy.metric.name,
         direction=policy.policy.metric.direction,
         round_to=policy.policy.metric.round_to,
+        self_reported=policy.policy.self_reported,
         policy_text=policy.text,
         policy_digest=policy.digest,
         harness_digest=tree_digest(workspace.harness()),
@@ -218,6 +221,8 @@ def _policy(request: Request, task: str) -> LoadedPolicy:
     policy = load_policy(request.policy or paths.policy_path(task))
     if policy.policy.task != task:
         raise ConfigError(f"{policy.path} is a policy of {policy.policy.task}, not of {task}")
+    if not policy.policy.self_reported:
+        paths.require_harness(task)
     if request.train_seconds is None:
         return policy
     return with_train_seconds(policy, request.train_seconds)
@@ -225,7 +230,8 @@ def _policy(request: Request, task: str) -> LoadedPolicy:
 
 def _check_template(policy: LoadedPolicy, template: Any) -> None:
     files = policy.policy.files
-    missing = [name for name in (*files.mutable, *files.notes, "run.sh") if name not in template]
+    entry = () if policy.policy.self_reported else ("run.sh",)
+    missing = [name for name in (*files.mutable, *files.notes, *entry) if name not in template]
     if missing:
         raise ConfigError(
             f"{policy.path} speaks of {', '.join(missing)}, which the template does not have",

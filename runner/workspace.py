@@ -94,7 +94,7 @@ class Workspace:
         """Make the repository with the template as its first commit; fine if it was made before."""
         workspace = cls(path, tag)
         path.parent.mkdir(parents=True, exist_ok=True)
-        _run(["git", "init", "--quiet", "--bare", "--template=", str(path)])
+        run_git(["git", "init", "--quiet", "--bare", "--template=", str(path)])
         if workspace.resolve(workspace.branch) is None:
             workspace._commit(HARNESS_REF, harness, (), "Freeze the harness", when)
             first = f"Start from the template\n\nRun: {tag}"
@@ -172,6 +172,12 @@ class Workspace:
         """Return the unified diff between two commits; nothing in them can run."""
         command = ("diff-tree", "-p", "--no-ext-diff", "--no-textconv", "--no-color", old, new)
         return self._git(*command).decode("utf-8", errors="backslashreplace")
+
+    def patches(self, base: str, tip: str) -> list[bytes]:
+        """Return each commit after `base` up to `tip` as a mail, the oldest first."""
+        listed = self._git("rev-list", "--reverse", "--first-parent", f"{base}..{tip}")
+        asked = ("format-patch", "--stdout", "--binary", "--full-index", "--no-signature", "-1")
+        return [self._git(*asked, commit) for commit in listed.decode().split()]
 
     def problems(self) -> list[str]:
         """Return what git's own check of the objects finds wrong."""
@@ -334,7 +340,7 @@ class Workspace:
 
     def _git(self, *args: str, given: bytes = b"", env: Mapping[str, str] | None = None) -> bytes:
         command = ["git", *SAFE_CONFIG, f"--git-dir={self.path}", *args]
-        return _run(command, given=given, env=env)
+        return run_git(command, given=given, env=env)
 
 
 def tree_digest(files: Files) -> str:
@@ -433,7 +439,9 @@ def merged(base: bytes, ours: bytes, theirs: bytes) -> bytes | None:
     return done.stdout if done.returncode == 0 else None
 
 
-def _run(command: list[str], *, given: bytes = b"", env: Mapping[str, str] | None = None) -> bytes:
+def run_git(
+    command: list[str], *, given: bytes = b"", env: Mapping[str, str] | None = None
+) -> bytes:
     done = _done(command, given=given, env=env)
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip() or done.stdout.decode(errors="replace")

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from runner.errors import RunnerError
+from runner.records import SELF_REPORTED
 from runner.sandbox.evidence import escaped
 
 LEDGER = "ledger"
@@ -48,6 +49,8 @@ class Report:
     examined: Mapping[str, int]
     """What was looked at → how many."""
     unchecked: tuple[str, ...] = ()
+    self_reported: bool = False
+    """Whether the records, clean or not, are of a number that the code under test printed."""
 
     @property
     def clean(self) -> bool:
@@ -57,6 +60,7 @@ class Report:
     def lines(self) -> list[str]:
         """Return the findings one per line, then what was not checked, then the sum."""
         verdict = f"violations: {len(self.findings)}" if self.findings else "clean"
+        verdict += f" records, {SELF_REPORTED}" if self.self_reported else ""
         looked_at = ", ".join(f"{what}: {count}" for what, count in self.examined.items())
         return [
             *(finding.line for finding in self.findings),
@@ -69,6 +73,7 @@ class Report:
         return {
             "subject": self.subject,
             "clean": self.clean,
+            "self_reported": self.self_reported,
             "findings": [
                 asdict(each) | {"file": escaped(each.file), "message": escaped(each.message)}
                 for each in self.findings

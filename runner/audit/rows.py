@@ -76,6 +76,7 @@ def run_row(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
         "metric": metric.name,
         "direction": metric.direction,
         "round_to": metric.round_to,
+        "self_reported": policy.self_reported,
     }
     for column, value in expected.items():
         if getattr(run, column) != value:

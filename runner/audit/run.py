@@ -168,4 +168,5 @@ def _report(evidence: Evidence, damaged: list[Finding]) -> Report:
             "notes commits": len(evidence.stored.notes),
         },
         unchecked=tuple(unchecked),
+        self_reported=written.run.self_reported,
     )

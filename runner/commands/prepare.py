@@ -24,12 +24,18 @@ def command(task: str, chosen: Path | None, seed: int | None, force: bool) -> No
     used instead, as --from does.
     """
     from runner import data, engines, paths, raw
+    from runner.adopt import keeping
     from runner.engines import images
     from runner.policy.load import load_policy
     from runner.stopping import Stop
 
     policy = load_policy(paths.policy_path(paths.require_task(task))).policy
     state = paths.state()
+    if policy.self_reported:
+        prepared = keeping.again(state, task, policy, chosen)
+        click.echo(f"{task}: data ready in {prepared.public}")
+        return
+    paths.require_harness(task)
     source = raw.raw_data(task, state.downloads(task), chosen=chosen)
     stop = Stop(click.echo)
     engine = engines.connect()

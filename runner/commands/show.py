@@ -27,7 +27,9 @@ def command(
         analyses = ledger.analyses(run.tag, number, number)
     everything = not (diff or log or trials)
     if as_json:
-        document = documents.experiment_document(experiment, run.metric, took, analyses)
+        document = documents.experiment_document(
+            experiment, run.metric, took, analyses, self_reported=run.self_reported
+        )
         extra = {"diff": page.diff(experiment), "log": page.logs(experiment)}
         reading.print_json(document | extra)
         return

@@ -33,42 +33,31 @@ def _played(name: str, *, with_cheats: bool) -> bool:
 
     from runner import data, engines, paths, raw
     from runner.engines import images
-    from runner.engines.protocol import require_runtime
-    from runner.executor.devices import Machine, devices
-    from runner.locks import device_lock, tag_lock
+    from runner.one_off import one_off
     from runner.policy.load import load_policy
     from runner.stopping import Stop
     from runner.task_check import playing
-    from runner.trial import Host, TrialRunner
 
     policy, state = load_policy(paths.policy_path(name)).policy, paths.state()
-    tag, stop, asked = playing.tag_of(name), Stop(click.echo), policy.resources
-    [device] = devices(
-        Machine.here(), cpus=asked.cpus, gpus=asked.gpus, memory_bytes=asked.memory, most=1
-    )
-    with stop.listening(), ExitStack() as stack:
-        stack.enter_context(tag_lock(state.run(tag), tag))
-        engine = stack.enter_context(closing(engines.connect()))
-        require_runtime(engine, policy.resources_record())
+    tag, stop, say = playing.tag_of(name), Stop(click.echo), partial(click.echo, err=True)
+    with stop.listening(), closing(engines.connect()) as engine, ExitStack() as stack:
         image_id = images.require_image(engine, policy.image)
-        prepared = data.Preparation(
-            engine=engine,
-            state=state,
-            task=name,
-            image_id=image_id,
-            say=click.echo,
-            raw=raw.raw_data(name, state.downloads(name), chosen=None),
-            stop=stop,
-        ).prepare()
-        host = Host(state=state, harness=paths.harness())
-        sandbox = TrialRunner(engine=engine, host=host, gpu_ids=device.gpu_ids)
-        say = partial(click.echo, err=True)
-        stack.enter_context(device_lock(device.parts, tag, say, sandbox.abort))
-        sandbox.sweep(tag)
+        if policy.self_reported:
+            prepared = data.load(state, name)
+        else:
+            raw_data = raw.raw_data(name, state.downloads(name), chosen=None)
+            prepared = data.Preparation(
+                engine=engine, state=state, task=name, image_id=image_id, say=click.echo,
+                raw=raw_data, stop=stop,
+            ).prepare()  # fmt: skip
+        sandbox = stack.enter_context(
+            one_off(engine, state, tag, policy.resources_record(), stop, say)
+        )
         spec, all_fine = playing.specification(name, policy, prepared, image_id), True
-        stack.enter_context(stop.stopping(sandbox))
         for played in playing.play(sandbox, spec, policy, with_cheats=with_cheats):
             verdict = "ok" if played.fine else "FAILED"
             click.echo(f"{verdict:8} {played.name:14} {played.outcome}")
             all_fine &= played.fine
+    if policy.self_reported:
+        click.echo("SELF-REPORTED: every cheat works, as the code under test prints this number")
     return all_fine

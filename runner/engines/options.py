@@ -8,7 +8,7 @@ What this does not protect against: an attack on the kernel or the engine itself
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,22 @@ CACHE_ENV = {
     "TORCH_EXTENSIONS_DIR": "/cache/extensions",
     "CUDA_CACHE_PATH": "/cache/cuda",
     "MPLCONFIGDIR": "/cache/matplotlib",
+}
+
+OFFLINE_ENV = {
+    # Libraries that would wait for a network that is not there, or for a display.
+    "MPLBACKEND": "Agg",
+    "WANDB_MODE": "offline",
+    "WANDB_SILENT": "true",
+    "WANDB_DIR": "/cache",
+    "HF_HOME": "/cache/huggingface",
+    "HF_HUB_OFFLINE": "1",
+    "HF_DATASETS_OFFLINE": "1",
+    "TRANSFORMERS_OFFLINE": "1",
+    "TORCH_HOME": "/cache/torch",
+    "NLTK_DATA": "/cache/nltk",
+    # A bar redrawn ten times a second fills the log.
+    "TQDM_MININTERVAL": "5",
 }
 
 ENGINES_OWN = (
@@ -131,8 +147,8 @@ def host_config(spec: ContainerSpec) -> dict[str, Any]:
         "NanoCpus": round(resources.cpus * 1e9),
         # Below the default of 1024, so that the supervisor gets its turn on a busy machine.
         "CpuShares": 512,
-        "Ulimits": ulimits(resources),
-        "Tmpfs": scratch(spec.user),
+        "Ulimits": ulimits(resources, spec.scratch.values()),
+        "Tmpfs": scratch(spec.user, spec.scratch),
         "Mounts": [mount_config(mount) for mount in spec.mounts],
         # Output is read from the attached stream, under a cap of ours.
         "LogConfig": {"Type": "none", "Config": {}},
@@ -159,7 +175,7 @@ def environment(spec: ContainerSpec) -> dict[str, str]:
         fixed["NVIDIA_DRIVER_CAPABILITIES"] = "compute,utility"
     counts = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
     chosen = spec.resources.environment if spec.user == AGENT_USER else {}
-    return {**THREADS_ENV, **counts, **chosen, **fixed}
+    return {**THREADS_ENV, **counts, **OFFLINE_ENV, **chosen, **fixed}
 
 
 @cache
@@ -169,19 +185,24 @@ def disks() -> tuple[str, ...]:
     return tuple(path for path in found if not path.startswith(COUNTERS))
 
 
-def ulimits(resources: Resources) -> list[dict[str, Any]]:
+def ulimits(resources: Resources, scratch: Iterable[int] = ()) -> list[dict[str, Any]]:
     # fsize is all that bounds what goes into a writable file mounted from the host.
-    largest = max(resources.artifacts_bytes, resources.outputs_bytes)
+    largest = max(resources.artifacts_bytes, resources.outputs_bytes, *scratch)
     limits = {"core": 0, "nofile": 4096, "fsize": largest}
     return [{"Name": name, "Soft": value, "Hard": value} for name, value in limits.items()]
 
 
-def scratch(user: str) -> dict[str, str]:
+def scratch(user: str, more: Mapping[str, int] | None = None) -> dict[str, str]:
+    """Return the folders in memory: those of every container, and a container's own."""
     uid, gid = user.split(":")
-    return {
+    owned = f"uid={uid},gid={gid}"
+    own = {
+        path: f"rw,nosuid,nodev,exec,size={size},nr_inodes={INODES},{owned},mode=755"
+        for path, size in (more or {}).items()
+    }
+    return own | {
         "/tmp": f"rw,nosuid,nodev,noexec,size={TMP_BYTES},nr_inodes={INODES},mode=1777",  # noqa: S108
-        "/cache": f"rw,nosuid,nodev,exec,size={CACHE_BYTES},nr_inodes={INODES},"
-        f"uid={uid},gid={gid},mode=700",
+        "/cache": f"rw,nosuid,nodev,exec,size={CACHE_BYTES},nr_inodes={INODES},{owned},mode=700",
     }
 
 

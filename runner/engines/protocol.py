@@ -8,7 +8,7 @@ starts (`container.Slot.begun`), through its standard input.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from runner.errors import ConfigError
@@ -61,6 +61,9 @@ class ContainerSpec:
     takes_input: bool = False
     """Whether the command gets what is sent to the container after its start."""
     gpu_ids: Sequence[str] = ()
+    scratch: Mapping[str, int] = field(default_factory=dict)
+    """Folders in memory that its user may fill, and the bytes of each, besides those that every
+    container has; what is in them may run."""
     sampled: bool = True
     """Whether the engine is asked for figures while it runs, which costs a little."""
 

@@ -38,7 +38,8 @@ TABLES = """
         created_at TEXT NOT NULL,
         runner_version TEXT NOT NULL,
         rules_digest TEXT NOT NULL,
-        draws_digest TEXT NOT NULL
+        draws_digest TEXT NOT NULL,
+        self_reported INTEGER NOT NULL DEFAULT FALSE
     ) STRICT;
 
     CREATE TABLE experiments (

@@ -30,7 +30,7 @@ from runner.records import (
     Usage,
 )
 
-VERSION = 101
+VERSION = 102
 """`PRAGMA user_version` of this form of the file."""
 RELEASED = 101
 """The first form that a release wrote; from it on, what an older version wrote can be read."""
@@ -87,7 +87,7 @@ class Reader:
 
     def run(self, tag: str) -> Run | None:
         found = self._one("SELECT * FROM runs WHERE tag = ?", tag)
-        return Run(**found) if found else None
+        return rows.read_run(found) if found else None
 
     def damage(self) -> tuple[str, ...]:
         """Return what the database's own check of every page, index and type complains of."""
@@ -112,7 +112,7 @@ class Reader:
 
     def runs(self) -> tuple[Run, ...]:
         """Return all runs, the newest last, whatever the clock said when they were made."""
-        return tuple(Run(**row) for row in self._all("SELECT * FROM runs ORDER BY rowid"))
+        return tuple(map(rows.read_run, self._all("SELECT * FROM runs ORDER BY rowid")))
 
     def experiments(self, tag: str) -> tuple[Experiment, ...]:
         """Return all of them whole, for whoever keeps them; views take `outlines` or `whole`."""

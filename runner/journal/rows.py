@@ -23,6 +23,7 @@ from runner.records import (
     Origin,
     Purpose,
     Review,
+    Run,
     Score,
     Spent,
     TrialRecord,
@@ -35,6 +36,10 @@ from runner.records import (
 
 def load(text: str) -> Any:
     return json.loads(text)
+
+
+def read_run(row: Mapping[str, Any]) -> Run:
+    return Run(**{**row, "self_reported": bool(row["self_reported"])})
 
 
 def proposal_document(experiment: Experiment) -> dict[str, Any]:

@@ -21,7 +21,7 @@ import yaml
 
 from runner import given, paths
 from runner.errors import ConfigError, SandboxError
-from runner.policy.load import parse_policy
+from runner.policy.load import load_policy, parse_policy
 from runner.policy.schema import SLUG
 from runner.records import EXECUTABLE, REGULAR, File
 
@@ -93,11 +93,19 @@ def require_name(name: str, *, force: bool) -> str:
     taken = [path for path in _places(name) if path.exists()]
     if not taken:
         return name
-    if not (paths.task_harness(name) / "task.py").is_file():
+    if not _is_own(name):
         raise ConfigError(f"{taken[0]} is there, and not by this command", hint="choose a name")
     if not force:
         raise ConfigError(f"{taken[0]} is there already", hint="--force writes its files anew")
     return name
+
+
+def _is_own(name: str) -> bool:
+    """Whether a task is a person's: written by `new-task`, or adopted."""
+    if (paths.task_harness(name) / "task.py").is_file():
+        return True
+    path = paths.policy_path(name)
+    return path.is_file() and load_policy(path).policy.self_reported
 
 
 def _places(name: str) -> tuple[Path, Path, Path]:
@@ -183,6 +191,16 @@ def write(task: NewTask, downloads: Path) -> list[Path]:
         shutil.copyfile(source, downloads / name)
     policy.write_text(task.policy, encoding="utf-8")  # last: a task is there once its policy is
     return [policy, harness, template]
+
+
+def write_parts(name: str, policy: str, template: Mapping[str, File]) -> list[Path]:
+    """Write the policy and the template of a task that needs no harness; return where they are."""
+    parse_policy(policy, f"policies/{name}.yaml")
+    path, _, folder = _places(name)
+    shutil.rmtree(folder, ignore_errors=True)
+    _write(folder, template)
+    path.write_text(policy, encoding="utf-8")  # last: a task is there once its policy is
+    return [path, folder]
 
 
 def _write(folder: Path, files: Mapping[str, File] | Mapping[str, str]) -> None:

@@ -267,12 +267,12 @@ def uses(case: Case) -> Iterator[Violation]:
     """No name that the policy's rules refuse is used."""
     for rule in (rule for rule in FORBIDDEN if rule in case.policy.edits.forbid):
         for path, facts in _parsed(case):
-            if found := _forbidden(facts, rule):
+            if found := uses_of(facts, rule):
                 yield refused(rule, path, f"uses {_places(found)}", FORBIDDEN[rule].instead)
 
 
-def _forbidden(facts: SourceFacts, rule: str) -> list[Reference]:
-    """What a source uses that the rule refuses, as a person would write it, in order of lines."""
+def uses_of(facts: SourceFacts, rule: str) -> list[Reference]:
+    """Return what a source uses that a rule refuses, as a person would write it, by lines."""
     found: dict[Reference, None] = {}  # the same name twice on a line is said once
     for reference in sorted((*facts.imports, *facts.references), key=lambda one: one.line):
         name = reference.name.removeprefix(":")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from runner.policy.paths import twin
+from runner.policy.paths import is_taken, mount_place, twin
 from runner.policy.quantities import show_duration, show_size
 from runner.policy.schema import Evaluation, FileRules, Policy
 from runner.records import LOG
@@ -122,9 +122,11 @@ def _evaluation(evaluation: Evaluation) -> Iterator[Conflict]:
         "two-step": "must name at least one predictor: a two-step evaluation runs fresh predictors",
         "one-shot": "must be empty: in a one-shot evaluation training writes the outputs itself",
         "served": "must be empty: a served model has two predictors, which run `run.sh serve`",
+        "reported": "must be empty: nothing is asked of a model whose code reports its own number",
     }
     if bool(evaluation.predict) != (evaluation.shape == "two-step"):
         yield ("evaluation", "predict"), wrong[evaluation.shape], list(evaluation.predict)
+    yield from _reported(evaluation)
     several = len({*evaluation.splits, *evaluation.audited}) > 1
     if several and "shared_targets" not in evaluation.model_fields_set:
         message = (
@@ -132,6 +134,31 @@ def _evaluation(evaluation: Evaluation) -> Iterator[Conflict]:
             " another split's evaluation targets, else false"
         )
         yield ("evaluation", "shared_targets"), message, None
+
+
+def _reported(evaluation: Evaluation) -> Iterator[Conflict]:
+    asked = evaluation.reported
+    if (asked is not None) != (evaluation.shape == "reported"):
+        message = "must be there where evaluation.shape is reported, and only there"
+        yield ("evaluation", "reported"), message, evaluation.shape
+    if asked is None:
+        return
+    place: Key = ("evaluation", "reported")
+    if (asked.pattern is None) == (asked.file is None):
+        yield place, "must have a pattern or a file, not both", dict(asked)
+    if asked.pattern is not None and (asked.pattern.count("{}") != 1 or asked.pattern == "{}"):
+        message = "must be some text with one {} where the number is, such as 'val_loss: {}'"
+        yield (*place, "pattern"), message, asked.pattern
+    for index, path in enumerate(asked.data):
+        if is_taken(inside := mount_place(path)):
+            message = f"must not be {inside}: the container has that place for itself"
+            yield (*place, "data", index), message, path
+    if evaluation.audited:
+        message = "must be []: there is no locked part, as the code says its own number"
+        yield ("evaluation", "audit_splits"), message, list(evaluation.audited)
+    if len(evaluation.splits) != 1:
+        message = "must be one: the project's command is one trial"
+        yield ("evaluation", "splits"), message, list(evaluation.splits)
 
 
 def _course(policy: Policy) -> Iterator[Conflict]:

@@ -6,8 +6,15 @@ The workspace writes trees from bytes and never follows a path that an agent mad
 
 from __future__ import annotations
 
+import posixpath
 import unicodedata
 
+WORKSPACE = "/workspace"
+TAKEN_PLACES = (
+    *("/artifacts", "/bin", "/boot", "/cache", "/dev", "/etc", "/kit", "/lib", "/lib64", "/opt"),
+    *("/outputs", "/proc", "/root", "/run", "/sbin", "/sys", "/tmp", "/usr", "/var"),  # noqa: S108
+)
+"""Where a container has things of its own."""
 MAX_PATH_BYTES = 200
 SHOWN_CHARACTERS = 200
 
@@ -31,6 +38,17 @@ def twin(path: str) -> str:
 
 def is_too_long(path: str) -> bool:
     return len(path) > MAX_PATH_BYTES or len(path.encode(errors="replace")) > MAX_PATH_BYTES
+
+
+def mount_place(path: str) -> str:
+    """Return where in a container a path leads that a project names from its own folder."""
+    return posixpath.normpath(posixpath.join(WORKSPACE, path))
+
+
+def is_taken(place: str) -> bool:
+    """Whether nothing of a project's can be mounted at a place of a container."""
+    own = any(place == taken or place.startswith(f"{taken}/") for taken in TAKEN_PLACES)
+    return own or place in ("/", WORKSPACE)
 
 
 def unsafe(path: str) -> str | None:

@@ -26,6 +26,12 @@ def _text(pattern: str, words: str, *, longest: int = 100) -> Any:
 Slug = Annotated[str, _text(SLUG, "a lower-case name such as eclip or mean_rank", longest=41)]
 PlainPath = Annotated[str, _text(PATH, "a relative ASCII path such as train.py or src/model.py")]
 Module = Annotated[str, _text(MODULE, "a module such as torch or concurrent.futures")]
+REPORT = r"^(/outputs/)?[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$"
+ReportPath = Annotated[
+    str, _text(REPORT, "a path such as results/metrics.json or /outputs/metrics.json")
+]
+DATA_PATH = r"^/?(\.\./)*[A-Za-z0-9_][A-Za-z0-9_. -]*(/[A-Za-z0-9_][A-Za-z0-9_. -]*)*$"
+DataPath = Annotated[str, _text(DATA_PATH, "a path such as data, ../data or /datasets/mnist")]
 Word = Annotated[str, Field(min_length=1, max_length=1000)]
 VARIABLE = r"^[A-Z][A-Z0-9_]*=[ -~]*$"
 Variable = Annotated[
@@ -132,17 +138,37 @@ class Budget(Strict):
     """Starting the container and importing, before the clock of the stage starts."""
     train: Annotated[float, *duration()]
     """Training; the script is told and should stop by itself."""
-    predict: Annotated[float, *duration()]
-    """Each predictor."""
-    score: Annotated[float, *duration()]
-    """The scorer."""
+    predict: Annotated[float, *duration()] = 60.0
+    """Each predictor, where there are any."""
+    score: Annotated[float, *duration()] = 60.0
+    """The scorer, where there is one."""
+
+
+class Reported(Strict):
+    """A project's own command, and where it says its number. Nothing of that is sealed."""
+
+    run: Annotated[str, Field(min_length=1, max_length=4000)]
+    """For `sh`, in `/workspace`; `{seed}` stands for the trial's draw, as `$RUNNER_SEED` does."""
+    pattern: Annotated[str, Field(max_length=200)] | None = None
+    """Text with one `{}` where the number is; the last match in the output counts."""
+    file: ReportPath | None = None
+    """A JSON file that holds the number instead; it must be written in place, not renamed."""
+    key: Annotated[str, Field(max_length=200)] = ""
+    """Where in that file, with dots, as in `val.loss`; empty where the file is the number alone."""
+    data: Annotated[tuple[DataPath, ...], Field(max_length=50)] = ()
+    """Where the project looks for its data, which are mounted there and cannot be written."""
+    workspace: Annotated[int, *size("64k", "1024g")] = 1024**3
+    """What the command may write into each folder of its copy of the project."""
 
 
 class Evaluation(Strict):
     """How a trial is evaluated, and how often."""
 
-    shape: Literal["two-step", "one-shot", "served"]
-    """Fresh predictors get inputs, training writes outputs, or a model answers the scorer."""
+    shape: Literal["two-step", "one-shot", "served", "reported"]
+    """Fresh predictors get inputs, training writes outputs, a model answers the scorer, or the code
+    under test reports its own number."""
+    reported: Reported | None = None
+    """What runs and where its number is, for the shape of that name only."""
     predict: Annotated[tuple[Slug, ...], Field(max_length=8)] = ()
     """Names given to `run.sh predict NAME`, one fresh container each."""
     splits: Annotated[tuple[Slug, ...], Field(min_length=1, max_length=20)]
@@ -298,6 +324,11 @@ class Policy(Strict):
         return records.Shape(self.evaluation.shape)
 
     @property
+    def self_reported(self) -> bool:
+        """Whether the code under test says its own score."""
+        return self.shape is records.Shape.REPORTED
+
+    @property
     def flushed(self) -> bool:
         """Whether the kernel's caches are dropped before each container."""
         chosen = self.resources.flush
@@ -325,6 +356,21 @@ class Policy(Strict):
         return tuple(
             records.Guard(name=guard.name, command=guard.run, seconds=guard.seconds)
             for guard in self.guards
+        )
+
+    def reported_record(self) -> records.Reported | None:
+        """What a self-reported trial runs, and where its number is."""
+        asked = self.evaluation.reported
+        if asked is None:
+            return None
+        return records.Reported(
+            metric=self.metric.name,
+            command=asked.run,
+            pattern=asked.pattern,
+            file=asked.file,
+            key=asked.key,
+            data=asked.data,
+            workspace_bytes=asked.workspace,
         )
 
     def budget_record(self) -> records.Budget:

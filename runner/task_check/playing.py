@@ -96,6 +96,8 @@ def play(
 
 def cheats(shape: Shape) -> tuple[str, ...]:
     """Name the cheats there are for a shape; a served model writes no outputs, it answers."""
+    if shape is Shape.REPORTED:
+        return ()  # every cheat works where the code under test says its own number
     return SERVED_CHEATS if shape is Shape.SERVED else CHEATS
 
 

@@ -25,15 +25,18 @@ def missing(task: str) -> list[str]:
     try:
         policy = load_policy(paths.policy_path(paths.require_task(task))).policy
         template = paths.template(task)
-        harness = paths.read_tree(paths.task_harness(task))
+        if not policy.self_reported:
+            paths.require_harness(task)
     except ConfigError as error:
         return str(error).splitlines()
+    harness = {} if policy.self_reported else paths.read_tree(paths.task_harness(task))
     found = []
     if policy.task != task:
         found.append(f"policies/{task}.yaml is a policy of {policy.task}")
-    if not {"task.py", "__init__.py"} & set(harness):
+    if not policy.self_reported and not {"task.py", "__init__.py"} & set(harness):
         found.append(f"harness/tasks/{paths.task_harness(task).name}/task.py is missing")
-    wanted = [*policy.files.mutable, *policy.files.notes, RUN, PROGRAM]
+    wanted = [*policy.files.mutable, *policy.files.notes, PROGRAM]
+    wanted += [] if policy.self_reported else [RUN]
     place = f"workspace-template/{task}"
     found += [f"{place}/{name} is missing" for name in wanted if name not in template]
     if RUN in template and template[RUN].mode != EXECUTABLE:
@@ -44,6 +47,8 @@ def missing(task: str) -> list[str]:
     mutable = {name: template[name].content for name in policy.files.mutable if name in template}
     if (held := information(mutable)) > (most := policy.edits.max_information):
         found.append(f"{place} holds {held} bytes of information, edits.max_information is {most}")
+    if policy.self_reported:  # what it says is the person's own, and it runs as it is
+        return found
     return [*found, *_to_do(place, template), *_to_do(f"harness/tasks/{task}", harness)]
 
 

@@ -36,9 +36,20 @@ from runner.engines.protocol import (
     Mount,
 )
 from runner.errors import SandboxError
-from runner.records import Guard, GuardResult, Purpose, Shape, Stage, TrialResult, TrialSpec
+from runner.policy.paths import WORKSPACE, mount_place
+from runner.records import (
+    File,
+    Guard,
+    GuardResult,
+    Purpose,
+    Reported,
+    Shape,
+    Stage,
+    TrialResult,
+    TrialSpec,
+)
 from runner.sandbox import evidence, gpu, staging
-from runner.trial import served
+from runner.trial import reported, served
 from runner.trial.host import Host
 from runner.trial.naming import score_command, stage_name, trial_name, trial_prefix
 from runner.trial.verdict import failure, first_fault, last_words, read_score
@@ -47,6 +58,7 @@ from runner.trial.volumes import volumes
 RUN = "/workspace/run.sh"
 READY = b"ready\n"
 GO = b"go\n"
+TRAIN = "train"
 SCORE = "score"
 SCORER_START_SECONDS = 60.0
 BETWEEN_SECONDS = 30.0
@@ -153,6 +165,8 @@ def _opened(runner: TrialRunner, spec: TrialSpec, guard: Guard | None = None) ->
         trial = _Trial(runner, spec, f"{name}-guard" if guard else name, folder, writable)
         if guard:
             wanted = [trial.guard_slot(guard)]
+        elif spec.reported:
+            wanted = [trial.project_slot(TRAIN)]
         else:
             wanted = [trial.scorer_slot(), *trial.agent_slots()]
             for volume in volumes(spec, trial.name, trial.labels):
@@ -176,6 +190,8 @@ class _Trial:
         self.staged: dict[str, dict[str, Path]] = {}
         """Stage → its mutable files, each by its path in the workspace."""
         self.results: dict[str, ContainerResult] = {}
+        self.report: Path | None = None
+        """The file in which a project's own command says its number, where it does."""
         self.self_modified: tuple[str, ...] = ()
         self.scoring_seconds = 0.0
         """From go to the end; before that the scorer only waited."""
@@ -224,7 +240,7 @@ class _Trial:
         mounts = [self._rows(), replace(artifacts, writable=True)]
         if self.spec.shape is Shape.ONE_SHOT:
             mounts.append(self._volume("outputs", "/outputs", writable=True))
-        yield self._agent_slot("train", [RUN, "train"], mounts)
+        yield self._agent_slot(TRAIN, [RUN, TRAIN], mounts)
         if self.spec.shape is Shape.SERVED:
             for name in served.PREDICTORS:
                 wire = self._volume(f"wire-{name}", "/wire")
@@ -237,7 +253,41 @@ class _Trial:
             yield self._agent_slot(f"predict {name}", command, [artifacts, inputs, outputs])
 
     def guard_slot(self, guard: Guard) -> ContainerSpec:
+        if self.spec.reported:
+            return replace(self.project_slot(guard.name), command=guard.command)
         return self._agent_slot(guard.name, guard.command, [self._rows()])
+
+    def project_slot(self, stage: str) -> ContainerSpec:
+        """Return a container for a project's own command, in a copy that it may write into.
+
+        What is frozen is mounted on top, file by file.
+        """
+        spec, asked = self.spec, self.spec.reported
+        assert asked is not None  # noqa: S101 - whoever calls has looked
+        slot = self._agent_slot(stage, reported.command(asked, spec.seed), [])
+        tree, *rest = slot.mounts
+        kept = [
+            path
+            for path in spec.workspace
+            if path not in {*spec.notes, *spec.mutable} and not reported.hidden(asked, path)
+        ]
+        root = Path(tree.source)
+        staging.write_tree(root, {path: File(content=b"") for path in kept})  # to be mounted
+        mounts = [Mount(source=str(root / path), target=f"{WORKSPACE}/{path}") for path in kept]
+        rows = self.runner.host.rows_of(spec)
+        mounts += [
+            Mount(source=str(rows / str(index)), target=mount_place(path))
+            for index, path in enumerate(asked.data)
+        ]
+        if asked.file:
+            made = staging.empty_mutable(self.writable / f"{_place(stage)}-report", [asked.file])
+            self.report = made[asked.file]
+            mounts.append(
+                Mount(source=str(self.report), target=mount_place(asked.file), writable=True)
+            )
+        folders = reported.folders(asked, spec.workspace)
+        scratch = dict.fromkeys(folders, asked.workspace_bytes)
+        return replace(slot, mounts=[*rest, *mounts], scratch=scratch)
 
     def _agent_slot(
         self, stage: str, command: Sequence[str], mounts: Sequence[Mount]
@@ -279,8 +329,11 @@ class _Trial:
     # -- the steps ------------------------------------------------------------------------
 
     def run(self) -> TrialResult:
+        if self.spec.reported:
+            failed = self.agent_stage(TRAIN, self.spec.budget.train)
+            return self._with_evidence(failed or self._reported(self.spec.reported))
         with self._scorer() as scorer:
-            failed = self.agent_stage("train", self.spec.budget.train)
+            failed = self.agent_stage(TRAIN, self.spec.budget.train)
             if failed is None:
                 self._await_ready(scorer)
                 failed = self._predict()
@@ -289,6 +342,10 @@ class _Trial:
             else:
                 result = failed or self._score(scorer)
         return self._with_evidence(result)
+
+    def _reported(self, asked: Reported) -> TrialResult:
+        """Read the number that the code under test says of itself."""
+        return reported.read(asked, self.results[TRAIN].output, self.report)
 
     @contextmanager
     def _scorer(self) -> Iterator[Running]:
@@ -428,7 +485,7 @@ class _Trial:
         seconds = [found.usage.cpu_seconds for found in agents]
         return replace(
             result,
-            curves=evidence.curves(self.results["train"].stdout),
+            curves=evidence.curves(self.results[TRAIN].stdout),
             self_modified=tuple(dict.fromkeys(self.self_modified)),
             peak_memory_bytes=max((peak for peak in peaks if peak), default=None),
             cpu_seconds=math.fsum(spent for spent in seconds if spent) or None,

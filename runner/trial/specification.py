@@ -39,5 +39,6 @@ def specification(
         harness_digest=harness_digest,
         resources=policy.resources_record(),
         budget=policy.budget_record(),
+        reported=policy.reported_record(),
         min_gain=policy.decision.min_gain,
     )

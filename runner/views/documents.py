@@ -24,8 +24,12 @@ def run_document(standing: Standing) -> dict[str, Any]:
         "experiments": standing.experiments,
         "advisory": standing.advisory,
         "spent": standing.spent and spent_document(standing.spent),
-        "best": top and experiment_document(top, run.metric, standing.best_spent),
-        "baseline": baseline and experiment_document(baseline, run.metric),
+        "best": top
+        and experiment_document(
+            top, run.metric, standing.best_spent, self_reported=run.self_reported
+        ),
+        "baseline": baseline
+        and experiment_document(baseline, run.metric, self_reported=run.self_reported),
         "audit": audit,
     }
 
@@ -57,12 +61,15 @@ def experiment_document(
     metric: str,
     took: Spent | None = None,
     analyses: Sequence[Analysis] = (),
+    *,
+    self_reported: bool = False,
 ) -> dict[str, Any]:
     """Return an experiment; what it does not have is null, never 0."""
     return {
         "run": experiment.run,
         "number": experiment.number,
         "status": experiment.status,
+        "self_reported": self_reported,
         "verdict": verdict_in(experiment.reason),
         "rule": experiment.rule,
         "reason": experiment.reason,

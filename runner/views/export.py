@@ -11,7 +11,7 @@ import io
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from runner.records import Experiment, Spent
+from runner.records import SELF_REPORTED, Experiment, Run, Spent
 from runner.views import lines
 from runner.views.documents import peak_memory
 
@@ -24,21 +24,27 @@ DECIMALS = 6
 
 
 def row(
-    experiment: Experiment, metric: str, took: Mapping[int, Spent] | None = None
+    experiment: Experiment, run: Run, took: Mapping[int, Spent] | None = None
 ) -> dict[str, Any]:
     """Return an experiment's row; absent values are `None`.
 
-    A run that asked models has one column more than the first autoresearch had: `usd`.
+    A run that asked models has one column more than the first autoresearch had, `usd`, and one
+    whose code says its own score has `trust`.
     """
     spent = took.get(experiment.number) if took else None
     money = {} if took is None else {"usd": spent and spent.usd}
-    return {
-        "commit": (experiment.commit or experiment.attempt_commit or "")[:SHORT_COMMIT] or None,
-        metric: experiment.score,
-        "memory_gb": lines.memory(peak_memory(experiment)) or None,
-        "status": experiment.status,
-        "description": lines.plain(experiment.hypothesis, MAX_DESCRIPTION),
-    } | money
+    trust = {"trust": SELF_REPORTED} if run.self_reported else {}
+    return (
+        {
+            "commit": (experiment.commit or experiment.attempt_commit or "")[:SHORT_COMMIT] or None,
+            run.metric: experiment.score,
+            "memory_gb": lines.memory(peak_memory(experiment)) or None,
+            "status": experiment.status,
+            "description": lines.plain(experiment.hypothesis, MAX_DESCRIPTION),
+        }
+        | money
+        | trust
+    )
 
 
 def tsv(rows: Iterable[dict[str, Any]], numbers: Mapping[str, Iterable[float]]) -> Iterator[str]:

@@ -88,7 +88,7 @@ def experiment_line(metric: Metric, experiment: Experiment) -> str:
     score, moved = change(metric, experiment)
     parts = [
         f"exp {experiment.number}",
-        f"{metric.name} {score} {moved}".strip(),
+        f"{metric.label} {score} {moved}".strip(),
         f"{label(experiment) + seeds(experiment):<{LABEL_WIDTH}}",
         said(experiment),
         f"{experiment.wall_seconds or 0:.0f} s",

@@ -44,8 +44,9 @@ class Standing:
 
     @property
     def advisory(self) -> bool:
-        """Whether whoever proposed could have read this host."""
-        return self.run.agent_isolation == "none" or bool(self.unguarded)
+        """Whether whoever proposed could have read this host, or said the score itself."""
+        own = self.run.self_reported
+        return own or self.run.agent_isolation == "none" or bool(self.unguarded)
 
     @property
     def spent(self) -> Spent | None:

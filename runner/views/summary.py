@@ -16,6 +16,7 @@ from runner.decision import Metric
 from runner.history import mean_audit
 from runner.progress import Progress
 from runner.records import (
+    SELF_REPORTED,
     Experiment,
     ExperimentStatus,
 )
@@ -62,7 +63,7 @@ def summary(
         *_scores(standing),
         ("experiments", tally(standing)),
         *_spent(standing, cap),
-        ("trust", trust(run.agent_isolation, standing.unguarded)),
+        *_trust(standing),
         ("ledger", str(state.ledger)),
         ("logs", f"{state.run(run.tag) / 'logs'}"),
     ]
@@ -116,7 +117,7 @@ def status_lines(standing: Standing, beside: Beside) -> str:
         ("experiments", tally(standing)),
         *_spent(standing, beside.cap),
         *([("analyses", _analyses(beside))] if beside.analyses else []),
-        ("trust", trust(run.agent_isolation, standing.unguarded)),
+        *_trust(standing),
         ("hypotheses", f"{beside.open_hypotheses} open"),
         ("guidance", _guidance(beside.guidance)),
     ]
@@ -159,7 +160,9 @@ def _scores(standing: Standing) -> list[tuple[str, str]]:
         return [("best", "none: there is no baseline")]
     base = top.score if baseline.score is None else baseline.score
     before, after = lines.levels(metric, base, top.score)
-    said = f"{metric.name} {after} (experiment {top.number}), baseline {before}"
+    said = f"{metric.label} {after} (experiment {top.number}), baseline {before}"
+    if metric.self_reported:
+        return [("best", said), ("audit", "none: a score that the code prints has no locked part")]
     return [("best", said), ("audit", audit_sentence(metric, baseline, top))]
 
 
@@ -198,6 +201,13 @@ TRUST = {
     "tool-restricted": "agent isolation tool-restricted: its tools were limited on this host",
     "none": "ADVISORY: the agent had a shell on this host (isolation none)",
 }
+
+
+def _trust(standing: Standing) -> list[tuple[str, str]]:
+    found = [("trust", trust(standing.run.agent_isolation, standing.unguarded))]
+    if standing.run.self_reported:
+        found.append(("believe it?", f"no: {SELF_REPORTED}; runner seal leads from here"))
+    return found
 
 
 def trust(isolation: str, kept_unguarded: Sequence[int] = ()) -> str:

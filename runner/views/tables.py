@@ -31,7 +31,8 @@ def runs_table(rows: Sequence[Standing], running: Container[str] = ()) -> Table:
     for each in rows:
         run, spent, count = each.run, each.spent, str(each.experiments)
         table.add_row(
-            *(run.tag, run.task),
+            run.tag,
+            f"{run.task} (SELF-REPORTED)" if run.self_reported else run.task,
             lines.plain(f"{run.agent} (advisory)" if each.advisory else run.agent),
             run.created_at[:19],
             f"{count}, RUNNING" if run.tag in running else count,
@@ -75,7 +76,7 @@ def experiments_table(
 
 
 def headings(metric: Metric, *, money: bool) -> list[str]:
-    return [name.format(metric=metric.name) for name in HEADINGS if money or name != "USD"]
+    return [name.format(metric=metric.label) for name in HEADINGS if money or name != "USD"]
 
 
 def cells(

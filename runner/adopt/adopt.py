@@ -1,0 +1,306 @@
+"""From a folder to a task that runs: find out, ask, run once, write."""
+
+from __future__ import annotations
+
+import math
+import re
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from runner import paths
+from runner.adopt import command, metric, writing
+from runner.adopt.first import absent, first_trial, lacking, trouble
+from runner.adopt.keeping import keep
+from runner.adopt.needs import modules, needs
+from runner.adopt.project import Project, read_project
+from runner.adopt.writing import Understood
+from runner.engines import Docker, images
+from runner.errors import ConfigError
+from runner.executor.devices import Machine
+from runner.new_task import layout
+from runner.one_off import one_off
+from runner.policy.quantities import show_size
+from runner.records import Reported, Resources, TrialResult, TrialStatus
+from runner.sandbox.evidence import escaped
+from runner.stopping import Stop
+from runner.trial.reported import plain
+
+IMAGES = ("cpu", "tabular")
+"""Those that are tried, in this order."""
+WORKSPACE_BYTES = 1024**3
+SHARE = 0.7
+"""Of the machine's memory that the first run may take."""
+FEWEST_BYTES = 1024**3
+NO_PATTERN = "{} is not known yet"
+LAST_BYTES = 256 * 1024
+
+
+class Ask(Protocol):
+    """Asks a person to choose; raises `ConfigError` where there is nobody to ask."""
+
+    def __call__(self, question: str, choices: Sequence[str], *, hint: str) -> str: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What the person said; absent is to be found out."""
+
+    run: str | None = None
+    metric: str | None = None
+    """A pattern with `{}`, or FILE.json:KEY."""
+    minimize: bool | None = None
+    data: tuple[str, ...] | None = None
+    change: tuple[str, ...] = ()
+    image: str | None = None
+    minutes: float = 10.0
+    gpus: int = 0
+    force: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adopted:
+    """The task that was written, and everything that was understood."""
+
+    project: Project
+    known: Understood
+    wrote: tuple[Path, ...]
+    breaks: Mapping[str, Sequence[str]]
+    """Rules on source that the project's own code breaks, with the places."""
+
+
+def task_name(root: Path) -> str:
+    """Return a name that a task can have, from a folder's."""
+    words = re.sub(r"[^a-z0-9]+", "-", root.name.lower()).strip("-").lstrip("0123456789-")
+    return words[:40] or "project"
+
+
+def adopt(
+    root: Path,
+    name: str,
+    wanted: Wanted,
+    *,
+    engine: Docker,
+    state: paths.State,
+    stop: Stop,
+    ask: Ask,
+    say: Callable[[str], None],
+) -> Adopted:
+    """Take a project in, run it once, and write the task that it becomes.
+
+    Raises:
+        ConfigError: it cannot run as it is; the message says where, and what to do.
+    """
+    layout.require_name(name, force=wanted.force)
+    project = read_project(root, wanted.data)
+    line = wanted.run or _command(project, ask)
+    mutable = wanted.change or command.reached(line, project)
+    files = _matching(mutable, project, line)
+    found_needs = needs(project.files, files)
+    resources = _most(wanted)
+    image, image_id = _image(engine, state, project, wanted, resources)
+    parts = [part.place for part in project.data]
+    reported = _reported(wanted, line, parts)
+    say(f"{name}: running it once, for at most {wanted.minutes:g} minutes: {line}")
+    prepared = keep(state, name, project.data, root)
+    tag = f"_adopt-{name}"
+    with one_off(engine, state, tag, resources, stop, say) as sandbox:
+        spec = first_trial(
+            project,
+            task=name,
+            tag=tag,
+            mutable=files,
+            reported=reported,
+            image_id=image_id,
+            resources=resources,
+            seconds=60 * wanted.minutes,
+            prepared=prepared,
+        )
+        result = sandbox.run(spec)
+    if result.status in (TrialStatus.CRASHED, TrialStatus.TIMEOUT):
+        raise trouble(result, 60 * wanted.minutes)
+    reported, minimize, value = _number(wanted, reported, result, ask)
+    known = Understood(
+        task=name,
+        mutable=tuple(mutable),
+        files=files,
+        reported=reported,
+        minimize=minimize,
+        image=image,
+        cpus=resources.cpus,
+        gpus=wanted.gpus,
+        value=value,
+        seconds=result.wall_seconds - result.overhead_seconds,
+        peak_bytes=result.peak_memory_bytes,
+        seeded=command.takes_seed(line, project),
+    )
+    template = writing.template(project.files, layout.notes(), writing.program_text(known))
+    text = writing.policy_text(known, found_needs, template)
+    wrote = layout.write_parts(name, text, template)
+    return Adopted(project=project, known=known, wrote=tuple(wrote), breaks=dict(found_needs.rules))
+
+
+def _command(project: Project, ask: Ask) -> str:
+    found = command.candidates(project)
+    if not found:
+        raise ConfigError(
+            f"no file of {project.root} does anything when it is run",
+            hint="say how it is run: --run 'python train.py'",
+        )
+    if len(found) == 1 or "train" in found[0]:
+        return found[0]
+    return ask("How is it run?", found, hint="say how it is run: --run 'python FILE.py'")
+
+
+def _matching(patterns: Sequence[str], project: Project, line: str) -> tuple[str, ...]:
+    found = tuple(path for path in project.files if path in patterns)
+    if not found:
+        what = ", ".join(patterns) or f"what {line!r} runs"
+        raise ConfigError(
+            f"no file of the project is {what}",
+            hint="say what an agent may change: --change 'train.py' --change 'src/**/*.py'",
+        )
+    return found
+
+
+def _most(wanted: Wanted) -> Resources:
+    """Return what the first run may take: most of this machine."""
+    machine = Machine.here()
+    return Resources(
+        cpus=float(machine.processors),
+        memory_bytes=max(FEWEST_BYTES, int(SHARE * machine.memory_bytes)),
+        pids=512,
+        shm_bytes=256 * 1024**2,
+        artifacts_bytes=64 * 1024,
+        outputs_bytes=64 * 1024,
+        output_log_bytes=64 * 1024**2,
+        gpus=wanted.gpus,
+    )
+
+
+def _image(
+    engine: Docker,
+    state: paths.State,
+    project: Project,
+    wanted: Wanted,
+    resources: Resources,
+) -> tuple[str, str]:
+    """Return the first image that holds what the project imports, and its id."""
+    names = [wanted.image] if wanted.image else ["cuda"] if wanted.gpus else list(IMAGES)
+    needed = sorted(modules(project))
+    without: dict[str, tuple[str, ...]] = {}
+    for name in names:
+        image_id = images.require_image(engine, name)
+        without[name] = absent(engine, state, image_id, needed, replace(resources, gpus=0))
+        if not without[name]:
+            return name, image_id
+    fewest = min(without, key=lambda name: len(without[name]))
+    raise lacking(project, without[fewest], fewest)
+
+
+def _reported(wanted: Wanted, line: str, parts: Sequence[str]) -> Reported:
+    """Return what runs and where its number is, as far as the person said."""
+    said = wanted.metric
+    pattern, file, key = NO_PATTERN, None, ""
+    if said and "{}" in said:
+        pattern = said
+    elif said:
+        path, _, key = said.partition(":")
+        if not path.endswith(".json"):
+            raise ConfigError(
+                f"--metric {said!r} holds no {{}} for the number, and names no JSON file",
+                hint="as in --metric 'val_loss: {}' or --metric results/metrics.json:val.loss",
+            )
+        file = path
+    return Reported(
+        metric=metric.slug(key if file else pattern) if said else "score",
+        command=line,
+        pattern=None if file else pattern,
+        file=file,
+        key=key,
+        data=tuple(parts),
+        workspace_bytes=WORKSPACE_BYTES,
+    )
+
+
+def _number(
+    wanted: Wanted, reported: Reported, result: TrialResult, ask: Ask
+) -> tuple[Reported, bool, float]:
+    """Return where the number is, whether less is better, and what it was."""
+    output = result.logs["train"]
+    if wanted.metric is None:
+        found = metric.candidates(output[-LAST_BYTES:])
+        known = [each for each in found if each.minimize is not None]
+        if not found:
+            raise ConfigError(
+                "the command ended well, and printed nothing that looks like a metric",
+                hint="let it print one, and name it: --metric 'val_loss: {}' --minimize",
+            )
+        shown = {f"{each.pattern}  (now {each.value:g})": each for each in (known or found)[:8]}
+        hint = f"name it, as in --metric {shlex.quote(next(iter(shown.values())).pattern)}"
+        chosen = shown[ask("Which number is the metric?", list(shown), hint=hint)]
+        reported = replace(reported, pattern=chosen.pattern, metric=metric.slug(chosen.pattern))
+        value = chosen.value
+    elif result.score is None:
+        raise ConfigError(
+            result.reason,
+            hint=f"what it printed last: {_last(output)}",
+        )
+    else:
+        value = result.score.metrics[reported.metric]
+    if not math.isfinite(value):
+        raise ConfigError(
+            f"{reported.metric} is {value}", hint="mend the training, or name another: --metric"
+        )
+    minimize = wanted.minimize
+    if minimize is None:
+        minimize = metric.direction(reported.pattern or reported.key)
+    if minimize is None:
+        ways = ["minimize", "maximize"]
+        minimize = (
+            ask(
+                f"Which way is {reported.metric} better?",
+                ways,
+                hint="say which way is better: --minimize or --maximize",
+            )
+            == "minimize"
+        )
+    return reported, minimize, value
+
+
+def _last(output: bytes) -> str:
+    lines = [line for line in plain(output).decode(errors="replace").splitlines() if line.strip()]
+    return escaped(lines[-1]) if lines else "nothing"
+
+
+def rows(adopted: Adopted, sizes: Mapping[str, int]) -> list[tuple[str, str]]:
+    """Return what was understood, as a table."""
+    known, project = adopted.known, adopted.project
+    said = known.reported
+    where = repr(said.pattern) if said.pattern else f"{said.key or 'the number'} in {said.file}"
+    data = [f"{part.place} ({show_bytes(sizes[part.place])}, read-only)" for part in project.data]
+    kept = [f"{one.path}: {one.why}" for one in project.left_out[:10]]
+    if len(project.left_out) > 10:
+        kept.append(f"and {len(project.left_out) - 10} more")
+    return [
+        ("command", said.command),
+        ("may change", ", ".join(known.mutable)),
+        ("frozen", f"{len(project.files) - len(known.files)} other files"),
+        ("data", ", ".join(data) or "none"),
+        ("left at home", "; ".join(kept) or "nothing"),
+        ("packages", f"image {known.image}"),
+        ("metric", f"{said.metric}, {'less' if known.minimize else 'more'} is better: {where}"),
+        ("first run", f"{said.metric} {known.value:g} in {known.seconds:.0f} s"),
+        ("budget", f"{known.train_seconds:g} s for a trial; one that is killed has no score"),
+        ("memory", f"{show_size(known.memory_bytes)} (the first run took"
+         f" {show_bytes(known.peak_bytes or 0)})"),
+        ("seed", "the supervisor draws it" if known.seeded else
+         "SEED FIXED BY THE SCRIPT, or none: {seed} in --run or $RUNNER_SEED would give it one"),
+        ("believe it?", "no: SELF-REPORTED, the code under test printed this number"),
+    ]  # fmt: skip
+
+
+def show_bytes(count: int) -> str:
+    return f"{count / 1024**2:.1f} MB" if count < 1024**3 else f"{count / 1024**3:.1f} GB"

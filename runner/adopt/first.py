@@ -1,0 +1,192 @@
+"""The first run of a project's own command, and in words why it has no number, if it has none."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from runner import paths
+from runner.adopt.keeping import SPLIT
+from runner.adopt.needs import modules
+from runner.adopt.project import Project
+from runner.data import Prepared
+from runner.engines.container import Deadline, Ended, started
+from runner.engines.protocol import AGENT_USER, HOME_LABEL, ContainerSpec, Engine
+from runner.errors import ConfigError, SandboxError
+from runner.records import (
+    Budget,
+    Purpose,
+    Reported,
+    Resources,
+    Shape,
+    TrialResult,
+    TrialSpec,
+    TrialStatus,
+)
+from runner.sandbox.evidence import escaped
+from runner.trial.reported import plain
+from runner.trial.run import TRAIN
+from runner.workspace import tree_digest
+
+SEED = 0
+STARTUP_SECONDS = 20.0
+LOOK = "import importlib.util as u, sys; print(*[m for m in sys.argv[1:] if not u.find_spec(m)])"
+LOOK_SECONDS = 60.0
+
+
+def absent(
+    engine: Engine, state: paths.State, image_id: str, wanted: Sequence[str], resources: Resources
+) -> tuple[str, ...]:
+    """Name the top-level modules that an image does not hold.
+
+    Raises:
+        SandboxError: the image could not be asked.
+    """
+    spec = ContainerSpec(
+        name=f"runner-{state.id}-look",
+        image_id=image_id,
+        user=AGENT_USER,
+        command=["python", "-I", "-c", LOOK, *wanted],
+        mounts=[],
+        resources=resources,
+        labels={HOME_LABEL: state.id},
+    )
+    engine.remove(spec.name)  # a killed one may have left it
+    with started(engine, spec, seconds=LOOK_SECONDS) as running:
+        result = running.finish(Deadline.after(LOOK_SECONDS), threading.Event())
+    if result.ended is not Ended.EXITED or result.exit_code:
+        raise SandboxError(f"asking the image for its modules failed ({result.ended})")
+    return tuple(result.stdout.decode().split())
+
+
+def first_trial(
+    project: Project,
+    *,
+    task: str,
+    tag: str,
+    mutable: Sequence[str],
+    reported: Reported,
+    image_id: str,
+    resources: Resources,
+    seconds: float,
+    prepared: Prepared,
+) -> TrialSpec:
+    """Return the trial of the project as it is, with all the time that the person gives it."""
+    return TrialSpec(
+        run=tag,
+        experiment=0,
+        purpose=Purpose.DECISION,
+        task=task,
+        split=SPLIT,
+        index=0,
+        seed=SEED,
+        shape=Shape.REPORTED,
+        predictors=(),
+        image_id=image_id,
+        workspace=project.files,
+        mutable=tuple(mutable),
+        notes=(),
+        data_digest=prepared.digest,
+        harness_digest=tree_digest(paths.harness()),
+        resources=replace(resources, flush=False),
+        budget=Budget(startup=STARTUP_SECONDS, train=seconds, predict=1, score=1),
+        reported=reported,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sign:
+    """Words in an output that tell why a command failed, and what a person can do."""
+
+    pattern: str
+    says: str
+    """With `{}` for what the pattern found, if it found something."""
+    hint: str
+
+
+SIGNS = (
+    Sign(
+        pattern=r"no NVIDIA driver|not compiled with CUDA|No CUDA GPUs|CUDA is not available"
+        r"|CUDA(?: driver)? (?:unknown )?error|libcuda",
+        says="the code wants a GPU, and its container has none",
+        hint="on a machine with one: --gpus 1; else let the code choose:"
+        ' "cuda" if torch.cuda.is_available() else "cpu"',
+    ),
+    Sign(
+        pattern=r"(?:Name or service not known|Temporary failure in name resolution|URLError"
+        r"|Network is unreachable|Failed to resolve '(?P<a>[\w.-]+)'|NameResolutionError"
+        r"|Max retries exceeded with url: (?P<b>\S+)|gaierror|offline mode is enabled"
+        r"|LocalEntryNotFoundError|couldn't connect to '(?P<c>[^']+)')",
+        says="the code wants {} from the network, and no container has one",
+        hint="download it once by hand into a folder of the project, and name that: --data PATH",
+    ),
+    Sign(
+        pattern="EOFError: EOF when reading a line",
+        says="the code waits for somebody to type, and nobody is there",
+        hint="give the answer on the command line: --run 'python train.py ...'",
+    ),
+    Sign(
+        pattern=r"No module named '(?P<a>[\w.]+)'",
+        says="there is no module {} in the image",
+        hint="name its package in a file: --pip requirements.txt",
+    ),
+    Sign(
+        pattern=r"(?:Read-only file system|Permission denied): '(?P<a>[^']+)'",
+        says="the code writes to {}, which is data or frozen",
+        hint="let it write elsewhere in the project: all of that is thrown away",
+    ),
+    Sign(
+        pattern=r"No such file or directory: '(?P<a>[^']+)'|(?P<b>\S+) not found\.",
+        says="the code reads {}, which is not there",
+        hint="name the data as the project does: --data PATH",
+    ),
+)
+"""The first that is found is told."""
+ENDS = {
+    "output": ("the command printed more than 64 MB", "let it print a line for each epoch"),
+    "memory": ("out of memory: it may have most of this machine's", "a smaller batch or model"),
+    "disk": ("the copy of the project is full", "let it write less: it may have 1 GB a folder"),
+}
+"""Limit → what to say, and what to do."""
+TAIL = 65536
+
+
+def trouble(result: TrialResult, seconds: float) -> ConfigError:
+    """Say why the project's command ended without a score, where in it, and what to do."""
+    text = plain(result.logs[TRAIN])[-TAIL:].decode("utf-8", errors="replace")
+    where = ""
+    if result.crash and result.crash.file:
+        where = f"{result.crash.file.removeprefix('/workspace/')}:{result.crash.line}: "
+    if result.status is TrialStatus.TIMEOUT:
+        return ConfigError(
+            f"the command was still running after {seconds:g} s",
+            hint="let it train for less (fewer epochs or steps), or give it more: --minutes N",
+        )
+    if result.limit in ENDS:
+        said, hint = ENDS[result.limit]
+        return ConfigError(f"{where}{said}", hint=hint)
+    for sign in SIGNS:
+        if found := re.search(sign.pattern, text, re.IGNORECASE):
+            name = next(filter(None, found.groupdict().values()), None) or _address(text)
+            return ConfigError(f"{where}{sign.says.format(escaped(name))}", hint=sign.hint)
+    said = result.reason.removeprefix(f"{TRAIN}: ")
+    lines = text.strip().splitlines()
+    last = f"its last line: {escaped(lines[-1])}" if lines else "it printed nothing"
+    return ConfigError(f"{where}the command failed: {said}", hint=last)
+
+
+def _address(text: str) -> str:
+    found = re.findall(r"https?://[^\s'\"<>)]+", text)
+    return found[-1] if found else "something"
+
+
+def lacking(project: Project, absent_ones: Sequence[str], image: str) -> ConfigError:
+    """Say which modules an image does not hold, all of them at once, each with its place."""
+    places = modules(project)
+    named = ", ".join(f"{name} ({places[name]})" for name in absent_ones)
+    return ConfigError(
+        f"the project imports what the image {image} does not hold: {named}",
+        hint="name the packages in a file: --pip requirements.txt",
+    )

@@ -1,0 +1,267 @@
+"""A project's folder: which files travel into a run, which are data, and which stay at home.
+
+What this does not protect against: a key in the middle of a source that looks like none.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from runner.errors import ConfigError
+from runner.policy.paths import WORKSPACE, is_taken, mount_place
+from runner.records import EXECUTABLE, REGULAR, File, Files
+
+MOST_FILES = 2000
+MOST_BYTES = 2 * 1024**2
+"""Of one file that travels as source; a larger one is data, or stays at home."""
+CODE = (".py", ".ipynb", ".pyx", ".sh", ".yaml", ".yml", ".toml", ".cfg", ".ini", ".md", ".rst")
+DATA_FOLDERS = ("data", "dataset", "datasets", "input", "inputs", "raw")
+WRITTEN = ("checkpoint", "ckpt", "log", "out", "plot", "figure", "result", "run", "save", "wandb")
+"""How names begin of what a script writes, which is no data."""
+SAVES = frozenset(
+    (
+        *("save", "savefig", "dump", "to_csv", "to_parquet", "to_pickle", "save_model", "savez"),
+        *("savetxt", "makedirs", "mkdir", "write_text", "write_bytes", "SummaryWriter"),
+    )
+)
+"""Calls whose paths are written and not read."""
+SECRET_NAMES = re.compile(
+    r"(^|/)(\.env(\..*)?|\.netrc|\.npmrc|\.pypirc|\.git-credentials|id_(rsa|dsa|ecdsa|ed25519).*"
+    r"|credentials(\.json)?|secrets?\.(json|ya?ml|toml|ini|env)|[^/]*\.(pem|key|p12|pfx|kdbx)"
+    r"|\.(aws|ssh|kube|azure|gnupg)/.*|kaggle\.json)$",
+    re.IGNORECASE,
+)
+SECRETS = re.compile(
+    rb"-----BEGIN [A-Z ]*PRIVATE KEY-----|\bAKIA[0-9A-Z]{16}\b|\bgh[pousr]_[A-Za-z0-9]{36}"
+    rb"|\bsk-[A-Za-z0-9_-]{20,}|\bhf_[A-Za-z0-9]{30,}|\bxox[abp]-[A-Za-z0-9-]{10,}"
+    rb"|\bAIza[0-9A-Za-z_-]{35}\b|://[^/\s:@]+:[^/\s@]{6,}@"
+)
+"""Keys and passwords by the forms that their issuers gave them."""
+CACHES = re.compile(r"(^|/)(__pycache__|\.git|\.venv|venv|node_modules|\.ipynb_checkpoints)(/|$)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """A file or folder of data: where it is, and where the project looks for it."""
+
+    place: str
+    """Relative to the project, or absolute: what `evaluation.reported.data` says."""
+    source: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeftOut:
+    path: str
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Project:
+    """What was found in a folder."""
+
+    root: Path
+    files: Files
+    """That travel: source, configuration and small files of the project."""
+    data: tuple[Part, ...]
+    left_out: tuple[LeftOut, ...]
+
+    def python(self) -> Iterator[tuple[str, ast.Module]]:
+        """Yield the Python files that parse; what does not is found by the review."""
+        for path, file in self.files.items():
+            if path.endswith(".py"):
+                try:
+                    yield path, ast.parse(file.content)
+                except (SyntaxError, ValueError, RecursionError):
+                    continue
+
+
+def read_project(root: Path, data: Sequence[str] | None) -> Project:
+    """Read a folder, or what of it git does not ignore.
+
+    Args:
+        root: the folder.
+        data: where its data are; `None` where that is to be found out.
+
+    Raises:
+        ConfigError: there is nothing to run in it, too much, or data are not where they should be.
+    """
+    if not root.is_dir():
+        raise ConfigError(f"{root} is no folder", hint="runner adopt DIR: the project's own folder")
+    listed = _listed(root)
+    wanted = list(data) if data is not None else _found_data(root, listed)
+    parts = tuple(part_of(root, path) for path in wanted)
+    places = [PurePosixPath(mount_place(part.place)) for part in parts]
+    files: dict[str, File] = {}
+    left_out: list[LeftOut] = []
+    for path in listed:
+        inside = PurePosixPath(WORKSPACE, path)
+        if any(inside.is_relative_to(place) for place in places):
+            continue
+        file = _read(root / path, path)
+        if isinstance(file, LeftOut):
+            left_out.append(file)
+        else:
+            files[path] = file
+    if len(files) > MOST_FILES:
+        raise ConfigError(
+            f"{root} has {len(files)} files besides its data, at most {MOST_FILES} travel",
+            hint="adopt the folder of the training code alone, or list the rest in .gitignore",
+        )
+    if not any(path.endswith(".py") for path in files):
+        raise ConfigError(f"{root} holds no Python file", hint="adopt the folder of the script")
+    return Project(root=root, files=files, data=parts, left_out=tuple(left_out))
+
+
+def _listed(root: Path) -> list[str]:
+    """Name the files that git does not ignore, in a repository or not, caches left out."""
+    with tempfile.TemporaryDirectory() as empty:
+        # A repository of ours, so that no configuration and no hook of the project's is read.
+        git = ["git", "-c", "core.fsmonitor=false", "--git-dir", f"{empty}/git"]
+        env = {"PATH": os.environ.get("PATH", ""), "HOME": empty, "GIT_CONFIG_NOSYSTEM": "1"}
+        asked = [*git, "--work-tree", ".", "ls-files", "-z", "-o", "--exclude-standard"]
+        for command in ([*git, "init", "-q"], asked):
+            done = subprocess.run(command, cwd=root, env=env, capture_output=True, check=False)
+            if done.returncode:
+                said = done.stderr.decode(errors="replace").strip()
+                raise ConfigError(f"listing the files of {root}: {said}")
+    names = (os.fsdecode(name) for name in done.stdout.split(b"\0") if name)
+    return sorted(name for name in names if not CACHES.search(name) and not name.endswith("/"))
+
+
+def _read(path: Path, name: str) -> File | LeftOut:
+    """Return a file that travels, or why it does not."""
+    if SECRET_NAMES.search(name):
+        return LeftOut(path=name, why="its name says that it holds keys or passwords")
+    if path.is_symlink():
+        return LeftOut(path=name, why="a link")
+    if not path.is_file():
+        return LeftOut(path=name, why="not a plain file")
+    if not re.fullmatch(r"[\w.@+,=() -]+(/[\w.@+,=() -]+)*", name, re.ASCII):
+        return LeftOut(path=name, why="its name is not plain ASCII")
+    if (size := path.stat().st_size) > MOST_BYTES:
+        return LeftOut(path=name, why=f"{size / 1024**2:.1f} MB, and no --data")
+    content = path.read_bytes()
+    if SECRETS.search(content):
+        return LeftOut(path=name, why="it holds what looks like a key or a password")
+    mode = EXECUTABLE if os.access(path, os.X_OK) else REGULAR
+    return File(content=content, mode=mode)
+
+
+def part_of(root: Path, place: str) -> Part:
+    """Return data that a person or the project's own code names."""
+    named = Path(place).expanduser()
+    if named.is_absolute() and named.is_relative_to(root):
+        named = named.relative_to(root)
+    source = root / named
+    place = os.path.normpath(named)
+    if not source.exists():
+        raise ConfigError(
+            f"there is no {source}", hint="--data is a path as the project itself names it"
+        )
+    if is_taken(where := mount_place(place)):
+        raise ConfigError(
+            f"the data {place} would be at {where}, which the container has for itself",
+            hint="give the script a path to its data that leads elsewhere",
+        )
+    return Part(place=place, source=source.resolve())
+
+
+# -- data that the project's own code names -----------------------------------------------------
+
+
+def _found_data(root: Path, listed: Iterable[str]) -> list[str]:
+    """Return the outermost folders and files that the code names, that are there, and hold no code.
+
+    A folder that is called `data` counts as well, whatever names it.
+    """
+    code = [path for path in listed if path.endswith(CODE)]
+    named = {name for name in DATA_FOLDERS if (root / name).is_dir()}
+    for path in code:
+        content = (root / path).read_bytes()[:MOST_BYTES]
+        named |= set(_paths_in(path, content))
+    found = {place for name in named if (place := _data_place(root, name)) is not None}
+    return sorted(one for one in found if not any(_inside(one, other) for other in found))
+
+
+def _inside(path: str, other: str) -> bool:
+    return path != other and PurePosixPath(path).is_relative_to(other)
+
+
+def _paths_in(path: str, content: bytes) -> Iterator[str]:
+    """Yield what may be paths: strings of Python that nothing is written to, words elsewhere."""
+    if not path.endswith(".py"):
+        yield from re.findall(r"[\w./-]+", content.decode(errors="replace"))
+        return
+    try:
+        tree = ast.parse(content)
+    except (SyntaxError, ValueError, RecursionError):
+        return
+    written = {id(node) for call in ast.walk(tree) for node in _saved(call)}
+    for node in ast.walk(tree):
+        text = node.value if isinstance(node, ast.Constant) else None
+        if isinstance(text, str) and id(node) not in written and 0 < len(text) < 200:
+            yield text
+
+
+def _saved(call: ast.AST) -> Iterator[ast.AST]:
+    """Yield everything in the arguments of a call that writes."""
+    if not isinstance(call, ast.Call):
+        return
+    name = getattr(call.func, "attr", getattr(call.func, "id", ""))
+    modes = [*call.args[1:2], *(one.value for one in call.keywords if one.arg == "mode")]
+    opened = name == "open" and any(
+        isinstance(mode, ast.Constant) and str(mode.value)[:1] in ("w", "a", "x") for mode in modes
+    )
+    if name in SAVES or opened:
+        yield from (node for argument in call.args for node in ast.walk(argument))
+
+
+def _data_place(root: Path, name: str) -> str | None:
+    """Return the outermost place of data that a name leads to, if it leads to any."""
+    if not any(letter.isalnum() for letter in name) or "\0" in name or "\n" in name:
+        return None
+    place = PurePosixPath(os.path.normpath(name))
+    here = root / place
+    try:
+        if not here.exists() or is_taken(mount_place(str(place))):
+            return None
+    except OSError:  # a word that is no path at all
+        return None
+    if place.is_absolute() or place.parts[0] == "..":
+        return None if here.suffix in CODE else str(place)
+    if place.parts[0].lower().startswith(WRITTEN):
+        return None
+    folders = [str(PurePosixPath(*place.parts[: end + 1])) for end in range(len(place.parts))]
+    outermost = next((each for each in folders if _is_data(root / each, place.parts[0])), None)
+    if outermost is None and here.is_file() and here.stat().st_size > MOST_BYTES:
+        return str(place)  # too large to travel with the sources
+    return outermost
+
+
+def _is_data(folder: Path, first: str) -> bool:
+    """Whether a folder, by its name or by what is in it, holds data and no code."""
+    if not folder.is_dir():
+        return False
+    if first.lower() in DATA_FOLDERS:
+        return True
+    return not any(path.suffix in (".py", ".ipynb") for path in folder.rglob("*"))
+
+
+def sizes(parts: Iterable[Part]) -> Mapping[str, int]:
+    """Return the bytes of each part of the data, by its place."""
+    return {part.place: sum(map(_size, _below(part.source))) for part in parts}
+
+
+def _below(path: Path) -> Iterable[Path]:
+    return path.rglob("*") if path.is_dir() else [path]
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else 0

@@ -1,0 +1,76 @@
+"""Bring what a run kept home, into the repository of the person whose project it is."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from runner.errors import ConfigError, WorkspaceError
+from runner.workspace import SAFE_CONFIG, Workspace, run_git
+
+PREFIX = "autoresearch"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Taken:
+    """What was written, and how many keeps it holds."""
+
+    where: str
+    count: int
+
+
+def as_patches(workspace: Workspace, base: str, folder: Path) -> Taken:
+    """Write one file for each keep, in the form that `git am` and `patch -p1` take.
+
+    Raises:
+        ConfigError: the folder holds something already.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        raise ConfigError(f"{folder} is not empty", hint="name a new folder: --patches DIR")
+    folder.mkdir(parents=True, exist_ok=True)
+    found = workspace.patches(base, workspace.head())
+    for number, patch in enumerate(found, start=1):
+        (folder / f"{number:04d}.patch").write_bytes(patch)
+    return Taken(where=str(folder), count=len(found))
+
+
+def as_branch(workspace: Workspace, base: str, home: Path, branch: str) -> Taken:
+    """Make a branch in the repository that the project's folder is in, a commit for each keep.
+
+    It starts where that repository stands, and no work tree of the person's is touched. No hook of
+    the repository runs.
+
+    Raises:
+        ConfigError: the folder is in no repository, has such a branch, or has moved on so far that
+            the changes do not fit.
+    """
+    git = ["git", *SAFE_CONFIG, "-C", str(home)]
+    try:
+        top = Path(run_git([*git, "rev-parse", "--show-toplevel"]).decode().strip())
+        run_git([*git, "rev-parse", "--verify", "-q", "HEAD^{commit}"])
+    except WorkspaceError as error:
+        raise ConfigError(
+            f"{home} is in no git repository with a commit",
+            hint="take the changes as files: runner take TAG --patches DIR",
+        ) from error
+    if run_git([*git, "for-each-ref", f"refs/heads/{branch}"]):
+        raise ConfigError(f"{home} has a branch {branch} already", hint="--branch NAME")
+    found = workspace.patches(base, workspace.head())
+    inside = home.resolve().relative_to(top.resolve()).as_posix()
+    with tempfile.TemporaryDirectory() as folder:
+        place = f"{folder}/tree"
+        run_git([*git, "worktree", "add", "-q", "--detach", place, "HEAD"])
+        try:
+            here = ["git", *SAFE_CONFIG, "-C", place]
+            where = [] if inside == "." else [f"--directory={inside}"]
+            run_git([*here, "am", "-q", "--3way", "--keep-cr", *where], given=b"".join(found))
+            run_git([*here, "branch", branch, "HEAD"])
+        except WorkspaceError as error:
+            raise ConfigError(
+                f"the changes do not fit {home} as it is now: {error}",
+                hint="take them as files, and merge by hand: runner take TAG --patches DIR",
+            ) from error
+        finally:
+            run_git([*git, "worktree", "remove", "--force", place])
+    return Taken(where=f"branch {branch} of {top}", count=len(found))
