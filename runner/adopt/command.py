@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import posixpath
 import re
 import shlex
 from collections.abc import Iterator
-from pathlib import PurePosixPath
+from itertools import pairwise
+from pathlib import Path, PurePosixPath
 
-from runner.adopt.project import Project
+from runner.adopt.project import Project, paths_in
 
 FIRST = ("train.py", "main.py", "run.py", "run_train.py", "experiment.py")
 NO_ENTRY = re.compile(
@@ -32,8 +34,25 @@ def candidates(project: Project) -> list[str]:
     scripts = [path for path in project.files if path.endswith(".py") and not NO_ENTRY.search(path)]
     scripts.sort(key=lambda path: (path.count("/"), _rank(path), path))
     runnable = [path for path in scripts if _runs(project, path)]
-    found += [f"python {shlex.quote(path)}" for path in runnable]
+    found += [_line(project, path) for path in runnable]
     return list(dict.fromkeys(found))
+
+
+def _line(project: Project, path: str) -> str:
+    """Return how a script is run: from its own folder where its paths lead from there only."""
+    file = PurePosixPath(path)
+    named = set(paths_in(path, project.files[path].content))
+    from_there = {name for name in named if _leads(project.root / file.parent, name)}
+    if file.parent.parts and any(not _leads(project.root, name) for name in from_there):
+        return f"cd {shlex.quote(str(file.parent))} && python {shlex.quote(file.name)}"
+    return f"python {shlex.quote(path)}"
+
+
+def _leads(folder: Path, name: str) -> bool:
+    try:
+        return any(map(str.isalnum, name)) and "/" in name and (folder / name).exists()
+    except (OSError, ValueError):
+        return False
 
 
 def _rank(path: str) -> int:
@@ -58,19 +77,27 @@ def _runs(project: Project, path: str) -> bool:
 
 def entry(command: str, project: Project) -> str | None:
     """Return the file of the project that a command line starts, where it can be told."""
-    try:
-        words = shlex.split(command)
-    except ValueError:
-        return None
-    for word, after in zip(words, [*words[1:], ""], strict=True):
-        if word == "-m":
+    return next(iter(_entries(command, project)), None)
+
+
+def _entries(command: str, project: Project) -> Iterator[str]:
+    """Yield the files that a command line names, in the folder that it has changed to by then."""
+    here = PurePosixPath()
+    for part in re.split(r"&&|\|\||[;|\n]", command):
+        try:
+            words = shlex.split(part)
+        except ValueError:
+            continue
+        if words[:1] == ["cd"]:
+            folder = here / "".join(words[1:2])
+            if any(PurePosixPath(path).is_relative_to(folder) for path in project.files):
+                here = folder  # else a place that only the shell can tell
+            continue
+        for word, after in pairwise([*words, ""]):
             module = after.replace(".", "/")
-            named = (f"{module}.py", f"{module}/__main__.py")
-            return next((path for path in named if path in project.files), None)
-        path = str(PurePosixPath(word))
-        if path in project.files and path.endswith((".py", ".sh")):
-            return path
-    return None
+            named = (f"{module}.py", f"{module}/__main__.py") if word == "-m" else (word,)
+            paths = (posixpath.normpath(here / name) for name in named)
+            yield from (path for path in paths if path in project.files)
 
 
 def reached(command: str, project: Project) -> tuple[str, ...]:
@@ -79,21 +106,21 @@ def reached(command: str, project: Project) -> tuple[str, ...]:
     They are the entry, what it imports of the project, and configuration that the command names.
     """
     sources = dict(project.python())
-    start = entry(command, project)
+    waiting = list(_entries(command, project))
+    start = PurePosixPath(waiting[0]).parent if waiting else PurePosixPath()
     found: dict[str, None] = {}
-    waiting = [start] if start else []
     while waiting:
-        path = waiting.pop()
+        path = waiting.pop(0)
         if path in found:
             continue
         found[path] = None
         if path in sources:
-            waiting += _imported(path, sources[path], project, PurePosixPath(start or "").parent)
-    named = [word for word in command.split() if word.endswith(CONFIGURATION)]
-    named += [word.partition("=")[2] for word in command.split() if "=" in word]
-    for word in named:
-        if (path := str(PurePosixPath(word))) in project.files:
-            found[path] = None
+            waiting += _imported(path, sources[path], project, start)
+        elif path.endswith(".sh"):
+            script = project.files[path].content.decode(errors="replace")
+            waiting += _entries(script, project)
+    given = (word.partition("=")[2] for word in command.split() if "=" in word)
+    found |= dict.fromkeys(path for path in given if path in project.files)
     return tuple(path for path in found if path.endswith((".py", *CONFIGURATION)))
 
 

@@ -8,15 +8,35 @@ from dataclasses import dataclass
 from runner.policy.schema import SLUG
 from runner.trial.reported import NUMBER, matches, plain
 
-LOWER = ("loss", "error", "err", "rmse", "mse", "mae", "mape", "perplexity", "ppl", "bpb", "bpc",
-         "nll", "logloss", "rank", "time", "seconds", "latency", "wer", "cer", "fid")  # fmt: skip
-HIGHER = ("acc", "accuracy", "auc", "roc_auc", "auroc", "f1", "r2", "score", "precision", "recall",
-          "map", "ndcg", "mrr", "bleu", "rouge", "iou", "dice", "kappa", "mcc", "correlation",
-          "best", "reward", "return", "fitness")  # fmt: skip
+LOWER = frozenset(
+    (
+        *("loss", "l1", "l2", "error", "err", "rmse", "mse", "mae", "mape", "perplexity", "ppl"),
+        *(
+            "bpb",
+            "bpc",
+            "nll",
+            "logloss",
+            "rank",
+            "time",
+            "seconds",
+            "latency",
+            "wer",
+            "cer",
+            "fid",
+        ),
+    )
+)
+HIGHER = frozenset(
+    (
+        *("acc", "accuracy", "auc", "auroc", "f1", "r2", "score", "precision", "recall", "map"),
+        *("ndcg", "mrr", "bleu", "rouge", "iou", "dice", "kappa", "mcc", "correlation", "best"),
+        *("reward", "return", "fitness"),
+    )
+)
 HELD_OUT = ("val", "valid", "validation", "test", "eval", "dev", "cv", "holdout", "oof")
 TRAINING = ("train", "training", "batch", "epoch", "step", "iter", "lr", "time", "seconds", "it")
 FOUND = re.compile(
-    rf"([A-Za-z][A-Za-z0-9_@/ -]{{0,40}}?)(\s*[:=]\s*|\s+)({NUMBER})".encode(), re.IGNORECASE
+    rf"([A-Za-z][A-Za-z0-9_@/' -]{{0,40}}?)(\s*[:=]\s*|\s+)({NUMBER})".encode(), re.IGNORECASE
 )
 
 
@@ -56,8 +76,8 @@ def candidates(output: bytes) -> list[Candidate]:
 
 def _label(words: str) -> str:
     """Return the end of a phrase that names a number: `epoch 3 | val loss` is `val loss`."""
-    last = re.split(r"[|,;\t]|\s{2,}", words)[-1].strip(" -/")
-    return " ".join(last.split()[-3:])
+    last = re.split(r"[|,;\t]|\s{2,}|(?:^|\s)\d\S*", words)[-1].strip(" -/")
+    return " ".join(last.split()[-5:])
 
 
 def _worth(line: str, label: str) -> int:
@@ -86,10 +106,7 @@ def direction(text: str) -> bool | None:
             return True
         if word in HIGHER:
             return False
-    joined = "_".join(words)
-    if any(joined.endswith(name) for name in LOWER):
-        return True
-    return False if any(joined.endswith(name) for name in HIGHER) else None
+    return None
 
 
 def slug(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ from runner.records import Files
 USUAL = ("__future__", "collections", "dataclasses", "functools", "itertools", "kit", "math",
          "numpy", "random", "torch", "typing")  # fmt: skip
 """Allowed whether the project imports them yet or not."""
+NO_PART = re.compile(r"(^|/)(tests?|docs?)/|(^|/)(test_\w+|conftest|setup)\.py$")
+"""What a training does not run."""
 MOST_LINE_BYTES = 400
 MOST_FILE_BYTES = 100_000
 
@@ -78,6 +81,8 @@ def modules(project: Project) -> dict[str, str]:
     own |= {part for path in project.files for part in PurePosixPath(path).parts[:-1]}
     found: dict[str, str] = {}
     for path, tree in project.python():
+        if NO_PART.search(path):
+            continue
         guarded = {
             id(node)
             for each in ast.walk(tree)

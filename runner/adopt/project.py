@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import os
+import posixpath
 import re
 import subprocess
 import tempfile
@@ -181,11 +182,12 @@ def _found_data(root: Path, listed: Iterable[str]) -> list[str]:
 
     A folder that is called `data` counts as well, whatever names it.
     """
-    code = [path for path in listed if path.endswith(CODE)]
     named = {name for name in DATA_FOLDERS if (root / name).is_dir()}
-    for path in code:
+    for path in (path for path in listed if path.endswith(CODE)):
         content = (root / path).read_bytes()[:MOST_BYTES]
-        named |= set(_paths_in(path, content))
+        for name in paths_in(path, content):
+            from_there = posixpath.normpath(posixpath.join(posixpath.dirname(path), name))
+            named |= {name, from_there}
     found = {place for name in named if (place := _data_place(root, name)) is not None}
     return sorted(one for one in found if not any(_inside(one, other) for other in found))
 
@@ -194,7 +196,7 @@ def _inside(path: str, other: str) -> bool:
     return path != other and PurePosixPath(path).is_relative_to(other)
 
 
-def _paths_in(path: str, content: bytes) -> Iterator[str]:
+def paths_in(path: str, content: bytes) -> Iterator[str]:
     """Yield what may be paths: strings of Python that nothing is written to, words elsewhere."""
     if not path.endswith(".py"):
         yield from re.findall(r"[\w./-]+", content.decode(errors="replace"))
@@ -251,7 +253,8 @@ def _is_data(folder: Path, first: str) -> bool:
         return False
     if first.lower() in DATA_FOLDERS:
         return True
-    return not any(path.suffix in (".py", ".ipynb") for path in folder.rglob("*"))
+    kinds = {path.suffix for path in folder.rglob("*") if path.is_file()}
+    return not kinds & {".py", ".ipynb"} and bool(kinds - set(CODE))
 
 
 def sizes(parts: Iterable[Part]) -> Mapping[str, int]:

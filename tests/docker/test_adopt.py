@@ -45,7 +45,8 @@ tried("move folder", lambda: os.rename("src", "other"))
 tried("write data", lambda: open("data/rows.txt", "a"))
 tried("new data", lambda: open("data/more.txt", "w"))
 tried("network", lambda: socket.create_connection(("1.1.1.1", 53), 2))
-tried("fill the copy", lambda: open("big", "wb").write(bytes(3 << 20)))
+tried("one large file", lambda: open("big", "wb").write(bytes(3 << 20)))
+tried("fill the copy", lambda: [open(f"part{n}", "wb").write(bytes(1 << 20)) for n in range(3)])
 print("val_loss: 0.001")
 """
 
@@ -177,6 +178,7 @@ def test_code_can_forge_its_number_and_change_nothing_else(run, copy, theirs, tm
     assert log.count("Read-only file system") >= 2
     assert log.count("Device or resource busy") >= 2
     assert "network Network is unreachable" in log
+    assert "one large file File too large" in log
     assert "fill the copy No space left on device" in log
 
 

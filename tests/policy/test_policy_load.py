@@ -159,7 +159,7 @@ def problems(text: str) -> list[str]:
             "shape: two-step",
             "shape: open",
             "18: evaluation.shape: must not be 'open'",
-            "(allowed: one of two-step, one-shot, served)",
+            "(allowed: one of two-step, one-shot, served, reported)",
             id="a shape that is not implemented",
         ),
         pytest.param(
