@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
@@ -13,7 +13,7 @@ from typing import Any
 
 from runner import __version__, data, draws, engines, paths
 from runner.agents import make_agents
-from runner.agents.descriptions import canonical, is_independent, with_model
+from runner.agents.descriptions import canonical, is_independent, model_of, with_model
 from runner.analysis import analyze, require_rows
 from runner.engines import images
 from runner.engines.caches import dropper
@@ -38,6 +38,9 @@ from runner.workspace import Workspace, tree_digest
 
 # A tag is part of a ref, so git's rules hold; no "--" in it or, with ours behind it, at its end.
 TAG = re.compile(r"(?!.*(--|\.\.|\.lock$))[a-z0-9]([a-z0-9_.-]{0,38}[a-z0-9_])?")
+
+
+SHOWN_FILES = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +102,7 @@ def at_work(state: paths.State, request: Request, person: Person) -> Iterator[At
         stack.callback(executor.close)
         session = _session(state, ledger, run, policy, executor, log, progress, person)
         sandbox.sweep(tag)
-        _introduce(run, request, person.say)
+        _introduce(run, request, tuple(workspace.files(workspace.head())), person.say)
         log.info("run.opened", resumed=request.resume, devices=executor.capacity)
         progress.over(DEVICE)
         yield AtWork(session=session, agents=agents)
@@ -136,10 +139,18 @@ def _executor(
     return LocalExecutor([own(each) for each in found], abort=sandbox.abort, progress=progress)
 
 
-def _introduce(run: Run, request: Request, say: Callable[[str], None]) -> None:
+def _introduce(
+    run: Run, request: Request, files: Sequence[str], say: Callable[[str], None]
+) -> None:
     say(f"run {run.tag} of {run.task}, agent {run.agent} (isolation {run.agent_isolation})")
     if run.self_reported:
         say(f"{SELF_REPORTED}; every score below is its own word")
+    if (model := model_of(run.agent)) and not request.somebody_else:
+        more = f" and {len(files) - SHOWN_FILES} more" if len(files) > SHOWN_FILES else ""
+        say(
+            f"whoever serves {model} sees these files, what is tried and what came of it, and no"
+            f" data: {', '.join(sorted(files)[:SHOWN_FILES])}{more}"
+        )
     if request.train_seconds is not None:
         say(f"budget.train is {request.train_seconds:g}s here: policy {run.policy_digest[:12]}")
 

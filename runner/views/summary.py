@@ -25,6 +25,7 @@ from runner.views.standing import Standing
 
 PAUSED, ENDED = "run.paused", "run.ended"
 """Events: how a run came to its end."""
+FIXED_SEED = "SEED FIXED BY THE SCRIPT: repeats say the same, so nothing tells a gain from luck"
 MORE = 8
 COUNTED = (
     (ExperimentStatus.KEPT, "kept"),
@@ -206,8 +207,16 @@ TRUST = {
 def _trust(standing: Standing) -> list[tuple[str, str]]:
     found = [("trust", trust(standing.run.agent_isolation, standing.unguarded))]
     if standing.run.self_reported:
-        found.append(("believe it?", f"no: {SELF_REPORTED}; runner seal leads from here"))
+        found.append(("believe it?", f"no: {SELF_REPORTED}"))
+        found += [("seed", FIXED_SEED)] if _is_seed_fixed(standing.baseline) else []
     return found
+
+
+def _is_seed_fixed(baseline: Experiment | None) -> bool:
+    """Whether the draws that the supervisor gave made no difference, or it gave only one."""
+    trials = baseline.trials if baseline else ()
+    scores = [trial.result.score for trial in trials if trial.purpose.decides]
+    return len({tuple(score.metrics.values()) for score in scores if score}) < 2
 
 
 def trust(isolation: str, kept_unguarded: Sequence[int] = ()) -> str:
