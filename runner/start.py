@@ -13,7 +13,8 @@ from typing import Any
 
 from runner import __version__, data, draws, engines, paths
 from runner.agents import make_agents
-from runner.agents.descriptions import canonical, is_independent, with_model
+from runner.agents.descriptions import asking, canonical, is_independent, name_of, with_model
+from runner.agents.numbers import search
 from runner.analysis import analyze, require_rows
 from runner.engines import images
 from runner.engines.caches import dropper
@@ -99,7 +100,7 @@ def at_work(state: paths.State, request: Request, person: Person) -> Iterator[At
         stack.callback(executor.close)
         session = _session(state, ledger, run, policy, executor, log, progress, person)
         sandbox.sweep(tag)
-        _introduce(run, request, person.say)
+        _introduce(session, request, person.say)
         log.info("run.opened", resumed=request.resume, devices=executor.capacity)
         progress.over(DEVICE)
         yield AtWork(session=session, agents=agents)
@@ -136,12 +137,16 @@ def _executor(
     return LocalExecutor([own(each) for each in found], abort=sandbox.abort, progress=progress)
 
 
-def _introduce(run: Run, request: Request, say: Callable[[str], None]) -> None:
+def _introduce(session: Session, request: Request, say: Callable[[str], None]) -> None:
+    run, workspace = session.run, session.workspace
     say(f"run {run.tag} of {run.task}, agent {run.agent} (isolation {run.agent_isolation})")
     if run.self_reported:
         say(f"{SELF_REPORTED}; every score below is its own word")
     if request.train_seconds is not None:
         say(f"budget.train is {request.train_seconds:g}s here: policy {run.policy_digest[:12]}")
+    if not request.somebody_else and name_of(asking(run.agent)) in ("tune", "random"):
+        found = search(workspace.files(workspace.head()), session.policy.files.mutable)
+        say(f"{run.agent}: {found}")
 
 
 def _tag(ledger: Journal, request: Request) -> str:
