@@ -304,6 +304,7 @@ def measured(spec: TrialSpec) -> TrialResult:
     return scored(1000 - 100 * float(rate[1]) - hidden)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("agent", [Tune, RandomSearch])
 def test_a_project_of_two_files_is_tuned_by_a_real_run(tmp_path, agent):
     """What a run tried is complete, though each change names one of the two files."""

@@ -424,6 +424,7 @@ def check_edit(path: str, content: bytes, pick: int, share: float) -> None:
     assert len(changed) <= (2 if "again" in str(changed) else 1)  # an alias of YAML shows it twice
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     source=PYTHON, prefix=PREFIX, end=ENDS, bom=BOM, pick=st.integers(0, 50), share=st.floats(0, 1)
@@ -433,6 +434,7 @@ def test_an_edit_of_python_changes_one_number(source, prefix, end, bom, pick, sh
     check_edit("train.py", content, pick, share)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     kind=st.sampled_from([("a.yaml", YAML), ("a.toml", TOML), ("a.json", JSON)]),
@@ -444,6 +446,7 @@ def test_an_edit_of_configuration_changes_one_number(kind, end, bom, pick, share
     check_edit(path, bom + (comment + source).replace("\n", end).encode(), pick, share)
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(
     value=st.recursive(
