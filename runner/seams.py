@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from runner.records import (
@@ -63,6 +63,8 @@ class Context:
     parent: int = 0
     """The experiment whose files these are."""
     parent_commit: str = ""
+    baseline: Files = field(default_factory=dict)
+    """The files of experiment 0, which no change of the history holds."""
     strategy: str = "greedy"
     """By which the parent was chosen."""
     mode: str = "improve"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
@@ -13,7 +13,15 @@ from typing import Any
 
 from runner import __version__, data, draws, engines, paths
 from runner.agents import make_agents
-from runner.agents.descriptions import canonical, is_independent, model_of, with_model
+from runner.agents.descriptions import (
+    asking,
+    canonical,
+    is_independent,
+    model_of,
+    name_of,
+    with_model,
+)
+from runner.agents.numbers import search
 from runner.analysis import analyze, require_rows
 from runner.engines import images
 from runner.engines.caches import dropper
@@ -102,7 +110,7 @@ def at_work(state: paths.State, request: Request, person: Person) -> Iterator[At
         stack.callback(executor.close)
         session = _session(state, ledger, run, policy, executor, log, progress, person)
         sandbox.sweep(tag)
-        _introduce(run, request, tuple(workspace.files(workspace.head())), person.say)
+        _introduce(session, request, person.say)
         log.info("run.opened", resumed=request.resume, devices=executor.capacity)
         progress.over(DEVICE)
         yield AtWork(session=session, agents=agents)
@@ -139,9 +147,8 @@ def _executor(
     return LocalExecutor([own(each) for each in found], abort=sandbox.abort, progress=progress)
 
 
-def _introduce(
-    run: Run, request: Request, files: Sequence[str], say: Callable[[str], None]
-) -> None:
+def _introduce(session: Session, request: Request, say: Callable[[str], None]) -> None:
+    run, files = session.run, session.workspace.files(session.workspace.head())
     say(f"run {run.tag} of {run.task}, agent {run.agent} (isolation {run.agent_isolation})")
     if run.self_reported:
         say(f"{SELF_REPORTED}; every score below is its own word")
@@ -153,6 +160,9 @@ def _introduce(
         )
     if request.train_seconds is not None:
         say(f"budget.train is {request.train_seconds:g}s here: policy {run.policy_digest[:12]}")
+    if not request.somebody_else and name_of(asking(run.agent)) in ("tune", "random"):
+        found = search(files, session.policy.files.mutable)
+        say(f"{run.agent}: {found}")
 
 
 def _tag(ledger: Journal, request: Request) -> str:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from fakes import FakeDesk, named, read
 
-from runner.agents.constants import constants
+from runner.agents.numbers import tunable
 from runner.agents.tune import RandomSearch
 from runner.records import Experiment, ExperimentStatus, File
 from runner.seams import Context
@@ -26,7 +26,8 @@ def drawn(given: Context) -> dict[str, float]:
     assert proposal is not None
     [change] = proposal.changes
     assert change.content is not None
-    return {each.name: each.value for each in constants(change.content.decode())}
+    found = tunable({"train.py": File(content=change.content)}, ("train.py",))
+    return {each.name: each.value for each in found}
 
 
 def test_a_draw_changes_one_constant_within_its_range():
@@ -86,6 +87,6 @@ def test_without_a_number_there_is_nothing_to_propose(source):
     assert RandomSearch().propose(context(source=source), FakeDesk()) is None
 
 
-def test_without_a_python_file_there_is_nothing_to_propose():
+def test_without_a_file_that_it_reads_there_is_nothing_to_propose():
     given = replace(context(), mutable=("config.json",))
     assert RandomSearch().propose(given, FakeDesk()) is None

@@ -12,7 +12,7 @@ from fakes import FakeSandbox
 from runner import paths
 from runner.policy.load import load_policy
 from runner.records import Score, Shape, TrialResult, TrialSpec, TrialStatus
-from runner.task_check import cheat, playing
+from runner.task_check import cheat, playing, reading
 from tests.harness.served_models import SERVED, VOCABULARY, ask, raw
 
 
@@ -61,6 +61,14 @@ def test_a_model_that_is_sure_of_everything_knows_nothing():
     said = ask(raw(lambda connection: cheat.converse(connection, "unnormalised")))
     assert said.bpb == pytest.approx(np.log2(VOCABULARY))
     assert said.document["metrics"]["scored_tokens"] == SERVED.windows[:, 1:].size
+
+
+# -- what is read -----------------------------------------------------------------------------
+
+
+def test_it_says_what_tune_would_tune():
+    said = "1 number in train.py: train.py:10 INVERSE_PENALTY = 1.0"
+    assert reading.tuned("heart") == said
 
 
 # -- on the host ------------------------------------------------------------------------------

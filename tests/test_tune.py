@@ -2,16 +2,35 @@ from __future__ import annotations
 
 import ast
 import difflib
+import re
 from dataclasses import replace
 
 import pytest
-from fakes import FakeDesk, named, read
+import yaml
+from fakes import (
+    POLICY_TEXT,
+    TEMPLATE,
+    FakeDesk,
+    FakeSandbox,
+    make_session,
+    named,
+    read,
+    scored,
+)
 
 from runner import paths
-from runner.agents.constants import constants
-from runner.agents.tune import Tune
+from runner.agents.numbers import tunable
+from runner.agents.tune import RandomSearch, Tune
 from runner.errors import ConfigError
-from runner.records import Experiment, ExperimentStatus, File
+from runner.records import (
+    EXECUTABLE,
+    Experiment,
+    ExperimentStatus,
+    File,
+    TrialResult,
+    TrialSpec,
+)
+from runner.scheduler import run_loop
 from runner.seams import Context
 
 SOURCE = '''\
@@ -64,8 +83,8 @@ def proposed(context: Context) -> str:
 
 def found(source: str) -> dict[str, tuple[float, float, float, bool, bool]]:
     return {
-        each.name: (each.value, each.low, each.high, each.log, each.whole)
-        for each in constants(source)
+        each.name: (each.value, each.range.low, each.range.high, each.range.log, each.whole)
+        for each in tunable({"train.py": File(content=source.encode())}, ("train.py",))
     }
 
 
@@ -130,7 +149,7 @@ def test_a_comment_s_range(comment, expected):
 )
 def test_a_range_that_is_none_is_a_person_s_mistake_and_named(comment):
     with pytest.raises(ConfigError, match="the range of X is none") as refused:
-        constants(f"X = 2.0  # tune: {comment}\n")
+        found(f"X = 2.0  # tune: {comment}\n")
     assert refused.value.hint
 
 
@@ -251,10 +270,68 @@ def test_experiments_of_another_kind_do_not_disturb_it():
     assert proposed(context(*odd))
 
 
-@pytest.mark.parametrize("mutable", [(), ("config.json",)])
-def test_without_a_python_file_there_is_nothing_to_propose(mutable):
+@pytest.mark.parametrize("mutable", [(), ("words.txt",), ("absent.json",)])
+def test_without_a_file_that_it_reads_there_is_nothing_to_propose(mutable):
     assert Tune().propose(context(mutable=mutable), FakeDesk()) is None
 
 
 def test_without_a_number_there_is_nothing_to_propose():
     assert Tune().propose(context(source="import math\n"), FakeDesk()) is None
+
+
+# -- several files ----------------------------------------------------------------------------
+
+ARGUMENTS = """\
+import argparse
+
+p = argparse.ArgumentParser()
+p.add_argument("--lr", type=float, default=0.1)
+p.add_argument("--seed", type=int, default=1)
+"""
+TWO_FILES = {
+    **TEMPLATE,
+    "train.py": File(content=ARGUMENTS.encode()),
+    "conf.yaml": File(content=b"# layers\nmodel:\n  hidden: 64   # of each\nseed: 1\n"),
+}
+TWO_MUTABLE = POLICY_TEXT.replace("mutable: [train.py] ", "mutable: [train.py, conf.yaml] ")
+
+
+def measured(spec: TrialSpec) -> TrialResult:
+    """The larger the two settings, the better."""
+    rate = re.search(rb"float, default=(.+)\)", spec.workspace["train.py"].content)
+    hidden = yaml.safe_load(spec.workspace["conf.yaml"].content)["model"]["hidden"]
+    assert rate is not None
+    return scored(1000 - 100 * float(rate[1]) - hidden)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("agent", [Tune, RandomSearch])
+def test_a_project_of_two_files_is_tuned_by_a_real_run(tmp_path, agent):
+    """What a run tried is complete, though each change names one of the two files."""
+    template = {"policy_text": TWO_MUTABLE, "template": TWO_FILES}
+    sandbox = FakeSandbox(measured)
+    for upto in (4, 10):  # resumed once
+        with make_session(tmp_path, sandbox, **template) as session:
+            run_loop(session, agent(), experiments=upto)
+            history = session.history
+    assert len(history) == 11
+    assert {each.status for each in history} <= {KEPT, REVERTED}
+    assert sum(each.status is KEPT for each in history) > 1
+    assert {each.changes[0].path for each in history[1:]} == {"train.py", "conf.yaml"}
+    assert len({each.fingerprint for each in history}) == 11
+
+
+def test_where_two_files_have_a_name_in_common_the_hypothesis_says_which():
+    files = {name: File(content=b"lr: 0.1\n") for name in ("a.yaml", "b.yaml")}
+    proposal = Tune().propose(
+        replace(context(), files=files, mutable=("a.yaml", "b.yaml")), FakeDesk()
+    )
+    assert proposal is not None
+    assert " lr of a.yaml 0.1 -> " in proposal.hypothesis
+
+
+def test_an_executable_file_stays_one():
+    files = {"train.py": File(content=SOURCE.encode(), mode=EXECUTABLE)}
+    proposal = Tune().propose(replace(context(), files=files), FakeDesk())
+    assert proposal is not None
+    assert proposal.changes[0].mode == EXECUTABLE

@@ -17,6 +17,7 @@ from runner.adopt.keeping import keep
 from runner.adopt.needs import modules, needs
 from runner.adopt.project import Project, read_project
 from runner.adopt.writing import Understood
+from runner.agents.numbers import search
 from runner.engines import Docker, images
 from runner.errors import ConfigError
 from runner.executor.devices import Machine
@@ -287,6 +288,7 @@ def rows(adopted: Adopted, sizes: Mapping[str, int]) -> list[tuple[str, str]]:
     return [
         ("command", said.command),
         ("may change", ", ".join(known.mutable)),
+        ("tune", search(project.files, known.files).listed),
         ("frozen", f"{len(project.files) - len(known.files)} other files"),
         ("data", ", ".join(data) or "none"),
         ("left at home", "; ".join(kept) or "nothing"),

@@ -1,4 +1,4 @@
-"""Changes the constants at the top of a file: no key, no network, one line per proposal.
+"""Changes one number of the mutable files: no key, no network, one line per proposal.
 
 The agents remember nothing: the ledger's history is all that they know, so they resume.
 """
@@ -8,96 +8,147 @@ from __future__ import annotations
 import math
 import random
 import warnings
-from collections.abc import Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
 
-from runner.agents.constants import Constant, Settings, constants, source_path, with_value
-from runner.records import Proposal
+from runner.agents.numbers import Number, tunable, values, with_value
+from runner.records import Change, Proposal
 from runner.seams import Context, Desk
 
 TRIES = 20
 DRAWS = 100
 
+Setting = Mapping[str, float]
+"""The value of each number, by its key."""
+Tried = Sequence[tuple[Setting, float | None]]
+"""The settings that experiments had, each with its score if any."""
 
-class Tune:
-    """Lets Optuna's TPE pick one constant's value at a time, from how earlier ones ended."""
 
-    name = "tune"
+class OneAtATime(ABC):
+    """Proposes the first drawn value that makes a setting which was not tried yet."""
+
+    name: str
     isolation = "api"
     ahead = 0
 
     def __init__(self) -> None:
-        self._settings = Settings()
+        self._values: dict[tuple[str, str], Setting] = {}
+        """A path and git's id of its bytes → its numbers. Each file is read once."""
 
     def propose(self, context: Context, desk: Desk) -> Proposal | None:
-        path = source_path(context)
-        if path is None:
+        found = tunable(context.files, context.mutable)
+        if not found:
             return None
-        source = context.files[path].content.decode()
-        found = constants(source)
-        # Where it starts from: the baseline's settings are in no experiment's changes.
-        scores = [known.score for known in context.history if known.number == context.parent]
-        now = {constant.name: constant.value for constant in found}
-        start = (now, next(iter(scores), None))
-        tried = [start, *self._settings.tried(path, found, context)]
-        for attempt in range(TRIES * len(found)):
-            constant = found[(context.number - 1 + attempt) % len(found)]
-            value = _suggested(context, found, constant, tried, seed=context.number + attempt)
-            if {**now, constant.name: value} not in [known for known, _ in tried]:
-                return with_value(path, source, constant, value)
+        now = {number.key: number.value for number in found}
+        tried = self._tried(context, now)
+        known = [setting for setting, _ in tried]
+        for number, value in self.draws(context, found, tried):
+            if {**now, number.key: value} not in known:
+                return _proposal(context, found, number, value)
         return None
 
+    @abstractmethod
+    def draws(
+        self, context: Context, found: Sequence[Number], tried: Tried
+    ) -> Iterator[tuple[Number, float]]:
+        """Yield numbers, each with another value for it, as often as is worth trying."""
 
-class RandomSearch:
-    """Draws one constant at random: what chance alone achieves, for a report to compare with.
+    def _tried(self, context: Context, now: Setting) -> Tried:
+        """Return what the parent and every experiment set these numbers to.
+
+        A change names the files that it changed; the others are those of its own parent.
+        """
+        baseline = {
+            path: values(path, context.baseline[path].content)
+            for path in context.mutable
+            if path in context.baseline
+        }
+        files: dict[int, Mapping[str, Setting]] = {}
+        tried: list[tuple[Setting, float | None]] = []
+        self._read(context)
+        for experiment in (*context.history, *context.pending):
+            parent = experiment.origin.parent if experiment.origin else 0
+            changed = {
+                change.path: self._values[change.path, change.blob] if change.blob else {}
+                for change in experiment.changes
+                if change.path in context.mutable
+            }
+            files[experiment.number] = {**files.get(parent, baseline), **changed}
+            known = {key: each[key] for each in files[experiment.number].values() for key in each}
+            if now.keys() <= known.keys() and (changed or experiment.number == 0):
+                tried.append(({key: known[key] for key in now}, experiment.score))
+        if now in [setting for setting, _ in tried]:
+            return tried
+        scores = [known.score for known in context.history if known.number == context.parent]
+        return [(now, next(iter(scores), None)), *tried]
+
+    def _read(self, context: Context) -> None:
+        asked = {
+            (change.path, change.blob): None
+            for experiment in (*context.history, *context.pending)
+            for change in experiment.changes
+            if change.path in context.mutable and change.blob is not None
+        }
+        unknown = [each for each in asked if each not in self._values]
+        contents = context.read([blob for _, blob in unknown])
+        for (path, blob), content in zip(unknown, contents, strict=True):
+            self._values[path, blob] = values(path, content)
+
+
+class Tune(OneAtATime):
+    """Lets Optuna's TPE pick one number's value at a time, from how earlier ones ended."""
+
+    name = "tune"
+
+    def draws(
+        self, context: Context, found: Sequence[Number], tried: Tried
+    ) -> Iterator[tuple[Number, float]]:
+        for attempt in range(TRIES * len(found)):
+            number = found[(context.number - 1 + attempt) % len(found)]
+            yield number, _suggested(context, found, number, tried, seed=context.number + attempt)
+
+
+class RandomSearch(OneAtATime):
+    """Draws one number at random: what chance alone achieves, for a report to compare with.
 
     It reads the history only to propose nothing twice, so the next proposal owes nothing to how the
     ones before it ended.
     """
 
     name = "random"
-    isolation = "api"
-    ahead = 0
 
-    def __init__(self) -> None:
-        self._settings = Settings()
-
-    def propose(self, context: Context, desk: Desk) -> Proposal | None:
-        path = source_path(context)
-        source = context.files[path].content.decode() if path else ""
-        found = constants(source)
-        if path is None or not found:
-            return None
-        now = {constant.name: constant.value for constant in found}
-        tried = [now, *(settings for settings, _ in self._settings.tried(path, found, context))]
+    def draws(
+        self, context: Context, found: Sequence[Number], tried: Tried
+    ) -> Iterator[tuple[Number, float]]:
         # The commit tells one run from another, and the number one draw: a resumed run repeats it.
         chance = random.Random(f"{context.parent_commit}/{context.number}")  # noqa: S311 - no secret
         for _ in range(DRAWS):
-            constant = chance.choice(found)
-            if constant.log:  # evenly over its logarithm
-                ends = math.log(constant.low), math.log(constant.high)
-                value = constant.rounded(math.exp(chance.uniform(*ends)))
+            number = chance.choice(found)
+            low, high = number.range.low, number.range.high
+            if number.range.log:  # evenly over its logarithm
+                value = math.exp(chance.uniform(math.log(low), math.log(high)))
             else:
-                value = constant.rounded(chance.uniform(constant.low, constant.high))
-            if {**now, constant.name: value} not in tried:
-                return with_value(path, source, constant, value)
-        return None
+                value = chance.uniform(low, high)
+            yield number, number.rounded(value)
 
 
 def _suggested(
-    context: Context,
-    found: Sequence[Constant],
-    constant: Constant,
-    tried: Sequence[tuple[Mapping[str, float], float | None]],
-    *,
-    seed: int,
+    context: Context, found: Sequence[Number], number: Number, tried: Tried, *, seed: int
 ) -> float:
-    """Ask for one constant's next value, the others held at the best."""
+    """Ask for one number's next value, the others held at the best."""
     import optuna
     from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
     from optuna.trial import TrialState
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    others = {other.name: other.value for other in found if other is not constant}
+
+    def inside(setting: Setting) -> dict[str, float]:
+        return {
+            each.key: min(max(setting[each.key], each.range.low), each.range.high) for each in found
+        }
+
+    others = inside({each.key: each.value for each in found})
+    del others[number.key]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         inner = optuna.samplers.TPESampler(seed=seed, n_startup_trials=5)
@@ -105,15 +156,28 @@ def _suggested(
     direction = optuna.study.StudyDirection[context.direction.upper()]
     study = optuna.create_study(direction=direction, sampler=sampler)
     space: dict[str, BaseDistribution] = {
-        each.name: IntDistribution(int(each.low), int(each.high), log=each.log)
+        each.key: IntDistribution(int(each.range.low), int(each.range.high), log=each.range.log)
         if each.whole
-        else FloatDistribution(each.low, each.high, log=each.log)
+        else FloatDistribution(each.range.low, each.range.high, log=each.range.log)
         for each in found
     }
-    for settings, score in tried:
-        inside = {each.name: min(max(settings[each.name], each.low), each.high) for each in found}
-        state = TrialState.FAIL if score is None else TrialState.COMPLETE
+    for setting, score in tried:
+        state, params = TrialState.FAIL if score is None else TrialState.COMPLETE, inside(setting)
         study.add_trial(
-            optuna.trial.create_trial(params=inside, distributions=space, value=score, state=state)
+            optuna.trial.create_trial(params=params, distributions=space, value=score, state=state)
         )
-    return constant.rounded(study.ask(space).params[constant.name])
+    return number.rounded(study.ask(space).params[number.key])
+
+
+def _proposal(context: Context, found: Sequence[Number], number: Number, value: float) -> Proposal:
+    """Propose another value for one number; its name alone says which, where no other has it."""
+    content = with_value(context.files[number.path].content, number, value)
+    mode = context.files[number.path].mode
+    alone = [each.name for each in found].count(number.name) == 1
+    said = number.name if alone else f"{number.name} of {number.path}"
+    verb = "raise" if value > number.value else "lower"
+    return Proposal(
+        hypothesis=f"{verb} {said} {number.value!r} -> {value!r}",
+        category="hyperparameter",
+        changes=(Change(path=number.path, content=content, mode=mode),),
+    )

@@ -14,7 +14,7 @@ def command() -> None:
 @click.argument("name")
 @click.option("--no-cheats", is_flag=True, help="Only read the files and run the template once.")
 def check(name: str, no_cheats: bool) -> None:
-    """Say what is missing, run the template once, and try the usual cheats on its scorer.
+    """Say what is missing and what `tune` would tune, run the template, and try cheats.
 
     Exits with 1 if anything is missing, the template has no score, or a cheat beats it.
     """
@@ -24,6 +24,7 @@ def check(name: str, no_cheats: bool) -> None:
         click.echo("\n".join(f"missing  {line}" for line in found))
         raise SystemExit(1)
     click.echo("files    complete, and the policy is valid")
+    click.echo(f"tune     {reading.tuned(name)}")
     raise SystemExit(0 if _played(name, with_cheats=not no_cheats) else 1)
 
 

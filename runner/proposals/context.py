@@ -68,6 +68,7 @@ def make_context(
         read=session.workspace.contents,
         parent=choice.parent.number,
         parent_commit=commit,
+        baseline=session.workspace.files(session.run.base_commit),
         strategy=choice.strategy,
         mode=choice.mode,
         why=choice.why,

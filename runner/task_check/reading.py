@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from runner import paths
+from runner.agents.numbers import search
 from runner.errors import ConfigError
 from runner.policy.information import information
 from runner.policy.load import load_policy
@@ -50,6 +51,16 @@ def missing(task: str) -> list[str]:
     if policy.self_reported:  # what it says is the person's own, and it runs as it is
         return found
     return [*found, *_to_do(place, template), *_to_do(f"harness/tasks/{task}", harness)]
+
+
+def tuned(task: str) -> str:
+    """Say how many numbers the agent `tune` would change, and where, or why there are none.
+
+    Raises:
+        ConfigError: a comment's range is none.
+    """
+    policy = load_policy(paths.policy_path(task)).policy
+    return search(paths.template(task), policy.files.mutable).listed
 
 
 def disagreements(policy: Policy, program: str) -> Iterator[str]:
