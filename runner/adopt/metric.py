@@ -64,7 +64,9 @@ def candidates(output: bytes) -> list[Candidate]:
             label = _label(name)
             if not label or (between.isspace() and direction(label) is None):
                 continue
-            pattern = f"{label}{between.decode().strip()} {{}}".replace(" :", ":")
+            sign = between.decode().strip()
+            apart = " " if sign and between[:1].isspace() else ""
+            pattern = f"{label}{apart}{sign} {{}}"
             ranked[pattern] = (_worth(line.decode(errors="replace"), label), number)
     ordered = sorted(ranked, key=lambda pattern: ranked[pattern], reverse=True)
     return [
