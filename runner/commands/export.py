@@ -23,7 +23,10 @@ def command(tag: str | None, output: Path | None, as_json: bool) -> None:
     with reading.ledger_for_reading() as ledger:
         run = reading.find_run(ledger, tag)
         took = ledger.spent_by_experiment(run.tag) or None
-        rows = (export.row(each, run, took) for each in ledger.outlines(run.tag))
+        rows = (
+            export.row(each, run.metric, took, self_reported=run.self_reported)
+            for each in ledger.outlines(run.tag)
+        )
         if as_json:
             reading.stream_json(rows)
             return

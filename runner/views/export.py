@@ -11,7 +11,7 @@ import io
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from runner.records import SELF_REPORTED, Experiment, Run, Spent
+from runner.records import SELF_REPORTED, Experiment, Spent
 from runner.views import lines
 from runner.views.documents import peak_memory
 
@@ -24,7 +24,11 @@ DECIMALS = 6
 
 
 def row(
-    experiment: Experiment, run: Run, took: Mapping[int, Spent] | None = None
+    experiment: Experiment,
+    metric: str,
+    took: Mapping[int, Spent] | None = None,
+    *,
+    self_reported: bool = False,
 ) -> dict[str, Any]:
     """Return an experiment's row; absent values are `None`.
 
@@ -33,11 +37,11 @@ def row(
     """
     spent = took.get(experiment.number) if took else None
     money = {} if took is None else {"usd": spent and spent.usd}
-    trust = {"trust": SELF_REPORTED} if run.self_reported else {}
+    trust = {"trust": SELF_REPORTED} if self_reported else {}
     return (
         {
             "commit": (experiment.commit or experiment.attempt_commit or "")[:SHORT_COMMIT] or None,
-            run.metric: experiment.score,
+            metric: experiment.score,
             "memory_gb": lines.memory(peak_memory(experiment)) or None,
             "status": experiment.status,
             "description": lines.plain(experiment.hypothesis, MAX_DESCRIPTION),

@@ -10,6 +10,7 @@ from runner.engines import syscalls
 from runner.engines.options import (
     COUNTERS,
     ENGINES_OWN,
+    OFFLINE_ENV,
     container_config,
     differences,
     disks,
@@ -214,13 +215,13 @@ def test_threads_of_openmp_wait_without_spinning_unless_the_policy_says_otherwis
 
 
 @pytest.mark.parametrize("user", [AGENT_USER, SCORER_USER])
-def test_a_policy_may_set_nothing_but_threads_of_what_is_set_here(user):
+def test_a_policy_may_set_nothing_but_threads_and_offline_modes_of_what_is_set_here(user):
     ours = environment(replace(SPEC, user=user, gpu_ids=("0",)))
-    threads = {"OMP_WAIT_POLICY", "OMP_NUM_THREADS", "MKL_NUM_THREADS"}
-    assert {name for name in ours if name not in OURS and not name.startswith(OURS_FROM)} == threads
+    free = {"OMP_WAIT_POLICY", "OMP_NUM_THREADS", "MKL_NUM_THREADS", *OFFLINE_ENV}
+    assert {name for name in ours if name not in OURS and not name.startswith(OURS_FROM)} == free
     tried = replace(RESOURCES, environment=dict.fromkeys(ours, "x"))
     inside = environment(replace(SPEC, user=AGENT_USER, resources=tried, gpu_ids=("0",)))
-    assert {name for name, value in inside.items() if value == "x"} == threads
+    assert {name for name, value in inside.items() if value == "x"} == free
 
 
 def test_without_gpus_none_is_asked_for_nor_spoken_of():
