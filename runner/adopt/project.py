@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from runner.adopt import notebooks
 from runner.errors import ConfigError
 from runner.policy.paths import WORKSPACE, is_taken, mount_place
 from runner.records import EXECUTABLE, REGULAR, File, Files
@@ -108,6 +109,11 @@ def read_project(root: Path, data: Sequence[str] | None) -> Project:
         file = _read(root / path, path)
         if isinstance(file, LeftOut):
             left_out.append(file)
+        elif path.endswith(notebooks.SUFFIX):
+            made = f"{path.removesuffix(notebooks.SUFFIX)}.py"
+            left_out.append(LeftOut(path=path, why=f"a notebook; its code is {made} from now on"))
+            if made not in listed:
+                files[made] = File(content=notebooks.script(path, file.content))
         else:
             files[path] = file
     if len(files) > MOST_FILES:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -147,3 +149,32 @@ def test_a_hook_or_setting_of_the_project_s_repository_runs_nothing(folder, tmp_
     config.write_text(f"{config.read_text()}[core]\n\tfsmonitor = touch {tmp_path}/ran\n")
     read_project(folder, None)
     assert not (tmp_path / "ran").exists()
+
+
+def cell(kind: str, source: str) -> dict[str, object]:
+    more = {"outputs": [], "execution_count": None} if kind == "code" else {}
+    return {"cell_type": kind, "metadata": {}, "source": source, **more}
+
+
+def test_a_notebook_becomes_a_script_and_stays_at_home(folder):
+    cells = [
+        cell("markdown", "# Title"),
+        cell("code", "%matplotlib inline\n!pip install x\nloss = 3"),
+        cell("code", "display(loss)\nprint('loss:', loss)"),
+    ]
+    (folder / "train.py").unlink()
+    put(folder, "fit.ipynb", json.dumps(
+        {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))  # fmt: skip
+    found = read_project(folder, None)
+    assert set(found.files) == {"fit.py"}
+    assert left(found) == {"fit.ipynb": "a notebook; its code is fit.py from now on"}
+    done = subprocess.run(
+        [sys.executable, "-c", found.files["fit.py"].content], capture_output=True, check=True
+    )
+    assert done.stdout.split() == [b"3", b"loss:", b"3"]
+
+
+def test_what_is_no_notebook_is_refused(folder):
+    put(folder, "fit.ipynb", "{")
+    with pytest.raises(ConfigError, match="fit\\.ipynb is no notebook"):
+        read_project(folder, None)
