@@ -113,6 +113,19 @@ def test_what_does_not_fit_together_is_told_in_pip_s_words(shelf, tmp_path):
 
 
 @pytest.mark.slow
+def test_what_stands_beside_torch_is_the_build_for_the_image_s_torch_or_refused(shelf, tmp_path):
+    write_wheel(tmp_path / "house", "torch", "2.0+cpu")
+    write_wheel(shelf, "torchvision", "0.28", needs=["torch==2.0"])
+    (tmp_path / "base.lock").write_text(HELD.replace("held==2.0", "torch==2.0+cpu"))
+    with pytest.raises(ConfigError, match="torchvision: only a build for CUDA") as caught:
+        locked(tmp_path, "torchvision")
+    assert caught.value.hint
+    write_wheel(shelf, "torchvision", "0.28+cpu", needs=["torch==2.0"])
+    locked(tmp_path, "torchvision")
+    assert packages.pinned(tmp_path / "mine.lock") == {"torchvision": "0.28+cpu"}
+
+
+@pytest.mark.slow
 def test_what_the_image_holds_already_is_put_on_no_image(shelf, tmp_path):
     locked(tmp_path, "held>=2", 'grain; sys_platform == "win32"')
     assert added(image(tmp_path, "held>=2", 'grain; sys_platform == "win32"'),
