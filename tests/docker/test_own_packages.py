@@ -63,10 +63,10 @@ def client() -> Iterator[Noting]:
 
 @pytest.fixture(scope="module")
 def own(client: Noting, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, ...]]:
-    """The image `tabular` with a wheel of this test's; its id, and what was said meanwhile."""
+    """The image `cpu` with a wheel of this test's; its id, and what was said meanwhile."""
     folder, said = tmp_path_factory.mktemp("own"), list[str]()
     write_wheel(folder, NAME, code="ANSWER = 42\n")
-    wanted = Image(base="tabular", packages=(f"{NAME}==1.0", "numpy"), lock=folder / "mine.lock")
+    wanted = Image(base="cpu", packages=(f"{NAME}==1.0", "numpy"), lock=folder / "mine.lock")
     # Beside the wheels that `make setup` has downloaded.
     root = folder / "wheelhouse"
     root.mkdir()
@@ -81,10 +81,10 @@ def own(client: Noting, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tu
 
 def test_packages_are_a_layer_on_the_image_and_nothing_of_it_is_made_again(client, own) -> None:
     wanted, found, said = own
-    tabular = client.client.images.get(images.image_tag("tabular")).attrs["RootFS"]["Layers"]
+    plain = client.client.images.get(images.image_tag("cpu")).attrs["RootFS"]["Layers"]
     built = client.client.images.get(found)
-    assert built.attrs["RootFS"]["Layers"][:-1] == tabular
-    assert built.labels["runner.image"] == "tabular"
+    assert built.attrs["RootFS"]["Layers"][:-1] == plain
+    assert built.labels["runner.image"] == "cpu"
     assert [line for line in said if line.startswith("resolving 2 packages")]
     again = images.ensure_image(client, wanted, wheelhouse_root=wanted.lock.parent, say=[].append)
     assert again == images.require_image(client, wanted) == found
