@@ -57,7 +57,7 @@ def left(runner: TrialRunner, engine: FakeEngine) -> list[object]:
     return [*engine.containers, *engine.volumes, *(stage.iterdir() if stage.exists() else ())]
 
 
-@pytest.mark.parametrize("shape", Shape)
+@pytest.mark.parametrize("shape", AGENTS)
 def test_stages_follow_each_other_and_nothing_is_left(tmp_path, shape):
     runner, engine = runner_on(tmp_path, shape)
     result = runner.run(trial_of(runner, shape))
@@ -67,7 +67,7 @@ def test_stages_follow_each_other_and_nothing_is_left(tmp_path, shape):
     assert left(runner, engine) == []
 
 
-@pytest.mark.parametrize("shape", Shape)
+@pytest.mark.parametrize("shape", AGENTS)
 def test_only_scorers_have_the_image_of_scorers(tmp_path, shape):
     runner, engine = runner_on(tmp_path, shape)
     runner.run(trial_of(runner, shape, image_id="agents", scorer_image_id="scorers"))
