@@ -34,7 +34,7 @@ sandbox-run: setup ## Run the loop on TASK in containers, from nothing to a summ
 	@$(BIN)/runner prepare $(TASK)
 	@exec $(BIN)/runner run $(TASK) --agent '$(subst ','\'',$(AGENT))' --experiments $(EXPERIMENTS) $(if $(MODEL),--model $(MODEL)) $(if $(TRAIN_SECONDS),--train-seconds $(TRAIN_SECONDS)) $(if $(TAG),--tag $(TAG))
 
-setup: $(RUNTIME) ## Make .venv, the container engine (as root) and the image ready.
+setup: $(RUNTIME) ## Make .venv, the container engine (as root) and the images ready.
 	@$(BIN)/runner setup $(if $(TASK),--task $(TASK))
 
 test: $(DEV) $(CLIENT) ## Run every test, those in real containers included.
@@ -97,7 +97,7 @@ lock: ## Lock the requirements again (needs uv); UPGRADE=1 takes newer versions.
 	@$(LOCK) --universal --python-version 3.11 --extra build pyproject.toml -o requirements.lock
 	@$(LOCK) --universal --python-version 3.11 --extra build --extra dev pyproject.toml -o requirements-dev.lock
 	@$(LOCK) --python-version 3.11 --python-platform x86_64-manylinux_2_28 images/cpu.in -o images/cpu.lock
-	@for image in tabular cuda; do $(LOCK) --python-version 3.11 --python-platform x86_64-manylinux_2_28 images/$$image.in -o images/$$image.lock; done
+	@for image in scorer tabular cuda; do $(LOCK) --python-version 3.11 --python-platform x86_64-manylinux_2_28 images/$$image.in -o images/$$image.lock; done
 	@echo "images/cpu-torch.lock is kept by hand"
 
 clean: ## Remove caches and .venv; runs, data and images stay.

@@ -93,6 +93,7 @@ def specification(image_id: str, folder: Path, runtime: str | None) -> tuple[Hos
         index=0,
         seed=1,
         image_id=image_id,
+        scorer_image_id=image_id,  # only guards are run
         data_digest=data.load(host.state, policy.task).digest,
         harness_digest=tree_digest({}),
         workspace={PROGRAM.name: File(content=PROGRAM.read_bytes())},

@@ -82,7 +82,8 @@ def a_run(base_commit: str = "b" * 40) -> Run:
     return Run(
         tag=TAG, task="eclip", agent="tune", agent_isolation="api", metric="mean_rank",
         direction="minimize", round_to=0.5, policy_text=policy.text, policy_digest=policy.digest,
-        image_id=f"sha256:{'1' * 64}", device="cpu", base_commit=base_commit, created_at=now(),
+        image_id=f"sha256:{'1' * 64}", scorer_image_id=f"sha256:{'2' * 64}", device="cpu",
+        base_commit=base_commit, created_at=now(),
         runner_version=__version__, rules_digest=rules_digest(),
         **digests,
     )  # fmt: skip

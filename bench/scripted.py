@@ -103,7 +103,7 @@ def home(folder: Path) -> Iterator[Home]:
     """Prepare packing below a folder; nothing of it is left on the engine afterwards."""
     with closing(engines.connect()) as engine:
         state = paths.State(folder / "home")
-        image_id = images.require_image(engine, parse_policy(policy_text(1)).policy.image)
+        image_id = images.require_image(engine, images.SCORER)
         data.Preparation(
             engine=engine, state=state, task=TASK, image_id=image_id, say=lambda _: None
         ).prepare(seed=7)

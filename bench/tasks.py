@@ -92,11 +92,13 @@ def measure(
     task: str, seeds: int, change: Callable[[TrialSpec], TrialSpec] = lambda spec: spec
 ) -> Measured:
     """Run a task's template, or what `change` makes of it."""
-    policy, client = load_policy(paths.policy_path(task)).policy, engines.connect()
-    image, state = images.require_image(client, policy.image), paths.state()
+    loaded, client, state = load_policy(paths.policy_path(task)), engines.connect(), paths.state()
+    policy, image = loaded.policy, images.require_image(client, loaded.image)
+    scorer = images.require_image(client, images.SCORER)
     host = Host(state=state, harness=paths.harness())
     sandbox = TrialRunner(engine=client, host=host)
-    spec = change(specification(task, policy, data.load(state, task), image))
+    prepared = data.load(state, task)
+    spec = change(specification(task, policy, prepared, image_id=image, scorer_image_id=scorer))
     rounds = [
         [sandbox.run(one) for one in decided(spec, policy, seed + 1)] for seed in range(seeds)
     ]

@@ -37,7 +37,9 @@ if sys.argv[1] == "predict":
 CRASH = b"raise SystemExit(1)\n"
 
 
-def specification(prepared: data.Prepared, image_id: str, source: bytes, index: int) -> TrialSpec:
+def specification(
+    prepared: data.Prepared, image_id: str, scorer: str, source: bytes, index: int
+) -> TrialSpec:
     given = trial_specification(
         load_policy(paths.policy_path("eclip")).policy,
         run="bench",
@@ -47,6 +49,7 @@ def specification(prepared: data.Prepared, image_id: str, source: bytes, index: 
         index=index,
         seed=index,
         image_id=image_id,
+        scorer_image_id=scorer,
         data_digest=prepared.digest,
         harness_digest=tree_digest(paths.harness()),
         workspace={
@@ -57,19 +60,17 @@ def specification(prepared: data.Prepared, image_id: str, source: bytes, index: 
     return replace(given, notes=())
 
 
-def measure(sandbox: TrialRunner, prepared, image_id, source, repeats) -> list[TrialResult]:
-    return [
-        sandbox.run(specification(prepared, image_id, source, index)) for index in range(repeats)
-    ]
+def measure(sandbox: TrialRunner, prepared, ids, source, repeats) -> list[TrialResult]:
+    return [sandbox.run(specification(prepared, *ids, source, index)) for index in range(repeats)]
 
 
 def main(repeats: int) -> None:
     client = engines.connect()
-    image_id = images.require_image(client, "cpu")
+    ids = [images.require_image(client, name) for name in ("cpu", images.SCORER)]
     with tempfile.TemporaryDirectory() as folder:
         state = paths.State(Path(folder))
         prepared = data.Preparation(
-            engine=client, state=state, task="eclip", image_id=image_id, say=lambda _: None
+            engine=client, state=state, task="eclip", image_id=ids[1], say=lambda _: None
         ).prepare(seed=7)
         host = Host(state=state, harness=paths.harness())
         sandbox = TrialRunner(engine=client, host=host)
@@ -81,7 +82,7 @@ def main(repeats: int) -> None:
             ("one agent container (crash)", CRASH, 1.2),
         )
         for name, source, target in rows:
-            results = measure(sandbox, prepared, image_id, source, repeats)
+            results = measure(sandbox, prepared, ids, source, repeats)
             own = [result.overhead_seconds for result in results]
             wall = statistics.median(result.wall_seconds for result in results)
             cells = (

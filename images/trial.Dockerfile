@@ -1,5 +1,5 @@
 # Every image of the project: Python, a compiler, and the packages of the locks that it is built from.
-# Agent and scorer containers alike start from it; images.LOCKS says which locks make which image.
+# images.LOCKS says which locks make which image; packages and weights of one's own are put on later.
 # Built by `runner setup`, from a context that holds the locks and the wheels they name.
 # Nothing is downloaded here but the compiler, and that only where the base brings none.
 ARG BASE_IMAGE=python:3.11.14-slim-bookworm

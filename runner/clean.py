@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from runner.engines.protocol import HOME_LABEL, RUN_LABEL, Engine
 from runner.errors import BusyError, ConfigError, DataError
 from runner.journal.reader import Reader
 from runner.locks import tag_lock
+from runner.policy.load import load_policy
 from runner.trial import Host, TrialRunner
 from runner.workspace import Workspace
 
@@ -120,8 +121,8 @@ def of_images(docker: Docker, ledger: Reader) -> Iterator[Freeable]:
     """Yield the project's images that neither a run in this folder nor a recipe of now names."""
     with our_fault("listing the images"):
         found = docker.api.images(filters={"label": [images.LABEL]})
-    used = {run.image_id for run in ledger.runs()}
-    tags = {images.image_tag(name) for name in images.LOCKS}
+    used = {one for run in ledger.runs() for one in (run.image_id, run.scorer_image_id)}
+    tags = set(_tags())
     for image in unused(found, used, tags):
         yield Freeable(
             what=f"image {', '.join(image['RepoTags'] or [image['Id']])}",
@@ -129,6 +130,15 @@ def of_images(docker: Docker, ledger: Reader) -> Iterator[Freeable]:
             size=image["Size"],
             remove=partial(_remove_image, docker, image["RepoTags"] or [image["Id"]]),
         )
+
+
+def _tags() -> Iterator[str]:
+    """Yield the names of the images that recipes and policies of now ask for."""
+    yield from map(images.image_tag, images.LOCKS)
+    for task in paths.tasks():
+        # A policy that cannot be read, or without its lock, asks for no image.
+        with suppress(ConfigError):
+            yield images.image_tag(load_policy(paths.policy_path(task)).image)
 
 
 def unused(

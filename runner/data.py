@@ -100,7 +100,7 @@ def remove(engine: Engine, state: paths.State, task: str) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Preparation:
-    """What `prepare` needs: an engine, an image that holds the task's tools, and a place."""
+    """What `prepare` needs: an engine, the scorers' image, and a place."""
 
     engine: Engine
     state: paths.State

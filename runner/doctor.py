@@ -66,8 +66,8 @@ class Machine:
     """Its own words; empty where none answers."""
     no_engine: str = ""
     """Why none does."""
-    image: str | None = None
-    image_tag: str = ""
+    images: Mapping[str, str | None] = field(default_factory=dict)
+    """Name → id; `None` where it is missing."""
 
 
 def diagnose(state: State, environment: Mapping[str, str] = os.environ) -> tuple[Finding, ...]:
@@ -78,14 +78,15 @@ def diagnose(state: State, environment: Mapping[str, str] = os.environ) -> tuple
 def ask(state: State, environment: Mapping[str, str]) -> Machine:
     """Ask this machine and its engine whatever a check looks at."""
     from runner.engines.docker import connect, our_fault
-    from runner.engines.images import image_id, image_tag
+    from runner.engines.images import SCORER, image_id, image_tag
 
-    engine, no_engine, image, asked_at = {}, "", None, time.time()
+    engine, no_engine, asked_at = {}, "", time.time()
+    images = dict[str, str | None]()
     try:
         with closing(connect()) as docker:
             with our_fault("asking the engine about itself"):
                 said, asked_at = docker.client.info(), time.time()
-            image = image_id(docker, "cpu")
+            images = {image_tag(name): image_id(docker, name) for name in ("cpu", SCORER)}
             engine = said
     except RunnerError as error:
         no_engine = str(error)
@@ -101,8 +102,7 @@ def ask(state: State, environment: Mapping[str, str]) -> Machine:
         asked_at=asked_at,
         engine=engine,
         no_engine=no_engine,
-        image=image,
-        image_tag=image_tag("cpu"),
+        images=images,
     )
 
 
@@ -195,9 +195,10 @@ def _engine_disk(machine: Machine) -> Answer:
     return _disk(root, fail=3, warn=8) if root.is_dir() else _answer("cannot be seen from here")
 
 
-def _image(machine: Machine) -> Answer:
-    found = machine.image_tag if machine.image else f"missing: {machine.image_tag}"
-    return _answer(found, "run: runner setup", fail=not machine.image)
+def _images(machine: Machine) -> Answer:
+    missing = [name for name, found in machine.images.items() if not found]
+    said = f"missing: {', '.join(missing)}" if missing else ", ".join(machine.images)
+    return _answer(said, "run: runner setup", fail=bool(missing))
 
 
 def _engine_clock(machine: Machine) -> Answer:
@@ -275,7 +276,7 @@ CHECKS: tuple[tuple[str, Callable[[Machine], Answer], bool], ...] = (
     ("memory", _memory, True),
     ("2 CPUs", _cpus, True),
     ("disk for the engine", _engine_disk, True),
-    ("image cpu", _image, True),
+    ("images cpu and scorer", _images, True),
     ("the engine's clock agrees", _engine_clock, True),
     ("disk for the state folder", lambda m: _disk(m.state, fail=0.5, warn=2), False),
     ("GPU and NVIDIA runtime", _gpus, False),

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import assert_never
 
 REGULAR = 0o100644
@@ -318,6 +319,17 @@ class Reported:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Image:
+    """What agent code runs in: an image of the project, and packages that are put on it."""
+
+    base: str
+    packages: tuple[str, ...] = ()
+    """Requirements: names, extras, versions, markers."""
+    lock: Path | None = None
+    """The file with the versions and hashes of what is put on it."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrialSpec:
     """Everything that runs one (split, draw), by value or by digest: any host can be given it.
 
@@ -337,6 +349,8 @@ class TrialSpec:
     predictors: tuple[str, ...]
     """Names given to `run.sh predict NAME`, one fresh container each."""
     image_id: str
+    """What the agent's code runs in."""
+    scorer_image_id: str
     workspace: Files
     mutable: tuple[str, ...]
     notes: tuple[str, ...]
@@ -550,6 +564,8 @@ class Run:
     harness_digest: str
     template_digest: str
     image_id: str
+    """What the agent's code runs in; the scorer has an image of the project's own."""
+    scorer_image_id: str
     data_digest: str
     device: str
     base_commit: str

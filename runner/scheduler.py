@@ -399,6 +399,7 @@ class Scheduler:
             index=place.index,
             seed=session.seed(purpose, place.split, place.index),
             image_id=session.run.image_id,
+            scorer_image_id=session.run.scorer_image_id,
             data_digest=session.run.data_digest,
             harness_digest=session.run.harness_digest,
             workspace=session.workspace.files(attempt),

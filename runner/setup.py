@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from runner.errors import SandboxError, last_lines
 from runner.paths import PROJECT, State
+from runner.records import Image
 
 if TYPE_CHECKING:
     from runner.engines import Docker
@@ -24,14 +25,23 @@ START_SECONDS = 60.0
 SETTLE_SECONDS = 3.0
 
 
-def set_up(image: str, *, state: State, say: Say, base_image: str | None = None) -> str:
-    """Return the id of the image, on an engine that answers; install and build what is missing."""
-    from runner.engines.images import ensure_image
+def set_up(
+    image: Image | str, *, state: State, say: Say, base_image: str | None = None
+) -> dict[str, str]:
+    """Return the ids of an image and of the scorers', on an engine that answers, by their names.
 
+    What is missing is installed and built.
+    """
+    from runner.engines.images import SCORER, ensure_image
+
+    ready = {}
     with closing(reachable_engine(say)) as engine:
-        return ensure_image(
-            engine, image, wheelhouse_root=state.wheelhouse, say=say, base_image=base_image
-        )
+        for each in (image, SCORER):
+            name = each if isinstance(each, str) else each.base
+            ready[name] = ensure_image(
+                engine, each, wheelhouse_root=state.wheelhouse, say=say, base_image=base_image
+            )
+    return ready
 
 
 def reachable_engine(say: Say) -> Docker:

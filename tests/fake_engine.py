@@ -61,6 +61,8 @@ class FakeEngine:
     seen: list[tuple[str, str, frozenset[str]]] = field(default_factory=list)
     """What happened, to which container, and which ran then."""
     containers: dict[str, FakeContainer] = field(default_factory=dict)
+    made: dict[str, ContainerSpec] = field(default_factory=dict)
+    """Every container that there ever was."""
     volumes: set[str] = field(default_factory=set)
     running: set[str] = field(default_factory=set)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -93,6 +95,7 @@ class FakeEngine:
         self.add("create", spec.name)
         assert spec.name not in self.containers, "a name is taken"
         self.containers[spec.name] = FakeContainer(spec=spec, gos=self.gos)
+        self.made[spec.name] = spec
         return spec.name
 
     def attach(self, identity: str) -> FakeContainer:

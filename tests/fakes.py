@@ -360,6 +360,7 @@ def run_record(
         harness_digest=tree_digest(workspace.harness()),
         template_digest=tree_digest(workspace.files(workspace.head())),
         image_id=IMAGE_ID,
+        scorer_image_id=IMAGE_ID,
         data_digest=prepared.digest,
         device="cpu",
         base_commit=workspace.head(),

@@ -54,8 +54,7 @@ MACHINE = Machine(
     claude_code=None,
     asked_at=ASKED_AT,
     engine=INFO,
-    image="sha256:1",
-    image_tag="autoresearch-runner/cpu:1",
+    images={"autoresearch-runner/cpu:1": "sha256:1", "autoresearch-runner/scorer:1": "sha256:2"},
 )
 
 
@@ -180,10 +179,10 @@ def test_a_disk_that_cannot_be_seen_is_no_failure(tmp_path: Path) -> None:
 
 
 def test_a_missing_image_comes_with_its_remedy() -> None:
-    finding = found("image", image=None)
-    assert finding.verdict is FAIL
+    finding = found("images", images={"cpu:1": "sha256:1", "scorer:1": None})
+    assert (finding.verdict, finding.found) == (FAIL, "missing: scorer:1")
     assert finding.remedy == "run: runner setup"
-    assert found("image").verdict is OK
+    assert found("images").verdict is OK
 
 
 @pytest.mark.parametrize(
@@ -264,7 +263,7 @@ def test_a_clock_before_the_project_is_wrong(now: float, verdict: Verdict) -> No
 
 def test_every_finding_that_is_not_fine_has_a_remedy(tmp_path: Path) -> None:
     poor = INFO | {"ServerVersion": "1.0", "MemTotal": 0, "NCPU": 0, "PidsLimit": False}
-    bare = dataclasses.replace(MACHINE, engine=poor, asked_at=0.0, image=None, git=None)
+    bare = dataclasses.replace(MACHINE, engine=poor, asked_at=0.0, images={"cpu": None}, git=None)
     findings = [*doctor.examine(bare), *doctor.diagnose(State(tmp_path / "not" / "there"))]
     assert len([one for one in findings if one.verdict is not OK]) > 5
     assert [one.requirement for one in findings if one.verdict is not OK and not one.remedy] == []

@@ -87,7 +87,7 @@ def check(
 ) -> tuple[playing.Played, list[TrialSpec], TrialSpec]:
     policy = load_policy(paths.policy_path(task)).policy
     prepared = SimpleNamespace(digest="d")
-    spec = playing.specification(task, policy, prepared, "image")
+    spec = playing.specification(task, policy, prepared, image_id="image", scorer_image_id="other")
     sandbox = FakeSandbox(answer)
     return playing.play_cheat(sandbox, spec, policy, cheat, honest), sandbox.specs, spec
 
@@ -121,7 +121,9 @@ def test_one_fold_in_which_a_constant_beats_the_template_accuses_nobody():
 def test_the_template_is_scored_over_all_splits():
     policy = load_policy(paths.policy_path("heart")).policy
     prepared = SimpleNamespace(digest="d")
-    spec = playing.specification("heart", policy, prepared, "image")
+    spec = playing.specification(
+        "heart", policy, prepared, image_id="image", scorer_image_id="other"
+    )
     sandbox = FakeSandbox(lambda spec: scored("val_auc", int(spec.split[-1]) / 10))
     played, score = playing.play_template(sandbox, spec, policy)
     assert (played.fine, score) == (True, pytest.approx(0.2))

@@ -57,7 +57,7 @@ def left(runner: TrialRunner, engine: FakeEngine) -> list[object]:
     return [*engine.containers, *engine.volumes, *(stage.iterdir() if stage.exists() else ())]
 
 
-@pytest.mark.parametrize("shape", Shape)
+@pytest.mark.parametrize("shape", AGENTS)
 def test_stages_follow_each_other_and_nothing_is_left(tmp_path, shape):
     runner, engine = runner_on(tmp_path, shape)
     result = runner.run(trial_of(runner, shape))
@@ -65,6 +65,14 @@ def test_stages_follow_each_other_and_nothing_is_left(tmp_path, shape):
     stages = [name.rpartition("-0-")[2] for name in engine.happened("start")]
     assert stages == ["score", *AGENTS[shape]]
     assert left(runner, engine) == []
+
+
+@pytest.mark.parametrize("shape", AGENTS)
+def test_only_scorers_have_the_image_of_scorers(tmp_path, shape):
+    runner, engine = runner_on(tmp_path, shape)
+    runner.run(trial_of(runner, shape, image_id="agents", scorer_image_id="scorers"))
+    given = {name.rpartition("-0-")[2]: spec.image_id for name, spec in engine.made.items()}
+    assert given == {"score": "scorers"} | dict.fromkeys(AGENTS[shape], "agents")
 
 
 def test_no_two_agent_containers_of_a_trial_run_at_once(tmp_path):

@@ -50,8 +50,8 @@ def trial_spec(**more: object) -> TrialSpec:
     }
     fixed = {
         "task": "t", "shape": Shape.TWO_STEP, "predictors": (),
-        "image_id": "", "workspace": {}, "mutable": (), "notes": (), "data_digest": "",
-        "harness_digest": "",
+        "image_id": "", "scorer_image_id": "", "workspace": {}, "mutable": (), "notes": (),
+        "data_digest": "", "harness_digest": "",
         "budget": Budget(startup=1, train=1, predict=1, score=1),
         "resources": Resources(
             cpus=1, memory_bytes=1, pids=1, shm_bytes=1, artifacts_bytes=1, outputs_bytes=1,

@@ -85,6 +85,7 @@ def first_trial(
         shape=Shape.REPORTED,
         predictors=(),
         image_id=image_id,
+        scorer_image_id=image_id,  # no scorer runs
         workspace=project.files,
         mutable=tuple(mutable),
         notes=(),

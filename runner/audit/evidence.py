@@ -32,6 +32,7 @@ RAN_UNDER = {
     "policy_digest": "policy-digest",
     "harness_digest": "harness-digest",
     "image_id": "image-id",
+    "scorer_image_id": "scorer-image-id",
 }
 """What every proposal shares with its run → the rule that says so."""
 Row = Mapping[str, Any]
@@ -212,6 +213,7 @@ def _noting(entries: Iterable[Entry], noted: dict[int, Noted]) -> Iterator[Entry
             said = entry.document if isinstance(entry.document, dict) else {}
         under: Mapping[str, Any] = {}
         if entry.kind == Kind.PROPOSED:
+            said = {"scorer_image_id": said.get("image_id")} | said  # before 103: the same one
             under = {name: str(said.get(name)) for name in RAN_UNDER}
             under = same.setdefault(tuple(under.values()), under)
         about = said.get("number", said.get("experiment"))

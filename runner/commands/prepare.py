@@ -43,7 +43,7 @@ def command(task: str, chosen: Path | None, seed: int | None, force: bool) -> No
         engine=engine,
         state=state,
         task=task,
-        image_id=images.require_image(engine, policy.image),
+        image_id=images.require_image(engine, images.SCORER),
         say=click.echo,
         raw=source,
         stop=stop,

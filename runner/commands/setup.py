@@ -11,10 +11,13 @@ from runner.errors import ConfigError
 
 @click.command("setup")
 @click.option("--image", help="Which image to build: cpu (the default), tabular or cuda.")
-@click.option("--task", help="Build the image that the policy of this task names.")
+@click.option("--task", help="Build the image of this task's policy, its own packages included.")
 @click.option("--base-image", help="Build it on this image instead of the Dockerfile's default.")
 def command(image: str | None, task: str | None, base_image: str | None) -> None:
-    """Make this machine ready: start a container engine and build the image of the trials.
+    """Make this machine ready: start a container engine, build the image of the trials.
+
+    The scorers' image is built too. Packages that a policy puts on an image are resolved once,
+    and locked beside the policy.
 
     As root on Debian or Ubuntu, this installs and starts a missing engine. Elsewhere it shows the
     commands to type. Where nothing is missing it does nothing.
@@ -27,8 +30,7 @@ def command(image: str | None, task: str | None, base_image: str | None) -> None
 
     if image and task:
         raise ConfigError("--image and --task both name an image", hint="give one of them")
-    if task:
-        image = load_policy(paths.policy_path(paths.require_task(task))).policy.image
+    wanted = load_policy(paths.policy_path(paths.require_task(task))).image if task else image
     console = Console()
     with console.status("") if console.is_terminal else nullcontext() as spinner:
 
@@ -40,6 +42,6 @@ def command(image: str | None, task: str | None, base_image: str | None) -> None
             if not line.startswith(" "):
                 console.print(line, markup=False, highlight=False)
 
-        name = image or "cpu"
-        image_id = set_up(name, state=paths.state(), say=say, base_image=base_image)
-    click.echo(f"image {name} is ready ({image_id.removeprefix('sha256:')[:12]})")
+        ready = set_up(wanted or "cpu", state=paths.state(), say=say, base_image=base_image)
+    for name, image_id in ready.items():
+        click.echo(f"image {name} is ready ({image_id.removeprefix('sha256:')[:12]})")

@@ -39,22 +39,27 @@ def _played(name: str, *, with_cheats: bool) -> bool:
     from runner.stopping import Stop
     from runner.task_check import playing
 
-    policy, state = load_policy(paths.policy_path(name)).policy, paths.state()
+    loaded, state = load_policy(paths.policy_path(name)), paths.state()
+    policy = loaded.policy
     tag, stop, say = playing.tag_of(name), Stop(click.echo), partial(click.echo, err=True)
     with stop.listening(), closing(engines.connect()) as engine, ExitStack() as stack:
-        image_id = images.require_image(engine, policy.image)
+        image_id = images.require_image(engine, loaded.image)
+        scorer_image_id = images.require_image(engine, images.SCORER)
         if policy.self_reported:
             prepared = data.load(state, name)
         else:
             raw_data = raw.raw_data(name, state.downloads(name), chosen=None)
             prepared = data.Preparation(
-                engine=engine, state=state, task=name, image_id=image_id, say=click.echo,
+                engine=engine, state=state, task=name, image_id=scorer_image_id, say=click.echo,
                 raw=raw_data, stop=stop,
             ).prepare()  # fmt: skip
         sandbox = stack.enter_context(
             one_off(engine, state, tag, policy.resources_record(), stop, say)
         )
-        spec, all_fine = playing.specification(name, policy, prepared, image_id), True
+        spec = playing.specification(
+            name, policy, prepared, image_id=image_id, scorer_image_id=scorer_image_id
+        )
+        all_fine = True
         for played in playing.play(sandbox, spec, policy, with_cheats=with_cheats):
             verdict = "ok" if played.fine else "FAILED"
             click.echo(f"{verdict:8} {played.name:14} {played.outcome}")

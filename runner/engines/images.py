@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import docker
@@ -16,9 +17,11 @@ from filelock import FileLock
 from runner.engines.bases import find, ready_base
 from runner.engines.builds import Build, Say, build
 from runner.engines.docker import Docker, our_fault
+from runner.engines.packages import added, is_stale, lock
 from runner.engines.wheels import digest, wheelhouse
 from runner.errors import ConfigError, SandboxError
 from runner.paths import PROJECT
+from runner.records import Image
 
 FOLDER = PROJECT / "images"
 REPOSITORY = "autoresearch-runner"
@@ -26,12 +29,16 @@ LABEL = "runner.image"
 ORIGIN_LABEL = "runner.base"
 STAGE_LABEL = "runner.stage"
 DOCKERFILE = "trial.Dockerfile"
+SCORER = "scorer"
+"""The image of every scorer, and of what prepares data, whatever image a policy names."""
 LOCKS: Mapping[str, tuple[str, ...]] = {
+    SCORER: ("scorer.lock",),
     "cpu": ("cpu.lock", "cpu-torch.lock"),
     "tabular": ("tabular.lock",),
     "cuda": ("cuda.lock",),
 }
 """Image → the locks that it is made of; one Dockerfile makes them all."""
+PACKAGES_DOCKERFILE = "packages.Dockerfile"
 WEIGHTS = "weights"
 WEIGHTS_DOCKERFILE = "weights.Dockerfile"
 WITH_WEIGHTS = frozenset({"cpu", "cuda"})
@@ -39,75 +46,132 @@ WITH_WEIGHTS = frozenset({"cpu", "cuda"})
 MACHINES: Mapping[str, str] = {"amd64": "x86_64", "arm64": "aarch64"}
 
 
-def image_tag(name: str) -> str:
-    """Return the full name of an image as this version of the project builds it here."""
-    files = weights(name)
-    dockerfiles = {WEIGHTS_DOCKERFILE: FOLDER / WEIGHTS_DOCKERFILE} if files else {}
-    return _tag(name, {**dockerfiles, **files})
+def image_tag(image: Image | str) -> str:
+    """Return the full name of an image as this version of the project builds it here.
+
+    Raises:
+        ConfigError: there is none of this name, or the lock of its packages is not theirs.
+    """
+    wanted = _wanted(image)
+    own = added(wanted, locks(wanted.base))
+    return _tag(wanted.base, *_steps(wanted.base, own))
 
 
-def _tag(name: str, more: Mapping[str, Path]) -> str:
-    """Return the name of an image; without more files, that of the one without weights."""
-    recipe = {path.name: path for path in (dockerfile(), *locks(name))}
-    return f"{REPOSITORY}/{name}:{digest({**recipe, **more})[:12]}"
+def _wanted(image: Image | str) -> Image:
+    return Image(base=image) if isinstance(image, str) else image
 
 
-def image_id(engine: Docker, name: str) -> str | None:
+@dataclass(frozen=True, kw_only=True)
+class _Step:
+    """A Dockerfile that puts something on an image."""
+
+    what: str
+    dockerfile: Path
+    files: Mapping[str, Path]
+    lock: Path | None = None
+    """Whose wheels it installs."""
+
+
+def _steps(base: str, own: Path | None) -> tuple[_Step, ...]:
+    """Return what is put on an image of the project, each on the one before."""
+    steps = []
+    if files := weights(base):
+        what, recipe = f"{len(files)} files of {FOLDER / WEIGHTS}", FOLDER / WEIGHTS_DOCKERFILE
+        steps.append(_Step(what=what, dockerfile=recipe, files=files))
+    if own:
+        what, files = f"the packages of {own}", {"wheels/own.lock": own}
+        recipe = FOLDER / PACKAGES_DOCKERFILE
+        steps.append(_Step(what=what, dockerfile=recipe, files=files, lock=own))
+    return tuple(steps)
+
+
+def _tag(base: str, *steps: _Step) -> str:
+    """Return the name of an image; without steps, of the one as the project has it."""
+    recipe = {path.name: path for path in (dockerfile(), *locks(base))}
+    for step in steps:
+        recipe |= {step.dockerfile.name: step.dockerfile, **step.files}
+    return f"{REPOSITORY}/{base}:{digest(recipe)[:12]}"
+
+
+def image_id(engine: Docker, image: Image | str) -> str | None:
     """Return the id of a built image, or None where it is missing or out of date."""
-    return find(engine.client, image_tag(name))
+    return find(engine.client, image_tag(image))
 
 
-def require_image(engine: Docker, name: str) -> str:
+def require_image(engine: Docker, image: Image | str) -> str:
     """Return the id of a built image; raise `SandboxError` where it is missing."""
-    if (found := image_id(engine, name)) is None:
-        raise SandboxError(f"the image {name} is missing", hint=f"run: runner setup --image {name}")
+    if (found := image_id(engine, image)) is None:
+        wanted = _wanted(image)
+        own, how = " with packages of its own", "runner setup --task TASK"
+        if not wanted.packages:
+            own, how = "", f"runner setup --image {wanted.base}"
+        raise SandboxError(f"the image {wanted.base}{own} is missing", hint=f"run: {how}")
     return found
 
 
 def ensure_image(
     engine: Docker,
-    name: str,
+    image: Image | str,
     *,
     wheelhouse_root: Path,
     say: Say,
     base_image: str | None = None,
 ) -> str:
-    """Return the id of an image, building it first where it is missing."""
-    if found := image_id(engine, name):
+    """Return the id of an image, building it first where it is missing.
+
+    Packages of its own are locked first, where their lock is missing or was made for others.
+
+    Raises:
+        ConfigError: such packages cannot be had, or do not fit the image that they are put on.
+        SandboxError: the engine, pip or the network failed.
+    """
+    wanted = _wanted(image)
+    stale = bool(wanted.packages) and is_stale(wanted, locks(wanted.base))
+    if not stale and (found := image_id(engine, wanted)):
         return found
     wheelhouse_root.mkdir(parents=True, exist_ok=True)
     with FileLock(wheelhouse_root / "images.lock"):
-        if found := image_id(engine, name):
+        if stale:
+            machine = _machine(engine.client)
+            wheels = wheelhouse(locks(wanted.base), root=wheelhouse_root, machine=machine, say=say)
+            lock(wanted, locks(wanted.base), wheels=wheels, machine=machine, say=say)
+        if found := image_id(engine, wanted):
             return found  # somebody else built it while we waited
-        plain = find(engine.client, _tag(name, {}))
-        plain = plain or _built(engine.client, name, wheelhouse_root, say, base_image)
-        if not (files := weights(name)):
-            return plain
-        say(f"building the image {image_tag(name)} with {len(files)} files of {FOLDER / WEIGHTS}")
-        wanted = Build(
-            dockerfile=FOLDER / WEIGHTS_DOCKERFILE,
-            base=plain,
-            network="none",
-            files=files,
-            scratch=wheelhouse_root,
-            tag=image_tag(name),
-        )
-        return build(engine.client, wanted, say)
+        built = find(engine.client, _tag(wanted.base))
+        built = built or _built(engine.client, wanted.base, wheelhouse_root, say, base_image)
+        steps = _steps(wanted.base, added(wanted, locks(wanted.base)))
+        for last, step in enumerate(steps, 1):
+            tag = _tag(wanted.base, *steps[:last])
+            found = find(engine.client, tag)
+            built = found or _put_on(engine.client, built, step, tag, wheelhouse_root, say)
+        return built
+
+
+def _put_on(
+    client: docker.DockerClient, base: str, step: _Step, tag: str, root: Path, say: Say
+) -> str:
+    say(f"building the image {tag} with {step.what}")
+    locked = [step.lock] if step.lock else []
+    machine = _machine(client)
+    wanted = Build(
+        dockerfile=step.dockerfile,
+        base=base,
+        network="none",
+        files=step.files,
+        wheels=wheelhouse(locked, root=root, machine=machine, say=say) if locked else None,
+        scratch=root,
+        tag=tag,
+    )
+    return _build(client, wanted, say)
 
 
 def _built(
     client: docker.DockerClient, name: str, root: Path, say: Say, base_image: str | None
 ) -> str:
-    """Build an image without weights."""
-    began, tag = time.monotonic(), _tag(name, {})
+    """Build an image without anything put on it."""
+    began, tag = time.monotonic(), _tag(name)
     say(f"building the image {tag}")
-    with our_fault("asking the engine for its architecture"):
-        architecture = str(client.api.version()["Arch"])
-    if architecture not in MACHINES:
-        raise SandboxError(
-            f"the engine runs on {architecture}", hint=f"supported: {', '.join(MACHINES)}"
-        )
-    wheels = wheelhouse(locks(name), root=root, machine=MACHINES[architecture], say=say)
+    wheels = wheelhouse(locks(name), root=root, machine=_machine(client), say=say)
     base, origin = ready_base(client, dockerfile(), tag=tag, chosen=base_image, say=say)
     wanted = Build(
         dockerfile=dockerfile(),
@@ -119,13 +183,27 @@ def _built(
         tag=tag,
         labels={LABEL: name, ORIGIN_LABEL: origin},
     )
+    built = _build(client, wanted, say)
+    say(f"built the image {tag} in {time.monotonic() - began:.0f} s")
+    return built
+
+
+def _build(client: docker.DockerClient, wanted: Build, say: Say) -> str:
     try:
-        built = build(client, wanted, say)
+        return build(client, wanted, say)
     finally:
         with our_fault("removing what the build left"):
             client.images.prune(filters={"dangling": True, "label": [STAGE_LABEL]})
-    say(f"built the image {tag} in {time.monotonic() - began:.0f} s")
-    return built
+
+
+def _machine(client: docker.DockerClient) -> str:
+    with our_fault("asking the engine for its architecture"):
+        architecture = str(client.api.version()["Arch"])
+    if architecture not in MACHINES:
+        raise SandboxError(
+            f"the engine runs on {architecture}", hint=f"supported: {', '.join(MACHINES)}"
+        )
+    return MACHINES[architecture]
 
 
 def dockerfile() -> Path:

@@ -18,9 +18,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from runner.errors import SandboxError, last_lines
+from runner.requirements import PYTHON
 
 TORCH_INDEX = "https://download.pytorch.org/whl/cpu"
-PYTHON_VERSION = "3.11"
 NEWEST_GLIBC = 36
 OLDEST_GLIBC = 17
 RETRY = re.compile(r"Retry\(total=[1-9]")
@@ -45,7 +45,7 @@ def wheelhouse(
         for lock in locks:
             # The host's own indexes first; PyTorch's is asked only for what they do not have.
             command = pip_command(lock, partial, machine)
-            output = _failed(command) and _failed([*command, "--extra-index-url", TORCH_INDEX])
+            output = pip(command) and pip([*command, "--extra-index-url", TORCH_INDEX])
             if output is not None:
                 lines = [line for line in output.splitlines() if not RETRY.search(line)]
                 raise SandboxError(
@@ -68,10 +68,10 @@ def digest(files: Mapping[str, Path]) -> str:
     return found.hexdigest()
 
 
-def _failed(command: Sequence[str]) -> str | None:
-    """Run a command; return its output if it failed."""
+def pip(command: Sequence[str]) -> str | None:
+    """Call this machine's pip; return what it printed if it failed."""
     done = subprocess.run(
-        command,
+        [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", *command],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -83,12 +83,17 @@ def _failed(command: Sequence[str]) -> str | None:
 
 def pip_command(lock: Path, folder: Path, machine: str) -> list[str]:
     """Return the call that downloads one lock for the image's Python, whatever the host's is."""
-    platforms = [f"manylinux_2_{minor}" for minor in range(NEWEST_GLIBC, OLDEST_GLIBC - 1, -1)]
     return [
-        *(sys.executable, "-m", "pip", "download", "--disable-pip-version-check", "--quiet"),
-        *("--require-hashes", "--no-deps", "--only-binary=:all:", "--implementation=cp"),
-        f"--python-version={PYTHON_VERSION}",
-        *(f"--platform={name}_{machine}" for name in [*platforms, "manylinux2014"]),
+        *("download", "--require-hashes", "--no-deps", *platform_options(machine)),
         f"--dest={folder}",
         f"--requirement={lock}",
+    ]
+
+
+def platform_options(machine: str) -> list[str]:
+    """Return pip's options for the image's Python: wheels alone, so that nothing is built here."""
+    platforms = [f"manylinux_2_{minor}" for minor in range(NEWEST_GLIBC, OLDEST_GLIBC - 1, -1)]
+    return [
+        *("--only-binary=:all:", "--implementation=cp", f"--python-version={PYTHON}"),
+        *(f"--platform={name}_{machine}" for name in [*platforms, "manylinux2014"]),
     ]

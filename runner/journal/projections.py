@@ -32,6 +32,7 @@ TABLES = """
         harness_digest TEXT NOT NULL,
         template_digest TEXT NOT NULL,
         image_id TEXT NOT NULL,
+        scorer_image_id TEXT NOT NULL,
         data_digest TEXT NOT NULL,
         device TEXT NOT NULL,
         base_commit TEXT NOT NULL,
@@ -206,7 +207,9 @@ def writes(entry: Entry) -> Iterator[Write]:  # noqa: C901 - one case for each k
     said, here = entry.document, {"run": entry.run, "seq": entry.seq}
     match entry.kind:
         case Kind.RUN_CREATED:
-            yield Write(table="runs", values=said)
+            # Before 103 there was one image, for scorers too.
+            before = {"scorer_image_id": said["image_id"]}
+            yield Write(table="runs", values=before | said)
         case Kind.PROPOSED:
             origin = said["origin"] or {}
             beside = {name: origin.get(name) for name in ("parent", "isolation")}

@@ -30,7 +30,7 @@ from runner.records import (
     Usage,
 )
 
-VERSION = 102
+VERSION = 103
 """`PRAGMA user_version` of this form of the file."""
 RELEASED = 101
 """The first form that a release wrote; from it on, what an older version wrote can be read."""

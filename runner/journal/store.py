@@ -53,6 +53,7 @@ class Journal(Reader):
             "policy_digest": run.policy_digest,
             "harness_digest": run.harness_digest,
             "image_id": run.image_id,
+            "scorer_image_id": run.scorer_image_id,
         }
         return self._append(run.tag, Kind.PROPOSED, rows.proposal_document(experiment) | ran_under)
 

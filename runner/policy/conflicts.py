@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from packaging.utils import canonicalize_name
+
 from runner.policy.paths import is_taken, mount_place, twin
 from runner.policy.quantities import show_duration, show_size
 from runner.policy.schema import Evaluation, FileRules, Policy
 from runner.records import LOG
+from runner.requirements import requirement
 
 Key = tuple[str | int, ...]
 FINDINGS = "findings.md"
@@ -36,6 +39,7 @@ def conflicts(policy: Policy) -> Iterator[Conflict]:
     yield from _paths(policy.files)
     yield from _repeated_names(policy)
     yield from _edit_limits(policy)
+    yield from _packages(policy)
     yield from _containers(policy)
     yield from _evaluation(policy.evaluation)
     yield from _course(policy)
@@ -100,6 +104,19 @@ def _edit_limits(policy: Policy) -> Iterator[Conflict]:
             yield ("phases", index, "relax", "max_new_information"), message, new
 
 
+def _packages(policy: Policy) -> Iterator[Conflict]:
+    named: dict[str, int] = {}
+    for index, text in enumerate(policy.image.packages):
+        key = ("image", "packages", index)
+        try:
+            name = canonicalize_name(requirement(text).name)
+        except ValueError as error:
+            yield key, f"must be a requirement: {error}", text
+        else:
+            if named.setdefault(name, index) != index:
+                yield key, "must be listed once", text
+
+
 def _containers(policy: Policy) -> Iterator[Conflict]:
     asked = policy.resources
     for name in ("shm", "artifacts", "outputs"):
@@ -112,8 +129,8 @@ def _containers(policy: Policy) -> Iterator[Conflict]:
         if name in OURS or name.startswith(OURS_FROM):
             message = f"must not set {name}: the supervisor does, or it chooses which code runs"
             yield ("resources", "environment", index), message, variable
-    if asked.gpus and policy.image != "cuda":
-        message = f"must be 0: the image {policy.image} holds no CUDA, and cuda does"
+    if asked.gpus and policy.image.base != "cuda":
+        message = f"must be 0: the image {policy.image.base} holds no CUDA, and cuda does"
         yield ("resources", "gpus"), message, asked.gpus
 
 

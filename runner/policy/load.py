@@ -20,6 +20,7 @@ from runner.policy.conflicts import conflicts
 from runner.policy.positions import Key, Problem, RefusedError, dotted, read
 from runner.policy.quantities import show_duration
 from runner.policy.schema import Policy
+from runner.records import Image
 
 MAX_BYTES = 64_000
 SHOWN_VALUE = 60
@@ -62,6 +63,13 @@ class LoadedPolicy:
     text: str
     digest: str
     path: Path | None = None
+
+    @property
+    def image(self) -> Image:
+        """What agent code runs in; packages of its own are locked beside the policy's file."""
+        lock = self.path.with_suffix(".lock") if self.path else None
+        asked = self.policy.image
+        return Image(base=asked.base, packages=asked.packages, lock=lock)
 
 
 def load_policy(path: Path) -> LoadedPolicy:
@@ -181,10 +189,14 @@ def _schema_at(key: Key) -> Schema:
     schema = json_schema()
     for part in key:
         choices = [_resolved(each) for each in schema.get("anyOf", [schema])]
-        schema = next((each for each in choices if each.get("type") != "null"), schema)
+        schema = next((each for each in choices if _has_parts(each)), schema)
         inner = schema.get("items") if isinstance(part, int) else None
         schema = _resolved(inner or schema.get("properties", {}).get(part, {}))
     return schema
+
+
+def _has_parts(schema: Schema) -> bool:
+    return "properties" in schema or "items" in schema
 
 
 def _resolved(schema: Schema) -> Schema:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from runner import records
 from runner.policy.quantities import duration, size
@@ -54,6 +54,23 @@ class Strict(BaseModel):
         allow_inf_nan=False,
         use_attribute_docstrings=True,
     )
+
+
+ImageName = Literal["cpu", "tabular", "cuda"]
+
+
+class Image(Strict):
+    """What agent code runs in; a name alone is that image, with nothing put on it."""
+
+    base: ImageName
+    """An image of the project."""
+    packages: Annotated[tuple[Word, ...], Field(max_length=200)] = ()
+    """Put on it, as wheels of the package index: NAME, or NAME==VERSION and the like. Versions and
+    hashes of all that they bring are in the lock beside the policy, which `runner setup` writes."""
+
+
+def _named(image: object) -> object:
+    return {"base": image} if isinstance(image, str) else image
 
 
 class Metric(Strict):
@@ -302,8 +319,8 @@ class Policy(Strict):
     metric: Metric
     files: FileRules
     edits: Edits
-    image: Literal["cpu", "tabular", "cuda"]
-    """Image that trainer, predictor and scorer run in."""
+    image: Annotated[Image, BeforeValidator(_named, json_schema_input_type=ImageName | Image)]
+    """Image that trainers and predictors run in; scorers have one of the project's own."""
     resources: Resources
     budget: Budget
     evaluation: Evaluation

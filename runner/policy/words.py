@@ -65,9 +65,12 @@ def _edits(policy: Policy) -> Iterator[str]:
 def _trials(policy: Policy) -> Iterator[str]:
     """Say what a container may use, how a proposal is scored, and when it is kept."""
     asked, budget, evaluation = policy.resources, policy.budget, policy.evaluation
+    image: str = policy.image.base
+    if policy.image.packages:
+        image += f", with {listed(policy.image.packages)}"
     chosen = f" Environment: {', '.join(asked.environment)}." if asked.environment else ""
     yield (
-        f"Each container (image {policy.image}): {asked.cpus:g} cores, {show_size(asked.memory)}"
+        f"Each container (image {image}): {asked.cpus:g} cores, {show_size(asked.memory)}"
         f" memory, {asked.pids} processes, {asked.gpus} GPUs, {show_size(asked.shm)} shared memory,"
         f" {show_size(asked.artifacts)} of artifacts, {show_size(asked.outputs)} of outputs,"
         f" {show_size(asked.log)} of log; no network."

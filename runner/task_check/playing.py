@@ -66,7 +66,9 @@ def tag_of(task: str) -> str:
     return f"_check-{task}"
 
 
-def specification(task: str, policy: Policy, prepared: Prepared, image_id: str) -> TrialSpec:
+def specification(
+    task: str, policy: Policy, prepared: Prepared, *, image_id: str, scorer_image_id: str
+) -> TrialSpec:
     """Return the template's first decision trial."""
     return trial.specification(
         policy,
@@ -77,6 +79,7 @@ def specification(task: str, policy: Policy, prepared: Prepared, image_id: str) 
         index=0,
         seed=SEED,
         image_id=image_id,
+        scorer_image_id=scorer_image_id,
         data_digest=prepared.digest,
         harness_digest=tree_digest(paths.harness()),
         workspace=paths.template(task),

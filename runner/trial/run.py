@@ -225,7 +225,7 @@ class _Trial:
             mounts.append(self._volume(f"outputs-{name}", f"/outputs/{name}"))
         return ContainerSpec(
             name=self._container_name(SCORE),
-            image_id=spec.image_id,
+            image_id=spec.scorer_image_id,
             user=SCORER_USER,
             command=score_command(spec),
             mounts=mounts,

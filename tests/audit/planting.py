@@ -23,7 +23,7 @@ from runner.workspace import NOTES_REF, Workspace
 BRANCH = f"refs/heads/autoresearch/{TAG}"
 WITNESSES = {"attempt-message", "kept-message", "notes", "event-log"}
 """The rules by which git and the event log speak against a chain that was forged."""
-SAID = ("changes", "origin", "policy_digest", "harness_digest", "image_id")
+SAID = ("changes", "origin", "policy_digest", "harness_digest", "image_id", "scorer_image_id")
 """What only the entry of a proposal says."""
 Entries = dict[str, tuple[str, str]]
 """Path → mode as git prints it, and content (for a submodule, a commit)."""

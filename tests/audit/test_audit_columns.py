@@ -89,6 +89,7 @@ SAID = {
     "a digest of the policy": lambda c: c.set(7, policy_digest="12345"),
     "a digest of the harness": lambda c: c.set(7, harness_digest="12345"),
     "an image": lambda c: c.set(7, image_id="12345"),
+    "an image of the scorer": lambda c: c.set(7, scorer_image_id="12345"),
     "a crash": lambda c: c.edit_entry(c.ended(3)[0], crash=None),
     "a curve": lambda c: c.edit_entry(c.ended(7)[0], curves=[{"name": "x", "points": [[0, 1]]}]),
 }

@@ -180,6 +180,9 @@ FORGED = [
     ),
     pytest.param(lambda c: c.set(6, status="refused"), {"decision"}, id="a revert made a refusal"),
     pytest.param(lambda c: c.set(7, image_id="other"), {"image-id"}, id="another image"),
+    pytest.param(
+        lambda c: c.set(7, scorer_image_id="other"), {"scorer-image-id"}, id="another scorer"
+    ),
     pytest.param(lambda c: c.set(7, policy_digest=OTHER), {"policy-digest"}, id="another policy"),
     pytest.param(lambda c: c.set(7, harness_digest=OTHER), {"harness-digest"}, id="other harness"),
     pytest.param(lambda c: c.set(7, changes=[]), {"attempt-content"}, id="another proposal"),
@@ -217,6 +220,9 @@ FROZEN = [
         lambda c: c.set_run(harness_digest=OTHER), {"harness-digest"}, id="the harness's digest"
     ),
     pytest.param(lambda c: c.set_run(image_id="other"), {"image-id"}, id="the image"),
+    pytest.param(
+        lambda c: c.set_run(scorer_image_id="other"), {"scorer-image-id"}, id="the scorer's image"
+    ),
     pytest.param(lambda c: c.set_run(round_to=0.001), {"run-row"}, id="the rounding"),
     pytest.param(lambda c: c.set_run(data_digest=OTHER), {"data-digest"}, id="the data's digest"),
     pytest.param(lambda c: c.manifest.write_text("{}"), {"data-digest"}, id="the data"),

@@ -51,7 +51,7 @@ def preparation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pre
         engine=client,
         state=state,
         task="rawtask",
-        image_id=images.require_image(client, "cpu"),
+        image_id=images.require_image(client, images.SCORER),
         say=lambda _: None,
         raw=raw,
     )

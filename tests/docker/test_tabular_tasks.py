@@ -46,12 +46,11 @@ def prepare(home: Any, folder: Path, task: str, name: str, content: str) -> None
     (folder / name).write_text(content)
     file = RawFile(name=name, url=None, sha256=None, licence="ours", page="none")
     state, client = paths.State(home.path), engines.connect()
-    image = load_policy(paths.policy_path(task)).policy.image
     Preparation(
         engine=client,
         state=state,
         task=task,
-        image_id=images.require_image(client, image),
+        image_id=images.require_image(client, images.SCORER),
         say=print,
         raw=RawData(
             task=task, wanted=RawFiles(files=(file,)), downloads=folder / "kept", chosen=folder

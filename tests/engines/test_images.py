@@ -7,16 +7,17 @@ import os
 import re
 import subprocess
 import tarfile
-import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
 import pytest
+from shelves import only_shelf, write_wheel
 
 from runner.engines import images
 from runner.engines.bases import bootstrapped, setting
 from runner.engines.builds import Build, context, follow
+from runner.engines.packages import pinned
 from runner.engines.wheels import digest, pip_command, wheelhouse
 from runner.errors import ConfigError, SandboxError
 
@@ -86,7 +87,7 @@ def test_a_weights_name_is_its_place_in_the_folder(recipe: Path) -> None:
 def test_an_unknown_image_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ConfigError) as caught:
         images.image_tag("gpu")
-    assert caught.value.hint == "images: cpu, tabular, cuda"
+    assert caught.value.hint == "images: scorer, cpu, tabular, cuda"
 
 
 def test_the_default_base_names_one_patch_release() -> None:
@@ -115,11 +116,23 @@ def test_only_the_image_for_such_machines_brings_cuda() -> None:
     assert "\nnvidia-cudnn-cu13==" in images.locks("cuda")[0].read_text()
 
 
+def named(image: str) -> set[str]:
+    return set(pinned(*images.locks(image)))
+
+
 def test_the_image_for_tables_has_no_torch() -> None:
-    (lock,) = images.locks("tabular")
-    named = set(re.findall(r"^([a-z0-9-]+)==", lock.read_text(), re.MULTILINE))
-    assert {"scikit-learn", "lightgbm", "xgboost-cpu", "flaml", "pandas", "numpy"} <= named
-    assert "torch" not in named
+    assert {"scikit-learn", "lightgbm", "xgboost-cpu", "flaml"} <= named("tabular")
+    assert "torch" not in named("tabular")
+
+
+@pytest.mark.parametrize("image", ["cpu", "tabular", "cuda"])
+def test_agents_have_what_most_scripts_import(image: str) -> None:
+    assert {"numpy", "pandas", "scikit-learn", "tqdm", "matplotlib", "pyyaml"} <= named(image)
+
+
+def test_scorers_have_what_measures_and_nothing_that_trains_at_length() -> None:
+    assert {"numpy", "scipy", "scikit-learn", "pandas", "pyarrow", "pillow"} <= named("scorer")
+    assert not {"torch", "lightgbm", "xgboost-cpu", "flaml", "matplotlib"} & named("scorer")
 
 
 def test_images_set_no_variable_but_the_path() -> None:
@@ -133,20 +146,8 @@ def test_images_set_no_variable_but_the_path() -> None:
 @pytest.fixture
 def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with one wheel, which is all that pip can reach."""
-    folder = tmp_path / "shelf"
-    folder.mkdir()
-    for key in ("PIP_EXTRA_INDEX_URL", "PIP_INDEX_URL"):
-        monkeypatch.delenv(key, raising=False)
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
-    with zipfile.ZipFile(folder / "tiny-1.0-py3-none-any.whl", "w") as wheel:
-        wheel.writestr("tiny.py", "")
-        wheel.writestr(
-            "tiny-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n"
-        )
-        wheel.writestr("tiny-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
-        wheel.writestr("tiny-1.0.dist-info/RECORD", "")
-    return folder
+    write_wheel(only_shelf(tmp_path / "shelf", monkeypatch), "tiny")
+    return tmp_path / "shelf"
 
 
 def lock_of(shelf: Path, *, sha256: str | None = None) -> Path:

@@ -92,6 +92,7 @@ def real(engine: engines.Docker, folder: Path, runtime: str | None) -> Case:
     spec = trial_spec(
         shape=Shape.ONE_SHOT,
         image_id=images.require_image(engine, "cpu"),
+        scorer_image_id=images.require_image(engine, images.SCORER),
         resources=replace(RESOURCES, runtime=runtime),
         mutable=("train.py",),
         budget=Budget(startup=20, train=20, predict=20, score=20),

@@ -180,7 +180,7 @@ def test_a_merge_that_makes_a_token_again_adds_none():
 
 def test_an_image_without_the_tokenizer_says_which_have_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "tokenizers", None)
-    with pytest.raises(BadRawDataError, match="images cpu and cuda"):
+    with pytest.raises(BadRawDataError, match="image of scorers"):
         bpe.learn([b"abc"], vocabulary=300)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ from test_store import CALL, RUN, complete, rows, tamper
 
 from runner.errors import LedgerError
 from runner.journal import projections, reader, store
-from runner.journal.entries import broken
+from runner.journal.entries import Head, Kind, broken, following, now
 from runner.journal.reader import RELEASED, VERSION, open_reader
 from runner.journal.store import open_journal
 from runner.records import HypothesisStatus
@@ -90,6 +92,15 @@ def test_other_entries_than_the_runner_s_are_refused_in_an_older_journal_too(pat
     update()
     with pytest.raises(LedgerError, match="changed by hand"), open_reader(path):
         pass
+
+
+def test_scorers_of_a_run_before_103_had_the_image_of_its_agents():
+    said = asdict(RUN)
+    del said["scorer_image_id"]
+    created = following(Head(), run="t1", at=now(), kind=Kind.RUN_CREATED, document=said)
+    with closing(projections.made_again([created])) as tables:
+        (row,) = projections.rows(tables, "runs", "t1")
+    assert row == said | {"scorer_image_id": RUN.image_id}
 
 
 @pytest.mark.parametrize("version", [0, 1, RELEASED - 1])

@@ -52,6 +52,7 @@ RUN = Run(
     harness_digest="h",
     template_digest="t",
     image_id="sha256:1",
+    scorer_image_id="sha256:2",
     data_digest="d",
     device="cpu",
     base_commit="b",

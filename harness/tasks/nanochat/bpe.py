@@ -95,4 +95,4 @@ def _joined(parts: Iterable[NDArray[np.uint16]]) -> NDArray[np.uint16]:
 
 
 def _tokenizers() -> Any:
-    return library("tokenizers", "nanochat's tokens are learnt in the images cpu and cuda alone")
+    return library("tokenizers", "nanochat's tokens are learnt in the image of scorers")

@@ -99,7 +99,7 @@ def _documents(path: Path) -> Iterator[bytes]:
     """Yield the documents of a shard, the column `text`, in their order."""
     shard = library(
         "pyarrow.parquet",
-        "parquet shards are read in the image cuda alone: set `image: cuda` in the policy",
+        "parquet shards are read in the image of scorers",
     ).ParquetFile(path)
     if COLUMN not in shard.schema_arrow.names:
         raise BadRawDataError(f"{path.name} has no column {COLUMN!r}")
