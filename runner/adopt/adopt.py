@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from runner import paths
+from runner import given, paths
 from runner.adopt import command, metric, writing
 from runner.adopt.first import absent, first_trial, lacking, trouble
 from runner.adopt.keeping import keep
@@ -24,7 +24,8 @@ from runner.executor.devices import Machine
 from runner.new_task import layout
 from runner.one_off import one_off
 from runner.policy.quantities import show_size
-from runner.records import Reported, Resources, TrialResult, TrialStatus
+from runner.records import Image, Reported, Resources, TrialResult, TrialStatus
+from runner.requirements import parse_requirements
 from runner.sandbox.evidence import escaped
 from runner.stopping import Stop
 from runner.trial.reported import plain
@@ -37,6 +38,8 @@ SHARE = 0.7
 FEWEST_BYTES = 1024**3
 NO_PATTERN = "{} is not known yet"
 LAST_BYTES = 256 * 1024
+MOST_BYTES = 1024**2
+"""Of a file of requirements."""
 
 
 class Ask(Protocol):
@@ -56,6 +59,8 @@ class Wanted:
     data: tuple[str, ...] | None = None
     change: tuple[str, ...] = ()
     image: str | None = None
+    pip: Path | None = None
+    """A file of requirements that are put on the image."""
     minutes: float = 10.0
     gpus: int = 0
     force: bool = False
@@ -101,7 +106,7 @@ def adopt(
     files = _matching(mutable, project, line)
     found_needs = needs(project.files, files)
     resources = _most(wanted)
-    image, image_id = _image(engine, state, project, wanted, resources)
+    image, image_id = _image(engine, state, project, name, wanted, resources, say)
     parts = [part.place for part in project.data]
     reported = _reported(wanted, line, parts)
     say(f"{name}: running it once, for at most {wanted.minutes:g} minutes: {line}")
@@ -185,19 +190,32 @@ def _image(
     engine: Docker,
     state: paths.State,
     project: Project,
+    name: str,
     wanted: Wanted,
     resources: Resources,
-) -> tuple[str, str]:
-    """Return the first image that holds what the project imports, and its id."""
-    names = [wanted.image] if wanted.image else ["cuda"] if wanted.gpus else list(IMAGES)
+    say: Callable[[str], None],
+) -> tuple[Image, str]:
+    """Return the first image that holds what the project imports, and its id.
+
+    Packages that the person names are put on one, locked beside the policy to come.
+    """
+    bases = [wanted.image] if wanted.image else ["cuda"] if wanted.gpus else list(IMAGES)
+    tried = [Image(base=base) for base in bases]
+    if wanted.pip:
+        packages = parse_requirements(given.read_text(wanted.pip, most=MOST_BYTES), wanted.pip.name)
+        lock = paths.policy_path(name).with_suffix(".lock")
+        tried = [Image(base=bases[0], packages=packages, lock=lock)]
     needed = sorted(modules(project))
     without: dict[str, tuple[str, ...]] = {}
-    for name in names:
-        image_id = images.require_image(engine, name)
-        without[name] = absent(engine, state, image_id, needed, replace(resources, gpus=0))
-        if not without[name]:
-            return name, image_id
-    fewest = min(without, key=lambda name: len(without[name]))
+    for image in tried:
+        if image.packages:
+            image_id = images.ensure_image(engine, image, wheelhouse_root=state.wheelhouse, say=say)
+        else:
+            image_id = images.require_image(engine, image)
+        without[image.base] = absent(engine, state, image_id, needed, replace(resources, gpus=0))
+        if not without[image.base]:
+            return image, image_id
+    fewest = min(without, key=lambda base: len(without[base]))
     raise lacking(project, without[fewest], fewest)
 
 
@@ -292,7 +310,7 @@ def rows(adopted: Adopted, sizes: Mapping[str, int]) -> list[tuple[str, str]]:
         ("frozen", f"{len(project.files) - len(known.files)} other files"),
         ("data", ", ".join(data) or "none"),
         ("left at home", "; ".join(kept) or "nothing"),
-        ("packages", f"image {known.image}"),
+        ("packages", _packages(known.image)),
         ("metric", f"{said.metric}, {'less' if known.minimize else 'more'} is better: {where}"),
         ("first run", f"{said.metric} {known.value:g} in {known.seconds:.0f} s"),
         ("budget", f"{known.train_seconds:g} s for a trial; one that is killed has no score"),
@@ -302,6 +320,11 @@ def rows(adopted: Adopted, sizes: Mapping[str, int]) -> list[tuple[str, str]]:
          "SEED FIXED BY THE SCRIPT, or none: {seed} in --run or $RUNNER_SEED would give it one"),
         ("believe it?", "no: SELF-REPORTED, the code under test printed this number"),
     ]  # fmt: skip
+
+
+def _packages(image: Image) -> str:
+    more = f" with {', '.join(image.packages)}, locked beside the policy" if image.packages else ""
+    return f"image {image.base}{more}"
 
 
 def show_bytes(count: int) -> str:

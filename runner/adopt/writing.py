@@ -14,7 +14,7 @@ from runner.adopt.needs import USUAL, Needs
 from runner.policy.information import information
 from runner.policy.quantities import show_duration, show_size
 from runner.policy.schema import FORBIDDEN
-from runner.records import File, Files, Reported
+from runner.records import File, Files, Image, Reported
 
 POLICY = Path(__file__).with_name("policy.yaml.in")
 PROGRAM = "program.md"
@@ -37,7 +37,7 @@ class Understood:
     """The files that those are, now."""
     reported: Reported
     minimize: bool
-    image: str
+    image: Image
     cpus: float
     gpus: int
     value: float
@@ -74,7 +74,7 @@ def policy_text(known: Understood, needs: Needs, template: Files) -> str:
         max_information=max(LEAST_ROOM, math.ceil(2 * held / 1000) * 1000),
         imports=_imports(needs),
         forbid=_forbid(needs),
-        image=known.image,
+        image=_image(known.image),
         cpus=f"{known.cpus:g}",
         memory=show_size(known.memory_bytes),
         gpus=known.gpus,
@@ -90,6 +90,12 @@ def policy_text(known: Understood, needs: Needs, template: Files) -> str:
 def quoted(text: str) -> str:
     """Write a string so that YAML reads it as one, in a list too; plain where it can be."""
     return yaml.safe_dump([text], default_flow_style=True, width=math.inf).strip()[1:-1]
+
+
+def _image(image: Image) -> str:
+    if not image.packages:
+        return image.base
+    return f"{{base: {image.base}, packages: [{', '.join(map(quoted, image.packages))}]}}"
 
 
 def _step(value: float) -> str:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
 
 @click.command("adopt")
 @click.argument("folder", metavar="DIR", type=click.Path(exists=True, path_type=Path))
@@ -18,6 +20,7 @@ import click
 @click.option("--no-data", is_flag=True, help="It has none.")
 @click.option("--change", multiple=True, help="What an agent may change, as 'src/**/*.py'.")
 @click.option("--image", type=click.Choice(["cpu", "tabular", "cuda"]), help="With its packages.")
+@click.option("--pip", type=FILE, help="Packages that it needs besides, as requirements.txt.")
 @click.option("--minutes", default=10.0, show_default=True, help="The longest first run.")
 @click.option("--gpus", default=0, show_default=True, help="That each run gets.")
 @click.option("--yes", is_flag=True, help="Ask nothing: take the likeliest answer.")
@@ -32,6 +35,7 @@ def command(
     no_data: bool,
     change: tuple[str, ...],
     image: str | None,
+    pip: Path | None,
     minutes: float,
     gpus: int,
     yes: bool,
@@ -58,6 +62,7 @@ def command(
         data=() if no_data else data or None,
         change=change,
         image=image,
+        pip=pip,
         minutes=minutes,
         gpus=gpus,
         force=force,
