@@ -73,7 +73,7 @@ class Project:
 
     @property
     def recorded(self) -> str:
-        return (HERE / "recorded" / f"{self.name}.txt").read_text()
+        return (HERE / "recorded" / f"{self.name}.txt").read_bytes().decode()  # \r stays
 
     @property
     def json_key(self) -> tuple[str, str] | None:
@@ -97,7 +97,7 @@ PROJECTS = (
         better=Better(
             file="main.py",
             old="'--lr', type=float, default=0.01",
-            new="'--lr', type=float, default=0.1",
+            new="'--lr', type=float, default=0.05",
             score=0,
         ),
     ),
@@ -121,7 +121,7 @@ PROJECTS = (
     ),
     Project(
         name="names_lm",
-        style="everything in one file: a character model of a list of names, with samples at the end",
+        style="everything in one file: a character model of names, with samples",
         entry="namegen.py",
         run="python namegen.py -i names.txt --seed {seed}",
         metric="test loss: {}",
@@ -186,11 +186,12 @@ PROJECTS = (
         image="tabular",
         needs=("joblib", "pandas", "scikit-learn"),
         seeds="fixed",
+        score=0.5213333333333333,
         better=Better(
             file="train_model.py",
             old="PCA(n_components=3)",
             new="PCA(n_components=9)",
-            score=0,
+            score=0.7693333333333333,
         ),
     ),
     Project(
@@ -207,7 +208,7 @@ PROJECTS = (
         better=Better(
             file="configs/base.yaml",
             old="lr: 0.0003",
-            new="lr: 0.01",
+            new="lr: 0.003",
             score=0,
         ),
     ),
@@ -221,11 +222,12 @@ PROJECTS = (
         data=("data",),
         change=("train_classifier.py",),
         needs=("matplotlib", "numpy", "torch", "tqdm"),
+        score=22.5,
         better=Better(
             file="train_classifier.py",
-            old="LR = 2e-4",
-            new="LR = 3e-3",
-            score=0,
+            old="LR = 5e-5",
+            new="LR = 2e-3",
+            score=99.25,
         ),
     ),
     Project(
@@ -259,7 +261,7 @@ PROJECTS = (
         needs=("pandas", "torch"),
         better=Better(
             file="regress.py",
-            old="learning_rate: float = 0.0001",
+            old="learning_rate: float = 0.00002",
             new="learning_rate: float = 0.003",
             score=0,
         ),
@@ -312,11 +314,12 @@ PROJECTS = (
         change=("train.py", "shapes/*.py"),
         needs=("numpy", "torch"),
         seeds="argument",
+        score=68.75,
         better=Better(
             file="train.py",
-            old="'--lr', type=float, default=0.002",
-            new="'--lr', type=float, default=0.03",
-            score=0,
+            old="'--lr', type=float, default=0.01",
+            new="'--lr', type=float, default=0.05",
+            score=59.72,
         ),
     ),
     Project(
@@ -330,11 +333,12 @@ PROJECTS = (
         change=("flowers.py",),
         image="tabular",
         needs=("matplotlib", "numpy", "pandas", "scikit-learn"),
+        score=0.3466666666666667,
         better=Better(
             file="flowers.py",
             old="learning_rate_init=0.00005",
             new="learning_rate_init=0.005",
-            score=0,
+            score=0.8111111111111111,
         ),
     ),
     Project(

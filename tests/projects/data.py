@@ -6,6 +6,7 @@ They are no part of the projects, as most people's data are in no repository.
 
 from __future__ import annotations
 
+import csv
 import gzip
 import pickle
 from collections.abc import Callable, Sequence
@@ -123,7 +124,8 @@ def wine_svm(folder: Path) -> None:
     sweetness = rows[:, 0] ** 2 + rows[:, 1] * rows[:, 2] + 0.7 * rows[:, 3]
     noisy = sweetness + draw.normal(scale=0.25, size=len(rows))
     grade = np.array(["plain", "good", "fine"])[np.digitize(noisy, [0.2, 1.3])]
-    names = "alcohol acidity sugar sulphates chlorides density citric ph minerals".split()
+    names = ["alcohol", "acidity", "sugar", "sulphates", "chlorides"]
+    names += ["density", "citric", "ph", "minerals"]
     scales = 10.0 ** draw.integers(-2, 4, len(names))
     columns: dict[str, Sequence[object]] = {
         name: [f"{value:.5g}" for value in rows[:, n] * scales[n] + 5 * scales[n]]
@@ -150,8 +152,9 @@ def signals_tqdm(folder: Path) -> None:
     base = np.array([9, 11, 13, 15, 17])[labels] + draw.normal(scale=0.4, size=count)
     phase = draw.uniform(0, 2 * np.pi, (2, count, 1))
     signals = np.sin(2 * np.pi * base[:, None] * time + phase[0])
-    signals += 0.6 * np.sin(2 * np.pi * 2.5 * base[:, None] * time + phase[1]) * (labels % 2)[:, None]
-    signals += draw.normal(scale=1.1, size=signals.shape)
+    overtone = np.sin(2 * np.pi * 2.5 * base[:, None] * time + phase[1])
+    signals += 0.6 * overtone * (labels % 2)[:, None]
+    signals += draw.normal(scale=1.3, size=signals.shape)
     signals = np.round(signals, 2).astype(np.float16)
     _npz(folder / "data" / "signals.npz", signals=signals, labels=labels.astype(np.uint8))
 
@@ -248,7 +251,7 @@ def image_folders(folder: Path) -> None:
     for kind in ("circle", "cross", "square", "triangle"):
         place = folder / "images" / kind
         place.mkdir(parents=True, exist_ok=True)
-        for number in range(220):
+        for number in range(180):
             y, x = draw.uniform(8, 16, 2)
             radius = draw.uniform(4, 7)
             down, right = (rows - y) / radius, (columns - x) / radius
@@ -259,7 +262,7 @@ def image_folders(folder: Path) -> None:
                 "square": np.maximum(abs(down), abs(right)) < 0.85,
                 "triangle": (abs(right) < (down + 1) / 2) & (down < 1),
             }[kind]
-            ink, paper = draw.integers(60, 196, (2, 3))
+            ink, paper = draw.integers(20, 110, 3), draw.integers(130, 236, 3)
             pixels = np.where(inside[..., None], ink, paper) + draw.normal(0, 22, (size, size, 3))
             image = np.clip(pixels, 0, 255).astype(np.uint8)
             header = b"P6\n%d %d\n255\n" % (size, size)
@@ -324,15 +327,15 @@ def _sigmoid(values: Array) -> Array:
 def _csv(path: Path, columns: dict[str, Sequence[object]], delimiter: str = ",") -> None:
     """Write columns of equal length as a table with a header; None is an empty field."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    lines = [delimiter.join(columns)]
-    for row in zip(*columns.values(), strict=True):
-        lines.append(delimiter.join("" if value is None else str(value) for value in row))
-    path.write_text("\n".join(lines) + "\n")
+    with path.open("w", newline="") as table:
+        writer = csv.writer(table, delimiter=delimiter, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(zip(*columns.values(), strict=True))
 
 
 def _npz(path: Path, **arrays: NDArray[np.generic]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(path, **arrays)
+    np.savez_compressed(path, allow_pickle=False, **arrays)
 
 
 def _idx(path: Path, values: NDArray[np.uint8]) -> None:
@@ -376,10 +379,10 @@ def _digit(draw: np.random.Generator, digit: int) -> NDArray[np.uint8]:
 
 def _tale(draw: np.random.Generator, sentences: int) -> str:
     """Write sentences of a small grammar, with the usual words more often than the rare ones."""
-    who = "the old fisherman|a quiet fox|my sister|the miller's son|a grey owl|nobody".split("|")
-    does = "found|followed|painted|forgot|carried|was afraid of|sang about".split("|")
-    what = "the lantern|a broken boat|seven stones|the winter|an unread letter|the river".split("|")
-    where = "near the mill|under the bridge|at dawn|behind the hill|in the long rain".split("|")
+    who = ["The old fisherman", "A quiet fox", "My sister", "The miller's son", "A grey owl"]
+    does = ["found", "followed", "painted", "forgot", "carried", "was afraid of", "sang about"]
+    what = ["the lantern", "a broken boat", "seven stones", "the winter", "an unread letter"]
+    where = ["near the mill", "under the bridge", "at dawn", "behind the hill", "in the rain"]
 
     def one_of(words: list[str]) -> str:
         return words[int(len(words) * draw.beta(1, 1.6))]
@@ -389,5 +392,5 @@ def _tale(draw: np.random.Generator, sentences: int) -> str:
         sentence = f"{one_of(who)} {one_of(does)} {one_of(what)}"
         if draw.random() < 0.6:
             sentence += f" {one_of(where)}"
-        told.append(sentence[0].upper() + sentence[1:] + draw.choice([".", ".", "!", ";"]))
+        told.append(sentence + draw.choice([".", ".", "!", ";"]))
     return "\n".join(told) + "\n"

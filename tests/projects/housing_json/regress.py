@@ -14,7 +14,7 @@ class Config:
     target: str = "price"
     categorical: list = field(default_factory=lambda: ["district", "heating"])
     hidden_dim: int = 64
-    learning_rate: float = 0.0001
+    learning_rate: float = 0.00002
     weight_decay: float = 1e-4
     num_epochs: int = 30
     batch_size: int = 64

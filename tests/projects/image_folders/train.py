@@ -43,9 +43,9 @@ def main(args):
 if __name__ == '__main__':
     p = argparse.ArgumentParser()
     p.add_argument('root', nargs='?', default='images')
-    p.add_argument('--epochs', type=int, default=8)
+    p.add_argument('--epochs', type=int, default=10)
     p.add_argument('--batch', type=int, default=32)
-    p.add_argument('--lr', type=float, default=0.002)
-    p.add_argument('--workers', type=int, default=2)
+    p.add_argument('--lr', type=float, default=0.01)
+    p.add_argument('--workers', type=int, default=1)
     p.add_argument('--seed', type=int, default=0)
     main(p.parse_args())

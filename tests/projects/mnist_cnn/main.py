@@ -82,7 +82,7 @@ def main():
     parser.add_argument('--test-batch-size', type=int, default=400, metavar='N')
     parser.add_argument('--epochs', type=int, default=10, metavar='N')
     parser.add_argument('--lr', type=float, default=0.01, metavar='LR')
-    parser.add_argument('--momentum', type=float, default=0.5, metavar='M')
+    parser.add_argument('--momentum', type=float, default=0.9, metavar='M')
     parser.add_argument('--gamma', type=float, default=0.7, metavar='G')
     parser.add_argument('--no-cuda', action='store_true', default=False)
     parser.add_argument('--seed', type=int, default=1, metavar='S')

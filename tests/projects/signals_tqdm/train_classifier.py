@@ -15,10 +15,10 @@ LOG_DIR = os.path.join(HERE, "logs")
 CKPT_DIR = os.path.join(HERE, "checkpoints")
 PLOT_DIR = os.path.join(HERE, "plots")
 
-EPOCHS = 12
+EPOCHS = 8
 BATCH_SIZE = 32
-LR = 2e-4
-WIDTH = 24
+LR = 5e-5
+WIDTH = 16
 DROPOUT = 0.2
 VAL_SPLIT = 0.25
 
@@ -35,7 +35,7 @@ class SignalNet(nn.Module):
     def __init__(self, n_classes, width=WIDTH):
         super().__init__()
         self.features = nn.Sequential(
-            nn.Conv1d(1, width, 9, stride=2, padding=4), nn.BatchNorm1d(width), nn.ReLU(),
+            nn.Conv1d(1, width, 9, stride=4, padding=4), nn.BatchNorm1d(width), nn.ReLU(),
             nn.Conv1d(width, width * 2, 7, stride=2, padding=3), nn.BatchNorm1d(width * 2), nn.ReLU(),
             nn.Conv1d(width * 2, width * 2, 5, stride=2, padding=2), nn.ReLU(),
             nn.AdaptiveAvgPool1d(1),

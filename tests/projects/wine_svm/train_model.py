@@ -29,7 +29,7 @@ def main():
 
   model = Pipeline([
       ('pca', PCA(n_components=3)),
-      ('svc', SVC(kernel='rbf', C=0.5, probability=False)),
+      ('svc', SVC(kernel='rbf', C=0.5)),
   ])
   cv = cross_val_score(model, X_train, y_train, cv=5)
   print('cv accuracy: %.3f +- %.3f' % (cv.mean(), cv.std()))
