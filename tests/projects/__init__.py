@@ -2,7 +2,7 @@
 
 Each folder here is a project as its author has it: nothing in it knows of the runner.
 Its data are not in it; `projects.data.write(name, folder)` makes them.
-`recorded/NAME.txt` is what its command printed, without and with the data in the image named here.
+`recorded/NAME.txt` is what its command printed in that image, or the end of it.
 """
 
 from __future__ import annotations
@@ -94,11 +94,12 @@ PROJECTS = (
         change=("main.py",),
         needs=("numpy", "torch"),
         seeds="argument",
+        score=2.1177,
         better=Better(
             file="main.py",
             old="'--lr', type=float, default=0.01",
             new="'--lr', type=float, default=0.05",
-            score=0,
+            score=0.1235,
         ),
     ),
     Project(
@@ -112,11 +113,12 @@ PROJECTS = (
         change=("train.py", "model.py", "config/*.py"),
         needs=("numpy", "torch"),
         seeds="argument",
+        score=2.0683,
         better=Better(
             file="config/train_tales.py",
             old="learning_rate = 3e-4",
             new="learning_rate = 3e-3",
-            score=0,
+            score=0.6099,
         ),
     ),
     Project(
@@ -130,11 +132,12 @@ PROJECTS = (
         change=("namegen.py",),
         needs=("torch",),
         seeds="argument",
+        score=1.42864,
         better=Better(
             file="namegen.py",
             old="default=3e-4",
             new="default=5e-3",
-            score=0,
+            score=0.9954,
         ),
     ),
     Project(
@@ -148,11 +151,12 @@ PROJECTS = (
         change=("python/train.py",),
         image="tabular",
         needs=("lightgbm", "pandas", "scikit-learn"),
+        score=106.96890914751263,
         better=Better(
             file="python/train.py",
             old='"learning_rate": 0.005',
             new='"learning_rate": 0.1',
-            score=0,
+            score=44.96542028983489,
         ),
     ),
     Project(
@@ -167,11 +171,12 @@ PROJECTS = (
         image="tabular",
         needs=("numpy", "pandas", "scikit-learn"),
         seeds="fixed",
+        score=0.75953,
         better=Better(
             file="churn-baseline.py",
             old="'max_depth': 2",
             new="'max_depth': 12",
-            score=0,
+            score=0.83384,
         ),
     ),
     Project(
@@ -205,11 +210,12 @@ PROJECTS = (
         change=("src/**/*.py", "configs/*.yaml"),
         needs=("PyYAML", "numpy", "torch"),
         seeds="argument",
+        score=0.6049,
         better=Better(
             file="configs/base.yaml",
             old="lr: 0.0003",
             new="lr: 0.003",
-            score=0,
+            score=0.0188,
         ),
     ),
     Project(
@@ -241,11 +247,12 @@ PROJECTS = (
         change=("train.py",),
         needs=("numpy", "torch"),
         seeds="argument",
+        score=20.1967,
         better=Better(
             file="train.py",
             old='"--lr", type=float, default=1e-4',
             new='"--lr", type=float, default=5e-3',
-            score=0,
+            score=6.1772,
         ),
         private=(".env",),
     ),
@@ -259,11 +266,12 @@ PROJECTS = (
         data=("data/houses.csv",),
         change=("regress.py",),
         needs=("pandas", "torch"),
+        score=61527.16796875,
         better=Better(
             file="regress.py",
             old="learning_rate: float = 0.00002",
             new="learning_rate: float = 0.003",
-            score=0,
+            score=17534.994140625,
         ),
     ),
     Project(
@@ -277,11 +285,12 @@ PROJECTS = (
         change=("main.py",),
         needs=("numpy", "torch"),
         seeds="fixed",
+        score=0.903333306312561,
         better=Better(
             file="main.py",
             old="lr = 0.05",
             new="lr = 1.0",
-            score=0,
+            score=0.9977777600288391,
         ),
     ),
     Project(
@@ -296,11 +305,12 @@ PROJECTS = (
         image="tabular",
         needs=("numpy", "pandas", "scikit-learn"),
         seeds="argument",
+        score=0.5686,
         better=Better(
             file="fit.py",
             old='"--learning-rate", type=float, default=0.01',
             new='"--learning-rate", type=float, default=0.1',
-            score=0,
+            score=0.44777,
         ),
     ),
     Project(
@@ -314,12 +324,12 @@ PROJECTS = (
         change=("train.py", "shapes/*.py"),
         needs=("numpy", "torch"),
         seeds="argument",
-        score=68.75,
+        score=66.67,
         better=Better(
             file="train.py",
             old="'--lr', type=float, default=0.01",
             new="'--lr', type=float, default=0.05",
-            score=59.72,
+            score=3.47,
         ),
     ),
     Project(
@@ -350,11 +360,12 @@ PROJECTS = (
         minimize=False,
         change=("evolve.py",),
         needs=(),
+        score=0.222549,
         better=Better(
             file="evolve.py",
             old="MUTATION_SIZE = 0.25",
             new="MUTATION_SIZE = 0.02",
-            score=0,
+            score=0.298963,
         ),
     ),
     Project(

@@ -163,7 +163,7 @@ def test_a_project_that_cannot_be_adopted_shows_why(project):
 
 
 SHOWN = {
-    "needs_gpu": "Found no NVIDIA driver",
+    "needs_gpu": "not compiled with CUDA",
     "downloads_url": "urlopen error",
     "downloads_dataset": "No module named 'torchvision'",
     "downloads_sklearn": "urlopen error",
