@@ -72,8 +72,8 @@ class Project:
         return HERE / self.name
 
     @property
-    def recorded(self) -> str:
-        return (HERE / "recorded" / f"{self.name}.txt").read_bytes().decode()  # \r stays
+    def recorded(self) -> bytes:
+        return (HERE / "recorded" / f"{self.name}.txt").read_bytes()
 
     @property
     def json_key(self) -> tuple[str, str] | None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from projects import HERE, PROJECTS, Project, data
+from runner.trial.reported import matches
 
 DISTRIBUTIONS = {"sklearn": "scikit-learn", "yaml": "PyYAML"}
 
@@ -22,7 +23,6 @@ each = pytest.mark.parametrize("project", PROJECTS, ids=lambda project: project.
 honest = pytest.mark.parametrize(
     "project", [p for p in PROJECTS if p.outcome == "runs"], ids=lambda project: project.name
 )
-
 troublesome = pytest.mark.parametrize(
     "project", [p for p in PROJECTS if p.outcome != "runs"], ids=lambda project: project.name
 )
@@ -45,21 +45,10 @@ def read_text(project: Project, file: str) -> str:
     return sources(project)[file] if file.endswith(".py") else (project.folder / file).read_text()
 
 
-NUMBER = r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[-+]?inf|nan)"
-
-
-def numbers(project: Project, output: str) -> list[float]:
-    """What the metric's pattern finds; any run of blanks stands for one, as columns are padded."""
-    before, after = (
-        r"\s+".join(re.escape(word) for word in part.split()) for part in project.metric.split("{}")
-    )
-    return [float(found) for found in re.findall(rf"{before}\s*{NUMBER}\s*{after}", output)]
-
-
 def reported(project: Project) -> float | None:
     """The number of the recorded run, read as the metric says."""
     if project.json_key is None:
-        found = numbers(project, project.recorded)
+        found = matches(project.metric, project.recorded)
         return found[-1] if found else None
     value = json.loads((HERE / "recorded" / f"{project.name}.json").read_text())
     for key in project.json_key[1].split("."):
@@ -157,9 +146,9 @@ def test_a_project_that_cannot_be_adopted_shows_why(project):
     entry = (project.folder / project.entry).read_text()
     for culprit in project.culprits:
         assert sum(culprit in line for line in entry.splitlines()) == 1
-    assert SHOWN[project.name] in project.recorded
+    assert SHOWN[project.name] in project.recorded.decode()
     if project.outcome != "endless output":
-        assert not any(map(math.isfinite, numbers(project, project.recorded)))
+        assert not any(map(math.isfinite, matches(project.metric, project.recorded)))
 
 
 SHOWN = {
@@ -175,6 +164,7 @@ SHOWN = {
 }
 
 
+@pytest.mark.slow
 def test_nothing_inside_a_project_is_collected(pytestconfig, tmp_path):
     found = subprocess.run(
         [sys.executable, "-m", "pytest", "--collect-only", "-q", "tests/projects"],
