@@ -11,10 +11,10 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from runner import records
+from runner.patterns import PATH, PATTERN, FilePatterns
 from runner.policy.quantities import duration, size
 
 SLUG = r"^[a-z][a-z0-9_-]{0,40}$"
-PATH = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$"
 MODULE = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$"
 
 
@@ -25,6 +25,9 @@ def _text(pattern: str, words: str, *, longest: int = 100) -> Any:
 
 Slug = Annotated[str, _text(SLUG, "a lower-case name such as eclip or mean_rank", longest=41)]
 PlainPath = Annotated[str, _text(PATH, "a relative ASCII path such as train.py or src/model.py")]
+PathPattern = Annotated[
+    str, _text(PATTERN, "a relative ASCII path, or a pattern of them such as src/**/*.py")
+]
 Module = Annotated[str, _text(MODULE, "a module such as torch or concurrent.futures")]
 REPORT = r"^(/outputs/)?[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$"
 ReportPath = Annotated[
@@ -87,10 +90,22 @@ class Metric(Strict):
 class FileRules(Strict):
     """Which files of the workspace an agent may change; every other one is frozen."""
 
-    mutable: Annotated[tuple[PlainPath, ...], Field(min_length=1, max_length=50)]
-    """Files that decide the experiment; each alone is mounted writable."""
+    mutable: Annotated[tuple[PathPattern, ...], Field(min_length=1, max_length=50)]
+    """Files that decide the experiment, by paths or patterns; each alone is mounted writable.
+    `*` is any part of one name, `**` any number of folders, as docs/rules.md says."""
+    frozen: Annotated[tuple[PathPattern, ...], Field(max_length=50)] = ()
+    """Files that stay as they are although a pattern of `mutable` matches them."""
+    may_add: bool = False
+    """Whether files that a pattern of `mutable` matches may be added and removed."""
     notes: Annotated[tuple[PlainPath, ...], Field(max_length=50)]
     """Files that never enter a container and that no revert takes back."""
+
+    @property
+    def patterns(self) -> FilePatterns:
+        """What the review, the audit and agents go by."""
+        return FilePatterns(
+            mutable=self.mutable, frozen=self.frozen, may_add=self.may_add, notes=self.notes
+        )
 
 
 class Imports(Strict):
