@@ -112,7 +112,7 @@ def test_a_file_that_is_saved_beside_the_others_counts_where_the_policy_lets_som
         run_loop(session, AGENT, experiments=0)
     beside = "files['train.py'].with_name('blocks{}').write_text('A = 1')\n"
     edits_with(tmp_path, monkeypatch, beside.format(".py") + beside.format(".txt"))
-    with fake_work(tmp_path, sandbox, agent=AGENT):
+    with fake_work(tmp_path, sandbox, agent=AGENT, policy_text=text):
         result = invoke("step", "--edit", "-m", "a module")
     assert result.exit_code == 0, result.output
     assert [each.path for each in history(tmp_path)[1].changes] == ["blocks.py"]

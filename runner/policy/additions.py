@@ -10,6 +10,7 @@ runs. In a process that imports it, nothing is safe from it; the scorer's import
 
 from __future__ import annotations
 
+import itertools
 import re
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -18,7 +19,6 @@ from pathlib import PurePosixPath
 from runner.patterns import FilePatterns
 from runner.policy.paths import twin
 
-KIT = "kit"
 INSTALLED = frozenset(
     (
         *("_distutils_hack", "distutils", "pkg_resources", "setuptools", "pip"),
@@ -30,6 +30,8 @@ INSTALLED = frozenset(
     )
 )
 """What the images' packages are imported as, in lower case; a test looks into the locks."""
+OTHERS = frozenset({"kit"} | INSTALLED | sys.stdlib_module_names)
+"""Modules that are not the workspace's."""
 IMPORTED = (".py", ".pyc", ".so", ".pyd")
 SCRIPTS = (".sh", "Makefile")
 WORD = re.compile(r"[A-Za-z0-9_./-]+")
@@ -56,9 +58,8 @@ def taken_place(
     if module == ():
         return "would make the whole workspace a program or a package"
     own = set(_endings(module or ()))
-    for name in sorted(own):
-        if name in sys.stdlib_module_names or name in (KIT, *INSTALLED):
-            return f"would be imported in place of the module {name}"
+    if names := sorted(own & OTHERS):
+        return f"would be imported in place of the module {names[0]}"
     for other in others:
         is_frozen = not patterns.names(other) and other not in patterns.notes
         if is_frozen and own & _slices(_module(other) or ()):
@@ -69,6 +70,12 @@ def taken_place(
         if same_file or own & _slices(_module(word) or folder):
             return f"would be what a command names, {word}"
     return None
+
+
+def own_modules(paths: Iterable[str]) -> frozenset[str]:
+    """Return what a workspace's files and packages can be imported as, from any of its folders."""
+    names = (_slices(_module(path) or ()) for path in paths)
+    return frozenset(itertools.chain.from_iterable(names)) - OTHERS
 
 
 def command_lines(files: Mapping[str, bytes], patterns: FilePatterns) -> tuple[str, ...]:

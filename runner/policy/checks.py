@@ -15,7 +15,7 @@ from functools import cache
 
 from runner.characters import is_hidden
 from runner.patterns import MOST_FILES, is_read_by_itself
-from runner.policy.additions import taken_place
+from runner.policy.additions import own_modules, taken_place
 from runner.policy.case import MAX_CHANGES, Case, is_python, is_text
 from runner.policy.information import information as compressed
 from runner.policy.paths import is_too_long, shown, twin, unsafe
@@ -265,12 +265,15 @@ def odd_names(case: Case) -> Iterator[Violation]:
 
 
 def imports(case: Case) -> Iterator[Violation]:
-    """Only listed modules are imported."""
+    """Only listed modules are imported, and the workspace's own."""
     if (rule := case.policy.edits.imports) is None:
         return
     below = tuple(f"{module}." for module in rule.allow)
     for path, facts in _parsed(case):
         others = [each for each in facts.imports if not f"{each.name}.".startswith(below)]
+        if others:
+            own = tuple(f"{module}." for module in own_modules(case.after))
+            others = [each for each in others if not f"{each.name}.".lower().startswith(own)]
         if others:
             allowed = listed(rule.allow, empty="no imports")
             yield refused("import-not-allowed", path, f"imports {_places(others)}", allowed)

@@ -26,7 +26,7 @@ def _text(pattern: str, words: str, *, longest: int = 100) -> Any:
 Slug = Annotated[str, _text(SLUG, "a lower-case name such as eclip or mean_rank", longest=41)]
 PlainPath = Annotated[str, _text(PATH, "a relative ASCII path such as train.py or src/model.py")]
 PathPattern = Annotated[
-    str, _text(PATTERN, "a relative ASCII path, or a pattern of them such as src/**/*.py")
+    str, _text(PATTERN, "a relative ASCII path such as train.py, or a pattern such as src/**/*.py")
 ]
 Module = Annotated[str, _text(MODULE, "a module such as torch or concurrent.futures")]
 REPORT = r"^(/outputs/)?[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$"

@@ -122,6 +122,15 @@ def test_what_is_refused_and_why(found, change, rule, said):
     assert "; allowed: " in broken[rule] or rule == "not-python"
 
 
+def test_what_is_the_workspace_s_own_may_be_imported_without_a_list(found):
+    new = changed("src/parts/blocks.py", b"import src.model, math\nfrom metrics import score\n")
+    uses = b"from src.parts.blocks import score\nfrom src.parts import blocks\n"
+    assert found(new, changed("src/model.py", uses)) == {}
+    tree = {**TREE, "lib/socket/x.py": File(content=b"")}
+    other = changed("src/model.py", b"import socket\n")
+    assert "import-not-allowed" in found(other, files=tree)
+
+
 def test_two_new_files_that_are_twins_of_each_other_are_refused(found):
     broken = found(BLOCKS, changed("src/Blocks.py", b"x = 1\n"))
     assert list(broken) == ["path-collision"]
