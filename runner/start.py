@@ -252,15 +252,15 @@ def _policy(request: Request, task: str) -> LoadedPolicy:
 
 
 def _check_template(policy: LoadedPolicy, template: Any) -> None:
-    files = policy.policy.files
+    patterns = policy.policy.patterns
     entry = set() if policy.policy.self_reported else {"run.sh"}
-    missing = [*files.patterns.absent(template), *(entry - set(template))]
+    missing = [*patterns.absent(template), *(entry - set(template))]
     if missing:
         raise ConfigError(
             f"{policy.path} speaks of {', '.join(missing)}, which the template does not have",
             hint=f"add it to workspace-template/{policy.policy.task}/",
         )
-    mutable = {name: template[name].content for name in files.patterns.among(template)}
+    mutable = {name: template[name].content for name in patterns.among(template)}
     if (count := len(mutable)) > MOST_FILES:
         raise ConfigError(
             f"{policy.path} makes {count} files of the template mutable; at most {MOST_FILES} can"

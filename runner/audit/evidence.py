@@ -319,7 +319,7 @@ def _lines(objects: Objects, written: Written, commits: Mapping[str, Commit]) ->
     found = {}
     for name in names & commits.keys():
         leaves = objects.listing(commits[name].tree)
-        present = policy.files.patterns.among(leaves)
+        present = policy.patterns.among(leaves)
         found[name] = count_lines({path: objects.content(leaves[path].id) for path in present})
     return found
 

@@ -143,7 +143,7 @@ def may_change(objects: Objects, listing: Listing) -> tuple[Allowed, ...]:
         if folder == POLICIES and name.endswith(".yaml") and stat.S_ISREG(leaf.mode):
             text = objects.content(leaf.id).decode(errors="replace")
             policy = parse_policy(text, path).policy
-            patterns, place = policy.files.patterns, f"{TEMPLATES}/{policy.task}/"
+            patterns, place = policy.patterns, f"{TEMPLATES}/{policy.task}/"
             mutable = (*patterns.mutable, *patterns.notes)
             mine = Allowed(
                 patterns=replace(patterns, mutable=mutable, notes=()),

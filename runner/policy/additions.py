@@ -52,6 +52,7 @@ def taken_place(
         patterns: which of those are mutable; the rest, but for notes, are frozen.
         commands: lines by which programs are started, as of `command_lines`.
     """
+    others = {*others, *(each for each in patterns.frozen if "*" not in each)} - {path}
     if other := _confused(path, others):
         return f"is easily taken for {other}"
     module = _module(path)

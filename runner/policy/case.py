@@ -96,7 +96,7 @@ class Case:
 
     @cached_property
     def patterns(self) -> FilePatterns:
-        return self.policy.files.patterns
+        return self.policy.patterns
 
     @cached_property
     def commands(self) -> tuple[str, ...]:
@@ -154,8 +154,9 @@ class Case:
 
 def started_by(policy: Policy, files: Mapping[str, bytes]) -> tuple[str, ...]:
     """Return the lines by which a policy and the scripts of a workspace start programs."""
-    guards = (" ".join(guard.run) for guard in policy.guards)
-    return (*command_lines(files, policy.files.patterns), *guards)
+    guards, asked = (" ".join(guard.run) for guard in policy.guards), policy.evaluation.reported
+    own = asked.run.split("\n") if asked else ()
+    return (*command_lines(files, policy.patterns), *guards, *own)
 
 
 def is_python(path: str) -> bool:

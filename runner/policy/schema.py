@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from runner import records
 from runner.patterns import PATH, PATTERN, FilePatterns
+from runner.policy.paths import WORKSPACE, mount_place
 from runner.policy.quantities import duration, size
 
 SLUG = r"^[a-z][a-z0-9_-]{0,40}$"
@@ -99,13 +100,6 @@ class FileRules(Strict):
     """Whether files that a pattern of `mutable` matches may be added and removed."""
     notes: Annotated[tuple[PlainPath, ...], Field(max_length=50)]
     """Files that never enter a container and that no revert takes back."""
-
-    @property
-    def patterns(self) -> FilePatterns:
-        """What the review, the audit and agents go by."""
-        return FilePatterns(
-            mutable=self.mutable, frozen=self.frozen, may_add=self.may_add, notes=self.notes
-        )
 
 
 class Imports(Strict):
@@ -349,6 +343,23 @@ class Policy(Strict):
     """Parts of a run, in order; an empty list is one part."""
     analysis: Analysis = Analysis()
     limits: Limits
+
+    @property
+    def patterns(self) -> FilePatterns:
+        """Which files may change: what the review, the audit and agents go by.
+
+        None where a trial of a project's own command mounts something itself.
+        """
+        files, asked, frozen = self.files, self.evaluation.reported, list(self.files.frozen)
+        for path in (*asked.data, *filter(None, [asked.file])) if asked else ():
+            place = mount_place(path).removeprefix(f"{WORKSPACE}/")
+            frozen += [] if place.startswith("/") else [place, f"{place}/**"]
+        return FilePatterns(
+            mutable=files.mutable,
+            frozen=tuple(frozen),
+            may_add=files.may_add,
+            notes=files.notes,
+        )
 
     @property
     def shape(self) -> records.Shape:

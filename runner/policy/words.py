@@ -49,7 +49,8 @@ def _edits(policy: Policy) -> Iterator[str]:
     """Say what the task is, and what one proposal may change."""
     metric, files, edits = policy.metric, policy.files, policy.edits
     step = f"{metric.round_to:g}"
-    but = f", but for {listed(files.frozen)}" if files.frozen else ""
+    frozen = policy.patterns.frozen
+    but = f", but for {listed(frozen)}" if frozen else ""
     wildcards = WILDCARDS if any("*" in each for each in (*files.mutable, *files.frozen)) else ""
     yield f"Task {policy.task}: {metric.direction} {metric.name}, shown in steps of {step}."
     yield (

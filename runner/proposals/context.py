@@ -59,7 +59,7 @@ def make_context(
         files=_files(session, commit),
         mutable=session.policy.files.mutable,
         notes=session.policy.files.notes,
-        frozen=session.policy.files.frozen,
+        frozen=session.policy.patterns.frozen,
         may_add=session.policy.files.may_add,
         rules=summary(policy_in(session.policy, phase.name if phase else None), experiments),
         experiments=min(set_by, default=None),
@@ -182,7 +182,7 @@ def _trial_as_told(trial: TrialRecord) -> TrialRecord:
 
 def _files_of(session: Session, experiment: Experiment) -> Files:
     """Return the files that an experiment ran: no notes, which may be of any length."""
-    patterns, loaded = session.policy.files.patterns, session.workspace.loaded(experiment.changes)
+    patterns, loaded = session.policy.patterns, session.workspace.loaded(experiment.changes)
     changed = [change for change in loaded if patterns.names(change.path)]
     return with_changes(session.workspace.files(experiment.parent_commit), changed)
 

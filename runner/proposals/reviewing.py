@@ -55,7 +55,7 @@ def _lines(session: Session, files: Files) -> int | None:
     """Return how long a program is, where the policy lets a shorter one keep."""
     if session.policy.decision.simplicity is None:
         return None
-    mutable = session.policy.files.patterns.among(files)
+    mutable = session.policy.patterns.among(files)
     return count_lines({path: files[path].content for path in mutable})
 
 

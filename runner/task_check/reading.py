@@ -37,7 +37,7 @@ def missing(task: str) -> list[str]:
         found.append(f"policies/{task}.yaml is a policy of {policy.task}")
     if not policy.self_reported and not {"task.py", "__init__.py"} & set(harness):
         found.append(f"harness/tasks/{paths.task_harness(task).name}/task.py is missing")
-    patterns, place = policy.files.patterns, f"workspace-template/{task}"
+    patterns, place = policy.patterns, f"workspace-template/{task}"
     ours = (PROGRAM,) if policy.self_reported else (RUN, PROGRAM)
     wanted = (*patterns.absent(template), *(name for name in ours if name not in template))
     found += [f"{place}/{name} is missing" for name in wanted]

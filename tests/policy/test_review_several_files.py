@@ -205,6 +205,31 @@ def test_a_file_that_comes_or_goes_is_more_than_another_seed(found):
     assert found(seed, changed("src/extra.py", None)) == {}
 
 
+REPORTED = SEVERAL.replace(
+    "evaluation: {shape: two-step, predict: [images, captions], splits: [train], seeds: 2}",
+    "evaluation: {shape: reported, splits: [train], audit_splits: [], seeds: 1, reported:"
+    " {run: 'python -m tools.main', file: out/score.json, data: [data/raw, ../far]}}",
+).replace("'src/**/*.py'", "'**'")
+
+
+@pytest.mark.parametrize(
+    ("path", "rules"),
+    [
+        pytest.param("src/blocks.py", [], id="a module"),
+        pytest.param("data/new.py", [], id="beside the data"),
+        pytest.param("tools/main.py", ["path-shadows"], id="what the command runs"),
+        pytest.param("tools/__init__.py", ["path-shadows"], id="its package"),
+        pytest.param("data/raw/new.py", ["path-not-mutable"], id="where data are mounted"),
+        pytest.param("data", ["path-shadows"], id="in place of a folder of theirs"),
+        pytest.param("Data/new.py", ["path-shadows"], id="a twin of it"),
+        pytest.param("out/score.json", ["path-not-mutable"], id="where the number is read"),
+    ],
+)
+def test_what_a_project_s_own_command_runs_and_mounts_is_kept_free(found, path, rules):
+    policy = parse_policy(REPORTED).policy
+    assert list(found(changed(path, b"1\n"), policy=policy)) == rules
+
+
 def test_the_rule_of_places_is_known():
     assert "path-shadows" in RULES
 
