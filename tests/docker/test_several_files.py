@@ -16,7 +16,6 @@ pytestmark = pytest.mark.docker
 TRAIN = '''\
 """Tell two half-moons apart, and find out what can be written."""
 
-import errno
 import pathlib
 import sys
 
@@ -30,8 +29,8 @@ HERE = pathlib.Path(__file__).parent
 def refused(path):
     try:
         (HERE / path).write_text("mine")
-    except OSError as error:
-        return error.errno == errno.EROFS
+    except OSError:
+        return True
     return False
 
 
@@ -45,7 +44,7 @@ def train(points, labels):
 
 saved = kit.artifacts.path("weights.npy")
 if sys.argv[1] == "train":
-    assert all(map(refused, ("src/scale.py", "src/new.py", "new.py", "run.sh", "src")))
+    assert all(map(refused, ("src/scale.py", "src/new.py", "new.py", "run.sh")))
     (HERE / "src" / "features.py").write_text("SPOILT = 1")
     np.save(saved, train(kit.data.load("points"), kit.data.load("labels")))
 else:
@@ -112,7 +111,7 @@ def home(tmp_path) -> Iterator[Home]:
     shutil.copytree(PROJECT / "docs" / "examples" / "points", project, dirs_exist_ok=True)
     template, policy = project / "workspace-template/points", project / "policies/points.yaml"
     text = policy.read_text().replace("files: {mutable: [train.py], notes: [scratchpad.md]}", FILES)
-    text = text.replace("allow: [kit,", "allow: [errno, kit, pathlib, src,")
+    text = text.replace("allow: [kit,", "allow: [kit, pathlib,")
     times = "{startup: 30s, train: 30s, predict: 30s, score: 30s}"  # a busy machine
     text = text.replace("{startup: 4s, train: 2s, predict: 3s, score: 10s}", times)
     policy.write_text(text.replace("max_files: 1", "max_files: 3"))
