@@ -162,7 +162,7 @@ def _introduce(session: Session, request: Request, say: Callable[[str], None]) -
     if request.train_seconds is not None:
         say(f"budget.train is {request.train_seconds:g}s here: policy {run.policy_digest[:12]}")
     if not request.somebody_else and name_of(asking(run.agent)) in ("tune", "random"):
-        found = search(files, session.policy.files.mutable)
+        found = search(files, session.policy.patterns.among(files))
         say(f"{run.agent}: {found}")
 
 

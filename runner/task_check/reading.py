@@ -62,8 +62,8 @@ def tuned(task: str) -> str:
     Raises:
         ConfigError: a comment's range is none.
     """
-    policy = load_policy(paths.policy_path(task)).policy
-    return search(paths.template(task), policy.files.mutable).listed
+    policy, template = load_policy(paths.policy_path(task)).policy, paths.template(task)
+    return search(template, policy.patterns.among(template)).listed
 
 
 def disagreements(policy: Policy, program: str) -> Iterator[str]:
