@@ -44,7 +44,7 @@ def branch_files(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
 
 def _allowed(evidence: Evidence, policy: Policy) -> Allowed:
     """Return which files of the run's trees may change."""
-    return Allowed(patterns=policy.patterns, commands=evidence.stored.commands)
+    return Allowed(patterns=policy.patterns, around=evidence.stored.around)
 
 
 def kept_commits(evidence: Evidence) -> Iterator[Finding]:

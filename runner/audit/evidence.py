@@ -18,8 +18,8 @@ from runner.journal.entries import Entry, Kind, broken
 from runner.journal.reader import ODD, Reader, UnreadableError
 from runner.locks import tag_lock
 from runner.paths import State
-from runner.policy.additions import SCRIPTS
-from runner.policy.case import started_by
+from runner.policy.additions import SCRIPTS, Around
+from runner.policy.case import around
 from runner.policy.lines import count_lines
 from runner.policy.load import digest, parse_policy
 from runner.policy.schema import Policy
@@ -133,8 +133,8 @@ class Stored:
     lines: Mapping[str, int]
     """Commit → how long its program is, where the policy lets a shorter one keep."""
     oddities: tuple[str, ...]
-    commands: tuple[str, ...] = ()
-    """The lines by which the template, and the policy's guards, start programs."""
+    around: Around = Around()
+    """What the template runs with."""
 
     def listing(self, commit: str) -> Listing | None:
         found = self.commits.get(commit)
@@ -290,11 +290,11 @@ def read_repository(objects: Objects, subject: Subject, written: Written) -> Sto
             if name and name not in commits and (commit := objects.commit(name)):
                 commits[name] = commit
     template, harness = written.run.base_commit, named.get(HARNESS_REF, "none")
-    policy, commands = written.policy, tuple[str, ...]()
+    policy, beside = written.policy, Around()
     if commit := objects.commit(template):
         commits[template] = commit
         if policy is not None:
-            commands = started_by(policy, scripts(objects, objects.listing(commit.tree)))
+            beside = around(policy, scripts(objects, objects.listing(commit.tree)))
     return Stored(
         branch_ref=branch_ref,
         refs=named,
@@ -305,7 +305,7 @@ def read_repository(objects: Objects, subject: Subject, written: Written) -> Sto
         template_digest=_digest(objects, commits.get(template)),
         harness_digest=_digest(objects, objects.commit(harness)),
         lines=_lines(objects, written, commits),
-        commands=commands,
+        around=beside,
         oddities=tuple(name for name in ODDITIES if (subject.repository / name).exists()),
     )
 

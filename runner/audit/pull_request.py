@@ -38,7 +38,7 @@ from runner.audit.objects import (
 )
 from runner.audit.trees import Allowed, changed, forbidden
 from runner.errors import ConfigError, WorkspaceError
-from runner.policy.case import started_by
+from runner.policy.case import around
 from runner.policy.load import parse_policy
 from runner.records import EXECUTABLE, REGULAR, SYMLINK
 from runner.sandbox.evidence import escaped
@@ -148,7 +148,7 @@ def may_change(objects: Objects, listing: Listing) -> tuple[Allowed, ...]:
             mine = Allowed(
                 patterns=replace(patterns, mutable=mutable, notes=()),
                 folder=place,
-                commands=started_by(policy, scripts(objects, listing, place)),
+                around=around(policy, scripts(objects, listing, place)),
             )
             found.append(mine)
     return tuple(found)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from runner.audit.findings import Finding
 from runner.audit.objects import GITLINK, Listing
 from runner.patterns import FilePatterns
-from runner.policy.additions import taken_place
+from runner.policy.additions import Around, taken_place
 from runner.records import EXECUTABLE, REGULAR, SYMLINK
 
 PLAIN = (REGULAR, EXECUTABLE)
@@ -33,8 +33,8 @@ class Allowed:
     patterns: FilePatterns
     folder: str = ""
     """Where the workspace lies in the tree, with a slash at the end."""
-    commands: tuple[str, ...] = ()
-    """The lines by which its programs are started."""
+    around: Around = Around()
+    """What it runs with."""
 
 
 NOTHING = Allowed(patterns=FilePatterns(mutable=()))
@@ -63,7 +63,7 @@ def forbidden(
             inside = {other.removeprefix(mine.folder) for other in others - {path}}
             if not patterns.may_add_file(name):
                 yield Finding("path-not-mutable", path, f"was added; {but}", commit)
-            elif not is_listed and (taken := taken_place(name, inside, patterns, mine.commands)):
+            elif not is_listed and (taken := taken_place(name, inside, patterns, mine.around)):
                 yield Finding("path-shadows", path, f"was added, and {taken}; {but}", commit)
         else:
             if new.mode != old.mode:

@@ -14,6 +14,7 @@ import itertools
 import re
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from runner.patterns import FilePatterns
@@ -23,6 +24,8 @@ INSTALLED = frozenset(
     (
         *("_distutils_hack", "distutils", "pkg_resources", "setuptools", "pip"),
         *("cloudpickle", "cuda", "dateutil", "filelock", "flaml", "fsspec", "functorch", "isympy"),
+        *("contourpy", "cycler", "fonttools", "kiwisolver", "matplotlib", "mpl_toolkits", "pylab"),
+        *("packaging", "pyparsing", "_yaml", "yaml", "torchvision", "tqdm"),
         *("jinja2", "joblib", "lightgbm", "markupsafe", "mpmath", "narwhals", "networkx"),
         *("numpy", "nvidia", "pandas", "pil", "pyarrow", "pytz", "scipy", "sklearn", "sympy"),
         *("threadpoolctl", "tokenizers", "torch", "torchgen", "triton", "typing_extensions"),
@@ -30,6 +33,23 @@ INSTALLED = frozenset(
     )
 )
 """What the images' packages are imported as, in lower case; a test looks into the locks."""
+IMPORTED_AS: Mapping[str, tuple[str, ...]] = {
+    "beautifulsoup4": ("bs4",),
+    "fonttools": ("fonttools",),
+    "hydra-core": ("hydra",),
+    "matplotlib": ("matplotlib", "mpl_toolkits", "pylab"),
+    "opencv-python": ("cv2",),
+    "opencv-python-headless": ("cv2",),
+    "pillow": ("pil",),
+    "protobuf": ("google",),
+    "python-dateutil": ("dateutil",),
+    "pytorch-lightning": ("pytorch_lightning", "lightning_fabric"),
+    "pyyaml": ("yaml", "_yaml"),
+    "scikit-image": ("skimage",),
+    "scikit-learn": ("sklearn",),
+    "xgboost-cpu": ("xgboost",),
+}
+"""Packages whose modules have other names than they."""
 OTHERS = frozenset({"kit"} | INSTALLED | sys.stdlib_module_names)
 """Modules that are not the workspace's."""
 IMPORTED = (".py", ".pyc", ".so", ".pyd")
@@ -41,8 +61,18 @@ BEFORE_A_ROOT = " \t=:;|&<>,["
 """What stands before a slash that begins an absolute path, and not before that of `$HERE/x`."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Around:
+    """What a workspace runs with, that no new file may become."""
+
+    commands: tuple[str, ...] = ()
+    """Lines by which programs are started, as of `command_lines`."""
+    packages: tuple[str, ...] = ()
+    """Names of packages that are put on the image."""
+
+
 def taken_place(
-    path: str, others: Collection[str], patterns: FilePatterns, commands: Iterable[str]
+    path: str, others: Collection[str], patterns: FilePatterns, around: Around
 ) -> str | None:
     """Say whose place a new file would take; `None` if nobody's.
 
@@ -50,7 +80,7 @@ def taken_place(
         path: the new file's.
         others: the paths of the workspace that it comes to.
         patterns: which of those are mutable; the rest, but for notes, are frozen.
-        commands: lines by which programs are started, as of `command_lines`.
+        around: what the workspace runs with.
     """
     others = {*others, *(each for each in patterns.frozen if "*" not in each)} - {path}
     if other := _confused(path, others):
@@ -59,18 +89,25 @@ def taken_place(
     if module == ():
         return "would make the whole workspace a program or a package"
     own = set(_endings(module or ()))
-    if names := sorted(own & OTHERS):
+    put_on = {name for each in around.packages for name in imported_as(each)}
+    if names := sorted(own & {*OTHERS, *put_on}):
         return f"would be imported in place of the module {names[0]}"
     for other in others:
         is_frozen = not patterns.names(other) and other not in patterns.notes
         if is_frozen and own & _slices(_module(other) or ()):
             return f"would be imported in place of the frozen {other}, or of a folder above it"
-    for word in named_by(commands):
+    for word in named_by(around.commands):
         same_file = f"/{word}".endswith(f"/{path}") or f"/{path}".endswith(f"/{word}")
         folder = () if "." in PurePosixPath(word).name else tuple(word.lower().split("/"))
         if same_file or own & _slices(_module(word) or folder):
             return f"would be what a command names, {word}"
     return None
+
+
+def imported_as(package: str) -> tuple[str, ...]:
+    """Return what a package is most likely imported as, in lower case; only its wheel knows."""
+    name = re.sub(r"[-_.]+", "-", package.lower())
+    return IMPORTED_AS.get(name, (name.replace("-", "_"),))
 
 
 def own_modules(paths: Iterable[str]) -> frozenset[str]:

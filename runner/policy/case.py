@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from runner.patterns import FilePatterns
-from runner.policy.additions import command_lines
+from runner.policy.additions import Around, command_lines
 from runner.policy.schema import Policy
 from runner.policy.syntax import Facts, SourceFacts
 from runner.records import EXECUTABLE, REGULAR, Change, File, Files, Proposal
+from runner.requirements import requirement
 
 MAX_CHANGES = 100
 """A proposal with more is refused for it; the rest of it is not looked at."""
@@ -99,9 +100,9 @@ class Case:
         return self.policy.patterns
 
     @cached_property
-    def commands(self) -> tuple[str, ...]:
-        """The lines by which programs of the workspace are started."""
-        return started_by(self.policy, {path: file.content for path, file in self.files.items()})
+    def around(self) -> Around:
+        """What the workspace runs with."""
+        return around(self.policy, {path: file.content for path, file in self.files.items()})
 
     def mutable(self, files: Files) -> dict[str, bytes]:
         """Contents by path of those of a tree's files that are mutable."""
@@ -152,11 +153,14 @@ class Case:
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def started_by(policy: Policy, files: Mapping[str, bytes]) -> tuple[str, ...]:
-    """Return the lines by which a policy and the scripts of a workspace start programs."""
+def around(policy: Policy, files: Mapping[str, bytes]) -> Around:
+    """Return what a policy, and the scripts of a workspace, run it with."""
     guards, asked = (" ".join(guard.run) for guard in policy.guards), policy.evaluation.reported
     own = asked.run.split("\n") if asked else ()
-    return (*command_lines(files, policy.patterns), *guards, *own)
+    return Around(
+        commands=(*command_lines(files, policy.patterns), *guards, *own),
+        packages=tuple(requirement(each).name for each in policy.image.packages),
+    )
 
 
 def is_python(path: str) -> bool:

@@ -108,7 +108,7 @@ def paths(case: Case) -> Iterator[Violation]:
             problems.append(("path-not-mutable", _why_frozen(case, path)))
         yield from (refused(rule, path, problem, allowed) for rule, problem in problems)
         is_new = not problems and path not in {*case.files, *patterns.plain, *files.notes}
-        if is_new and (taken := taken_place(path, others, patterns, case.commands)):
+        if is_new and (taken := taken_place(path, others, patterns, case.around)):
             yield refused("path-shadows", path, taken, "another name, of nothing that is there")
         before.append(path)
 

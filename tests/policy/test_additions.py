@@ -8,7 +8,14 @@ import pytest
 
 from runner.engines.images import LOCKS, locks
 from runner.patterns import FilePatterns
-from runner.policy.additions import INSTALLED, command_lines, named_by, taken_place
+from runner.policy.additions import (
+    INSTALLED,
+    Around,
+    command_lines,
+    imported_as,
+    named_by,
+    taken_place,
+)
 
 PATTERNS = FilePatterns(
     mutable=("train.py", "**/*.py", "cfg/*"),
@@ -26,9 +33,11 @@ COMMANDS = (
     "python /workspace/checks/smoke.py 100 && pytest checks2",
 )
 
+AROUND = Around(commands=COMMANDS, packages=("tiktoken", "scikit-image"))
+
 
 def taken(path: str) -> str | None:
-    return taken_place(path, [each for each in TREE if each != path], PATTERNS, COMMANDS)
+    return taken_place(path, [each for each in TREE if each != path], PATTERNS, AROUND)
 
 
 @pytest.mark.parametrize(
@@ -51,6 +60,8 @@ def taken(path: str) -> str | None:
         pytest.param("src/random/__init__.py", "the module random", id="a package of that name"),
         pytest.param("src/torch.py", "the module torch", id="a package of the image"),
         pytest.param("PIL.py", "the module pil", id="imported by another name"),
+        pytest.param("src/skimage.py", "the module skimage", id="a package of the policy's own"),
+        pytest.param("tiktoken/__init__.py", "the module tiktoken", id="another"),
         pytest.param("kit.py", "the module kit", id="the kit"),
         pytest.param("checks/smoke.py", "checks/smoke.py", id="a path that a command names"),
         pytest.param("a/checks/smoke.py", "checks/smoke.py", id="from another folder"),
@@ -98,17 +109,12 @@ def test_what_a_command_names(line, names):
     assert named_by([line]) == names
 
 
-KNOWN = {"pillow": "pil", "scikit-learn": "sklearn", "python-dateutil": "dateutil",
-         "xgboost-cpu": "xgboost"}  # fmt: skip
-"""Packages that are imported by another name than their own."""
-
-
 @pytest.mark.parametrize("image", LOCKS)
 def test_every_package_of_an_image_is_known_by_what_it_is_imported_as(image):
     text = "\n".join(lock.read_text() for lock in locks(image))
     packages = set(re.findall(r"^([A-Za-z0-9._-]+)==", text, flags=re.MULTILINE))
-    assert len(packages) > 5
+    assert packages
     shared = {each for each in packages if each.startswith(("nvidia-", "cuda-"))}
-    names = {KNOWN.get(each, each.lower().replace("-", "_")) for each in packages - shared}
+    names = {name for each in packages - shared for name in imported_as(each)}
     assert names <= INSTALLED
     assert not shared or {"nvidia", "cuda"} <= INSTALLED
