@@ -6,7 +6,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -133,7 +133,7 @@ class Stored:
     lines: Mapping[str, int]
     """Commit → how long its program is, where the policy lets a shorter one keep."""
     oddities: tuple[str, ...]
-    around: Around = Around()
+    around: Around = field(default_factory=Around)
     """What the template runs with."""
 
     def listing(self, commit: str) -> Listing | None:

@@ -7,7 +7,7 @@ sandbox's to hold.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from runner.audit.findings import Finding
 from runner.audit.objects import GITLINK, Listing
@@ -33,7 +33,7 @@ class Allowed:
     patterns: FilePatterns
     folder: str = ""
     """Where the workspace lies in the tree, with a slash at the end."""
-    around: Around = Around()
+    around: Around = field(default_factory=Around)
     """What it runs with."""
 
 
