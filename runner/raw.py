@@ -28,7 +28,8 @@ from runner import given
 from runner.download import digest, fetch
 from runner.errors import ConfigError, DataError
 from runner.paths import PROJECT, task_harness
-from runner.policy.schema import PATH, Strict
+from runner.patterns import PATH
+from runner.policy.schema import Strict
 
 CHOICE = "RUNNER_RAW_DATA"
 STAGED = ".raw-"

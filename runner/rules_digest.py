@@ -13,7 +13,7 @@ from runner.errors import ConfigError
 from runner.records import Run
 
 HERE = Path(__file__).resolve().parent
-RULES = ("decision.py", "experiment", "policy", "rules")
+RULES = ("decision.py", "experiment", "patterns.py", "policy", "rules")
 """The modules and packages that say what is allowed, and what is kept."""
 
 

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from runner.patterns import FilePatterns
 from runner.records import (
     Experiment,
     Files,
@@ -45,6 +46,7 @@ class Context:
     files: Files
     """The workspace to start from, notes included."""
     mutable: tuple[str, ...]
+    """As the policy says it: paths, and patterns."""
     metric: str
     direction: str
     history: Sequence[Experiment]
@@ -56,6 +58,10 @@ class Context:
     task: str = ""
     notes: tuple[str, ...] = ()
     """Files of the workspace that hold notes."""
+    frozen: tuple[str, ...] = ()
+    """Paths and patterns of what is not mutable, although it matches."""
+    may_add: bool = False
+    """Whether files that a pattern matches may be added, and removed."""
     rules: str = ""
     """The policy in words."""
     experiments: int | None = None
@@ -79,6 +85,18 @@ class Context:
     """Why an earlier proposal for this place came back, where it did before it was reviewed."""
     shared_targets: bool = False
     """Whether a trainer holds answers of other splits, so that less comes back of it."""
+
+    @property
+    def patterns(self) -> FilePatterns:
+        """Which files may be written, by their paths."""
+        return FilePatterns(
+            mutable=self.mutable, frozen=self.frozen, may_add=self.may_add, notes=self.notes
+        )
+
+    @property
+    def editable(self) -> tuple[str, ...]:
+        """The mutable files that are there."""
+        return self.patterns.among(self.files)
 
     @property
     def phase_name(self) -> str | None:

@@ -33,6 +33,7 @@ from runner.journal.entries import now
 from runner.journal.store import Journal, open_journal
 from runner.locks import device_lock, tag_lock
 from runner.logs import event_log
+from runner.patterns import MOST_FILES
 from runner.policy.information import information
 from runner.policy.load import LoadedPolicy, load_policy, parse_policy, with_train_seconds
 from runner.policy.schema import Policy
@@ -161,7 +162,7 @@ def _introduce(session: Session, request: Request, say: Callable[[str], None]) -
     if request.train_seconds is not None:
         say(f"budget.train is {request.train_seconds:g}s here: policy {run.policy_digest[:12]}")
     if not request.somebody_else and name_of(asking(run.agent)) in ("tune", "random"):
-        found = search(files, session.policy.files.mutable)
+        found = search(files, session.policy.patterns.among(files))
         say(f"{run.agent}: {found}")
 
 
@@ -251,15 +252,22 @@ def _policy(request: Request, task: str) -> LoadedPolicy:
 
 
 def _check_template(policy: LoadedPolicy, template: Any) -> None:
-    files = policy.policy.files
-    entry = () if policy.policy.self_reported else ("run.sh",)
-    missing = [name for name in (*files.mutable, *files.notes, *entry) if name not in template]
+    patterns = policy.policy.patterns
+    entry = set() if policy.policy.self_reported else {"run.sh"}
+    missing = [*patterns.absent(template), *(entry - set(template))]
     if missing:
         raise ConfigError(
             f"{policy.path} speaks of {', '.join(missing)}, which the template does not have",
             hint=f"add it to workspace-template/{policy.policy.task}/",
         )
-    held = information({name: template[name].content for name in files.mutable})
+    mutable = {name: template[name].content for name in patterns.among(template)}
+    if (count := len(mutable)) > MOST_FILES:
+        raise ConfigError(
+            f"{policy.path} makes {count} files of the template mutable; at most {MOST_FILES} can"
+            " be mounted one by one",
+            hint="narrow the patterns of files.mutable, or name some in files.frozen",
+        )
+    held = information(mutable)
     most = policy.policy.edits.max_information
     if held > most:
         raise ConfigError(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from fakes import TAG, FakeSandbox, ScriptedAgent, make_session
+from fakes import POLICY_TEXT, TAG, FakeSandbox, ScriptedAgent, make_session
 
 from runner.records import TrialResult, TrialSpec
 from runner.start import AtWork
@@ -28,12 +28,15 @@ class StoppableSandbox(FakeSandbox):
 
 
 @contextmanager
-def fake_work(folder: Path, sandbox: Any, *, agent: Any = None) -> Iterator[None]:
+def fake_work(
+    folder: Path, sandbox: Any, *, agent: Any = None, policy_text: str = POLICY_TEXT
+) -> Iterator[None]:
     """Let every command that opens a run find the one below `folder`."""
 
     @contextmanager
     def at_work(state, request, person):
-        with make_session(folder, sandbox, tag=request.tag or TAG, **vars(person)) as session:
+        more = {"policy_text": policy_text, "tag": request.tag or TAG, **vars(person)}
+        with make_session(folder, sandbox, **more) as session:
             yield AtWork(session=session, agents=(agent or ScriptedAgent([]),))
 
     with mock.patch("runner.supervise.at_work", at_work):

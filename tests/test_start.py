@@ -16,6 +16,7 @@ from runner.cli import cli
 from runner.errors import ConfigError
 from runner.journal.store import open_journal
 from runner.money.prices import load_prices
+from runner.patterns import MOST_FILES
 from runner.policy.load import load_policy, parse_policy
 from runner.records import File
 from runner.session import Person
@@ -86,6 +87,27 @@ def test_a_runtime_that_the_engine_lacks_is_an_error_before_there_is_a_run(tmp_p
     assert "runc" in refused.value.hint
     with open_journal(state.ledger) as journal:
         assert journal.run("sandboxed") is None, "the tag is free"
+
+
+def test_patterns_are_held_against_the_template():
+    text = paths.policy_path("eclip").read_text()
+    tree = {**paths.template("eclip"), "src/a.py": File(content=b"")}
+
+    def checked(mutable: str, files=tree) -> None:
+        _check_template(
+            parse_policy(text.replace("mutable: [train.py]", f"mutable: {mutable} #")), files
+        )
+
+    checked("[train.py, 'src/*.py']")
+    with pytest.raises(ConfigError, match=r"lib/\*.py, which the template does not have"):
+        checked("[train.py, 'lib/*.py']")
+    checked("[train.py, 'lib/*.py']\n  may_add: true")
+    many = {f"src/m{number}.py": File(content=b"") for number in range(MOST_FILES)}
+    with pytest.raises(
+        ConfigError, match="302 files of the template mutable; at most 300"
+    ) as refused:
+        checked("[train.py, 'src/*.py']", {**tree, **many})
+    assert refused.value.hint
 
 
 def test_a_template_that_would_have_every_proposal_refused_starts_no_run():

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 from fake_work import StoppableSandbox, fake_work
-from fakes import TAG, TRAIN, ScriptedAgent, changed, edit, make_session, scored
+from fakes import POLICY_TEXT, TAG, TRAIN, ScriptedAgent, changed, edit, make_session, scored
 
 from runner.by_hand import editor, patch
 from runner.cli import cli
@@ -99,6 +99,23 @@ def test_without_m_the_first_line_that_is_no_comment_is_the_hypothesis(at_home, 
     edits_with(at_home, monkeypatch, f"replace('train.py', '32', '64')\n{told}")
     assert invoke("step", "--edit").exit_code == 0
     assert history(at_home)[1].hypothesis == "wider is better"
+
+
+def test_a_file_that_is_saved_beside_the_others_counts_where_the_policy_lets_some_be_added(
+    tmp_path, monkeypatch
+):
+    text = POLICY_TEXT.replace("[train.py]", "[train.py, '*.py']\n  may_add: true")
+    monkeypatch.setenv("RUNNER_HOME", str(tmp_path / "state"))
+    monkeypatch.delenv("VISUAL", raising=False)
+    sandbox = StoppableSandbox(lambda spec: scored(100.0 - 10 * spec.experiment))
+    with make_session(tmp_path, sandbox, policy_text=text) as session:
+        run_loop(session, AGENT, experiments=0)
+    beside = "files['train.py'].with_name('blocks{}').write_text('A = 1')\n"
+    edits_with(tmp_path, monkeypatch, beside.format(".py") + beside.format(".txt"))
+    with fake_work(tmp_path, sandbox, agent=AGENT, policy_text=text):
+        result = invoke("step", "--edit", "-m", "a module")
+    assert result.exit_code == 0, result.output
+    assert [each.path for each in history(tmp_path)[1].changes] == ["blocks.py"]
 
 
 def test_no_hypothesis_is_no_experiment(at_home, monkeypatch):

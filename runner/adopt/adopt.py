@@ -23,6 +23,7 @@ from runner.errors import ConfigError
 from runner.executor.devices import Machine
 from runner.new_task import layout
 from runner.one_off import one_off
+from runner.patterns import FilePatterns
 from runner.policy.quantities import show_size
 from runner.records import Image, Reported, Resources, TrialResult, TrialStatus
 from runner.requirements import parse_requirements
@@ -161,7 +162,7 @@ def _command(project: Project, ask: Ask) -> str:
 
 
 def _matching(patterns: Sequence[str], project: Project, line: str) -> tuple[str, ...]:
-    found = tuple(path for path in project.files if path in patterns)
+    found = FilePatterns(mutable=tuple(patterns)).among(project.files)
     if not found:
         what = ", ".join(patterns) or f"what {line!r} runs"
         raise ConfigError(

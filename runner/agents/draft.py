@@ -6,10 +6,11 @@ Only files of the context can be seen, so neither the harness nor the host can.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from runner.patterns import FilePatterns
 from runner.records import REGULAR, Change, Files
 
 MOST_SHOWN = 60_000
@@ -35,11 +36,11 @@ class RefusedError(Exception):
 class Draft:
     """The files of one context, and what became of them."""
 
-    def __init__(self, files: Files, *, mutable: Sequence[str], notes: Sequence[str]) -> None:
+    def __init__(self, files: Files, patterns: FilePatterns) -> None:
         self._before = files
         self._texts: dict[str, str] = {}
         """Every file that was written, also where it is as it was before."""
-        self._writable = (*mutable, *notes)
+        self._patterns = patterns
 
     def edit(self, command: Mapping[str, Any]) -> Said:
         """Do one command of the text-editor tool; a failure is words for the agent."""
@@ -121,8 +122,8 @@ class Draft:
         return self._write(path, text.replace(old, new, 1), f"replaced at line {places[0]}")
 
     def _write(self, path: str, text: str, done: str) -> str:
-        if path not in self._writable:
-            raise RefusedError(not_writable(path, self._writable))
+        if not self._patterns.may_write(path, self._before):
+            raise RefusedError(not_writable(path, self._patterns))
         self._texts[path] = text
         return f"{path}: {done}"
 
@@ -148,8 +149,9 @@ def changed(before: Files, after: Mapping[str, bytes | None]) -> tuple[Change, .
     )
 
 
-def not_writable(path: str, writable: Sequence[str]) -> str:
-    return f"{path} may not be changed; you may change: {', '.join(writable)}"
+def not_writable(path: str, patterns: FilePatterns) -> str:
+    writable = ", ".join((patterns.said(), *patterns.notes))
+    return f"{path} may not be changed; you may change: {writable}"
 
 
 def text_of(command: Mapping[str, Any], name: str) -> str:

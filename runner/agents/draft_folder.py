@@ -1,8 +1,8 @@
 """A proposal's draft on disk, for agents that work on files.
 
-Only the bytes of mutable files and notes are ever taken from it, at the hand-over. Whatever else is
-changed there does not count. It is noted when it is seen, and told to the agent; the next draft is
-laid out anew.
+Only the bytes of mutable files and notes are ever taken from it, at the hand-over, and new files
+where the policy lets some be added. Whatever else is changed there does not count. It is noted when
+it is seen, and told to the agent; the next draft is laid out anew.
 
 What this does not protect against: a program that runs as our user can reach the rest of the disk.
 That is what its isolation `none` says. And what it changes and puts back at once may go unnoticed.
@@ -42,6 +42,8 @@ ABOUT = ".autoresearch"
 MOST_BYTES = 4 * 1024 * 1024
 """Of each file that are taken: more than any policy allows, so the review says it is too large."""
 MOST_REPORTS = 50
+MOST_LOOKED_AT = 10_000
+"""Files and folders in which new files are looked for."""
 CLEARING_SECONDS = 10.0
 """How long each step of removing the folder may take; what is left stays with temporary files."""
 OURS = (
@@ -68,8 +70,9 @@ class DraftFolder(FileSystemEventHandler):
         """An empty home for the program; nobody looks at it, and nothing is taken from it."""
         self.private = root
         """For what the program's own client needs: settings, a socket."""
-        self._before = context.files
-        self._taken_from = dict.fromkeys((*context.mutable, *context.notes))
+        self._before, self._patterns = context.files, context.patterns
+        listed = (*context.editable, *context.patterns.plain, *context.notes)
+        self._taken_from = dict.fromkeys(listed)
         self._writable = (*self._taken_from, *([answer] if answer else []))
         self._laid = {path: file.content for path, file in context.files.items()}
         """What was laid out, by path."""
@@ -86,30 +89,34 @@ class DraftFolder(FileSystemEventHandler):
         in is moved away, with whoever is still at work there.
         """
         with self._lock, _settled():
-            now = {path: self._taken(path) for path in self._writable}
+            now = {path: self._taken(path) for path in (*self._writable, *self._added())}
             self._laid |= {f"{ABOUT}/{name}": content for name, content in about.items()}
-            self._known, self._folders = {}, set()
+            self._known = {}
+            ours = (PurePosixPath(path).parents for path in (*self._laid, *self._writable))
+            self._folders = {str(above) for parents in ours for above in parents} - {"."}
             fresh = self.private / secrets.token_hex(8)
             for path, content in {**self._laid, **now}.items():
-                self._folders |= {str(above) for above in PurePosixPath(path).parents} - {"."}
                 place, executable = fresh / path, self.mode(path) == EXECUTABLE
                 place.parent.mkdir(parents=True, exist_ok=True)
                 if content is not None:
                     place.write_bytes(content)
-                    mode = 0o600 if path in self._writable else 0o400
+                    mode = 0o600 if path in now else 0o400
                     place.chmod(mode | (0o100 if executable else 0))
             with suppress(FileNotFoundError):
                 self.path.rename(self.private / secrets.token_hex(8))
             fresh.rename(self.path)
 
     def changes(self) -> tuple[Change, ...]:
-        """Return what the mutable files and the notes became."""
-        return changed(self._before, {path: self.content(path) for path in self._taken_from})
+        """Return what the mutable files and the notes became, and which are new."""
+        with self._lock, _settled():
+            paths = (*self._taken_from, *self._added())
+        return changed(self._before, {path: self.content(path) for path in paths})
 
     def content(self, path: str) -> bytes | None:
         """Return what a writable file holds now; `None` where there is none."""
         with self._lock, _settled():
-            return self._taken(path) if path in self._writable else None
+            mine = path in self._writable or self._may_add(path)
+            return self._taken(path) if mine else None
 
     def mode(self, path: str) -> int:
         """Return the mode of a file as the context has it; a new one is a plain file."""
@@ -126,6 +133,7 @@ class DraftFolder(FileSystemEventHandler):
             ours = {*self._folders, *self._laid, *self._writable}
             places = ("", *self._folders)
             found = {name for each in places for name in beneath.names(self.path, each)}
+            found |= {*self._below()} if self._patterns.may_add else set()
             for path in sorted({*ours, *found, *self._known}):
                 self._check(path, end=end)
 
@@ -188,7 +196,39 @@ class DraftFolder(FileSystemEventHandler):
             return None if same else "was changed, and may only be read"
         if found.kind is Kind.FILE and not end and self._is_editors(path):
             return None
-        return "was created; only files that are there may be changed"
+        if not self._patterns.may_add:
+            return "was created; only files that are there may be changed"
+        if found.kind is Kind.FOLDER or (found.kind is Kind.FILE and self._may_add(path)):
+            return None
+        return f"was created; you may change: {self._patterns.said()}"
+
+    def _may_add(self, path: str) -> bool:
+        """Say whether a new file may be here: nothing of the workspace is in its way."""
+        parents = {str(above) for above in PurePosixPath(path).parents}
+        taken = path in self._laid or path in self._writable or path in self._folders
+        return not taken and parents.isdisjoint(self._laid) and self._patterns.may_add_file(path)
+
+    def _added(self) -> list[str]:
+        """Return the new files that count."""
+        if not self._patterns.may_add:
+            return []
+        return [
+            path
+            for path in self._below()
+            if self._may_add(path) and beneath.look(self.path, path).kind is Kind.FILE
+        ]
+
+    def _below(self) -> list[str]:
+        """Return everything in the draft that a pattern could match; no link is followed."""
+        found, left = list[str](), [""]
+        while left:
+            below = beneath.names(self.path, left.pop())
+            below = [path for path in below if not os.path.basename(path).startswith(".")]  # noqa: PTH119
+            found += below
+            left += below
+            if len(found) > MOST_LOOKED_AT:
+                raise UnsettledError(f"the draft holds more than {MOST_LOOKED_AT} files")
+        return found
 
     def _is_editors(self, path: str) -> bool:
         """Say whether it stands beside a writable file and carries its name.

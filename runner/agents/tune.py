@@ -36,7 +36,7 @@ class OneAtATime(ABC):
         """A path and git's id of its bytes → its numbers. Each file is read once."""
 
     def propose(self, context: Context, desk: Desk) -> Proposal | None:
-        found = tunable(context.files, context.mutable)
+        found = tunable(context.files, context.editable)
         if not found:
             return None
         now = {number.key: number.value for number in found}
@@ -60,8 +60,7 @@ class OneAtATime(ABC):
         """
         baseline = {
             path: values(path, context.baseline[path].content)
-            for path in context.mutable
-            if path in context.baseline
+            for path in context.patterns.among(context.baseline)
         }
         files: dict[int, Mapping[str, Setting]] = {}
         tried: list[tuple[Setting, float | None]] = []
@@ -71,7 +70,7 @@ class OneAtATime(ABC):
             changed = {
                 change.path: self._values[change.path, change.blob] if change.blob else {}
                 for change in experiment.changes
-                if change.path in context.mutable
+                if context.patterns.names(change.path)
             }
             files[experiment.number] = {**files.get(parent, baseline), **changed}
             known = {key: each[key] for each in files[experiment.number].values() for key in each}
@@ -87,7 +86,7 @@ class OneAtATime(ABC):
             (change.path, change.blob): None
             for experiment in (*context.history, *context.pending)
             for change in experiment.changes
-            if change.path in context.mutable and change.blob is not None
+            if context.patterns.names(change.path) and change.blob is not None
         }
         unknown = [each for each in asked if each not in self._values]
         contents = context.read([blob for _, blob in unknown])

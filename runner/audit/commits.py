@@ -12,7 +12,7 @@ from itertools import pairwise, zip_longest
 from runner import commit_messages
 from runner.audit.evidence import ATTEMPTS, Evidence
 from runner.audit.findings import Finding
-from runner.audit.trees import forbidden
+from runner.audit.trees import Allowed, forbidden
 from runner.policy.schema import Policy
 from runner.records import LOG, REGULAR, Experiment, ExperimentStatus
 from runner.steering.strategy import GREEDY
@@ -37,9 +37,14 @@ def history(evidence: Evidence) -> Iterator[Finding]:
 
 def branch_files(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
     """Find commits of the branch that touch anything but mutable files."""
-    listings, mutable = evidence.stored.listings, policy.files.mutable
+    listings, mine = evidence.stored.listings, _allowed(evidence, policy)
     for before, after in pairwise(evidence.stored.branch):
-        yield from forbidden(listings[before.tree], listings[after.tree], mutable, commit=after.id)
+        yield from forbidden(listings[before.tree], listings[after.tree], mine, commit=after.id)
+
+
+def _allowed(evidence: Evidence, policy: Policy) -> Allowed:
+    """Return which files of the run's trees may change."""
+    return Allowed(patterns=policy.patterns, around=evidence.stored.around)
 
 
 def kept_commits(evidence: Evidence) -> Iterator[Finding]:
@@ -163,7 +168,7 @@ def attempt_files(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
         before = evidence.stored.listing(experiment.parent_commit)
         if after is None or before is None or not evidence.written.ran(experiment):
             continue
-        for finding in forbidden(before, after, policy.files.mutable):
+        for finding in forbidden(before, after, _allowed(evidence, policy)):
             yield replace(finding, commit=experiment.attempt_commit, experiment=experiment.number)
         expected = {path: leaf.id for path, leaf in before.items()}
         for change in experiment.changes:

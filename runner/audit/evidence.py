@@ -6,7 +6,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from runner.journal.entries import Entry, Kind, broken
 from runner.journal.reader import ODD, Reader, UnreadableError
 from runner.locks import tag_lock
 from runner.paths import State
+from runner.policy.additions import SCRIPTS, Around
+from runner.policy.case import around
 from runner.policy.lines import count_lines
 from runner.policy.load import digest, parse_policy
 from runner.policy.schema import Policy
@@ -131,6 +133,8 @@ class Stored:
     lines: Mapping[str, int]
     """Commit → how long its program is, where the policy lets a shorter one keep."""
     oddities: tuple[str, ...]
+    around: Around = field(default_factory=Around)
+    """What the template runs with."""
 
     def listing(self, commit: str) -> Listing | None:
         found = self.commits.get(commit)
@@ -286,8 +290,11 @@ def read_repository(objects: Objects, subject: Subject, written: Written) -> Sto
             if name and name not in commits and (commit := objects.commit(name)):
                 commits[name] = commit
     template, harness = written.run.base_commit, named.get(HARNESS_REF, "none")
+    policy, beside = written.policy, Around()
     if commit := objects.commit(template):
         commits[template] = commit
+        if policy is not None:
+            beside = around(policy, scripts(objects, objects.listing(commit.tree)))
     return Stored(
         branch_ref=branch_ref,
         refs=named,
@@ -298,6 +305,7 @@ def read_repository(objects: Objects, subject: Subject, written: Written) -> Sto
         template_digest=_digest(objects, commits.get(template)),
         harness_digest=_digest(objects, objects.commit(harness)),
         lines=_lines(objects, written, commits),
+        around=beside,
         oddities=tuple(name for name in ODDITIES if (subject.repository / name).exists()),
     )
 
@@ -311,9 +319,18 @@ def _lines(objects: Objects, written: Written, commits: Mapping[str, Commit]) ->
     found = {}
     for name in names & commits.keys():
         leaves = objects.listing(commits[name].tree)
-        present = [path for path in policy.files.mutable if path in leaves]
+        present = policy.patterns.among(leaves)
         found[name] = count_lines({path: objects.content(leaves[path].id) for path in present})
     return found
+
+
+def scripts(objects: Objects, listing: Listing, folder: str = "") -> dict[str, bytes]:
+    """Return the scripts of a tree below a folder, by their paths in it."""
+    return {
+        path.removeprefix(folder): objects.content(leaf.id)
+        for path, leaf in listing.items()
+        if path.startswith(folder) and path.endswith(SCRIPTS) and leaf.mode != GITLINK
+    }
 
 
 def _digest(objects: Objects, commit: Commit | None) -> str | None:

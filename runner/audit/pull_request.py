@@ -17,11 +17,12 @@ import os
 import re
 import stat
 import tempfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from runner.audit.evidence import scripts
 from runner.audit.findings import CannotCheckError, Finding, Report
 from runner.audit.objects import (
     GITLINK,
@@ -35,8 +36,9 @@ from runner.audit.objects import (
     git,
     open_objects,
 )
-from runner.audit.trees import changed, forbidden
+from runner.audit.trees import Allowed, changed, forbidden
 from runner.errors import ConfigError, WorkspaceError
+from runner.policy.case import around
 from runner.policy.load import parse_policy
 from runner.records import EXECUTABLE, REGULAR, SYMLINK
 from runner.sandbox.evidence import escaped
@@ -107,11 +109,11 @@ def audit_changes(folder: Path, rev: str) -> Report:
         git(place.at, "rev-parse", "--git-dir")
         tip, head = _revision(place.at, rev), _commit(place.at, "HEAD")
         with open_objects(place.at) as objects:
-            mutable = mutable_files(objects, _listing(objects, tip))
+            mine = may_change(objects, _listing(objects, tip))
             change = _read(place, objects, _left_at(place.at, rev, tip, head), head)
     except (WorkspaceError, ConfigError, OSError) as error:
         raise CannotCheckError(f"cannot check: {error}", hint=getattr(error, "hint", "")) from error
-    if not mutable:
+    if not mine:
         raise CannotCheckError(f"{rev} has no {POLICIES}/*.yaml", hint="which say what may change")
     examined = {"committed files": len(changed(change.base, change.head))}
     unchecked = []
@@ -124,7 +126,7 @@ def audit_changes(folder: Path, rev: str) -> Report:
         unchecked.append(f"working tree: a sparse checkout leaves out {change.left_out} files")
     return Report(
         subject=f"changes since {escaped(rev)}",
-        findings=tuple(findings(change, mutable)),
+        findings=tuple(findings(change, mine)),
         examined=examined,
         unchecked=tuple(unchecked),
     )
@@ -133,29 +135,35 @@ def audit_changes(folder: Path, rev: str) -> Report:
 # -- what may change --------------------------------------------------------------------------
 
 
-def mutable_files(objects: Objects, listing: Listing) -> frozenset[str]:
-    """Return the mutable and note files of every task that has a policy in this tree."""
-    found = set[str]()
+def may_change(objects: Objects, listing: Listing) -> tuple[Allowed, ...]:
+    """Return the templates of every task that has a policy in this tree; notes may change, too."""
+    found = []
     for path, leaf in listing.items():
         folder, _, name = path.rpartition("/")
         if folder == POLICIES and name.endswith(".yaml") and stat.S_ISREG(leaf.mode):
             text = objects.content(leaf.id).decode(errors="replace")
             policy = parse_policy(text, path).policy
-            files = (*policy.files.mutable, *policy.files.notes)
-            found |= {f"{TEMPLATES}/{policy.task}/{file}" for file in files}
-    return frozenset(found)
+            patterns, place = policy.patterns, f"{TEMPLATES}/{policy.task}/"
+            mutable = (*patterns.mutable, *patterns.notes)
+            mine = Allowed(
+                patterns=replace(patterns, mutable=mutable, notes=()),
+                folder=place,
+                around=around(policy, scripts(objects, listing, place)),
+            )
+            found.append(mine)
+    return tuple(found)
 
 
-def findings(change: Change, mutable: Collection[str]) -> Iterator[Finding]:
+def findings(change: Change, allowed: Sequence[Allowed]) -> Iterator[Finding]:
     """Find forbidden changes; pure. What is committed is not told again of the working tree."""
-    for found in forbidden(change.base, change.head, mutable):
+    for found in forbidden(change.base, change.head, *allowed):
         yield replace(found, commit=change.last_touched.get(found.file, "HEAD"))
     before = change.head
     for place, after in ((STAGED, change.index), (WORKING_TREE, change.working_tree)):
         if after is None:
             return
         fresh = set(changed(before, after))
-        for found in forbidden(change.base, after, mutable, commit=place):
+        for found in forbidden(change.base, after, *allowed, commit=place):
             if found.file in fresh:
                 yield found
         before = after

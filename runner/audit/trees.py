@@ -6,10 +6,13 @@ sandbox's to hold.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 from runner.audit.findings import Finding
 from runner.audit.objects import GITLINK, Listing
+from runner.patterns import FilePatterns
+from runner.policy.additions import Around, taken_place
 from runner.records import EXECUTABLE, REGULAR, SYMLINK
 
 PLAIN = (REGULAR, EXECUTABLE)
@@ -23,26 +26,49 @@ def changed(before: Listing, after: Listing) -> list[str]:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Allowed:
+    """Which files of a workspace may change, and what no new one may become."""
+
+    patterns: FilePatterns
+    folder: str = ""
+    """Where the workspace lies in the tree, with a slash at the end."""
+    around: Around = field(default_factory=Around)
+    """What it runs with."""
+
+
+NOTHING = Allowed(patterns=FilePatterns(mutable=()))
+
+
 def forbidden(
-    before: Listing, after: Listing, mutable: Collection[str], *, commit: str | None = None
+    before: Listing, after: Listing, *allowed: Allowed, commit: str | None = None
 ) -> Iterator[Finding]:
     """Find what a step from one tree to another does beyond editing mutable files."""
-    allowed = f"allowed: plain changes of {', '.join(sorted(mutable)) or 'nothing'}"
+    words = (each.patterns.said(each.folder) for each in allowed)
+    but = f"allowed: plain changes of {', '.join(words) or 'nothing'}"
     for path in changed(before, after):
-        old, new, is_mutable = before.get(path), after.get(path), path in mutable
+        old, new = before.get(path), after.get(path)
+        mine = next((each for each in allowed if path.startswith(each.folder)), NOTHING)
+        name, patterns = path.removeprefix(mine.folder), mine.patterns
+        is_mutable, is_listed = patterns.names(name), name in patterns.plain
         if new is None:
-            rule = "file-missing" if is_mutable else "frozen-file"
-            yield Finding(rule, path, f"was deleted; {allowed}", commit)
-        elif new.mode not in PLAIN:
+            if not patterns.may_remove(name):
+                rule = "file-missing" if is_mutable else "frozen-file"
+                yield Finding(rule, path, f"was deleted; {but}", commit)
+        elif new.mode not in (PLAIN if old or is_listed else (REGULAR,)):
             kind = KINDS.get(new.mode, f"of mode {new.mode:o}")
-            yield Finding("file-kind", path, f"became {kind}; {allowed}", commit)
+            yield Finding("file-kind", path, f"became {kind}; {but}", commit)
         elif old is None:
-            if not is_mutable:
-                yield Finding("path-not-mutable", path, f"was added; {allowed}", commit)
+            others = {other for other in (*before, *after) if other.startswith(mine.folder)}
+            inside = {other.removeprefix(mine.folder) for other in others - {path}}
+            if not patterns.may_add_file(name):
+                yield Finding("path-not-mutable", path, f"was added; {but}", commit)
+            elif not is_listed and (taken := taken_place(name, inside, patterns, mine.around)):
+                yield Finding("path-shadows", path, f"was added, and {taken}; {but}", commit)
         else:
             if new.mode != old.mode:
                 modes = f"from {old.mode:o} to {new.mode:o}"
                 message = f"changed its mode {modes}; allowed: the one it had"
                 yield Finding("file-mode", path, message, commit)
             if new.id != old.id and not is_mutable:
-                yield Finding("frozen-file", path, f"was changed; {allowed}", commit)
+                yield Finding("frozen-file", path, f"was changed; {but}", commit)

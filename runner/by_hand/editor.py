@@ -35,7 +35,8 @@ class Editing:
 
     def __call__(self, context: Context, found: tuple[Violation, ...]) -> Proposal:
         """Let a person edit; raise `ConfigError` where they give up, or left other than files."""
-        places = {path: self.folder / "draft" / path for path in context.mutable}
+        root = self.folder / "draft"
+        places = {path: root / path for path in context.editable}
         message, comments = self.folder / "HYPOTHESIS", [ASKED]
         with self.live.paused():
             if found:
@@ -55,10 +56,21 @@ class Editing:
             raise ConfigError("no hypothesis, so nothing was run", hint="or give it with -m")
         left = {
             path: given.read(place, most=MOST_BYTES) if os.path.lexists(place) else None
-            for path, place in places.items()
+            for path, place in (places | _added(root, context)).items()
         }
         changes = changed(context.files, left)
         return Proposal(hypothesis=hypothesis, changes=changes, by_person=True)
+
+
+def _added(root: Path, context: Context) -> dict[str, Path]:
+    """Return the new files that a person saved there, where the policy lets some be added."""
+    found = {str(place.relative_to(root)): place for place in root.rglob("*") if place.is_file()}
+    known = context.files
+    return {
+        path: place
+        for path, place in found.items()
+        if path not in known and context.patterns.may_write(path, known)
+    }
 
 
 def edit(paths: Sequence[Path]) -> None:

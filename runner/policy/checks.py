@@ -14,12 +14,14 @@ from dataclasses import dataclass
 from functools import cache
 
 from runner.characters import is_hidden
+from runner.patterns import MOST_FILES, is_read_by_itself
+from runner.policy.additions import own_modules, taken_place
 from runner.policy.case import MAX_CHANGES, Case, is_python, is_text
 from runner.policy.information import information as compressed
 from runner.policy.paths import is_too_long, shown, twin, unsafe
 from runner.policy.syntax import Reference, SourceFacts, Unparsable, declared_encoding
 from runner.policy.words import listed
-from runner.records import EXECUTABLE, REGULAR, Violation
+from runner.records import EXECUTABLE, LOG, REGULAR, Violation
 
 KINDS = {
     0o120000: "a symbolic link",
@@ -86,34 +88,43 @@ def refused(rule: str, path: str | None, problem: str, allowed: str) -> Violatio
 
 
 def paths(case: Case) -> Iterator[Violation]:
-    """Each path is one that the policy lists, spelled exactly so, once."""
-    files = case.policy.files
-    notes = listed(files.notes, empty="no file")
-    allowed = f"changes of {listed(files.mutable)}, and notes in {notes}"
+    """Each path is one that the policy names, spelled exactly so, once, and in nobody's place."""
+    files, patterns = case.policy.files, case.patterns
+    allowed = f"changes of {patterns.said()}, and notes in {listed(files.notes, empty='no file')}"
     before: list[str] = []
     for path in (change.path for change in case.changes):
         problems = []
+        others = {*case.files, *patterns.plain, *files.notes, LOG, *before} - {path}
         if reason := unsafe(path):
             problems.append(("path-unsafe", reason))
         if not is_too_long(path):
             if not path.isascii():
                 problems.append(("path-not-ascii", "is not plain ASCII"))
-            others = (*case.files, *files.mutable, *files.notes, *before)
-            twins = (each for each in others if each != path and twin(each) == twin(path))
-            other = path if path in before else next(twins, None)
+            twins = sorted(each for each in others if twin(each) == twin(path))
+            other = path if path in before else next(iter(twins), None)
             if other is not None:
                 problems.append(("path-collision", f"is easily taken for {shown(other)}"))
         if not problems and not case.is_known(path):
-            problems.append(("path-not-mutable", "is frozen"))
+            problems.append(("path-not-mutable", _why_frozen(case, path)))
         yield from (refused(rule, path, problem, allowed) for rule, problem in problems)
+        is_new = not problems and path not in {*case.files, *patterns.plain, *files.notes}
+        if is_new and (taken := taken_place(path, others, patterns, case.around)):
+            yield refused("path-shadows", path, taken, "another name, of nothing that is there")
         before.append(path)
+
+
+def _why_frozen(case: Case, path: str) -> str:
+    if path in case.files or not case.patterns.names(path):
+        read = is_read_by_itself(path)
+        return "is what Python or a tool reads by itself" if read else "is frozen"
+    return "is new, and files.may_add is false"
 
 
 def kinds(case: Case) -> Iterator[Violation]:
     """Each change is a plain file with the mode it already has, and none is removed."""
     for change in case.changes:
         mode = case.mode(change.path)
-        if not case.is_known(change.path):
+        if not case.is_known(change.path) or change.path in case.removed:
             continue
         if change.content is None:
             yield refused("file-missing", change.path, "would be removed", "changing its content")
@@ -133,6 +144,10 @@ def counts(case: Case) -> Iterator[Violation]:
     if total > MAX_CHANGES:
         allowed = f"at most {MAX_CHANGES}, notes too"
         yield refused("too-many-files", None, f"there are {total} changes", allowed)
+    held = len(case.mutable(case.after))
+    if held > MOST_FILES:
+        problem = f"there would be {held} mutable files"
+        yield refused("too-many-files", None, problem, f"at most {MOST_FILES}")
 
 
 def sizes(case: Case) -> Iterator[Violation]:
@@ -175,9 +190,7 @@ def added_lines(before: bytes, after: bytes) -> int:
 def information(case: Case) -> Iterator[Violation]:
     """Data does not travel in source: whatever carries it is information."""
     edits, what = case.policy.edits, "names, numbers, comments, layout and the order of lines count"
-    before = {
-        path: old for path in case.policy.files.mutable if (old := case.before(path)) is not None
-    }
+    before = case.mutable(case.files)
     if any(len(content) > edits.max_file_bytes for content in case.edited.values()):
         return  # refused for that
     new = compressed(case.different, before) if case.different else 0
@@ -185,7 +198,7 @@ def information(case: Case) -> Iterator[Violation]:
         problem = f"{new} bytes of information are new, compressed, given the files before; {what}"
         allowed = f"at most {edits.max_new_information}"
         yield refused("too-much-information", None, problem, allowed)
-    total = compressed({**before, **case.edited})
+    total = compressed(case.mutable(case.after))
     if total > edits.max_information:
         problem = f"the mutable files would hold {total} bytes of information, compressed; {what}"
         allowed = f"at most {edits.max_information}"
@@ -252,12 +265,15 @@ def odd_names(case: Case) -> Iterator[Violation]:
 
 
 def imports(case: Case) -> Iterator[Violation]:
-    """Only listed modules are imported."""
+    """Only listed modules are imported, and the workspace's own."""
     if (rule := case.policy.edits.imports) is None:
         return
     below = tuple(f"{module}." for module in rule.allow)
     for path, facts in _parsed(case):
         others = [each for each in facts.imports if not f"{each.name}.".startswith(below)]
+        if others:
+            own = tuple(f"{module}." for module in own_modules(case.after))
+            others = [each for each in others if not f"{each.name}.".lower().startswith(own)]
         if others:
             allowed = listed(rule.allow, empty="no imports")
             yield refused("import-not-allowed", path, f"imports {_places(others)}", allowed)
@@ -307,7 +323,8 @@ def _places(found: Sequence[Reference]) -> str:
 
 def seeds(case: Case) -> Iterator[Violation]:
     """A change does more than choose another seed."""
-    if not case.ignores_seeds or not case.different:
+    comes_or_goes = case.removed or not case.different.keys() <= case.files.keys()
+    if not case.ignores_seeds or not case.different or comes_or_goes:
         return
     same = True
     for path in case.different:
@@ -327,7 +344,7 @@ def novelty(case: Case) -> Iterator[Violation]:
     if not case.all_sound:
         return
     allowed = "a change of what a mutable file does"
-    if not case.different:
+    if not case.different and not case.removed:
         yield refused("no-change", None, "no mutable file changes", allowed)
         return
     earlier = case.earlier(case.fingerprint) if case.fingerprint else None

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from packaging.utils import canonicalize_name
 
+from runner.patterns import is_read_by_itself, matches
 from runner.policy.paths import is_taken, mount_place, twin
 from runner.policy.quantities import show_duration, show_size
 from runner.policy.schema import Evaluation, FileRules, Policy
@@ -51,17 +52,23 @@ def _paths(files: FileRules) -> Iterator[Conflict]:
         for index, path in enumerate(paths):
             key, folded = ("files", kind, index), twin(path)
             for earlier, other in taken.items():
-                if (
-                    earlier == folded
-                    or earlier.startswith(f"{folded}/")
-                    or folded.startswith(f"{earlier}/")
-                ):
+                below = earlier.startswith(f"{folded}/") or folded.startswith(f"{earlier}/")
+                if earlier == folded or (below and "*" not in earlier + folded):
                     message = f"must differ from {other}: each path is listed once, under one kind"
                     yield key, message, path
                     break
             if folded == twin(LOG):
                 yield key, f"must not be {LOG}: the supervisor writes it, from the ledger", path
             taken[folded] = path
+            if wins := [each for each in files.frozen if matches(path, each)]:
+                yield key, f"must not match files.frozen, {wins[0]}", path
+    for index, path in enumerate(files.mutable):
+        if is_read_by_itself(path):
+            message = "must not be what Python or a tool reads without being asked: it is frozen"
+            yield ("files", "mutable", index), message, path
+    if files.may_add and not any("*" in path for path in files.mutable):
+        message = "must be false: files.mutable has no pattern that a new file could match"
+        yield ("files", "may_add"), message, True
 
 
 def _repeated_names(policy: Policy) -> Iterator[Conflict]:

@@ -17,7 +17,7 @@ from runner.records import Files, Proposal, Violation
 __all__ = ["CHECKS", "RULES", "Earlier", "Examination", "fingerprint", "review"]
 
 RULES = (
-    *("path-unsafe", "path-not-ascii", "path-collision", "path-not-mutable"),
+    *("path-unsafe", "path-not-ascii", "path-collision", "path-not-mutable", "path-shadows"),
     *("file-kind", "file-missing", "too-many-files"),
     *("file-too-large", "too-many-lines", "line-too-long", "too-much-information"),
     *("not-utf8", "hidden-characters", "not-python"),
@@ -60,12 +60,10 @@ def fingerprint(files: Files, policy: Policy) -> str:
 def _case(proposal: Proposal, policy: Policy, files: Files, earlier: Tried) -> Case:
     """Add facts of the mutable Python files before and after; too large a one is not parsed."""
     bare = Case(proposal, policy, files, {}, earlier)
-    paths = [path for path in policy.files.mutable if is_python(path)]
-    sources = {bare.edited.get(path) for path in paths} | {bare.before(path) for path in paths}
+    contents = (*bare.mutable(files).items(), *bare.edited.items())
+    sources = {content for path, content in contents if is_python(path)}
     most = policy.edits.max_file_bytes
     facts = {
-        source: read_facts(source)
-        for source in sources
-        if source is not None and len(source) <= most and is_text(source)
+        source: read_facts(source) for source in sources if len(source) <= most and is_text(source)
     }
     return replace(bare, facts=facts)

@@ -11,10 +11,11 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from runner import records
+from runner.patterns import PATH, PATTERN, FilePatterns
+from runner.policy.paths import WORKSPACE, mount_place
 from runner.policy.quantities import duration, size
 
 SLUG = r"^[a-z][a-z0-9_-]{0,40}$"
-PATH = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$"
 MODULE = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$"
 
 
@@ -25,6 +26,9 @@ def _text(pattern: str, words: str, *, longest: int = 100) -> Any:
 
 Slug = Annotated[str, _text(SLUG, "a lower-case name such as eclip or mean_rank", longest=41)]
 PlainPath = Annotated[str, _text(PATH, "a relative ASCII path such as train.py or src/model.py")]
+PathPattern = Annotated[
+    str, _text(PATTERN, "a relative ASCII path such as train.py, or a pattern such as src/**/*.py")
+]
 Module = Annotated[str, _text(MODULE, "a module such as torch or concurrent.futures")]
 REPORT = r"^(/outputs/)?[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$"
 ReportPath = Annotated[
@@ -87,8 +91,13 @@ class Metric(Strict):
 class FileRules(Strict):
     """Which files of the workspace an agent may change; every other one is frozen."""
 
-    mutable: Annotated[tuple[PlainPath, ...], Field(min_length=1, max_length=50)]
-    """Files that decide the experiment; each alone is mounted writable."""
+    mutable: Annotated[tuple[PathPattern, ...], Field(min_length=1, max_length=50)]
+    """Files that decide the experiment, by paths or patterns; each alone is mounted writable.
+    `*` is any part of one name, `**` any number of folders, as docs/rules.md says."""
+    frozen: Annotated[tuple[PathPattern, ...], Field(max_length=50)] = ()
+    """Files that stay as they are although a pattern of `mutable` matches them."""
+    may_add: bool = False
+    """Whether files that a pattern of `mutable` matches may be added and removed."""
     notes: Annotated[tuple[PlainPath, ...], Field(max_length=50)]
     """Files that never enter a container and that no revert takes back."""
 
@@ -334,6 +343,23 @@ class Policy(Strict):
     """Parts of a run, in order; an empty list is one part."""
     analysis: Analysis = Analysis()
     limits: Limits
+
+    @property
+    def patterns(self) -> FilePatterns:
+        """Which files may change: what the review, the audit and agents go by.
+
+        None where a trial of a project's own command mounts something itself.
+        """
+        files, asked, frozen = self.files, self.evaluation.reported, list(self.files.frozen)
+        for path in (*asked.data, *filter(None, [asked.file])) if asked else ():
+            place = mount_place(path).removeprefix(f"{WORKSPACE}/")
+            frozen += [] if place.startswith("/") else [place, f"{place}/**"]
+        return FilePatterns(
+            mutable=files.mutable,
+            frozen=tuple(frozen),
+            may_add=files.may_add,
+            notes=files.notes,
+        )
 
     @property
     def shape(self) -> records.Shape:

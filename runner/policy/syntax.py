@@ -12,10 +12,12 @@ import re
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from runner.errors import SandboxError
+from runner.patterns import MOST_FILES
 
 PARSER = Path(__file__).with_name("parser.py")
 WALL_SECONDS = 15.0
@@ -58,8 +60,31 @@ class Unparsable:
 Facts = SourceFacts | Unparsable
 
 
+class _NoFactsError(Exception):
+    """Carries an `Unparsable` past the memory: a busy machine can be why."""
+
+
 def read_facts(content: bytes) -> Facts:
-    """Parse in a process of its own, with no environment and limits on memory and time."""
+    """Parse in a process of its own, with no environment and limits on memory and time.
+
+    The facts of a source that parses are remembered: most files of a workspace stay as they are.
+    """
+    try:
+        return _remembered(content)
+    except _NoFactsError as none:
+        found: Unparsable = none.args[0]
+        return found
+
+
+@lru_cache(maxsize=2 * MOST_FILES)
+def _remembered(content: bytes) -> SourceFacts:
+    facts = _parsed(content)
+    if isinstance(facts, Unparsable):
+        raise _NoFactsError(facts)
+    return facts
+
+
+def _parsed(content: bytes) -> Facts:
     if len(content) > MAX_SOURCE_BYTES:
         return Unparsable(reason=f"it is larger than {MAX_SOURCE_BYTES} bytes")
     if (encoding := declared_encoding(content)) is not None:

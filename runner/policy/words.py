@@ -19,16 +19,25 @@ SHARED = (
     " come back, and no curves."
 )
 ALWAYS = (
-    "Refused, too: a new, removed or renamed file, a link, another file mode; text that is not"
+    "a link, another file mode; text that is not"
     " UTF-8, hidden characters, Python that does not parse; a proposal without a hypothesis; a"
     " change of nothing but comments, layout or notes; a repeat of an experiment that ran, but"
     " for those and seeds. Notes are free: they count neither as files nor as lines."
+)
+WILDCARDS = " (* is any part of one name, ** any number of folders)"
+NEW = (
+    " New files that match may be added, and such files removed. Refused is a new one whose module"
+    " could be imported in place of a frozen file, or of a module of Python, the kit or the image,"
+    " whatever its folder; one that a command or script of the workspace names; one that Python,"
+    " pytest or make reads without being asked."
 )
 
 
 def summary(policy: Policy, experiments: int | None = None) -> str:
     """One short paragraph per part of the policy; a start may set fewer experiments."""
-    return "\n".join((*_edits(policy), ALWAYS, *_trials(policy), *_course(policy, experiments)))
+    new = "" if policy.files.may_add else "a new, removed or renamed file, "
+    always = f"Refused, too: {new}{ALWAYS}"
+    return "\n".join((*_edits(policy), always, *_trials(policy), *_course(policy, experiments)))
 
 
 def listed(names: tuple[str, ...], *, empty: str = "nothing") -> str:
@@ -40,10 +49,14 @@ def _edits(policy: Policy) -> Iterator[str]:
     """Say what the task is, and what one proposal may change."""
     metric, files, edits = policy.metric, policy.files, policy.edits
     step = f"{metric.round_to:g}"
+    frozen = policy.patterns.frozen
+    but = f", but for {listed(frozen)}" if frozen else ""
+    wildcards = WILDCARDS if any("*" in each for each in (*files.mutable, *files.frozen)) else ""
     yield f"Task {policy.task}: {metric.direction} {metric.name}, shown in steps of {step}."
     yield (
-        f"Files: {listed(files.mutable)} may be changed;"
+        f"Files: {listed(files.mutable)} may be changed{wildcards}{but};"
         f" {listed(files.notes)} may hold notes; every other file is frozen."
+        f"{NEW if files.may_add else ''}"
     )
     yield (
         f"One proposal: at most {edits.max_files} changed file(s), {edits.max_added_lines} added"

@@ -14,6 +14,9 @@ from runner.seams import MOST_RETURNS, Context
 PROGRAM = "program.md"
 NOTE_CHARACTERS = 2500
 """Of each note that are shown; its author can look at all of it."""
+FILES_CHARACTERS = 150_000
+"""Of all mutable files together that are shown; what does not fit is named."""
+MOST_NAMED = 200
 ALL_CURVES = 16
 HYPOTHESIS_CHARACTERS = 2000
 """Of the person's hypothesis that is to be tested now."""
@@ -104,7 +107,7 @@ def _system(context: Context) -> Iterator[str]:
     yield ROLE
     yield (
         f"# The goal\n\nTask {context.task}: {context.direction} `{context.metric}`."
-        f" You may change {', '.join(context.mutable)}, and keep notes in"
+        f" You may change {context.patterns.said()}, and keep notes in"
         f" {', '.join(context.notes) or 'no file'}."
     )
     if PROGRAM in context.files:
@@ -116,8 +119,19 @@ def _system(context: Context) -> Iterator[str]:
 
 def _start(context: Context) -> Iterator[str]:
     yield f"# The files to start from (experiment {context.parent})"
-    files = (path for path in context.mutable if path in context.files)
-    yield from (quoted(path, _text(context, path)) for path in files)
+    left, others = FILES_CHARACTERS, list[str]()
+    for path in context.editable:
+        text = _text(context, path)
+        if len(text) <= left:
+            left -= len(text)
+            yield quoted(path, text)
+        else:
+            others.append(f"{path} ({text.count(chr(10))} lines)")
+    if others:
+        more = len(others) - MOST_NAMED
+        named = "\n".join([*others[:MOST_NAMED], *([f"and {more} more"] if more > 0 else [])])
+        words = "You may change these too; read them where you need them."
+        yield f"{words}\n\n{quoted('the list', named)}"
 
 
 def _news(context: Context) -> Iterator[str]:

@@ -12,7 +12,6 @@ from runner.prompt.history import crash_line
 from runner.proposals.crashes import bare
 from runner.records import (
     Experiment,
-    File,
     Files,
     Hypothesis,
     TrialRecord,
@@ -23,6 +22,7 @@ from runner.seams import Context, Phase
 from runner.session import Session
 from runner.steering.phases import policy_in
 from runner.steering.strategy import Choice, choose, from_the_template, parent_commit
+from runner.workspace import with_changes
 
 MOST_GUIDANCE = 10_000
 """Characters of `guidance.md` that are read."""
@@ -59,6 +59,8 @@ def make_context(
         files=_files(session, commit),
         mutable=session.policy.files.mutable,
         notes=session.policy.files.notes,
+        frozen=session.policy.patterns.frozen,
+        may_add=session.policy.files.may_add,
         rules=summary(policy_in(session.policy, phase.name if phase else None), experiments),
         experiments=min(set_by, default=None),
         metric=session.run.metric,
@@ -180,13 +182,9 @@ def _trial_as_told(trial: TrialRecord) -> TrialRecord:
 
 def _files_of(session: Session, experiment: Experiment) -> Files:
     """Return the files that an experiment ran: no notes, which may be of any length."""
-    mutable = session.policy.files.mutable
-    changed = {
-        change.path: File(content=change.content)
-        for change in session.workspace.loaded(experiment.changes)
-        if change.content is not None and change.path in mutable
-    }
-    return {**session.workspace.files(experiment.parent_commit), **changed}
+    patterns, loaded = session.policy.patterns, session.workspace.loaded(experiment.changes)
+    changed = [change for change in loaded if patterns.names(change.path)]
+    return with_changes(session.workspace.files(experiment.parent_commit), changed)
 
 
 def _without_words(trial: TrialRecord, files: Files) -> TrialRecord:

@@ -72,10 +72,15 @@ def _merged(context: Context, files: Files, change: Change) -> Change | None:
 
     What no review lets pass is left as it is, for the review to say so.
     """
-    before, now = context.files.get(change.path), files.get(change.path)
-    if change.path not in context.mutable or change.content is None or not before or not now:
+    path, patterns, wanted = change.path, context.patterns, change.content
+    if not patterns.names(path) or (wanted is None and not patterns.may_remove(path)):
         return change
-    content = merged(before.content, now.content, change.content)
+    before, now = (tree[path].content if path in tree else None for tree in (context.files, files))
+    if now in (before, wanted):
+        return change
+    if before is None or now is None or wanted is None:
+        return None  # one side added or removed the file, and the other did something else with it
+    content = merged(before, now, wanted)
     return None if content is None else replace(change, content=content)
 
 

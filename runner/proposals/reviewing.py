@@ -55,7 +55,8 @@ def _lines(session: Session, files: Files) -> int | None:
     """Return how long a program is, where the policy lets a shorter one keep."""
     if session.policy.decision.simplicity is None:
         return None
-    return count_lines({path: files[path].content for path in session.policy.files.mutable})
+    mutable = session.policy.patterns.among(files)
+    return count_lines({path: files[path].content for path in mutable})
 
 
 def tried(session: Session, before: int | None = None) -> Tried:

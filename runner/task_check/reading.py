@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from runner import paths
 from runner.agents.numbers import search
 from runner.errors import ConfigError
+from runner.patterns import MOST_FILES
 from runner.policy.information import information
 from runner.policy.load import load_policy
 from runner.policy.schema import Policy
@@ -36,16 +37,18 @@ def missing(task: str) -> list[str]:
         found.append(f"policies/{task}.yaml is a policy of {policy.task}")
     if not policy.self_reported and not {"task.py", "__init__.py"} & set(harness):
         found.append(f"harness/tasks/{paths.task_harness(task).name}/task.py is missing")
-    wanted = [*policy.files.mutable, *policy.files.notes, PROGRAM]
-    wanted += [] if policy.self_reported else [RUN]
-    place = f"workspace-template/{task}"
-    found += [f"{place}/{name} is missing" for name in wanted if name not in template]
+    patterns, place = policy.patterns, f"workspace-template/{task}"
+    ours = (PROGRAM,) if policy.self_reported else (RUN, PROGRAM)
+    wanted = (*patterns.absent(template), *(name for name in ours if name not in template))
+    found += [f"{place}/{name} is missing" for name in wanted]
     if RUN in template and template[RUN].mode != EXECUTABLE:
         found.append(f"{place}/{RUN} is not executable: chmod +x")
     if PROGRAM in template:
         program = template[PROGRAM].content.decode(errors="replace")
         found += [f"{place}/{PROGRAM} {what}" for what in disagreements(policy, program)]
-    mutable = {name: template[name].content for name in policy.files.mutable if name in template}
+    mutable = {name: template[name].content for name in patterns.among(template)}
+    if (count := len(mutable)) > MOST_FILES:
+        found.append(f"{place} has {count} mutable files, and at most {MOST_FILES} can be mounted")
     if (held := information(mutable)) > (most := policy.edits.max_information):
         found.append(f"{place} holds {held} bytes of information, edits.max_information is {most}")
     if policy.self_reported:  # what it says is the person's own, and it runs as it is
@@ -59,8 +62,8 @@ def tuned(task: str) -> str:
     Raises:
         ConfigError: a comment's range is none.
     """
-    policy = load_policy(paths.policy_path(task)).policy
-    return search(paths.template(task), policy.files.mutable).listed
+    policy, template = load_policy(paths.policy_path(task)).policy, paths.template(task)
+    return search(template, policy.patterns.among(template)).listed
 
 
 def disagreements(policy: Policy, program: str) -> Iterator[str]:

@@ -35,7 +35,7 @@ def specification(
         image_id=image_id,
         scorer_image_id=scorer_image_id,
         workspace=workspace,
-        mutable=policy.files.mutable,
+        mutable=policy.patterns.among(workspace),
         notes=policy.files.notes,
         data_digest=data_digest,
         harness_digest=harness_digest,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from fakes import FakeDesk
@@ -306,6 +307,24 @@ end()
     client(tmp_path, body).propose(CONTEXT, desk)
     assert json.loads((tmp_path / "said").read_text())["error"] is refused
     assert len(desk.proposals) == 1, "asking is no return"
+
+
+@pytest.mark.parametrize(
+    ("path", "refused"), [("src/new.py", False), ("src/a/new.py", True), ("new.py", True)]
+)
+def test_a_new_file_may_be_written_where_the_policy_lets_some_be_added(tmp_path, path, refused):
+    body = f"""
+said = ask("Write", "PreToolUse", file_path=os.path.join(os.getcwd(), {path!r}), content="A = 2")
+Path(KEPT, "said").write_text(json.dumps(said))
+os.makedirs(os.path.dirname(os.path.abspath({path!r})), exist_ok=True)
+Path({path!r}).write_text("A = 2\\n")
+hand_over()
+end()
+"""
+    context = replace(CONTEXT, mutable=("train.py", "src/*.py"), may_add=True)
+    proposal = client(tmp_path, body).propose(context, FakeDesk())
+    assert json.loads((tmp_path / "said").read_text())["error"] is refused
+    assert proposal.changes == (() if refused else (Change(path=path, content=b"A = 2\n"),))
 
 
 # -- how it is started ------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from runner.agents.draft import MOST_SHOWN, Draft
+from runner.patterns import FilePatterns
 from runner.records import EXECUTABLE, Change, File
 
 FILES = {
@@ -17,7 +18,7 @@ FILES = {
 
 @pytest.fixture
 def draft():
-    return Draft(FILES, mutable=("train.py", "new.py"), notes=("scratchpad.md",))
+    return Draft(FILES, FilePatterns(mutable=("train.py", "new.py"), notes=("scratchpad.md",)))
 
 
 def view(draft, path="train.py", **more):
@@ -72,6 +73,20 @@ def test_a_mutable_file_that_is_not_there_yet_can_be_created(draft):
     draft.edit({"command": "create", "path": "new.py", "file_text": "C = 3\n"})
     assert draft.changes() == (Change(path="new.py", content=b"C = 3\n"),)
     assert "C = 3" in view(draft, "new.py").text
+
+
+def test_a_new_file_may_be_created_where_the_policy_lets_some_be_added():
+    patterns = FilePatterns(mutable=("src/*.py",), frozen=("src/split.py",), may_add=True)
+    draft = Draft(FILES, patterns)
+    said = {
+        path: draft.edit({"command": "create", "path": path, "file_text": "A = 1\n"}).failed
+        for path in ("src/blocks.py", "src/split.py", "src/a/b.py", "train.py", "run.sh")
+    }
+    assert [path for path, failed in said.items() if not failed] == ["src/blocks.py"]
+    assert draft.changes() == (Change(path="src/blocks.py", content=b"A = 1\n"),)
+    assert "src/blocks.py" in draft.edit({"command": "view", "path": "."}).text
+    still = Draft(FILES, FilePatterns(mutable=patterns.mutable))
+    assert still.edit({"command": "create", "path": "src/a.py", "file_text": ""}).failed
 
 
 def test_a_change_that_was_taken_back_is_none(draft):
@@ -141,13 +156,13 @@ def test_what_cannot_be_done_is_explained_and_changes_nothing(draft, command, wo
 
 
 def test_a_huge_file_is_cut_off_and_says_how_to_see_the_rest():
-    draft = Draft({"big": File(content=b"x" * 2 * MOST_SHOWN)}, mutable=(), notes=())
+    draft = Draft({"big": File(content=b"x" * 2 * MOST_SHOWN)}, FilePatterns(mutable=()))
     assert "view a range" in view(draft, "big").text
     assert len(view(draft, "big").text) < MOST_SHOWN + 100
 
 
 def test_a_file_keeps_its_mode():
-    draft = Draft(FILES, mutable=("run.sh",), notes=())
+    draft = Draft(FILES, FilePatterns(mutable=("run.sh",)))
     draft.edit({"command": "create", "path": "run.sh", "file_text": "#!/bin/bash\n"})
     assert draft.changes()[0].mode == EXECUTABLE
 
@@ -159,7 +174,7 @@ def test_text_that_no_encoding_holds_is_left_to_the_review(draft):
 
 def test_what_is_there_a_hundred_thousand_times_is_counted_to_twenty():
     """A count of each from the start of the file would take hours for a file of a megabyte."""
-    draft = Draft(FILES, mutable=("train.py",), notes=())
+    draft = Draft(FILES, FilePatterns(mutable=("train.py",)))
     draft.edit({"command": "create", "path": "train.py", "file_text": "a\n" * 500_000})
     edit = {"command": "str_replace", "path": "train.py", "old_str": "a", "new_str": "b"}
     said = draft.edit(edit)

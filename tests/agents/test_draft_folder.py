@@ -9,7 +9,7 @@ import tempfile
 import threading
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -82,6 +82,59 @@ def test_nobody_else_can_enter_and_frozen_files_are_read_only():
         "model/frozen.py": 0o400,
         ".autoresearch/brief.md": 0o400,
     }
+
+
+SEVERAL = replace(
+    CONTEXT,
+    mutable=("train.py", "model/**/*.py"),
+    frozen=("model/frozen.py",),
+    may_add=True,
+)
+
+
+def test_new_files_are_taken_where_the_policy_lets_some_be_added(tmp_path):
+    reports = Reports()
+    with draft_folder(SEVERAL, about={}, report=reports, answer="model/answer.py") as draft:
+        (draft.path / "model" / "deep" / "er").mkdir(parents=True)
+        for path in ("model/deep/er/new.py", "model/deep/no.txt", "other.py", "model/answer.py"):
+            (draft.path / path).write_bytes(b"A = 1\n")
+        (draft.path / "model" / "layers.py").unlink()
+        (draft.path / "model" / "link.py").symlink_to(tmp_path)
+        (draft.path / "model" / "out").symlink_to(tmp_path)
+        (tmp_path / "far.py").write_text("A = 1\n")
+        expected = (
+            Change(path="model/layers.py", content=None),
+            Change(path="model/deep/er/new.py", content=b"A = 1\n"),
+        )
+        assert draft.changes() == expected
+        draft.compare()
+        assert sorted(reports.paths()) == [
+            *("model/deep/no.txt", "model/link.py", "model/out", "other.py"),
+        ]
+        draft.lay_out({})
+        assert draft.changes() == expected, "what counts is still there"
+        assert not (draft.path / "other.py").exists()
+        assert stat.S_IMODE((draft.path / "model/deep/er/new.py").stat().st_mode) == 0o600
+    assert (tmp_path / "far.py").exists()
+
+
+def test_a_folder_in_place_of_a_frozen_file_brings_nothing_in():
+    with draft_folder(SEVERAL, about={}, report=Reports()) as draft:
+        (draft.path / "model" / "frozen.py").unlink()
+        (draft.path / "model" / "frozen.py").mkdir()
+        (draft.path / "model" / "frozen.py" / "x.py").write_bytes(b"A = 1\n")
+        assert draft.changes() == ()
+
+
+def test_a_flood_of_new_files_fails_the_proposal(monkeypatch):
+    monkeypatch.setattr("runner.agents.draft_folder.MOST_LOOKED_AT", 10)
+    with draft_folder(SEVERAL, about={}, report=Reports()) as draft:
+        for number in range(20):
+            (draft.path / "model" / f"m{number}.py").touch()
+        with pytest.raises(UnsettledError, match="more than 10 files"):
+            draft.changes()
+        for number in range(20):
+            (draft.path / "model" / f"m{number}.py").unlink()
 
 
 def test_nothing_is_left_of_it():

@@ -141,6 +141,40 @@ def test_a_forbidden_change_is_found_wherever_it_stands(
     assert repository.found() == [(rule, file, commit)]
 
 
+TEMPLATE = "workspace-template/eclip/"
+PATTERNS = "[train.py, 'src/**/*.py']\n  frozen: [src/metrics.py]\n  may_add: true #"
+
+
+@pytest.mark.parametrize(
+    ("path", "rules"),
+    [
+        pytest.param("src/a/blocks.py", [], id="matched"),
+        pytest.param("src/blocks.txt", ["path-not-mutable"], id="not matched"),
+        pytest.param("src/metrics/__init__.py", ["path-shadows"], id="in place of a frozen file"),
+        pytest.param("src/evaluate.py", ["path-shadows"], id="what run.sh names"),
+        pytest.param("src/json.py", ["path-shadows"], id="in place of a module"),
+        pytest.param("src/conftest.py", ["path-not-mutable"], id="what pytest reads"),
+        pytest.param("src/model.py", [], id="a change"),
+        pytest.param("src/metrics.py", ["frozen-file"], id="frozen wins"),
+    ],
+)
+def test_patterns_hold_for_a_branch_too(
+    repository: Repository, path: str, rules: list[str]
+) -> None:
+    repository.git("switch", "--quiet", "main")
+    repository.write("policies/eclip.yaml", POLICY_TEXT.replace("[train.py]", PATTERNS))
+    for name in ("src/metrics.py", "src/model.py", "src/old.py"):
+        repository.write(f"{TEMPLATE}{name}", "first\n")
+    repository.write(RUN, "python src/evaluate.py\n", mode=0o755)
+    repository.commit()
+    repository.git("switch", "--quiet", "-C", "work")
+    (repository.root / TEMPLATE / "src/old.py").unlink()
+    repository.write(f"{TEMPLATE}{path}", "x\n")
+    assert [rule for rule, _, _ in repository.found()] == rules
+    repository.commit()
+    assert [rule for rule, _, _ in repository.found()] == rules
+
+
 def add_submodule(repository: Repository, path: str) -> str:
     commit = repository.git("rev-parse", "HEAD")
     repository.git("update-index", "--add", "--cacheinfo", f"160000,{commit},{path}")

@@ -363,8 +363,8 @@ def problems(text: str) -> list[str]:
             "[train.py, model.py, config.json]",
             "[]",
             "4: files.mutable: ",
-            "(allowed: a list, at least 1 long, each a relative ASCII path such as train.py or"
-            " src/model.py)",
+            "(allowed: a list, at least 1 long, each a relative ASCII path such as train.py, or"
+            " a pattern such as src/**/*.py)",
             id="nothing to change",
         ),
         pytest.param(

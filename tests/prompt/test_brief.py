@@ -123,6 +123,22 @@ def test_the_new_part_holds(expected):
     assert expected in brief(TOLD).user
 
 
+def test_patterns_are_said_and_the_files_shown_are_capped(monkeypatch):
+    monkeypatch.setattr("runner.prompt.brief.FILES_CHARACTERS", 100)
+    monkeypatch.setattr("runner.prompt.brief.MOST_NAMED", 2)
+    files = {f"src/m{number}.py": File(content=b"x = 1\n" * 9) for number in range(5)}
+    frozen = {"src/frozen.py": File(content=b"SECRET = 1\n")}
+    told = brief(
+        replace(
+            TOLD, files=files | frozen, mutable=("src/**",), frozen=("src/frozen.py",), may_add=True
+        )
+    )
+    assert "You may change src/** (but for src/frozen.py), new ones too, and keep" in told.system
+    assert told.start.count("x = 1") == 9
+    assert "src/m1.py (9 lines)\nsrc/m2.py (9 lines)\nand 2 more\n" in told.start
+    assert "SECRET" not in told.start
+
+
 def test_a_phase_that_lets_the_model_search_says_where_and_how_often():
     phase = Phase(name="last", web_domains=("arxiv.org", "pytorch.org"), web_uses=3)
     user = brief(replace(TOLD, phase=phase)).user

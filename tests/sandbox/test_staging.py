@@ -101,6 +101,17 @@ def test_a_folder_that_is_there_already_is_never_taken_for_fresh(tmp_path):
     assert tmp_path.exists()
 
 
+def test_files_of_one_name_in_several_folders_are_each_alone(tmp_path):
+    files = {f"{folder}x.py": File(content=folder.encode()) for folder in ("", "a/", "a/b/")}
+    staged = fresh(tmp_path / "files", files, tuple(files))
+    assert len(set(staged.values())) == 3
+    assert {path: place.read_bytes() for path, place in staged.items()} == {
+        path: file.content for path, file in files.items()
+    }
+    staged["a/x.py"].write_bytes(b"mine")
+    assert staging.changed(staged, files) == ("a/x.py",)
+
+
 def test_a_mutable_file_is_there_and_empty_before_it_is_anybody_s(tmp_path):
     staged = staging.empty_mutable(tmp_path / "files", ["train.py"])
     place = staged["train.py"].stat()

@@ -45,7 +45,7 @@ class Toolbox:
     """The tools at work on one proposal."""
 
     def __init__(self, context: Context, desk: Desk) -> None:
-        self.draft = Draft(context.files, mutable=context.mutable, notes=context.notes)
+        self.draft = Draft(context.files, context.patterns)
         self.last: Proposal | None = None
         """What was proposed last, whether it was taken or came back."""
         self._notes, self._desk = context.notes, desk

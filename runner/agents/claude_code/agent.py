@@ -101,7 +101,8 @@ class ClaudeCode:
         """Run sessions until one hands a proposal over, or none may follow."""
         said, tools = brief(context), Tools(draft, context, desk, self._model)
         (draft.private / "system.md").write_text(said.system, encoding="utf-8")
-        prompt = "\n".join((how(str(draft.path), tools.writable), said.user, told(self._undone)))
+        writable = (context.patterns.said(), *context.notes)
+        prompt = "\n".join((how(str(draft.path), writable), said.user, told(self._undone)))
         for _ in range(SESSIONS):
             stream, ended = self._session(tools, prompt)
             if tools.accepted is not None:

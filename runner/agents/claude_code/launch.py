@@ -60,6 +60,7 @@ class Launch:
     turns: int
     draft: Path
     writable: Sequence[str]
+    """Paths and patterns below the draft."""
     private: Path
     """The client's own files are there, and it has no tool for them."""
 
@@ -113,7 +114,7 @@ def settings(launch: Launch) -> Mapping[str, object]:
             "defaultMode": "dontAsk",
             "allow": [
                 f"Read({rule(launch.draft)}/**)",
-                *(f"Edit({rule(launch.draft / path)})" for path in launch.writable),
+                *(f"Edit({rule(launch.draft)}/{path})" for path in launch.writable),
                 *(f"mcp__{SERVER}__{name}" for name in (RUN, ANALYZE)),
             ],
             "deny": list(DENIED),

@@ -40,6 +40,7 @@ class Tools:
     def __init__(self, draft: DraftFolder, context: Context, desk: Desk, model: str) -> None:
         self.draft, self.context, self.desk, self._model = draft, context, desk, model
         self.writable = (*context.mutable, *context.notes)
+        """For the client's settings, whose wildcards mean the same; each edit is looked at here."""
         self.accepted: Proposal | None = None
 
     def answer(self, request: Mapping[str, Any]) -> Said:
@@ -79,8 +80,8 @@ class Tools:
     def _before_edit(self, tool: str, arguments: Mapping[str, Any]) -> Said:
         """Review what a file would hold; an edit that does not fit says so by itself."""
         path = os.path.relpath(os.path.normpath(text_of(arguments, "file_path")), self.draft.path)
-        if path not in self.writable:
-            return Said(text=not_writable(path, self.writable), failed=True)
+        if not self.context.patterns.may_write(path, self.context.files):
+            return Said(text=not_writable(path, self.context.patterns), failed=True)
         if tool == "Write":
             after = _bytes(arguments, "content")
         else:
