@@ -59,6 +59,7 @@ class Wanted:
     minimize: bool | None = None
     data: tuple[str, ...] | None = None
     change: tuple[str, ...] = ()
+    may_add: bool = False
     image: str | None = None
     pip: Path | None = None
     """A file of requirements that are put on the image."""
@@ -133,6 +134,7 @@ def adopt(
         task=name,
         mutable=tuple(mutable),
         files=files,
+        may_add=wanted.may_add,
         reported=reported,
         minimize=minimize,
         image=image,
@@ -306,7 +308,7 @@ def rows(adopted: Adopted, sizes: Mapping[str, int]) -> list[tuple[str, str]]:
         kept.append(f"and {len(project.left_out) - 10} more")
     return [
         ("command", said.command),
-        ("may change", ", ".join(known.mutable)),
+        ("may change", ", ".join(known.mutable) + (", and add files" if known.may_add else "")),
         ("tune", search(project.files, known.files).listed),
         ("frozen", f"{len(project.files) - len(known.files)} other files"),
         ("data", ", ".join(data) or "none"),

@@ -35,6 +35,7 @@ class Understood:
     """Patterns."""
     files: tuple[str, ...]
     """The files that those are, now."""
+    may_add: bool
     reported: Reported
     minimize: bool
     image: Image
@@ -67,6 +68,7 @@ def policy_text(known: Understood, needs: Needs, template: Files) -> str:
         direction="minimize" if known.minimize else "maximize",
         round_to=_step(known.value),
         mutable="\n".join(f"    - {quoted(path)}" for path in known.mutable),
+        may_add=str(known.may_add).lower(),
         notes=", ".join(notes),
         max_files=min(50, max(2, len(known.files))),
         max_file_bytes=needs.largest_file,

@@ -19,6 +19,7 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--data", multiple=True, help="Its data, as the project names them; may be repeated.")
 @click.option("--no-data", is_flag=True, help="It has none.")
 @click.option("--change", multiple=True, help="What an agent may change, as 'src/**/*.py'.")
+@click.option("--may-add", is_flag=True, help="An agent may add files that match a pattern.")
 @click.option("--image", type=click.Choice(["cpu", "tabular", "cuda"]), help="With its packages.")
 @click.option("--pip", type=FILE, help="Packages that it needs besides, as requirements.txt.")
 @click.option("--minutes", default=10.0, show_default=True, help="The longest first run.")
@@ -34,6 +35,7 @@ def command(
     data: tuple[str, ...],
     no_data: bool,
     change: tuple[str, ...],
+    may_add: bool,
     image: str | None,
     pip: Path | None,
     minutes: float,
@@ -61,6 +63,7 @@ def command(
         minimize=minimize,
         data=() if no_data else data or None,
         change=change,
+        may_add=may_add,
         image=image,
         pip=pip,
         minutes=minutes,
