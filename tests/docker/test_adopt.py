@@ -95,7 +95,7 @@ def test_a_project_runs_as_it_is_and_says_what_was_understood(adopted):
     said = dict(line.strip().split("  ", 1) for line in adopted.splitlines() if "  " in line)
     assert said["command"] == "python train.py --seed {seed}"
     assert said["may change"] == "train.py, src/model.py"
-    assert said["tune"].endswith("src/model.py:1 FACTOR = 2.0, train.py:5 STEP = 0.5")
+    assert said["tune"].endswith("train.py:5 STEP = 0.5, src/model.py:1 FACTOR = 2.0")
     assert said["data"] == "../shared/extra.txt (0.0 MB, read-only), data (0.0 MB, read-only)"
     assert ".env: its name says" in said["left at home"]
     assert said["metric"] == "val_loss, less is better: 'val_loss: {}'"
