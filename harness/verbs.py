@@ -1,4 +1,4 @@
-"""The harness's command line: `prepare`, `try`, `verify`, `score`."""
+"""The harness's command line: `prepare`, `understand`, `search`, `verify`, `score`."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ BAD_RAW_DATA = 5
 def main(arguments: Sequence[str]) -> int:
     """Run one verb and return the exit code."""
     options = _parser().parse_args(arguments)
+    if options.verb in ("understand", "search"):
+        return _say(options.verb, options)
     mounts = under(options.root)
     if options.verb == "prepare":
         seed = _seed(options.task, mounts, given=options.seed, fresh=options.fresh)
         return _prepare(options.task, mounts, seed=seed, raw=options.raw)
-    if options.verb == "try":
-        return _try(options.task, raw=options.raw)
     if options.verb == "verify":
         return _verify(mounts, raw=options.raw)
     limits = Limits(min_gain=options.min_gain, seconds=options.seconds)
@@ -44,12 +44,18 @@ def _parser() -> argparse.ArgumentParser:
     raw.add_argument("--raw", type=Path, help="where the raw files are, for a task that has any")
     task = argparse.ArgumentParser(add_help=False, parents=[common])
     task.add_argument("task", type=_known)
+    declaration = argparse.ArgumentParser(add_help=False, parents=[raw])
+    declaration.add_argument("declaration", type=Path, help="a task.yaml")
     parser = argparse.ArgumentParser(prog="harness", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
     prepare = verbs.add_parser("prepare", parents=[task, raw], help="write /public and /sealed")
     prepare.add_argument("--seed", type=int, help="generate from this seed")
     prepare.add_argument("--fresh", action="store_true", help="forget an earlier seed")
-    verbs.add_parser("try", parents=[task, raw], help="build in memory, write nothing")
+    said = "say what a declared task is, made of the raw files; write nothing"
+    verbs.add_parser("understand", parents=[declaration], help=said)
+    said = "find rows of a declared task's data in a folder"
+    search = verbs.add_parser("search", parents=[declaration], help=said)
+    search.add_argument("--workspace", type=Path, required=True)
     verbs.add_parser("verify", parents=[common, raw], help="compare files with their manifest")
     score = verbs.add_parser("score", parents=[task], help="deal inputs, wait for go, score")
     score.add_argument("--part", choices=("holdout", "locked"), required=True)
@@ -85,14 +91,20 @@ def _prepare(task: str, mounts: Mounts, *, seed: int, raw: Path | None) -> int:
     return 0
 
 
-def _try(task: str, *, raw: Path | None) -> int:
-    """Say what building would make of the raw files, or what is wrong with them."""
+def _say(verb: str, options: argparse.Namespace) -> int:
+    """Print a document about a declared task's data, or what is wrong with them."""
+    from harness.declared import schema, task  # here: not every image has PyYAML
+
     try:
-        built = tasks.find(task).build(0, raw)
+        declaration = schema.load(options.declaration)
+        if verb == "search":
+            document = task.search(options.raw, options.workspace, declaration)
+        else:
+            document = task.understand(options.raw, declaration)
     except BadRawDataError as error:
         _print({"problem": str(error)})
         return 1
-    _print({"splits": sorted({name.partition("/")[0] for name in built.public})})
+    _print(document)
     return 0
 
 

@@ -82,8 +82,6 @@ VERBS = {
     "policy": ("baseline", "eclip", "--policy", "{}"),
     "stub": ("run", "eclip", "--agent", "stub:{}"),
     "csv": ("new-task", "given", "--csv", "{}", "--target", "y"),
-    "script": ("new-task", "given", "--from-script", "{}", "--data", "."),
-    "data": ("new-task", "given", "--from-script", "{}", "--data", "{}"),
     "from": ("prepare", "shakespeare", "--from", "{}"),
 }
 CONTENTS = {

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import random
+import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from harness import tasks
+from harness.declared import schema
 from runner import paths
 from runner.cli import cli
-from runner.new_task.csv_file import UNORDERED
 from runner.policy.load import load_policy
 from runner.policy.review import review
 from runner.records import Change, Proposal
@@ -46,9 +47,9 @@ def run(*arguments):
     return CliRunner().invoke(cli, ["new-task", *map(str, arguments)])
 
 
-def written(tmp_path, lines, encoding="utf-8"):
+def written(tmp_path, lines):
     path = tmp_path / "rows of mine.csv"
-    path.write_bytes("\n".join(lines).encode(encoding))
+    path.write_text("\n".join(lines))
     return path
 
 
@@ -75,64 +76,27 @@ def test_a_table_becomes_three_rooms_that_fit(project, tmp_path, options, splits
     assert (tmp_path / "home" / "downloads" / "wards" / "rows.csv").is_file()
 
 
-def test_what_is_said_otherwise_of_rows_without_an_order_is_said_of_those_with_one():
-    shipped = "".join(file.content.decode() for file in paths.template("tabular").values())
-    assert [said for said in UNORDERED if said not in shipped] == []
+def test_what_was_found_is_in_the_declaration_so_that_nothing_is_found_otherwise_later(
+    project, tmp_path
+):
+    lines = [line.replace(",", ";") for line in table()]
+    done = run("wards", "--csv", written(tmp_path, lines), "--target", "sick", "--drop", "patient")
+    assert done.exit_code == 0, done.output
+    declared = schema.load(paths.task_harness("wards") / "task.yaml")
+    data, score = declared.data, declared.score
+    assert (data.delimiter, data.encoding, data.header, data.drop) == (
+        ";", "utf-8", True, ("patient",))  # fmt: skip
+    assert (score.kind, score.positive, score.metric) == ("binary", "yes", "roc_auc")
 
 
-def swapped(lines):
-    return [lines[0], lines[-1], *lines[1:-1]]
-
-
-BAD = {
-    "no such column": (table(), ["--target", "ill"], "no column 'ill'"),
-    "one class": (
-        [line.replace(",yes", ",no") for line in table()],
-        ["--target", "sick"],
-        "'sick' has one class only",
-    ),
-    "three classes": ([*table(), "900,2024-12-02,50,a,maybe"], ["--target", "sick"], "'sick' must"),
-    "unsorted time": (
-        swapped(table()),
-        ["--target", "sick", "--time", "day"],
-        "column 'day': line 3 (2024-01-01) is earlier",
-    ),
-    "unparsable time": (
-        [*table(), "900,soon,50,a,no"],
-        ["--target", "sick", "--time", "day"],
-        "column 'day': line 202 holds 'soon'",
-    ),
-    "duplicate ids": (
-        [*table(), "7,2024-12-02,50,a,no"],
-        ["--target", "sick", "--id", "patient"],
-        "column 'patient': line 202 repeats '7', which line 9 has",
-    ),
-    "no rows": (table()[:1], ["--target", "sick"], "the file has no rows"),
-    "empty": ([""], ["--target", "sick"], "the first line is empty"),
-    "too few": (table(40), ["--target", "sick"], "rows of one class"),
-}
-
-
-@pytest.mark.parametrize(("lines", "options", "said"), BAD.values(), ids=BAD)
-def test_a_bad_table_is_refused_with_its_column_and_row(project, tmp_path, lines, options, said):
-    done = run("wards", "--csv", written(tmp_path, lines), *options)
-    assert done.exit_code == 2
-    assert said in done.output
-    assert not paths.policy_path("wards").exists()
-    assert not paths.task_harness("wards").exists()
-
-
-def test_another_encoding_is_named_by_its_first_line(project, tmp_path):
-    lines = [*table(), "900,2024-12-02,50,café,no"]
-    done = run("wards", "--csv", written(tmp_path, lines, "latin-1"), "--target", "sick")
-    assert done.exit_code == 2
-    assert "line 202 is not UTF-8" in done.output
-
-
-def test_a_column_called_id_must_not_repeat(project, tmp_path):
-    lines = [line.replace("patient", "ID") for line in [*table(), "7,2024-12-02,50,a,no"]]
-    done = run("wards", "--csv", written(tmp_path, lines), "--target", "sick")
-    assert "column 'ID': line 202 repeats" in done.output
+@pytest.mark.parametrize("kind", ["pipe", "folder", "device"])
+def test_what_is_no_plain_file_is_refused_at_once(project, tmp_path, kind):
+    path = {"pipe": tmp_path / "pipe", "folder": tmp_path, "device": Path("/dev/zero")}[kind]
+    if kind == "pipe":
+        os.mkfifo(path)
+    done = run("wards", "--csv", path, "--target", "sick")
+    assert (done.exit_code, len(done.output.splitlines())) == (2, 1), done.output
+    assert f"{path} is a {kind}, not a plain file" in done.output
 
 
 @pytest.mark.parametrize("name", ["Wards", "../wards", "1st", "", "a b", "a" * 50])
@@ -163,58 +127,10 @@ def test_what_a_room_lacks_is_named(project):
     room = project / "workspace-template" / "mine"
     (room / "train.py").unlink()
     (room / "run.sh").chmod(0o644)
-    (project / "harness" / "tasks" / "mine" / "task.py").unlink()
+    (project / "harness" / "tasks" / "mine" / "task.yaml").unlink()
     found = "\n".join(reading.missing("mine"))
-    for lacking in ("task.py is missing", "train.py is missing", "run.sh is not executable"):
+    for lacking in ("task.yaml is missing", "train.py is missing", "run.sh is not executable"):
         assert lacking in found
-
-
-SCRIPT = """import numpy as np
-from sklearn.linear_model import LogisticRegression
-
-X = np.load("data/X.npy")
-y = np.load('data/y.npy')
-model = LogisticRegression()
-model.fit(X, y)
-print(model.score(X, y))
-"""
-
-
-@pytest.fixture
-def script(tmp_path):
-    draw = np.random.default_rng(3)
-    (tmp_path / "data").mkdir()
-    np.save(tmp_path / "data" / "X.npy", draw.normal(size=(50, 2)))
-    np.save(tmp_path / "data" / "y.npy", draw.integers(0, 2, size=50))
-    path = tmp_path / "fit.py"
-    path.write_text(SCRIPT)
-    return path
-
-
-def test_a_script_is_wrapped_with_its_paths_changed_and_says_so(project, script):
-    done = run("mine", "--from-script", script, "--data", script.parent / "data")
-    assert done.exit_code == 0, done.output
-    changes = [line for line in done.output.splitlines() if line[:1] in "+-"]
-    assert [line for line in changes if line[:3] not in ("+++", "---")] == [
-        '-X = np.load("data/X.npy")',
-        "-y = np.load('data/y.npy')",
-        '+X = np.load("/data/X.npy")',
-        '+y = np.load("/data/y.npy")',
-    ]
-    assert reading.missing("mine") == []
-    assert load_policy(paths.policy_path("mine")).policy.metric.name == "accuracy"
-
-
-def test_a_long_script_gets_room_for_as_much_again(project, script):
-    noise = random.Random(1).randbytes(12_000).hex()  # noqa: S311 - a test of sizes
-    lines = "".join(f"# {noise[at : at + 80]}\n" for at in range(0, len(noise), 80))
-    script.write_text(SCRIPT + lines)
-    done = run("mine", "--from-script", script, "--data", script.parent / "data")
-    assert done.exit_code == 0, done.output
-    policy = load_policy(paths.policy_path("mine")).policy
-    assert policy.edits.max_information in range(24_000, 30_000)
-    assert not policy.evaluation.shared_targets
-    assert reading.missing("mine") == []
 
 
 def test_a_check_names_a_program_that_promises_otherwise_and_a_template_above_its_cap(project):
@@ -231,24 +147,7 @@ def test_a_check_names_a_program_that_promises_otherwise_and_a_template_above_it
     assert "bytes of information, edits.max_information is 100" in found
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "said"),
-    [
-        ("model.fit", "print", "fits no model at its top level"),
-        ("data/", "elsewhere/", "names no file of"),
-        ("'data/y.npy'", 'f"data/{chr(121)}.npy"', "fit.py:5: an f-string leads into"),
-        ("import numpy as np", "import numpy as np, torch", "imports torch"),
-        ("import numpy as np", "import numpy as", "invalid syntax"),
-    ],
-)
-def test_a_script_that_cannot_be_wrapped_says_why(project, script, old, new, said):
-    script.write_text(SCRIPT.replace(old, new))
-    done = run("mine", "--from-script", script, "--data", script.parent / "data")
-    assert (done.exit_code, said in done.output) == (2, True), done.output
-    assert not paths.policy_path("mine").exists()
-
-
-@pytest.mark.parametrize("name", ["nothing", "../own", "rows", "heart/../eclip", "task"])
-def test_only_a_folder_with_a_task_file_is_imported(name):
+@pytest.mark.parametrize("name", ["nothing", "../own", "heart/../eclip", "task"])
+def test_only_a_folder_with_a_task_file_is_a_task(name):
     with pytest.raises(ValueError, match="no task"):
         tasks.find(name)

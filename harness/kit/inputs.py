@@ -15,3 +15,8 @@ FOLDER = Path("/inputs")
 def load(name: str) -> NDArray[Any]:
     """Return the array `/inputs/<name>.npy`; only predictors have it."""
     return arrays.read(FOLDER, name)
+
+
+def has(name: str) -> bool:
+    """Return whether there is an array of this name."""
+    return (FOLDER / f"{name}.npy").is_file()

@@ -5,6 +5,7 @@ The counts below explain a mistake early. They are no limit: clock and memory ar
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,6 +29,9 @@ class Rows:
     words: NDArray[np.str_]
     """[n, c]; empty where a value is missing."""
     word_names: tuple[str, ...]
+    texts: NDArray[np.object_]
+    """[n, t] longer ones; empty where a value is missing."""
+    text_names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -35,16 +39,23 @@ class Rows:
     def columns(self) -> dict[str, NDArray[Any]]:
         """Return name → the column [n], numbers first: what a `DataFrame` is made of."""
         numbers = dict(zip(self.number_names, self.numbers.T, strict=True))
-        return {**numbers, **dict(zip(self.word_names, self.words.T, strict=True))}
+        words = dict(zip(self.word_names, self.words.T, strict=True))
+        return {**numbers, **words, **dict(zip(self.text_names, self.texts.T, strict=True))}
 
     def take(self, rows: Any) -> Rows:
         """Return some of the rows: a slice, a mask or row numbers."""
-        return replace(self, numbers=self.numbers[rows], words=self.words[rows])
+        return replace(
+            self, numbers=self.numbers[rows], words=self.words[rows], texts=self.texts[rows]
+        )
 
 
-def training() -> tuple[Rows, NDArray[np.int64]]:
-    """Return this split's training rows and their targets [n] of 0 and 1; in time order, if any."""
-    return _rows(data), data.load("targets").astype(np.int64)
+def training() -> tuple[Rows, NDArray[Any]]:
+    """Return this split's training rows and their targets, rows in time order, if any.
+
+    Targets are [n] of 0 and 1, or classes numbered from 0; or float64 amounts; or [n, labels].
+    """
+    targets = data.load("targets")
+    return _rows(data), targets if targets.dtype.kind == "f" else targets.astype(np.int64)
 
 
 def asked() -> tuple[Rows, NDArray[np.int64]]:
@@ -53,24 +64,34 @@ def asked() -> tuple[Rows, NDArray[np.int64]]:
 
 
 def answer(ids: NDArray[np.int64], predictions: NDArray[Any]) -> None:
-    """Write one number per row that was asked, higher for what is likelier a 1.
+    """Write what is predicted of the rows that were asked.
 
     Args:
         ids: [n], as `asked` returned them: every row, once, in that order.
-        predictions: [n] or [n, 1]; only their order counts.
+        predictions: [n] or [n, 1], higher for what is likelier a 1, or amounts; or [n, classes].
 
     Raises:
-        ValueError: there is not one finite prediction per id.
+        ValueError: there is not one finite prediction per id, or not as many as there are classes.
     """
     values = np.asarray(predictions, dtype=np.float64)
     if values.shape == (len(ids), 1):
         values = values[:, 0]  # as many libraries return them
-    if values.shape != ids.shape:
+    width = _width()
+    if values.shape != ((len(ids),) if width == 1 else (len(ids), width)):
         raise ValueError(f"{ids.shape} rows were asked and {values.shape} are predicted")
     if not np.isfinite(values).all():
         raise ValueError(f"{int((~np.isfinite(values)).sum())} predictions are not finite numbers")
     outputs.save("ids", ids)
     outputs.save("predictions", values)
+
+
+def _width() -> int:
+    """Return how many numbers each row is answered with."""
+    path = inputs.FOLDER / "about.json"
+    if not path.is_file():
+        return 1
+    about = json.loads(path.read_text())
+    return len(about["classes"]) if about["kind"] == "multi-class" else int(about["width"])
 
 
 def check_features(count: int, most: int) -> None:
@@ -110,4 +131,17 @@ def _rows(source: Any) -> Rows:
         number_names=tuple(source.load("number_names").tolist()),
         words=np.strings.decode(words, "utf-8") if words.size else words.astype(np.str_),
         word_names=tuple(source.load("word_names").tolist()),
+        **_texts(source),
     )
+
+
+def _texts(source: Any) -> dict[str, Any]:
+    """Return long texts, which lie as one run of bytes; few tables have any."""
+    if not source.has("texts"):
+        return {"texts": np.empty((len(source.load("numbers")), 0), dtype=object)}
+    lengths = source.load("text_lengths")
+    ends, content = np.cumsum(lengths).reshape(lengths.shape), source.load("texts").tobytes()
+    texts = np.empty(lengths.shape, dtype=object)
+    for place, end in np.ndenumerate(ends):
+        texts[place] = content[end - lengths[place] : end].decode()
+    return {"texts": texts, "text_names": tuple(source.load("text_names").tolist())}

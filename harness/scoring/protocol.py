@@ -30,17 +30,23 @@ NO_GO = 3
 class Dealt:
     """One trial's inputs, and the measure that remembers how they were shuffled."""
 
-    inputs: Mapping[str, NDArray[np.generic]]
-    """`predictor/name.npy` → array, written below `/inputs`."""
+    inputs: Mapping[str, NDArray[np.generic] | bytes]
+    """`predictor/name` → array of a `.npy` file, or a file's bytes; written below `/inputs`."""
     measure: Callable[[Path], Mapping[str, float]]
     """Outputs folder → metrics; raises `InvalidOutputsError`."""
 
 
 def score(dealt: Dealt, mounts: Mounts, *, stdin: TextIO, stdout: TextIO, stderr: TextIO) -> int:
     """Run the whole conversation and return the exit code."""
-    for name, array in dealt.inputs.items():
+    for name, content in dealt.inputs.items():
         path = mounts.inputs / name
-        np.save(path, array, allow_pickle=False)
+        if not path.parent.is_dir():
+            path.parent.mkdir()
+            path.parent.chmod(0o755)
+        if isinstance(content, bytes):
+            path.write_bytes(content)
+        else:
+            np.save(path, content, allow_pickle=False)
         path.chmod(0o644)  # another user's predictor reads it, whatever our umask is
     stderr.write(READY)
     stderr.flush()

@@ -1,7 +1,8 @@
 """The tasks this harness knows: an explicit registry, and tasks of one's own.
 
-One's own is a folder here with a `task.py` that says `TASK = Task(...)`, and needs no line below:
-its name leads to its folder (a dash is an underscore there), and nothing else is ever imported.
+One's own is a folder here that needs no line below: its name leads to its folder (a dash is an
+underscore there). It holds a `task.yaml`, which `harness.declared` understands, or a `task.py` that
+says `TASK = Task(...)`; nothing else is ever imported.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import importlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from harness.scoring.protocol import Dealt
@@ -57,12 +59,14 @@ def find(name: str) -> Task:
     """Return a task that ships, or one's own.
 
     Raises:
-        ValueError: there is neither, or `task.py` does not say what it should.
+        ValueError: there is neither, or `task.py` or `task.yaml` does not say what it should.
     """
     if name in TASKS:
         return TASKS[name]
     folder = name.replace("-", "_")
     script = Path(__file__).parent / folder / "task.py"
+    if NAME.fullmatch(name) and not script.is_file() and script.with_name("task.yaml").is_file():
+        return _declared(script.with_name("task.yaml"))
     if not NAME.fullmatch(name) or not script.is_file():
         raise ValueError(f"no task {name!r}; those that ship: {', '.join(sorted(TASKS))}")
     task = getattr(importlib.import_module(f"harness.tasks.{folder}.task"), "TASK", None)
@@ -71,3 +75,13 @@ def find(name: str) -> Task:
             f"harness/tasks/{folder}/task.py must say TASK = Task(build=..., deal=...)"
         )
     return task
+
+
+def _declared(path: Path) -> Task:
+    from harness.declared import schema, task
+
+    declaration = schema.load(path)
+    return Task(
+        build=partial(task.build, declaration=declaration),
+        deal=partial(task.deal, declaration=declaration),
+    )

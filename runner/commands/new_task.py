@@ -6,65 +6,80 @@ from pathlib import Path
 
 import click
 
-FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+FILE = click.Path(path_type=Path)
+KINDS = ("binary", "multi-class", "multi-label", "regression")
 
 
 @click.command("new-task")
 @click.argument("name")
-@click.option("--csv", type=FILE, help="Rows of a table with two classes to tell apart.")
-@click.option("--target", help="Column, or with --from-script the array, that is predicted.")
+@click.option("--csv", type=FILE, help="A table: CSV, CSV packed with gzip, or Parquet.")
+@click.option("--target", "targets", multiple=True, help="Column to predict; several may be given.")
+@click.option("--kind", type=click.Choice(KINDS), help="What the target is, if it is not as found.")
+@click.option("--positive", help="The value of a binary target that a high score stands for.")
+@click.option("--metric", help="What is measured; the usual of the target's kind without it.")
 @click.option("--time", help="Column that orders the rows: train on the past, predict the next.")
-@click.option("--id", "id_column", help="Column that must not repeat; one called id is found.")
-@click.option(
-    "--positive",
-    help="The value of the target to predict; otherwise the last one in alphabetical order.",
-)
+@click.option("--group", help="Column whose equal values stay together in one part.")
+@click.option("--folds", type=click.IntRange(2, 20), help="How many folds, if not five.")
+@click.option("--id", "id_column", help="Column that must not repeat; no model gets it.")
 @click.option("--drop", multiple=True, help="Column that no model gets; may be repeated.")
-@click.option("--from-script", "script", type=FILE, help="Wrap this training script.")
-@click.option("--data", type=FOLDER, help="With --from-script: its folder of two .npy arrays.")
-@click.option("--blank", is_flag=True, help="Write a commented skeleton.")
+@click.option("--missing", multiple=True, help="What an absent value is written as; repeatable.")
+@click.option("--drop-missing-target", is_flag=True, help="Leave out rows without a target.")
+@click.option("--delimiter", help="What is between values, if it is not as found; TAB for a tab.")
+@click.option("--encoding", help="The file's encoding, if it is not as found.")
+@click.option("--decimal", type=click.Choice([".", ","]), help="The mark before decimals.")
+@click.option("--date-format", help="How dates are written, %d.%m.%Y say.")
+@click.option("--header/--no-header", default=None, help="Whether line 1 names the columns.")
+@click.option("--blank", is_flag=True, help="Write a commented declaration of two arrays.")
 @click.option("--force", is_flag=True, help="Write a task of your own again, over its files.")
 def command(
     name: str,
     csv: Path | None,
-    target: str | None,
-    time: str | None,
-    id_column: str | None,
+    targets: tuple[str, ...],
+    kind: str | None,
     positive: str | None,
+    metric: str | None,
+    time: str | None,
+    group: str | None,
+    folds: int | None,
+    id_column: str | None,
     drop: tuple[str, ...],
-    script: Path | None,
-    data: Path | None,
+    missing: tuple[str, ...],
+    drop_missing_target: bool,
+    delimiter: str | None,
+    encoding: str | None,
+    decimal: str | None,
+    date_format: str | None,
+    header: bool | None,
     blank: bool,
     force: bool,
 ) -> None:
-    """Write policy, template and harness of a task of your own; it runs as it is written."""
-    from runner import paths
+    """Write policy, template and declaration of a task of your own; it runs as it is written."""
+    from rich.console import Console
+
+    from runner import declared, paths
     from runner.errors import ConfigError
     from runner.new_task import layout
-    from runner.new_task.csv_file import Columns, from_csv
-    from runner.new_task.script import from_script
+    from runner.new_task.blank import blank as blank_task
+    from runner.new_task.table import Said, from_table
 
-    if [csv is not None, script is not None, blank].count(True) != 1:
-        raise ConfigError("give one of --csv FILE, --from-script FILE and --blank")
+    if (csv is not None) == blank:
+        raise ConfigError("give one of --csv FILE and --blank")
     layout.require_name(name, force=force)
-    if csv is not None:
-        if not target:
-            raise ConfigError("--csv needs --target COLUMN")
-        columns = Columns(target=target, time=time, id=id_column, positive=positive, drop=drop)
-        task = from_csv(name, csv, columns)
-        layout.try_data(task, source=csv)
-    elif script is not None:
-        if data is None:
-            raise ConfigError("--from-script needs --data FOLDER")
-        wrapped = from_script(name, script, data, target=target or "y")
-        task = wrapped.task
-        layout.try_data(task, source=data)
-        click.echo(
-            f"the script was changed in these lines; main.py and run.sh are new:\n{wrapped.diff}"
-        )
+    if csv is None:
+        task = blank_task(name)
     else:
-        task = layout.blank(name)
+        if not targets:
+            raise ConfigError("--csv needs --target COLUMN")
+        said = Said(
+            targets=targets, time=time, group=group, folds=folds, id=id_column,
+            positive=positive, kind=kind,
+            metric=metric, drop=drop, missing=missing,
+            delimiter="\t" if delimiter in ("TAB", "\\t") else delimiter,
+            encoding=encoding, header=header, decimal=decimal, dates=date_format,
+            drop_missing_target=drop_missing_target,
+        )  # fmt: skip
+        task, found = from_table(name, csv, said)
+        declared.show(found, Console())
     for path in layout.write(task, paths.state().downloads(name)):
         click.echo(f"wrote {path.relative_to(paths.PROJECT)}")
     click.echo(f"next: runner task check {name}   |   make sandbox-run TASK={name}")

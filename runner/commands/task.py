@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from runner.errors import ConfigError
+
 
 @click.group("task")
 def command() -> None:
@@ -25,7 +27,42 @@ def check(name: str, no_cheats: bool) -> None:
         raise SystemExit(1)
     click.echo("files    complete, and the policy is valid")
     click.echo(f"tune     {reading.tuned(name)}")
-    raise SystemExit(0 if _played(name, with_cheats=not no_cheats) else 1)
+    fine = _searched(name)
+    raise SystemExit(0 if _played(name, with_cheats=not no_cheats) and fine else 1)
+
+
+def _searched(name: str) -> bool:
+    """Say what a declared task is, and look for its rows in the template."""
+    from rich.console import Console
+
+    from runner import declared, paths, raw
+    from runner.policy.load import load_policy
+    from runner.task_check import reading
+
+    declaration = paths.task_harness(name) / declared.DECLARATION
+    if not declaration.is_file():
+        return True
+    data = raw.raw_data(name, paths.state().downloads(name), chosen=None)
+    if data is None:
+        raise ConfigError(
+            f"harness/tasks/{paths.task_harness(name).name}/raw.yaml is missing",
+            hint="it says which files the declaration means: docs/your-own-data.md",
+        )
+    if data.wanted.folder is not None and data.chosen is None:
+        click.echo(f"unknown  {'rows':14} {raw.CHOICE} names no folder, so nothing is looked for")
+        return True
+    policy = load_policy(paths.policy_path(name)).policy
+    with data.laid_out() as folder:
+        understood = declared.understand(declaration, folder, source=name)
+        copies = declared.copies(declaration, folder, paths.PROJECT / "workspace-template" / name)
+    declared.show(understood, Console())
+    wrong = [f"{'policy':14} {line}" for line in reading.undeclared(policy, understood)]
+    wrong += [f"{'rows':14} workspace-template/{name}/{line}" for line in copies]
+    for line in wrong:
+        click.echo(f"FAILED   {line}")
+    if not copies:
+        click.echo(f"ok       {'rows':14} none of the data lies in the template")
+    return not wrong
 
 
 def _played(name: str, *, with_cheats: bool) -> bool:

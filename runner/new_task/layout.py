@@ -1,40 +1,26 @@
-"""A new task as files, and putting them where its three parts are: tried first, never over others.
-
-What this does not protect against: a data set that gives its targets away by its content.
-"""
+"""A new task as files, and putting them where its three parts are: never over others."""
 
 from __future__ import annotations
 
-import json
+import hashlib
 import re
 import shutil
-import subprocess
-import sys
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from hashlib import file_digest
 from pathlib import Path
 from string import Template
 
 import yaml
 
 from runner import given, paths
-from runner.errors import ConfigError, SandboxError
+from runner.errors import ConfigError
 from runner.policy.load import load_policy, parse_policy
 from runner.policy.schema import SLUG
 from runner.records import EXECUTABLE, REGULAR, File
 
 TEMPLATES = Path(__file__).parent / "templates"
-TRY_SECONDS = 600.0
 NOTES = ("LEARNING.md", "scratchpad.md")
 """What every task gives its agent to write in."""
-RUN_SH = b"""#!/bin/sh
-# run.sh train | run.sh predict rows
-#   -u  lines appear as they are printed
-#   -P  imports come from the installed packages, the kit and, last, this folder
-PYTHONPATH="$PYTHONPATH:/workspace" exec python -u -P "$(dirname "$0")/%s" "$@"
-"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,43 +33,8 @@ class NewTask:
     """Path below the task's folder in the harness → text."""
     template: Mapping[str, File]
     """Path below the task's folder in `workspace-template` → file."""
-    raw: Mapping[str, Path] = field(default_factory=dict)
-    """Name below `/raw` → the person's own file, of which a copy is kept."""
-
-
-def blank(name: str) -> NewTask:
-    """Return a skeleton that runs as it is: `TODO` marks what is to be replaced."""
-    policy = filled(
-        "policy.yaml",
-        task=name,
-        leak="# TODO: say where one split's training targets are another's evaluation targets, if "
-        "they are.",
-        metric="error",
-        direction="minimize",
-        mutable="train.py",
-        notes=", ".join(NOTES),
-        imports="__future__, dataclasses, functools, itertools, kit, math, numpy, sys, typing",
-        image="cpu",
-        splits="train",
-        audit="train",
-        shared="false",
-        max_information="16_000",
-    )
-    program = filled(
-        "program.md",
-        task=name,
-        about="TODO: what is optimised, on which data.",
-        goal="TODO: which number, which way is better, and what the template has.",
-        mutable="`train.py`",
-    )
-    template = {
-        "program.md": script_file(program),
-        "run.sh": run_sh("train.py"),
-        "train.py": script_file(filled("blank_train.py")),
-        **notes(),
-    }
-    harness = {"task.py": filled("blank_task.py")}
-    return NewTask(name=name, policy=policy, harness=harness, template=template)
+    raw: Mapping[str, Path | bytes] = field(default_factory=dict)
+    """Name below `/raw` → the person's own file, or its bytes, of which a copy is kept."""
 
 
 def require_name(name: str, *, force: bool) -> str:
@@ -102,7 +53,8 @@ def require_name(name: str, *, force: bool) -> str:
 
 def _is_own(name: str) -> bool:
     """Whether a task is a person's: written by `new-task`, or adopted."""
-    if (paths.task_harness(name) / "task.py").is_file():
+    own = paths.task_harness(name)
+    if any((own / file).is_file() for file in ("task.yaml", "task.py")):
         return True
     path = paths.policy_path(name)
     return path.is_file() and load_policy(path).policy.self_reported
@@ -118,12 +70,15 @@ def filled(template: str, **words: str) -> str:
     return Template((TEMPLATES / f"{template}.in").read_text(encoding="utf-8")).substitute(words)
 
 
-def raw_yaml(files: Mapping[str, Path]) -> str:
+def raw_yaml(files: Mapping[str, Path | bytes]) -> str:
     """Return a `raw.yaml` that names a person's own files by their digests."""
     entries = []
-    for name, path in files.items():
-        with given.opened(path) as stream:
-            digest = file_digest(stream, "sha256").hexdigest()
+    for name, file in files.items():
+        if isinstance(file, bytes):
+            digest = hashlib.sha256(file).hexdigest()
+        else:
+            with given.opened(file) as stream:
+                digest = hashlib.file_digest(stream, "sha256").hexdigest()
         own = {"licence": "your own", "page": "your own file"}
         entries.append({"name": name, "url": None, "sha256": digest, **own})
     said = "# Your own files: a copy was kept when the task was made, and its digest decides.\n"
@@ -141,41 +96,8 @@ def notes() -> dict[str, File]:
     return {path: shipped[path] for path in NOTES}
 
 
-def run_sh(script: str) -> File:
-    return File(content=RUN_SH % script.encode(), mode=EXECUTABLE)
-
-
-def try_data(task: NewTask, *, source: Path) -> list[str]:
-    """Build the data in memory, with the harness as it will be, and return the public splits.
-
-    Raises:
-        ConfigError: the data are not what the task needs; `source` is what the person named.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        harness, raw = Path(folder) / "harness", Path(folder) / "raw"
-        shutil.copytree(paths.PROJECT / "harness", harness)
-        _write(harness / "tasks" / paths.task_harness(task.name).name, task.harness)
-        raw.mkdir()
-        for name, path in task.raw.items():
-            (raw / name).symlink_to(path.resolve())
-        try:
-            done = subprocess.run(
-                [sys.executable, "-I", harness, "try", task.name, "--raw", raw],
-                capture_output=True,
-                text=True,
-                timeout=TRY_SECONDS,
-                check=False,
-            )
-        except subprocess.TimeoutExpired as error:
-            took = f"it took longer than {TRY_SECONDS:g} s to read"
-            raise ConfigError(f"{source}: {took}") from error
-    try:
-        said = json.loads(done.stdout)
-    except ValueError:
-        raise SandboxError(f"trying the data failed: {done.stderr[-2000:]}") from None
-    if "problem" in said:
-        raise ConfigError(f"{source}: {said['problem']}")
-    return [str(split) for split in said["splits"]]
+def executable(text: str) -> File:
+    return File(content=text.encode(), mode=EXECUTABLE)
 
 
 def write(task: NewTask, downloads: Path) -> list[Path]:
@@ -188,7 +110,10 @@ def write(task: NewTask, downloads: Path) -> list[Path]:
     _write(template, task.template)
     for name, source in task.raw.items():
         downloads.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, downloads / name)
+        if isinstance(source, bytes):
+            (downloads / name).write_bytes(source)
+        else:
+            shutil.copyfile(source, downloads / name)
     policy.write_text(task.policy, encoding="utf-8")  # last: a task is there once its policy is
     return [policy, harness, template]
 

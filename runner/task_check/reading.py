@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from runner import paths
 from runner.agents.numbers import search
+from runner.declared import DECLARATION, SERVED, Understood
 from runner.errors import ConfigError
 from runner.patterns import MOST_FILES
 from runner.policy.information import information
@@ -16,6 +17,8 @@ from runner.records import EXECUTABLE, Files
 
 TODO = b"TODO"
 RUN, PROGRAM = "run.sh", "program.md"
+PREDICTOR = "rows"
+"""The one predictor of a declared task."""
 MARGIN = re.compile(r"by at least ([0-9.]*[0-9])")
 TIE = re.compile(r"within ([0-9.]*[0-9]) of the best")
 REVERTED = re.compile(r"\ba tie is reverted", re.IGNORECASE)
@@ -35,8 +38,8 @@ def missing(task: str) -> list[str]:
     found = []
     if policy.task != task:
         found.append(f"policies/{task}.yaml is a policy of {policy.task}")
-    if not policy.self_reported and not {"task.py", "__init__.py"} & set(harness):
-        found.append(f"harness/tasks/{paths.task_harness(task).name}/task.py is missing")
+    if not policy.self_reported and not {DECLARATION, "task.py", "__init__.py"} & set(harness):
+        found.append(f"harness/tasks/{paths.task_harness(task).name}/{DECLARATION} is missing")
     patterns, place = policy.patterns, f"workspace-template/{task}"
     ours = (PROGRAM,) if policy.self_reported else (RUN, PROGRAM)
     wanted = (*patterns.absent(template), *(name for name in ours if name not in template))
@@ -64,6 +67,27 @@ def tuned(task: str) -> str:
     """
     policy, template = load_policy(paths.policy_path(task)).policy, paths.template(task)
     return search(template, policy.patterns.among(template)).listed
+
+
+def undeclared(policy: Policy, found: Understood) -> Iterator[str]:
+    """Yield where a policy says otherwise than the declaration of its task."""
+    evaluation, metric = policy.evaluation, policy.metric
+    predictor = "" if found.kind == SERVED else PREDICTOR
+    for key, said, declared in (
+        ("metric.name", metric.name, found.metric),
+        ("metric.direction", str(metric.direction), found.direction),
+        ("evaluation.predict", ", ".join(evaluation.predict), predictor),
+    ):
+        if said != declared:
+            yield f"{key} is {said}, and by the declaration {declared}"
+    for key, names, allowed in (
+        ("evaluation.splits", evaluation.splits, found.splits),
+        ("evaluation.audit_splits", evaluation.audited, found.audit_splits),
+    ):
+        if odd := [name for name in names if name not in allowed]:
+            yield f"{key} names {', '.join(odd)}, and the declaration makes {', '.join(allowed)}"
+    if found.shared and len(evaluation.splits) > 1 and not evaluation.shared_targets:
+        yield "evaluation.shared_targets is false, and the splits share targets"
 
 
 def disagreements(policy: Policy, program: str) -> Iterator[str]:

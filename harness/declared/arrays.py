@@ -1,0 +1,113 @@
+"""Two arrays as a source of rows: any inputs of numbers, and a target for each."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.arrays import from_npy, npy
+from harness.declared import targets
+from harness.declared.schema import ArraysData, Declaration
+from harness.declared.targets import Target
+from harness.raw import BadRawDataError, required
+
+KINDS = "biufSU"
+"""Of arrays: numbers and words; whatever else would have to be unpickled."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArraysSource:
+    """Inputs [n, ...] and targets [n] or [n, k], as they were in their files."""
+
+    declaration: Declaration
+    data: ArraysData
+    inputs: NDArray[Any]
+    written: NDArray[Any]
+    """The targets as they are in their file."""
+    beside: NDArray[Any] | None
+    """[n] what groups the rows or orders them."""
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    @cached_property
+    def target(self) -> Target:
+        score = self.declaration.score
+        return targets.of_array(self.written, kind=score.kind, positive=score.positive)
+
+    def times(self) -> NDArray[np.float64] | None:
+        if self.declaration.split.by != "time" or self.beside is None:
+            return None
+        if self.beside.dtype.kind not in "biuf" or not np.isfinite(self.beside).all():
+            raise BadRawDataError(f"{self.declaration.split.column} must hold finite numbers")
+        return self.beside.astype(np.float64)
+
+    def groups(self) -> NDArray[np.int64] | None:
+        if self.declaration.split.by != "group" or self.beside is None:
+            return None
+        return np.unique(self.beside, return_inverse=True)[1].astype(np.int64)
+
+    def signatures(self) -> list[bytes]:
+        rows = np.ascontiguousarray(self.inputs).reshape(len(self), -1)
+        return [hashlib.blake2b(row.tobytes(), digest_size=16).hexdigest().encode() for row in rows]
+
+    def training(self, rows: NDArray[np.int64]) -> dict[str, bytes]:
+        return {
+            self.data.inputs: npy(self.inputs[rows]),
+            self.data.targets: npy(self.written[rows]),
+        }
+
+    def sealed(self, rows: NDArray[np.int64]) -> dict[str, bytes]:
+        return {self.data.inputs: npy(self.inputs[rows])}
+
+
+def read_source(raw: Path | None, declaration: Declaration) -> ArraysSource:
+    """Read the declared arrays.
+
+    Raises:
+        BadRawDataError: one is missing, is no plain array, or they do not fit each other.
+    """
+    data, column = declaration.data, declaration.split.column
+    if not isinstance(data, ArraysData):
+        raise TypeError("not arrays")
+    found = {name: _array(raw, name) for name in (data.inputs, data.targets)}
+    inputs, written = found[data.inputs], found[data.targets]
+    if column is not None and not column.endswith(".npy"):
+        raise BadRawDataError(f"split.column: {column!r} must be a .npy file with a value per row")
+    beside = _array(raw, column) if column is not None else None
+    if inputs.ndim < 2 or written.ndim not in (1, 2) or len(written) != len(inputs):
+        raise BadRawDataError(
+            f"{data.targets} must have one row for each row of {data.inputs}: their shapes are "
+            f"{written.shape} and {inputs.shape}"
+        )
+    if beside is not None and beside.shape != (len(inputs),):
+        raise BadRawDataError(f"{column} must have the shape ({len(inputs)},), not {beside.shape}")
+    return ArraysSource(
+        declaration=declaration, data=data, inputs=inputs, written=written, beside=beside
+    )
+
+
+def asked(
+    data: ArraysData, load: Callable[[str], bytes], order: NDArray[np.int64]
+) -> Mapping[str, NDArray[Any]]:
+    """Return what a predictor is given of an evaluated part, in this order."""
+    return {data.inputs: from_npy(load(data.inputs))[order]}
+
+
+def _array(raw: Path | None, name: str) -> NDArray[Any]:
+    try:
+        array: NDArray[Any] = np.load(required(raw, name), allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        if isinstance(error, BadRawDataError):
+            raise
+        raise BadRawDataError(f"{name} is no plain array: {error}") from None
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in KINDS or array.ndim == 0:
+        raise BadRawDataError(f"{name} must hold rows of numbers or words")
+    return array

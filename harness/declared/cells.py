@@ -1,0 +1,396 @@
+"""A CSV or Parquet file as columns of text, in the dialect that was declared or is found.
+
+Everything is text here, and nothing is evaluated. A complaint names the line as a person sees it
+who opens the file. What had to be found is kept as values that a declaration can hold.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import zlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.declared.numbers import number
+from harness.declared.schema import TableData
+from harness.raw import BadRawDataError, library
+
+DELIMITERS = ",;\t|"
+MOST_BYTES = 4 * 1024**3
+SAMPLE_RECORDS, SAMPLE_BYTES = 200, 1024**2
+GZIP, PARQUET = b"\x1f\x8b", b"PAR1"
+MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+"""How a file begins that says its encoding itself."""
+NO_TABLES = (
+    (b"PK\x03\x04", "an Excel workbook or a zip archive: save the sheet as CSV, or unpack it"),
+    (b"\xd0\xcf\x11\xe0", "an old Excel workbook: save the sheet as CSV"),
+    (b"SQLite format 3", "a database: export the rows as CSV"),
+    (b"version https://git-lfs", "a pointer of Git LFS and not the file itself: git lfs pull"),
+    (b"<", "a page or XML: what was downloaded may say why"),
+    (b"{", "JSON: write its rows as CSV"),
+    (b"[", "JSON: write its rows as CSV"),
+)
+"""How a file begins that is something else, and what."""
+SCRIPTS = ["cp1250", "cp1251", "cp1253", "shift_jis", "gb18030", "big5", "euc_kr"]
+"""Encodings that are told apart where a text is no UTF-8; Western European is what is left."""
+WESTERN = "cp1252"
+MOST_COLUMNS = 2000
+
+
+class BadTableError(BadRawDataError, ValueError):
+    """The file does not fit its declaration; the message names column and line."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cells:
+    """Rows of a file as text, spaces around each value removed."""
+
+    names: tuple[str, ...]
+    columns: tuple[Sequence[str], ...]
+    lines: Sequence[int]
+    """[n] where each row begins in the file, counted from 1."""
+    dialect: TableData
+    """The declaration, with delimiter, encoding and header as they were found."""
+    notes: tuple[str, ...] = ()
+    """What was done to read it that a person should know."""
+    arrow: Any = None
+    """The rows of a Parquet file with their own types."""
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def column(self, name: str) -> Sequence[str]:
+        """Return a column's values.
+
+        Raises:
+            BadTableError: there is none of that name.
+        """
+        if name not in self.names:
+            shown = ", ".join(self.names[:20]) + (", ..." if len(self.names) > 20 else "")
+            close = [one for one in self.names if one.casefold() == name.casefold()]
+            meant = f"did you mean {close[0]!r}?" if close else f"the file has {shown}"
+            raise BadTableError(f"there is no column {name!r}; {meant}")
+        return self.columns[self.names.index(name)]
+
+    def take(self, rows: NDArray[np.int64]) -> Cells:
+        """Return some of the rows, in the order asked for."""
+        columns = tuple([column[row] for row in rows] for column in self.columns)
+        lines = [self.lines[row] for row in rows]
+        arrow = None if self.arrow is None else self.arrow.take(rows)
+        return replace(self, columns=columns, lines=lines, arrow=arrow)
+
+    def without(self, names: Sequence[str]) -> Cells:
+        kept = [place for place, name in enumerate(self.names) if name not in names]
+        return replace(
+            self,
+            names=tuple(self.names[place] for place in kept),
+            columns=tuple(self.columns[place] for place in kept),
+            arrow=None if self.arrow is None else self.arrow.select(kept),
+        )
+
+    def with_column(self, name: str, values: NDArray[np.int64]) -> Cells:
+        """Return the rows with other values in a column."""
+        place, columns, arrow = self.names.index(name), list(self.columns), self.arrow
+        columns[place] = [str(value) for value in values]
+        if arrow is not None:
+            arrow = arrow.set_column(place, name, [values])
+        return replace(self, columns=tuple(columns), arrow=arrow)
+
+    def content(self) -> bytes:
+        """Return the rows as a file in the format and dialect that they came in."""
+        if self.arrow is not None:
+            parquet: Any = library("pyarrow.parquet", NO_PARQUET)
+            packed = io.BytesIO()
+            parquet.write_table(self.arrow, packed)
+            return packed.getvalue()
+        stream = io.StringIO()
+        writer = csv.writer(stream, delimiter=self.dialect.delimiter or ",", lineterminator="\n")
+        if self.dialect.header:
+            writer.writerow(self.names)
+        writer.writerows(zip(*self.columns, strict=True))
+        content = stream.getvalue().encode(self.dialect.encoding or "utf-8")
+        return gzip.compress(content, mtime=0) if self.dialect.table.endswith(".gz") else content
+
+
+def read(content: bytes, data: TableData, *, keep_blank: bool = False) -> Cells:
+    """Read a file's bytes; rows that hold nothing are left out unless they are to be kept.
+
+    Raises:
+        BadTableError: it is no table, or not in the declared dialect.
+    """
+    if content[:4] == PARQUET:
+        return _bounded(_from_parquet(content, data))
+    content = _unpacked(content)
+    for start, what in NO_TABLES:
+        if content.lstrip(b" \t\r\n\xef\xbb\xbf")[: len(start)] == start and not keep_blank:
+            raise BadTableError(f"this is {what}")
+    text, encoding = _decoded(content, data.encoding)
+    text = text.removeprefix("\ufeff")
+    if not text.strip():
+        raise BadTableError("the file is empty")
+    notes = []
+    if text[:4].lower() == "sep=" and data.delimiter is None:  # as spreadsheets write it
+        first, _, text = text.partition("\n")
+        data = replace(data, delimiter=first.strip()[4:] or None)
+        text = "\n" + text
+    delimiter = data.delimiter or _delimiter(text)
+    records, lines = _records(text, delimiter, keep_blank=keep_blank)
+    skipped = _comments(records)
+    if skipped:
+        notes.append(f"{skipped} lines that begin with # are left out at the beginning")
+        records, lines = records[skipped:], lines[skipped:]
+    header, records, lines, more = _header(records, lines, data, delimiter)
+    notes += more
+    if not records:
+        raise BadTableError("the file has a header and no rows")
+    dialect = replace(data, delimiter=delimiter, encoding=encoding, header=bool(header))
+    names, more = _names(header or [""] * len(records[0]), said=bool(header))
+    columns = tuple(zip(*records, strict=True))
+    return _bounded(
+        Cells(names=names, columns=columns, lines=lines, dialect=dialect, notes=(*notes, *more))
+    )
+
+
+def _bounded(cells: Cells) -> Cells:
+    if len(cells.names) > MOST_COLUMNS:
+        raise BadTableError(
+            f"the table has {len(cells.names)} columns, and {MOST_COLUMNS} are the most: "
+            "take out what no model needs"
+        )
+    return cells
+
+
+# -- bytes to text ----------------------------------------------------------------------------
+
+
+def _unpacked(content: bytes) -> bytes:
+    if content[:2] != GZIP:
+        return content
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(content)) as packed:
+            unpacked = packed.read(MOST_BYTES + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise BadTableError(f"the file is no whole gzip file: {error}") from None
+    if len(unpacked) > MOST_BYTES:
+        raise BadTableError(f"the file holds more than {MOST_BYTES // 1024**3} GiB when unpacked")
+    return unpacked
+
+
+def _decoded(content: bytes, declared: str | None) -> tuple[str, str]:
+    encoding = declared or _encoding(content)
+    try:
+        return content.decode(encoding), encoding
+    except LookupError:
+        raise BadTableError(f"there is no encoding {encoding!r}: --encoding utf-8, say") from None
+    except UnicodeError as error:
+        start = getattr(error, "start", 0)
+        line = content[:start].count(b"\n") + 1
+        raise BadTableError(
+            f"line {line} is not {encoding}: --encoding says which one it is"
+        ) from None
+
+
+def _encoding(content: bytes) -> str:
+    """Find a text's encoding: as it says itself, UTF-8 if it can be, else as its letters look."""
+    for mark, name in MARKS.items():
+        if content.startswith(mark):
+            return name
+    pairs = content[: SAMPLE_BYTES // 2 * 2]
+    zeros = [pairs[place::2].count(0) / max(1, len(pairs) // 2) for place in (0, 1)]
+    if max(zeros) > 0.4 > 0.1 > min(zeros):
+        return "utf-16-le" if zeros[1] > zeros[0] else "utf-16-be"
+    try:
+        content.decode()
+    except UnicodeDecodeError as error:
+        return _other_encoding(content, error.start)
+    return "utf-8"
+
+
+def _other_encoding(content: bytes, start: int) -> str:
+    try:
+        from charset_normalizer import from_bytes
+    except ImportError:
+        raise BadTableError(
+            "the file is not UTF-8: write data.encoding into the declaration"
+        ) from None
+    sample = content[max(0, start - SAMPLE_BYTES // 2) : start + SAMPLE_BYTES // 2]
+    best = from_bytes(sample, cp_isolation=[*SCRIPTS, WESTERN]).best()
+    if best is None or best.encoding == "cp1250":
+        # The two share most letters; Western European is the more common by far.
+        western = sample.decode(WESTERN, errors="ignore")
+        odd = [letter for letter in western if ord(letter) > 127 and not letter.isalnum()]
+        return "cp1250" if best is not None and len(odd) > len(western) / 100 else WESTERN
+    return str(best.encoding)
+
+
+# -- text to records --------------------------------------------------------------------------
+
+
+def _delimiter(text: str) -> str:
+    """Return what cuts the first records into equally many values, the most of them."""
+
+    def fit(delimiter: str) -> tuple[float, int]:
+        rows = csv.reader(io.StringIO(text[:SAMPLE_BYTES], newline=""), delimiter=delimiter)
+        try:
+            widths = Counter(len(row) for row in islice(rows, SAMPLE_RECORDS) if row)
+        except csv.Error:
+            return 0.0, 0
+        [(width, count)] = widths.most_common(1) or [(0, 0)]
+        return (count / sum(widths.values()), width) if width > 1 else (0.0, 0)
+
+    csv.field_size_limit(max(len(text) + 1, csv.field_size_limit()))
+    best = max(DELIMITERS, key=fit)
+    if fit(best)[1] < 2:
+        raise BadTableError(
+            f"line 1 ({text.strip().splitlines()[0][:40]!r}) has one column: no comma, semicolon, "
+            "tab or bar cuts it (--delimiter says what does)"
+        )
+    return best
+
+
+def _records(text: str, delimiter: str, *, keep_blank: bool) -> tuple[list[list[str]], list[int]]:
+    """Return the records that hold anything, or all that have values, and where each begins."""
+    # A field may hold a whole document. The limit is the module's own: only raised.
+    csv.field_size_limit(max(len(text) + 1, csv.field_size_limit()))
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    records, lines, begun = [], [], 1
+    try:
+        for values in reader:
+            if any(values) or (keep_blank and values):
+                records.append([value.strip() for value in values])
+                lines.append(begun)
+            begun = reader.line_num + 1
+    except csv.Error as error:
+        raise BadTableError(f"line {reader.line_num} is no CSV: {error}") from None
+    return records, lines
+
+
+def _comments(records: Sequence[Sequence[str]]) -> int:
+    """Count the lines at the beginning that only tell what the file is."""
+    width = max(map(len, records[:SAMPLE_RECORDS]))
+    count = 0
+    while records[count][0].startswith("#") and len(records[count]) < width:
+        count += 1
+    return count
+
+
+Found = tuple[list[str] | None, list[list[str]], list[int], list[str]]
+
+
+def _header(records: list[list[str]], lines: list[int], data: TableData, delimiter: str) -> Found:
+    """Part header and rows; every row has as many values as the header names."""
+    first, notes = records[0], []
+    looks_absent = _is_row(first, records[1:SAMPLE_RECORDS])
+    targets = (data.target,) if isinstance(data.target, str) else data.target
+    unnamed = {f"column_{place}" for place in range(1, len(first) + 1)}
+    has_header = data.header
+    if has_header is None:
+        has_header = not (looks_absent and set(targets) <= unnamed)
+        if not has_header:
+            notes.append("line 1 holds values, so there is no header: columns have numbers")
+        elif looks_absent and not set(targets) <= set(first):
+            raise BadTableError(
+                f"there is no column {targets[0]!r}, and line 1 ({first[0]!r}, {first[1]!r}, ...) "
+                f"looks like values: without a header the columns are column_1 to "
+                f"column_{len(first)}, so type --no-header --target column_{len(first)}, say"
+            )
+        elif looks_absent:
+            notes.append("line 1 is the header, and looks like values: --no-header if it is a row")
+    width, rest = len(first), records[1:] if has_header else records
+    starts = lines[1:] if has_header else lines
+    header = list(first) if has_header else None
+    widths = {len(record) for record in rest}
+    if header is not None and widths == {width + 1}:
+        if all(record[-1] == "" for record in rest):
+            rest = [record[:-1] for record in rest]
+        else:
+            header, width = ["", *header], width + 1
+            notes.append(
+                "the header names one column less than the rows have: the first has no name"
+            )
+    for record, line in zip(rest, starts, strict=True):
+        if len(record) != width:
+            what = f"{delimiter!r} inside a value needs quotes" if len(record) > width else (
+                "a value is missing")  # fmt: skip
+            raise BadTableError(
+                f"line {line} has {len(record)} values, and line {lines[0]} has {width}: {what}"
+            )
+    return header, rest, starts, notes
+
+
+def _is_row(first: Sequence[str], rest: Sequence[Sequence[str]]) -> bool:
+    """Whether the first record has numbers where the others have."""
+    numeric = [
+        place
+        for place in range(len(first))
+        if rest and all(len(row) > place and _numeric(row[place]) for row in rest)
+        and any(row[place] for row in rest)
+    ]  # fmt: skip
+    return bool(numeric) and all(_numeric(first[place]) and first[place] for place in numeric)
+
+
+def _numeric(value: str) -> bool:
+    return value == "" or number(value, ".") is not None or number(value, ",") is not None
+
+
+def _names(header: Sequence[str], *, said: bool) -> tuple[tuple[str, ...], list[str]]:
+    """Name columns that have no name by their place, and tell apart those that share one."""
+    names: list[str] = []
+    notes = []
+    for place, written in enumerate(header, start=1):
+        name = written or f"column_{place}"
+        if said and not written:
+            notes.append(f"column {place} of the header has no name: it is called {name}")
+        if name in names:
+            count = next(n for n in range(2, len(header) + 2) if f"{name}_{n}" not in names)
+            notes.append(
+                f"two columns are called {name!r}: column {place} is called {name}_{count}"
+            )
+            name = f"{name}_{count}"
+        names.append(name)
+    return tuple(names), notes
+
+
+# -- Parquet ----------------------------------------------------------------------------------
+
+NO_PARQUET = (
+    "reading Parquet needs pyarrow, which is not here: write the table as CSV, or install pyarrow"
+)
+
+
+def _from_parquet(content: bytes, data: TableData) -> Cells:
+    parquet: Any = library("pyarrow.parquet", NO_PARQUET)
+    try:
+        table = parquet.read_table(io.BytesIO(content))
+    except (OSError, ValueError) as error:  # what pyarrow raises derives from one of them
+        raise BadTableError(f"the file is no whole Parquet file: {error}") from None
+    columns = []
+    for name in table.column_names:
+        kind = table.schema.field(name).type
+        if str(kind).startswith(("list", "large_list", "struct", "map", "binary", "fixed_size")):
+            raise BadTableError(f"column {name!r} holds {kind}, not one value a row: take it out")
+        columns.append([_text(value) for value in table.column(name).to_pylist()])
+    rows = table.num_rows
+    if not rows or not columns:
+        raise BadTableError("the file has no rows")
+    names, notes = _names(table.column_names, said=True)
+    table = table.rename_columns(list(names))
+    dialect = replace(data, delimiter=None, encoding=None, header=True)
+    return Cells(
+        names=names, columns=tuple(columns), lines=range(1, rows + 1), dialect=dialect,
+        notes=tuple(notes), arrow=table,
+    )  # fmt: skip
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    return str(value.isoformat()) if hasattr(value, "isoformat") else str(value).strip()

@@ -1,0 +1,193 @@
+"""Rows of a task's data that lie in a workspace template, in whatever format.
+
+Looked for are whole rows: as text with any of the usual marks between values, in notebooks and in
+tables of HTML, in packed files, and as the bytes of arrays.
+
+What this does not protect against: rows that were written otherwise on purpose.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import json
+import lzma
+import re
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.declared.cells import NO_PARQUET
+from harness.declared.numbers import number
+from harness.declared.tables import TableSource
+from harness.raw import library
+
+FEWEST_ROWS, LONG_ROW = 3, 40
+"""So many different rows, or one of so many characters, are no coincidence."""
+FEWEST_VALUES, FEWEST_BYTES = 2, 16
+MOST_PIECES, PIECE_BYTES = 500, 200
+MOST_BYTES = 512 * 1024**2
+PACKED: tuple[tuple[bytes, Callable[[bytes], bytes]], ...] = (
+    (b"\x1f\x8b", gzip.decompress),
+    (b"BZh", bz2.decompress),
+    (b"\xfd7zXZ", lzma.decompress),
+    (b"\x78", zlib.decompress),
+)
+_CUTS = tuple(map(re.compile, (",", ";", r"\t", r"\|", r"\s{2,}")))
+_HTML_ROW = re.compile(r"<tr.*?</tr>", re.DOTALL | re.IGNORECASE)
+_HTML_CELL = re.compile(r"<t[dh][^>]*>(.*?)</t[dh]>", re.DOTALL | re.IGNORECASE)
+Row = tuple[str, ...]
+
+
+def search(looked: Lines | Pieces, workspace: Path) -> list[str]:
+    """Return one sentence for each file that holds rows of the data."""
+    found = []
+    for path in sorted(workspace.rglob("*")):
+        if not path.is_file() or path.is_symlink() or path.stat().st_size > MOST_BYTES:
+            continue
+        rows: set[object] = set()
+        for content in _contents(path.read_bytes()):
+            rows |= looked.rows_in(content)
+        if looked.are_no_coincidence(rows):
+            name = path.relative_to(workspace).as_posix()
+            found.append(f"{name} holds {len(rows)} rows of the data: take them out")
+    return found
+
+
+def _contents(content: bytes) -> Iterator[bytes]:
+    """Yield a file's bytes, and what is packed in them."""
+    yield content
+    for start, unpack in PACKED:
+        if content.startswith(start):
+            try:
+                yield unpack(content)
+            except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError):
+                continue
+    if zipfile.is_zipfile(io.BytesIO(content)):
+        with zipfile.ZipFile(io.BytesIO(content)) as packed:
+            for member in packed.infolist():
+                if member.file_size <= MOST_BYTES and not member.flag_bits & 1:
+                    yield packed.read(member)
+
+
+class Lines:
+    """Looks for rows of a table: all columns, those without ids, those without the target."""
+
+    def __init__(self, source: TableSource) -> None:
+        cells = source.cells
+        numbering = [*source.numbering, *([source.data.id] if source.data.id else [])]
+        self._rows: dict[int, set[Row]] = {}
+        for gone in ((), numbering, [*numbering, *source.target_names]):
+            kept = cells.without(tuple(gone))
+            if len(kept.names) >= FEWEST_VALUES:
+                rows = {tuple(map(_normal, row)) for row in zip(*kept.columns, strict=True)}
+                self._rows.setdefault(len(kept.names), set()).update(rows)
+
+    def are_no_coincidence(self, rows: set[object]) -> bool:
+        lengths = [len("".join(row)) for row in rows if isinstance(row, tuple)]
+        return len(rows) >= FEWEST_ROWS or max(lengths, default=0) >= LONG_ROW
+
+    def rows_in(self, content: bytes) -> set[object]:
+        found: set[object] = set()
+        for values in _lines_of_values(content):
+            normal = tuple(map(_normal, values))
+            found |= next((rows for rows in self._rows_among(normal) if rows), set())
+        return found
+
+    def _rows_among(self, values: Row) -> Iterator[set[Row]]:
+        """Yield what rows stand side by side in a line, in the widest form first."""
+        for width in sorted(self._rows, reverse=True):
+            starts = range(len(values) - width + 1)
+            yield {values[at : at + width] for at in starts} & self._rows[width]
+
+
+def _lines_of_values(content: bytes) -> Iterator[list[str]]:
+    if content[:4] == b"PAR1":
+        parquet = library("pyarrow.parquet", NO_PARQUET)
+        table = parquet.read_table(io.BytesIO(content))
+        columns = [[str(value) for value in column.to_pylist()] for column in table.columns]
+        yield from map(list, zip(*columns, strict=True))
+        return
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        text = content.decode("utf-16", errors="replace")
+    else:
+        text = content.decode("utf-8", errors="replace")
+    if text.lstrip().startswith("{") and '"cells"' in text:
+        with suppress(ValueError, RecursionError):
+            text = "\n".join(_strings(json.loads(text)))
+    for line in text.splitlines():
+        for cut in _CUTS:
+            if len(values := cut.split(line)) >= FEWEST_VALUES:
+                yield [value.strip(" \"'[](){}") for value in values]
+    for row in _HTML_ROW.findall(text):
+        yield [cell.strip() for cell in _HTML_CELL.findall(row)]
+
+
+def _strings(document: object) -> Iterator[str]:
+    if isinstance(document, str):
+        yield document
+    elif isinstance(document, list):
+        if all(isinstance(each, str) for each in document):
+            yield "".join(document)  # a notebook keeps a text as its lines
+        else:
+            for each in document:
+                yield from _strings(each)
+    elif isinstance(document, dict):
+        for each in document.values():
+            yield from _strings(each)
+
+
+def _normal(value: str) -> str:
+    value = value.strip()
+    found = number(value, ".")
+    return value.casefold() if found is None else repr(found)
+
+
+class Pieces:
+    """Looks for runs of bytes, each a row, a file or a stretch of a text."""
+
+    def __init__(self, pieces: set[bytes]) -> None:
+        self._pieces = pieces
+
+    @classmethod
+    def of_array(cls, inputs: NDArray[Any]) -> Pieces:
+        """Return single rows of an array, as it is and as other types hold it."""
+        flat = np.ascontiguousarray(inputs).reshape(len(inputs), -1)
+        chosen = np.linspace(0, len(flat) - 1, min(len(flat), MOST_PIECES)).astype(int)
+        kinds = {flat.dtype}
+        if flat.dtype.kind not in "SU":
+            kinds |= {np.dtype("<f4"), np.dtype("<f8")}
+        pieces = set()
+        for kind in kinds:
+            with np.errstate(over="ignore"):
+                rows = flat[chosen].astype(kind)
+            for row in rows:
+                if row.nbytes >= FEWEST_BYTES and len(np.unique(row)) > 1:
+                    pieces.add(row.tobytes())
+        return cls(pieces)
+
+    @classmethod
+    def of_files(cls, paths: Sequence[Path]) -> Pieces:
+        """Return the ends of files, where they are least alike."""
+        chosen = np.linspace(0, len(paths) - 1, min(len(paths), MOST_PIECES)).astype(int)
+        contents = [paths[place].read_bytes() for place in chosen]
+        return cls({content[-PIECE_BYTES:] for content in contents if len(content) >= PIECE_BYTES})
+
+    @classmethod
+    def of_text(cls, text: bytes) -> Pieces:
+        starts = np.linspace(0, max(0, len(text) - PIECE_BYTES), MOST_PIECES).astype(int)
+        return cls({text[start : start + PIECE_BYTES] for start in starts})
+
+    def are_no_coincidence(self, rows: set[object]) -> bool:
+        return bool(rows)
+
+    def rows_in(self, content: bytes) -> set[object]:
+        found: set[object] = {piece for piece in self._pieces if piece in content}
+        return found
