@@ -71,7 +71,7 @@ def our_fault(doing: str, *, hint: str = "run: runner doctor") -> Iterator[None]
 
 
 def _brief(error: Exception) -> str:
-    if isinstance(error, requests.Timeout):
+    if isinstance(error, requests.Timeout) or isinstance(error.__cause__, requests.Timeout):
         return "it does not answer; it may hang"
     explanation = getattr(error, "explanation", None)
     return str(explanation or error).strip().splitlines()[0] if str(error).strip() else repr(error)
