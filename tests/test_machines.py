@@ -28,7 +28,6 @@ from runner.engines import docker as docker_module
 from runner.errors import DataError, SandboxError, StoppedError
 from runner.paths import PROJECT
 from runner.scheduler import run_loop
-from runner.setup import reachable_engine
 from runner.views import summary
 from runner.views.standing import standing_of
 
@@ -382,22 +381,50 @@ def name_context(folder: Path, host: str) -> None:
     Context("gone", host=host).save()
 
 
-def test_a_docker_host_that_leads_nowhere_is_named(no_engine, monkeypatch):
-    monkeypatch.setenv("DOCKER_HOST", f"unix://{no_engine}/no.sock")
-    with pytest.raises(
-        SandboxError, match=f"that DOCKER_HOST=unix://{no_engine}/no.sock names"
-    ) as e:
-        reachable_engine(pytest.fail)
-    assert e.value.hint == "start that engine, or: unset DOCKER_HOST"
+REACHING = """
+from runner.engines import docker
+from runner.errors import SandboxError
+from runner.setup import reachable_engine
+docker.ANSWER_SECONDS = 0.2
+try:
+    reachable_engine(print)
+except SandboxError as error:
+    print(error, error.hint, sep="\\n")
+"""
+
+
+def refused(**environment: str) -> list[str]:
+    """Return what is said instead; in a process, since a client that fails leaves its socket."""
+    done = subprocess.run(
+        [sys.executable, "-c", REACHING], env={**os.environ, **environment}, cwd=PROJECT,
+        capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    return done.stdout.splitlines()
+
+
+def test_a_docker_host_that_leads_nowhere_is_named(no_engine):
+    host = f"unix://{no_engine}/no.sock"
+    said, hint = refused(DOCKER_HOST=host)
+    assert said.startswith(f"reaching the container engine that DOCKER_HOST={host} names: ")
+    assert hint == "start that engine, or: unset DOCKER_HOST"
 
 
 def test_a_docker_context_that_leads_nowhere_is_named(no_engine):
-    name_context(no_engine, f"unix://{no_engine}/no.sock")
-    with pytest.raises(
-        SandboxError, match=f"the docker context gone .unix://{no_engine}/no.sock"
-    ) as e:
-        reachable_engine(pytest.fail)
-    assert e.value.hint == "start that engine, or: docker context use default"
+    host = f"unix://{no_engine}/no.sock"
+    name_context(no_engine, host)
+    said, hint = refused()
+    named = f"reaching the container engine that the docker context gone ({host}) names: "
+    assert said.startswith(named)
+    assert hint == "start that engine, or: docker context use default"
+
+
+def test_an_engine_that_hangs_is_not_waited_for_without_end(no_engine):
+    path = no_engine / "hangs.sock"
+    with socket.socket(socket.AF_UNIX) as engine:
+        engine.bind(str(path))
+        engine.listen()
+        said, _ = refused(DOCKER_HOST=f"unix://{path}")
+    assert said.endswith(f"that DOCKER_HOST=unix://{path} names: it does not answer; it may hang")
 
 
 def test_a_docker_context_that_there_is_not_is_named(no_engine, monkeypatch):
@@ -409,21 +436,6 @@ def test_a_docker_context_that_there_is_not_is_named(no_engine, monkeypatch):
     with pytest.raises(SandboxError, match="there is no docker context neither") as e:
         docker_module.connect()
     assert e.value.hint == "type: unset DOCKER_CONTEXT"
-
-
-def test_an_engine_that_hangs_is_not_waited_for_without_end(no_engine):
-    program = "from runner.engines import docker; docker.ANSWER_SECONDS = 0.2; docker.connect()"
-    path = no_engine / "hangs.sock"
-    with socket.socket(socket.AF_UNIX) as engine:
-        engine.bind(str(path))
-        engine.listen()
-        # A process of its own: a client that fails leaves its socket.
-        done = subprocess.run(
-            [sys.executable, "-c", program], env=os.environ | {"DOCKER_HOST": f"unix://{path}"},
-            cwd=PROJECT, capture_output=True, text=True, check=False, timeout=60,
-        )  # fmt: skip
-    said = f"that DOCKER_HOST=unix://{path} names: it does not answer; it may hang"
-    assert said in done.stderr.splitlines()[-1]
 
 
 # -- lines to copy ------------------------------------------------------------------------------
