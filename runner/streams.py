@@ -38,10 +38,11 @@ class _Outlet(io.FileIO):
 def _end_what_runs() -> None:
     """End what is at work, as SIGTERM does: whoever typed `| head` has seen enough.
 
-    What is not at work goes on and gives its exit code; a terminal that is closed sends a signal
-    of its own.
+    What is not at work goes on and gives its exit code, and so does all under `nohup`; a terminal
+    that is closed sends a signal of its own.
     """
-    if callable(signal.getsignal(signal.SIGTERM)):
+    nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    if callable(signal.getsignal(signal.SIGTERM)) and not nohup:
         signal.raise_signal(signal.SIGTERM)
 
 

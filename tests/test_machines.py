@@ -26,7 +26,7 @@ from fakes import TAG, FakeSandbox, ScriptedAgent, edit, make_session, prepare, 
 
 from runner import data, paths
 from runner.engines import docker as docker_module
-from runner.errors import DataError, SandboxError, StoppedError
+from runner.errors import DataError, SandboxError
 from runner.paths import PROJECT
 from runner.scheduler import run_loop
 from runner.views import summary
@@ -314,24 +314,6 @@ def test_a_reader_that_goes_away_gets_no_complaint(home, verb):
         _, wrong = process.communicate(timeout=120)
     os.close(write)
     assert wrong == b""
-
-
-@pytest.mark.slow
-def test_a_run_whose_lines_nobody_reads_any_more_ends_as_at_sigterm(tmp_path):
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    env = {"PYTHONPATH": os.pathsep.join([str(PROJECT), str(DRIVER.parent)])}
-    with start(
-        [str(DRIVER), str(tmp_path), "briefly"], tmp_path / "state", env=env, **pipes
-    ) as process:
-        assert process.stdout is not None
-        while process.stdout.readline() != b"at work\n":
-            pass
-        process.stdout.close()
-        process.stdout = None
-        _, wrong = process.communicate(timeout=60)
-    assert process.returncode == StoppedError.exit_code
-    assert b"Traceback" not in wrong
-    assert b"error: stopped" in wrong
 
 
 # -- limits -------------------------------------------------------------------------------------
