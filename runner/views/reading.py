@@ -93,6 +93,6 @@ def print_rich(*renderables: Any) -> None:
     from rich.console import Console
 
     console = Console(highlight=False)
-    width = max(console.width, LEAST_WIDTH) if console.is_terminal else FILE_WIDTH
+    console.width = max(console.width, LEAST_WIDTH) if console.is_terminal else FILE_WIDTH
     for renderable in renderables:
-        console.print(renderable, markup=False, width=width, crop=False)
+        console.print(renderable, markup=False)
