@@ -1,7 +1,7 @@
 # The ways in. `make` alone lists them; docs and CI call nothing else.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup sandbox-run test check lock clean
+.PHONY: help setup sandbox-run test check lock clean moved
 
 PYTHON ?= python3
 VENV := .venv
@@ -51,6 +51,13 @@ check: $(DEV) ## Lint, types, architecture, and the fast tests, which need no en
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 	@exec env $(IN_MEMORY) $(BIN)/python -m pytest -q -n auto --ignore tests/docker -m "not claude_code and not slow"
+
+# Programs of a .venv name its path: one that was moved, with its clone, is made anew.
+MOVED := $(shell test ! -e $(BIN)/pip || grep -qsF "$(realpath $(VENV))/bin/python" $(BIN)/pip || echo moved)
+$(BIN)/pip $(RUNTIME) $(DEV): $(MOVED)
+moved:
+	@echo "$(VENV) was made at another place, and is made anew"
+	@rm -rf $(VENV)
 
 $(BIN)/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \

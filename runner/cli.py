@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import errno
 import importlib
-import io
-import os
-import sys
+import resource
 import traceback
 from typing import Any
 
 import click
 
-from runner import __version__
+from runner import __version__, streams
 from runner.errors import FAULT, INTERRUPTED, RunnerError, SandboxError
 
-MACHINE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
-"""What a person has to mend; most other errors that nobody expected are bugs of ours."""
-NOBODY_READS = (errno.EIO, errno.EPIPE)
-"""A terminal that was closed refuses what is written to it, as a pipe without a reader does."""
+OPEN_FILES = 1024
+"""What most machines allow a process to have open; some begin with less."""
+FOLDER = "RUNNER_HOME names a folder of your own"
+DISK = "free some of the disk"
+FILES = f"allow more open files: ulimit -n {OPEN_FILES}"
+MACHINE = {
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), FOLDER),
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), DISK),
+    **dict.fromkeys((errno.EMFILE, errno.ENFILE), FILES),
+}
+"""What a person has to mend, and how; most other errors that nobody expected are bugs of ours."""
 VERBS = {
     "adopt": "Take a project in as it is, and write a task for it.",
     "analyze": "Look at training rows: run a run's analysis.py on them.",
@@ -64,7 +69,8 @@ class Group(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a verb. 1 means something to several, so nothing unexpected ends with it."""
-        _keep_usable()
+        streams.keep_usable()
+        _allow_files()
         try:
             return super().invoke(ctx)
         except RunnerError as error:
@@ -79,7 +85,8 @@ class Group(click.Group):
             if error.errno not in MACHINE and not _in_the_state_folder(error):
                 traceback.print_exc()
                 ctx.exit(FAULT)
-            _tell(SandboxError(f"this machine refuses: {error}"))
+            hint = MACHINE.get(error.errno or 0, "")
+            _tell(SandboxError(f"this machine refuses: {error}", hint=hint))
             ctx.exit(SandboxError.exit_code)
         except Exception:
             traceback.print_exc()
@@ -98,33 +105,26 @@ def _tell(error: RunnerError) -> None:
     from runner.characters import visible
 
     click.echo(visible(f"error: {error}"), err=True)
-    if error.hint:
-        click.echo(visible(f" hint: {error.hint}"), err=True)
+    hint = FILES if _lacks_files(error) else error.hint
+    if hint:
+        click.echo(visible(f" hint: {hint}"), err=True)
 
 
-class _Outlet(io.FileIO):
-    """Drops what nobody can read: a run's record is in the ledger, so that is no failure of it."""
-
-    def write(self, data: Any, /) -> int:
-        try:
-            return super().write(data)
-        except OSError as error:
-            if error.errno not in NOBODY_READS:
-                raise
-            nowhere = os.open(os.devnull, os.O_WRONLY)  # for the rest, too
-            os.dup2(nowhere, self.fileno())
-            os.close(nowhere)
-            return memoryview(data).nbytes
+def _lacks_files(error: BaseException | None) -> bool:
+    """Say whether too many open files are behind it, whatever was being done."""
+    while error is not None:
+        if isinstance(error, OSError) and MACHINE.get(error.errno or 0) == FILES:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
-def _keep_usable() -> None:
-    """Replace standard output and error by outlets, unless somebody else did."""
-    for name in ("stdout", "stderr"):
-        stream = getattr(sys, name)
-        if stream is not None and stream is getattr(sys, f"__{name}__"):
-            raw = io.BufferedWriter(_Outlet(stream.fileno(), "w", closefd=False))
-            kept = {"encoding": stream.encoding, "errors": stream.errors}
-            setattr(sys, name, io.TextIOWrapper(raw, line_buffering=True, **kept))
+def _allow_files() -> None:
+    """Raise a low limit of open files, as far as this user may: each container takes some."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    enough = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < enough:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (enough, hard))
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})

@@ -74,6 +74,20 @@ def sealed_volume(state: paths.State, task: str) -> str:
     return f"runner-{state.id}-sealed-{task}"
 
 
+def require_sealed(engine: Engine, state: paths.State, task: str) -> None:
+    """Raise `DataError` where this engine has no sealed part of data whose public part is here.
+
+    An engine makes a volume that is asked for and not there, and an empty one scores nothing.
+    """
+    if task not in engine.values(DATA_LABEL, {HOME_LABEL: state.id}):
+        raise DataError(
+            f"the sealed part of the data of {task}, the volume {sealed_volume(state, task)}, is"
+            " not on this engine",
+            hint="was the folder copied, or moved by an older version? see docs/machines.md; other"
+            f" data, for new runs only: runner prepare {task} --force",
+        )
+
+
 def stored(engine: Engine, state: paths.State) -> tuple[str, ...]:
     """Name the tasks of which there is a public part or a volume, half removed ones included."""
     sealed = engine.values(DATA_LABEL, {HOME_LABEL: state.id})
@@ -121,7 +135,10 @@ class Preparation:
             # A person's own files may be others than the last time; a download is what it was.
             chosen = self.raw if self.raw and self.raw.chosen else None
             raw = stack.enter_context(chosen.laid_out()) if chosen else None
-            damaged = self._damaged(raw) if manifest.is_file() and not force else []
+            damaged = []
+            if manifest.is_file() and not force:
+                require_sealed(self.engine, self.state, self.task)
+                damaged = self._damaged(raw)
             for line in damaged:
                 self.say(f"{self.task}: {line}: preparing again")
             if force or damaged or not manifest.is_file():
@@ -187,6 +204,7 @@ class Preparation:
 @contextmanager
 def _alone(engine: Engine, state: paths.State, task: str) -> Iterator[None]:
     """Wait for whoever prepares the same data, and remove what a killed one left."""
+    state.claim()
     state.all_data.mkdir(parents=True, exist_ok=True)
     with FileLock(state.all_data / f"{task}.lock"):
         for verb in SECONDS:

@@ -115,7 +115,8 @@ def _asked(arguments: list[str | Path], source: str) -> str:
         done = subprocess.run(
             [sys.executable, "-I", paths.PROJECT / "harness", *arguments],
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="backslashreplace",
             timeout=SECONDS,
             check=False,
         )

@@ -66,6 +66,7 @@ class Machine:
     """Its own words; empty where none answers."""
     no_engine: str = ""
     """Why none does."""
+    engine_remedy: str = ""
     images: Mapping[str, str | None] = field(default_factory=dict)
     """Name → id; `None` where it is missing."""
 
@@ -80,7 +81,7 @@ def ask(state: State, environment: Mapping[str, str]) -> Machine:
     from runner.engines.docker import connect, our_fault
     from runner.engines.images import SCORER, image_id, image_tag
 
-    engine, no_engine, asked_at = {}, "", time.time()
+    engine, no_engine, remedy, asked_at = {}, "", "", time.time()
     images = dict[str, str | None]()
     try:
         with closing(connect()) as docker:
@@ -89,7 +90,7 @@ def ask(state: State, environment: Mapping[str, str]) -> Machine:
             images = {image_tag(name): image_id(docker, name) for name in ("cpu", SCORER)}
             engine = said
     except RunnerError as error:
-        no_engine = str(error)
+        no_engine, remedy = str(error), error.hint
     return Machine(
         environment=environment,
         state=state.root,
@@ -102,6 +103,7 @@ def ask(state: State, environment: Mapping[str, str]) -> Machine:
         asked_at=asked_at,
         engine=engine,
         no_engine=no_engine,
+        engine_remedy=remedy,
         images=images,
     )
 
@@ -141,7 +143,7 @@ def _engine(machine: Machine) -> Answer:
 
     said = machine.engine
     if not said:
-        return _answer(machine.no_engine, "run: make setup", fail=True)
+        return _answer(machine.no_engine, machine.engine_remedy, fail=True)
     version = str(said.get("ServerVersion", ""))
     verdict, _, remedy = _at_least((20, 10), version, "upgrade the engine")
     runtimes = ", ".join(known_runtimes(said))
@@ -310,7 +312,9 @@ def _disk(path: Path, *, fail: float, warn: float) -> Answer:
 
 def _output(*command: str) -> str | None:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20)
+        done = subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", check=True, timeout=20
+        )
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip()

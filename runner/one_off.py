@@ -39,6 +39,7 @@ def one_off(
     """
     with ExitStack() as stack:
         stack.enter_context(tag_lock(state.run(tag), tag))
+        state.claim()
         require_runtime(engine, asked)
         [device] = devices(
             Machine.here(), cpus=asked.cpus, gpus=asked.gpus, memory_bytes=asked.memory_bytes,

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
+import secrets
+import shlex
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,7 +93,62 @@ class State:
     @property
     def id(self) -> str:
         """Tells this folder's containers and volumes from another's on the same engine."""
-        return hashlib.sha256(str(self.root).encode()).hexdigest()[:8]
+        return self._written()[0]
+
+    @property
+    def identity(self) -> Path:
+        """Name the file that says which folder this is, wherever it is moved to."""
+        return self.root / "identity"
+
+    def claim(self) -> None:
+        """Write down which folder this is and where, before the engine gets anything of it.
+
+        Raises:
+            ConfigError: it is a copy, and would take another folder's containers for its own.
+        """
+        if original := self.original():
+            alone = f"rm {shlex.quote(str(self.identity))}"
+            raise ConfigError(
+                f"{self.root} is a copy of {original}, to which its containers and sealed data"
+                " belong",
+                hint=f"remove one of the two, or give this one data of its own: {alone}, then: "
+                "runner prepare TASK --force",
+            )
+        (known, place), is_there = self._written(), self.identity.exists()
+        if is_there and place == self.root:
+            return
+        # Where data lie already, volumes have the name that was made of the path.
+        name = known if is_there or self.all_data.exists() else secrets.token_hex(4)
+        self.root.mkdir(parents=True, exist_ok=True)
+        fresh = self.root / f"identity.{secrets.token_hex(4)}"
+        fresh.write_bytes(f"{name}\n".encode() + os.fsencode(self.root))
+        if is_there:
+            fresh.replace(self.identity)
+            return
+        with suppress(FileExistsError):  # who comes at the same moment is the same folder
+            os.link(fresh, self.identity)
+        fresh.unlink()
+
+    def original(self) -> Path | None:
+        """Return the folder that this one was copied from, as long as that is there."""
+        name, place = self._written()
+        other = State(place)
+        with suppress(OSError, ConfigError):
+            if other._written()[0] == name and not self.root.samefile(place):
+                return place
+        return None
+
+    def _written(self) -> tuple[str, Path]:
+        """Return the id, and where the folder was when that was written down."""
+        try:
+            name, _, place = self.identity.read_bytes().partition(b"\n")
+        except (FileNotFoundError, NotADirectoryError):
+            return hashlib.sha256(os.fsencode(self.root)).hexdigest()[:8], self.root
+        if not re.fullmatch(rb"[0-9a-f]{8}", name):
+            raise ConfigError(
+                f"{self.identity} was changed by hand", hint="take it from a backup of this folder"
+            )
+        return name.decode(), Path(os.fsdecode(place))
 
     @property
     def ledger(self) -> Path:

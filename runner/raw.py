@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import stat
 import tarfile
@@ -169,7 +170,7 @@ class RawData:
         if folder.stat().st_mode & OTHERS_MAY_LOOK != OTHERS_MAY_LOOK:
             raise DataError(
                 f"{folder} is closed to the user that prepares data in a container",
-                hint=f"open it for reading: chmod -R a+rX {folder}",
+                hint=f"open it for reading: chmod -R a+rX {shlex.quote(str(folder))}",
             )
         return folder
 

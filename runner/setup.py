@@ -47,14 +47,22 @@ def set_up(
 def reachable_engine(say: Say) -> Docker:
     """Return the engine; with nothing answering, install and start an engine where allowed."""
     from runner.engines import connect
+    from runner.engines.docker import NamedEngineError
 
     try:
         return connect()
+    except NamedEngineError:
+        raise  # installing one would not help
     except SandboxError as error:
         unreachable = error
-    with tempfile.TemporaryFile("w+") as file:
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="backslashreplace") as file:
         with subprocess.Popen(
-            ["sh", ENGINE], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=file, text=True
+            ["sh", ENGINE],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=file,
+            encoding="utf-8",
+            errors="backslashreplace",
         ) as script:
             for line in script.stdout or ():
                 say(line.rstrip())

@@ -95,6 +95,7 @@ def at_work(state: paths.State, request: Request, person: Person) -> Iterator[At
         stack.enter_context(tag_lock(state.run(tag), tag))
         progress = stack.enter_context(Tracker.at(state.progress(tag)))
         progress.now(DEVICE, "starting")
+        state.claim()
         engine = engines.connect()
         run = ledger.run(tag) or _create(state, ledger, engine, request, tag)
         agents = _agents(run.agent, request)
@@ -111,6 +112,8 @@ def at_work(state: paths.State, request: Request, person: Person) -> Iterator[At
         stack.callback(executor.close)
         session = _session(state, ledger, run, policy, executor, log, progress, person)
         sandbox.sweep(tag)
+        if not run.self_reported:
+            data.require_sealed(engine, state, run.task)
         _introduce(session, request, person.say)
         log.info("run.opened", resumed=request.resume, devices=executor.capacity)
         progress.over(DEVICE)
@@ -259,6 +262,12 @@ def _check_template(policy: LoadedPolicy, template: Any) -> None:
         raise ConfigError(
             f"{policy.path} speaks of {', '.join(missing)}, which the template does not have",
             hint=f"add it to workspace-template/{policy.policy.task}/",
+        )
+    if any(b"\r\n" in template[name].content for name in entry):
+        script = f"workspace-template/{policy.policy.task}/run.sh"
+        raise ConfigError(
+            f"{script} has Windows' line endings, with which no container's shell can read it",
+            hint=f"type: sed -i 's/\\r$//' {script}",
         )
     mutable = {name: template[name].content for name in patterns.among(template)}
     if (count := len(mutable)) > MOST_FILES:

@@ -174,9 +174,13 @@ def test_under_nohup_a_run_goes_on_with_nobody_to_read_it(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_pipe_that_nobody_reads_any_more_ends_no_run(tmp_path):
+@pytest.mark.parametrize("deaf", [False, True])
+def test_a_pipe_that_nobody_reads_any_more_ends_a_run_unless_it_is_started_with_nohup(
+    tmp_path, deaf
+):
+    nohup = ["sh", "-c", 'trap "" HUP; exec "$@"', "sh"] if deaf else []
     with subprocess.Popen(
-        command(tmp_path, "briefly"), cwd=tmp_path, env=environment(tmp_path),
+        [*nohup, *command(tmp_path, "briefly")], cwd=tmp_path, env=environment(tmp_path),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     ) as run:  # fmt: skip
         assert run.stdout is not None
@@ -184,9 +188,12 @@ def test_a_pipe_that_nobody_reads_any_more_ends_no_run(tmp_path):
         while run.stdout.readline() != b"at work\n":
             assert run.poll() is None, run.stderr.read()
         run.stdout.close()
-        assert run.stderr.read() == b""
-    assert run.returncode == 0
-    assert statuses(tmp_path) == [ExperimentStatus.KEPT, ExperimentStatus.REVERTED]
+        said = run.stderr.read().decode()
+    assert (run.returncode, said.partition(":")[0]) == (
+        (0, "") if deaf else (StoppedError.exit_code, "error")
+    )
+    assert said.count("\n") <= 1
+    assert statuses(tmp_path)[0] is ExperimentStatus.KEPT
 
 
 @pytest.mark.slow

@@ -140,6 +140,11 @@ def test_anything_else_from_the_scorer_is_our_fault_and_never_a_score(result):
         read_score(result)
 
 
+def test_a_metric_that_is_no_finite_number_is_named():
+    with pytest.raises(SandboxError, match="mean_rank is nan, and only a finite number is a score"):
+        read_score(ended(stdout=SCORED % b"NaN"))
+
+
 def test_a_failed_scorer_is_quoted_with_its_last_words():
     with pytest.raises(SandboxError, match="sealed data damaged: x"):
         read_score(ended(code=4, output=b"ready\nsealed data damaged: x\n"))

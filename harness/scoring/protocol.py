@@ -10,6 +10,7 @@ What this does not protect against: a host that sends `go` too early. The order 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.mounts import Mounts
-from harness.scoring.outputs import InvalidOutputsError
+from harness.scoring.outputs import Code, InvalidOutputsError
 
 READY, GO = "ready\n", "go\n"
 NO_GO = 3
@@ -57,10 +58,18 @@ def score(dealt: Dealt, mounts: Mounts, *, stdin: TextIO, stdout: TextIO, stderr
 
 
 def tell(measure: Callable[[], Mapping[str, float]], stdout: TextIO) -> None:
-    """Print the document: the metrics, or which output is refused and why."""
+    """Print the document: the metrics, or which output is refused and why.
+
+    A metric may be any one number, NumPy's included. One that is not finite says nothing of how
+    good the outputs are, so they are refused.
+    """
     document: dict[str, object]
     try:
-        document = {"status": "scored", "metrics": dict(measure())}
+        metrics = {name: float(value) for name, value in measure().items()}
+        for name, value in metrics.items():
+            if not math.isfinite(value):
+                raise InvalidOutputsError(Code.NOT_FINITE, f"the metric {name} is {value}")
+        document = {"status": "scored", "metrics": metrics}
     except InvalidOutputsError as refused:
         code, output = str(refused.code), refused.output
         document = {"status": "invalid-outputs", "code": code, "output": output}

@@ -26,6 +26,7 @@ def keep(state: paths.State, task: str, parts: Sequence[Part], source: Path) -> 
     Raises:
         DataError: they cannot be read, or the disk is full.
     """
+    state.claim()
     state.all_data.mkdir(parents=True, exist_ok=True)
     place = state.data(task)
     fresh = place.with_name(f"{task}.new")

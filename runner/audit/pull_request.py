@@ -7,8 +7,9 @@ and no hook, filter, attribute, text conversion or fetch of its own is run. Wher
 ignores and which commit REV is are settled here: its own settings have no say in that.
 
 What this does not protect against: files that the `.gitignore` files of REV hide; they are in no
-pull request. A file that git converts at checkout (line endings, large file storage) reads as
-changed in the working tree: nothing but the filter itself could tell.
+pull request. A file whose line endings alone are others in the working tree, as `core.autocrlf`
+makes them, counts as unchanged; one that a filter of git converts at checkout (large file storage)
+reads as changed there: nothing but the filter itself could tell.
 """
 
 from __future__ import annotations
@@ -321,7 +322,7 @@ def _working_tree(
     top: Path, index: Listing, untracked: Collection[str], left_out: Collection[str]
 ) -> Listing:
     """Return what lies there; what a sparse checkout leaves out, or a submodule, is as staged."""
-    found = {path: _leaf(top, path) for path in (*index, *untracked)}
+    found = {path: _leaf(top, path, index.get(path)) for path in (*index, *untracked)}
     for path, staged in index.items():
         is_folder = found[path] == FOLDER
         if path in left_out or (is_folder and staged.mode == GITLINK):
@@ -331,7 +332,7 @@ def _working_tree(
     return {path: leaf for path, leaf in found.items() if leaf is not None}
 
 
-def _leaf(top: Path, path: str) -> Leaf | None:
+def _leaf(top: Path, path: str, staged: Leaf | None = None) -> Leaf | None:
     """Return what git would store for a path of the working tree, without its filters."""
     place = top / os.fsdecode(encoded(path))
     try:
@@ -342,9 +343,12 @@ def _leaf(top: Path, path: str) -> Leaf | None:
             return FOLDER if stat.S_ISDIR(mode) else Leaf(stat.S_IFMT(mode), "")
         # Nobody's swap of the file for a link or a pipe makes this read elsewhere, or wait.
         with os.fdopen(os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
-            return Leaf(EXECUTABLE if mode & stat.S_IXUSR else REGULAR, blob_id(file.read()))
+            content = file.read()
     except (FileNotFoundError, NotADirectoryError):
         return None
+    name, plain = blob_id(content), blob_id(content.replace(b"\r\n", b"\n"))
+    name = plain if staged and plain == staged.id else name
+    return Leaf(EXECUTABLE if mode & stat.S_IXUSR else REGULAR, name)
 
 
 def _last_touched(at: tuple[str, ...], base: str, head: str) -> dict[str, str]:

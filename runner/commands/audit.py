@@ -25,12 +25,15 @@ def command(tag: str | None, base: str | None, as_json: bool) -> None:
 
     from runner.audit.pull_request import audit_changes
     from runner.audit.run import audit_run
+    from runner.errors import SandboxError
     from runner.paths import state
     from runner.views.reading import print_json
 
     def leftovers(run: str) -> Sequence[str]:
         from runner import engines
 
+        if original := state().original():
+            raise SandboxError(f"this folder is a copy of {original}, whose they would be")
         with closing(engines.connect()) as engine:
             return engine.leftovers({engines.HOME_LABEL: state().id, engines.RUN_LABEL: run})
 

@@ -39,6 +39,7 @@ def command(
     from runner.journal.store import open_journal
 
     state = paths.state()
+    state.claim()
     with closing(engines.connect()) as engine, open_journal(state.ledger) as ledger:
         clean.leftovers(engine, state, ledger, dry_run=dry_run, say=click.echo)
         chosen = data.stored(engine, state) if all_data else tasks

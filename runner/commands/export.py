@@ -18,6 +18,7 @@ OUTPUT = click.Path(dir_okay=False, path_type=Path)
 def command(tag: str | None, output: Path | None, as_json: bool) -> None:
     """Write results.tsv: commit, metric, memory_gb, status, description."""
     from runner import paths
+    from runner.errors import SandboxError
     from runner.views import export, reading
 
     with reading.ledger_for_reading() as ledger:
@@ -37,6 +38,10 @@ def command(tag: str | None, output: Path | None, as_json: bool) -> None:
                 click.echo(line, nl=False)
             return
         target = output or paths.state().run(run.tag) / "results.tsv"
-        with target.open("w", encoding="utf-8") as file:
-            count = sum(file.write(line) > 0 for line in lines) - 1
+        try:
+            with target.open("w", encoding="utf-8") as file:
+                count = sum(file.write(line) > 0 for line in lines) - 1
+        except OSError as error:
+            hint = "--output - prints the rows, --output FILE writes them elsewhere"
+            raise SandboxError(f"{target}: {error.strerror}", hint=hint) from error
     click.echo(f"{count} experiments written to {target}")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
 import docker
 import requests
+from docker.context import ContextAPI
+from docker.context.config import get_current_context_name
 from docker.errors import APIError, DockerException, NotFound
 from docker.utils.socket import STDERR, frames_iter
 
@@ -15,18 +18,47 @@ from runner.engines.options import container_config, differences, volume_options
 from runner.engines.protocol import ContainerSpec, Exit, Usage, Volume
 from runner.errors import SandboxError
 
+ANSWER_SECONDS = 20
+"""How long an engine may take to say that it is there."""
 CALL_SECONDS = 60
 """How long one call to the engine may take before it is our fault."""
 SHIMS = {"io.containerd.runc.v2", "io.containerd.runtime.v1.linux"}
 """What the engine lists beside the runtimes that it has."""
 
 
+class NamedEngineError(SandboxError):
+    """A person named an engine that does not answer, so that another one is of no use."""
+
+
 def connect() -> Docker:
     """Return the reachable engine; raise `SandboxError` saying what to do."""
-    with our_fault("reaching the container engine", hint="run: make setup, then: runner doctor"):
-        client = docker.from_env(timeout=CALL_SECONDS)
-        client.ping()
+    named, hint = named_engine()
+    doing = f"reaching the container engine{f' that {named} names' if named else ''}"
+    try:
+        with our_fault(doing, hint=hint):
+            client = docker.from_env(timeout=ANSWER_SECONDS)
+            client.ping()
+    except SandboxError as error:
+        raise (NamedEngineError(str(error), hint=hint) if named else error) from error
+    client.api.timeout = CALL_SECONDS
     return Docker(client)
+
+
+def named_engine(environment: Mapping[str, str] = os.environ) -> tuple[str, str]:
+    """Return what names the engine, nothing where it is the usual one, and what to type then."""
+    if host := environment.get("DOCKER_HOST"):
+        return f"DOCKER_HOST={host}", "start that engine, or: unset DOCKER_HOST"
+    variable = environment.get("DOCKER_CONTEXT")
+    with our_fault("reading docker's context", hint="type: docker context use default"):
+        context = ContextAPI.get_context(variable)
+    name = variable or (context.Name if context else get_current_context_name())
+    if name == ContextAPI.DEFAULT_CONTEXT.Name:
+        return "", "run: make setup, then: runner doctor"
+    undo = "unset DOCKER_CONTEXT" if variable else "docker context use default"
+    if context is None:
+        raise NamedEngineError(f"there is no docker context {name}", hint=f"type: {undo}")
+    where = f"the docker context {name} ({context.Host})"
+    return where, f"start that engine, or: {undo}"
 
 
 @contextmanager
@@ -39,6 +71,8 @@ def our_fault(doing: str, *, hint: str = "run: runner doctor") -> Iterator[None]
 
 
 def _brief(error: Exception) -> str:
+    if isinstance(error, requests.Timeout) or isinstance(error.__cause__, requests.Timeout):
+        return "it does not answer; it may hang"
     explanation = getattr(error, "explanation", None)
     return str(explanation or error).strip().splitlines()[0] if str(error).strip() else repr(error)
 

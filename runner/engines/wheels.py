@@ -75,7 +75,8 @@ def pip(command: Sequence[str]) -> str | None:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
+        encoding="utf-8",
+        errors="backslashreplace",
         check=False,
     )
     return (done.stdout or "no output") if done.returncode else None

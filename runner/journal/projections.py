@@ -309,11 +309,15 @@ def made_again(entries: Iterable[Entry]) -> sqlite3.Connection:
     """
     # Without a name it is on disk, as far as it is long.
     database = sqlite3.connect("", uri=True, isolation_level=None, check_same_thread=False)
-    database.row_factory = sqlite3.Row
-    database.executescript(f"{TABLES} BEGIN;")
-    for entry in entries:
-        apply(database, entry)
-    database.execute("COMMIT")
+    try:
+        database.row_factory = sqlite3.Row
+        database.executescript(f"{TABLES} BEGIN;")
+        for entry in entries:
+            apply(database, entry)
+        database.execute("COMMIT")
+    except BaseException:
+        database.close()
+        raise
     return database
 
 

@@ -5,6 +5,8 @@ Every view, every `--json` and the loop itself read here, from the projections.
 
 from __future__ import annotations
 
+import os
+import shlex
 import sqlite3
 import threading
 from collections import defaultdict
@@ -341,6 +343,8 @@ def open_reader(path: Path) -> Iterator[Reader]:
         LedgerError: it is not there, damaged, or of another version.
     """
     refuse_unreleased(path)
+    if path.exists() and not os.access(path, os.R_OK):
+        raise LedgerError(f"you may not read {path}", hint="ask its owner for: chmod +r")
     still = None if _at_work(path) else _stamp(path)
     place = f"{path.absolute().as_uri()}?mode=ro{'' if still is None else '&immutable=1'}"
     with our_fault():
@@ -417,7 +421,8 @@ def refuse_unreleased(path: Path) -> None:
     if older.exists() and not path.exists():
         raise LedgerError(
             f"{older} holds runs of a version that was never released; this one cannot read them",
-            hint=f"keep them elsewhere, and start anew: mv {path.parent} {path.parent}.old",
+            hint="keep them elsewhere, and start anew: "
+            + shlex.join(["mv", str(path.parent), f"{path.parent}.old"]),
         )
 
 

@@ -227,7 +227,7 @@ def refusal(error: Exception) -> dict[str, Any]:
         reason = "it holds an integer of too many digits"
     elif isinstance(error, SyntaxError):
         line, reason = error.lineno, str(error.msg)[:MAX_REASON]
-    elif isinstance(error, MemoryError):
+    elif isinstance(error, MemoryError) or "recursion" in reason:
         reason = "it is nested too deeply or too large for the parser"
     return {"error": reason, "line": line}
 

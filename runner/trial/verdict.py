@@ -86,9 +86,14 @@ def _parse_score(document: dict[str, Any]) -> TrialResult:
             stage="score",
             reason=f"{document['output']}: {document['code']}",
         )
-    metrics = {str(name): float(value) for name, value in document["metrics"].items()}
-    if document["status"] != "scored" or not all(map(math.isfinite, metrics.values())):
+    if document["status"] != "scored":
         raise ValueError(f"neither scored nor invalid-outputs: {document['status']!r}")
+    metrics = {str(name): float(value) for name, value in document["metrics"].items()}
+    for name, value in metrics.items():
+        if not math.isfinite(value):
+            raise SandboxError(
+                f"the scorer's metric {name} is {value}, and only a finite number is a score"
+            )
     score = Score(metrics=metrics)
     return TrialResult(status=TrialStatus.SCORED, reason="scored", score=score)
 

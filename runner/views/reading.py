@@ -18,6 +18,10 @@ FILE_WIDTH = 160
 """Columns where the output goes to a file or a pipe."""
 
 
+LEAST_WIDTH = 80
+"""Columns of a table: a narrower terminal breaks its lines, where columns of a letter would be."""
+
+
 @contextmanager
 def ledger_for_reading() -> Iterator[Reader]:
     """Yield the ledger; raise `ConfigError` where no run was ever made."""
@@ -89,7 +93,6 @@ def print_rich(*renderables: Any) -> None:
     from rich.console import Console
 
     console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=FILE_WIDTH)
+    console.width = max(console.width, LEAST_WIDTH) if console.is_terminal else FILE_WIDTH
     for renderable in renderables:
         console.print(renderable, markup=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -69,8 +70,8 @@ def summary(
         ("logs", f"{state.run(run.tag) / 'logs'}"),
     ]
     if top and top.number:
-        diff = f"git --git-dir={repository} diff {run.base_commit[:10]} {(top.commit or '')[:10]}"
-        rows.append(("best diff", diff))
+        commits = (run.base_commit[:10], (top.commit or "")[:10])
+        rows.append(("best diff", shlex.join(["git", f"--git-dir={repository}", "diff", *commits])))
     rows.append(("next", f"{_go_on(standing, experiments)}   |   {program()} audit {run.tag}"))
     return "\n" + lines.aligned(rows)
 
@@ -79,7 +80,10 @@ def program() -> str:
     """Return how this person can type the command: by name, or by its path from here."""
     if shutil.which("runner"):
         return "runner"
-    return os.path.relpath(sys.argv[0])
+    beside = Path(sys.executable).with_name("runner")
+    if beside.exists():
+        return shlex.quote(os.path.relpath(beside))
+    return f"{shlex.quote(os.path.relpath(sys.executable))} -m runner"
 
 
 def _go_on(standing: Standing, experiments: int | None) -> str:

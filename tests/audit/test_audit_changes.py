@@ -281,6 +281,17 @@ def test_another_user_s_repository_can_be_read(
     assert repository.audit().clean
 
 
+def test_line_endings_that_a_user_s_git_made_at_checkout_are_no_change(
+    repository: Repository,
+) -> None:
+    (repository.root / RUN).unlink()
+    repository.git("-c", "core.autocrlf=true", "checkout", "--quiet", "--", RUN)
+    assert (repository.root / RUN).read_bytes().endswith(b"\r\n")
+    assert repository.found() == []
+    repository.write(RUN, "other\r\n", mode=0o755)
+    assert [rule for rule, _, _ in repository.found()] == ["frozen-file"]
+
+
 def test_a_bare_repository_has_no_working_tree(repository: Repository, tmp_path: Path) -> None:
     repository.write(RUN, "x", mode=0o755)
     repository.commit()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -101,6 +102,32 @@ def test_a_run_does_not_go_on_with_other_data(own):
     done = own.runner("run", "--resume", "before", "--experiments", "0")
     assert done.returncode == 2
     assert "the data of eclip is not what before was created with" in done.stderr
+
+
+def test_a_folder_that_was_moved_keeps_its_data_and_a_copy_of_it_takes_nothing(own):
+    there = Home(own.path.with_name("moved to here"))
+    own.path.rename(there.path)
+    try:
+        assert "preparing" not in there.ok("prepare", "eclip")
+        copy = Home(Path(shutil.copytree(there.path, there.path.with_name("copy"))))
+        for verb in (["prepare", "eclip"], ["clean"], ["run", "eclip", "--experiments", "0"]):
+            refused = copy.runner(*verb)
+            assert refused.returncode == 2
+            assert f"is a copy of {there.path}" in refused.stderr
+    finally:
+        there.path.rename(own.path)
+    assert "preparing" not in own.ok("prepare", "eclip")
+
+
+def test_data_whose_sealed_volume_is_gone_are_not_made_anew_unasked(own):
+    before = digests(own)
+    own.sweep()
+    for verb in (["prepare", "eclip"], ["run", "eclip", "--experiments", "0"]):
+        refused = own.runner(*verb)
+        assert refused.returncode == 7
+        assert "is not on this engine" in refused.stderr
+    assert digests(own) == before
+    own.ok("prepare", "eclip", "--force")
 
 
 QUICK = ("--policy", str(PROJECT / "tests" / "scripts" / "quick-policy.yaml"))

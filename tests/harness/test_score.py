@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 
 import harness.verbs
 from harness.mounts import Mounts
+from harness.scoring import protocol
 
 HARNESS = Path(harness.verbs.__file__).parent
 CHANCE = (20 - 1) / 2
@@ -143,6 +145,27 @@ def test_without_a_go_there_is_no_score(mounted, mounts, said):
     with scorer(mounted, mounts) as run:
         out, err = run.communicate(said, timeout=20)
     assert (run.returncode, out, err) == (3, "", "")
+
+
+@pytest.mark.parametrize(
+    "number",
+    [np.float32(0.5), np.float64(0.5), np.array(0.5), np.array(0.5, dtype=np.float16), 0.5],
+)
+def test_a_scorer_may_give_any_one_number(number):
+    said = io.StringIO()
+    protocol.tell(lambda: {"accuracy": number, "rows": np.int64(3)}, said)
+    assert json.loads(said.getvalue()) == {
+        "status": "scored", "metrics": {"accuracy": 0.5, "rows": 3.0},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("number", [float("nan"), np.float32("inf"), np.array(float("-inf"))])
+def test_outputs_whose_metric_is_no_finite_number_are_refused_in_a_sentence(number):
+    said = io.StringIO()
+    protocol.tell(lambda: {"accuracy": number}, said)
+    refused = json.loads(said.getvalue())
+    assert (refused["status"], refused["code"]) == ("invalid-outputs", "not-finite")
+    assert refused["output"] == f"the metric accuracy is {float(number)}"
 
 
 def test_a_missing_output_is_named(mounted, mounts):
