@@ -1,0 +1,526 @@
+"""How a script itself answers for new rows: from where it reads them to the model that it asks.
+
+The last question to a fitted model is looked for, `model.predict(x)` or `net(x)`, and then,
+backwards, every statement that made `x` of the rows that were read. Splitting, shuffling and
+dropping rows are left out. What was learned or counted in training is not made again: it is kept.
+
+Pure: sources in, values out.
+
+What this does not protect against: a script that does something else to its test rows than it
+seems to. So the sealed score is compared with the reported one.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from runner.seal.script import (
+    FITS,
+    MODULES,
+    TRAINERS,
+    Scope,
+    Script,
+    base,
+    called,
+    names_in,
+    own,
+    reads,
+)
+
+QUESTIONS = ("predict_proba", "predict", "decision_function", "score")
+SUMMARIES = (
+    *("mean", "std", "var", "min", "max", "median", "quantile", "sum", "mode", "unique", "nunique"),
+    *("value_counts", "tolist", "len", "sorted", "set", "list", "dict", "keys", "items", "columns"),
+    *("device", "parse_args", "select_dtypes", "shape", "size", "amin", "amax", "count"),
+)
+"""What does not carry rows but tells something about them: it is kept from training."""
+CHANGES_ROWS = ("dropna", "sample", "drop_duplicates", "sort_values", "query", "head", "tail")
+SHUFFLES = ("shuffle", "resample", "random_split", "Subset")
+ROWS = re.compile(
+    r"(?:^|_)(?:idx|index|indices|ix|mask|train|test|val|valid|perm|order|keep|split|tr|te)(?:_|\d|$)"
+    r"|(?:idx|mask|perm)$",
+    re.I,
+)
+"""How an index is called that chooses rows."""
+NO_ROWS = re.compile(r"(^|_)(cols?|columns|features?|names|shape|argv)$", re.I)
+LABELS = ("LabelEncoder", "LabelBinarizer")
+LOADER_CHANGES = ("shuffle", "sampler", "batch_sampler", "drop_last")
+BUILTINS = frozenset(dir(builtins))
+
+
+class NotFoundError(Exception):
+    """Nothing in the script answers for new rows; the message says what is missing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answering:
+    """How a script answers for new rows."""
+
+    script: Script
+    scope: Scope
+    """In which the statements stand, and at whose end everything that is kept is there."""
+    lines: tuple[str, ...]
+    """Statements that make what the model is asked of the rows that are read."""
+    model: str
+    asked: str
+    """The expression that is given to the model."""
+    method: str | None
+    """None where the model itself is called, as a network is."""
+    kept: tuple[str, ...]
+    """Names that only training has, the model last."""
+    modules: frozenset[str]
+    """Names that imports or the script's own definitions give."""
+    decoder: str | None = None
+    """What was fitted to the targets, and turns answers into classes again."""
+    notes: tuple[str, ...] = field(default=())
+
+
+def answering(script: Script, modules: dict[str, Script]) -> Answering:
+    """Return how a script answers for new rows.
+
+    Args:
+        script: the one that is run.
+        modules: the project's other sources, by the names that they are imported by.
+
+    Raises:
+        NotFoundError: nothing fitted is asked about rows that were read.
+    """
+    networks = _networks(script, modules)
+    found: _Question | None = None
+    for question in _questions(script, networks):
+        if found is None or question.rank >= found.rank:
+            found = question
+    if found is None:
+        raise NotFoundError("no fitted model in it is asked: model.predict(x), or net(x)")
+    return _Slice(script, networks).of(found)
+
+
+# -- what is learned --------------------------------------------------------------------------
+
+
+def _networks(script: Script, modules: dict[str, Script]) -> set[str]:
+    """Name the classes of the project that are networks of torch, by what they inherit."""
+    found: set[str] = {"Sequential"}
+    for source in (*modules.values(), script):
+        for node in ast.walk(source.tree):
+            if isinstance(node, ast.ClassDef):
+                above = {getattr(one, "attr", getattr(one, "id", "")) for one in node.bases}
+                if above & {*MODULES, *found}:
+                    found.add(node.name)
+    return found
+
+
+def learned(script: Script, scope: Scope, networks: set[str]) -> list[str]:
+    """Name what is fitted in a scope, in the order of the first fits."""
+    found: dict[str, None] = {}
+    for statement in scope.statements:
+        for node in own(statement):
+            if isinstance(node, ast.Call) and called(node) in FITS:
+                owner = node.func.value if isinstance(node.func, ast.Attribute) else None
+                if isinstance(owner, ast.Name) and owner.id not in script.imports:
+                    found[owner.id] = None
+        if isinstance(statement, ast.Assign) and _learns(script, statement.value, networks):
+            target = statement.targets[0]
+            names = names_in(target)
+            if isinstance(target, ast.Tuple):
+                names = _returned_places(script, statement.value, names, networks)
+            found |= dict.fromkeys(names)
+    return list(found)
+
+
+def _learns(script: Script, value: ast.expr, networks: set[str]) -> bool:
+    """Whether a value is something fitted: `X().fit(x)`, `lgb.train(...)`, `Net().to(device)`."""
+    while isinstance(value, ast.Call):
+        name = called(value)
+        if name in networks:
+            return True
+        if isinstance(value.func, ast.Name):
+            return bool(_returns(script, name, networks))
+        if not isinstance(value.func, ast.Attribute):
+            return False
+        owner = value.func.value
+        if name in TRAINERS and isinstance(owner, ast.Name) and owner.id in script.imports:
+            return True
+        if name == "fit" and isinstance(owner, ast.Call):
+            return True
+        value = owner
+    return False
+
+
+def _returns(script: Script, function: str, networks: set[str]) -> list[int]:
+    """Return the places at which a function of the script returns something that it fitted."""
+    for scope in script.scopes[1:]:
+        if scope.function is not None and scope.function.name == function:
+            fitted = set(learned(script, scope, networks)) - set(scope.parameters)
+            for statement in scope.statements:
+                if isinstance(statement, ast.Return) and statement.value is not None:
+                    value = statement.value
+                    parts = value.elts if isinstance(value, ast.Tuple) else [value]
+                    return [
+                        place for place, one in enumerate(parts)
+                        if base(one) in fitted or _learns(script, one, networks)
+                    ]  # fmt: skip
+    return []
+
+
+def _returned_places(
+    script: Script, value: ast.expr, names: list[str], networks: set[str]
+) -> list[str]:
+    places = _returns(script, called(value), networks)
+    return [name for place, name in enumerate(names) if place in places]
+
+
+# -- what is asked ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Question:
+    scope: Scope
+    """Where the call stands."""
+    home: Scope
+    """Where the model was fitted."""
+    statement: ast.stmt
+    model: str
+    method: str | None
+    given: ast.expr
+    rank: int
+
+
+def _questions(script: Script, networks: set[str]) -> Iterator[_Question]:
+    """Yield every question to something fitted, with how likely it is the one that is scored."""
+    fitted = {scope: learned(script, scope, networks) for scope in script.scopes}
+    for scope in script.scopes:
+        for statement in scope.statements:
+            for call in (one for one in own(statement) if isinstance(one, ast.Call)):
+                method, owner = None, call.func
+                if isinstance(owner, ast.Attribute):
+                    method, owner = owner.attr, owner.value
+                if not isinstance(owner, ast.Name) or not call.args:
+                    continue
+                if method is not None and method not in QUESTIONS:
+                    continue
+                found = _home(script, scope, owner.id, fitted)
+                if found is None or (method is None and not _is_network(script, found, networks)):
+                    continue
+                home, model = found
+                words = " ".join(reads(call.args[0]))
+                rank = 2 * bool(re.search(r"test|val|hold|eval", words + _name(scope), re.I))
+                rank -= 2 * bool(re.search(r"train", words + _name(scope), re.I))
+                yield _Question(
+                    scope=scope, home=home, statement=statement, model=model, method=method,
+                    given=call.args[0], rank=rank,
+                )  # fmt: skip
+
+
+def _name(scope: Scope) -> str:
+    return f" {scope.function.name}" if scope.function is not None else ""
+
+
+def _home(
+    script: Script, scope: Scope, name: str, fitted: dict[Scope, list[str]]
+) -> tuple[Scope, str] | None:
+    """Return where something fitted is fitted, and its name there, through arguments of calls."""
+    seen = 0
+    while scope.function is not None and name in scope.parameters and seen < 5:
+        argument = _argument(script, scope, name)
+        if argument is None or not isinstance(argument[1], ast.Name):
+            return None
+        scope, name, seen = argument[0], argument[1].id, seen + 1
+    for place in (scope, script.top):
+        if name in fitted[place]:
+            return place, name
+    return None
+
+
+def _is_network(script: Script, found: tuple[Scope, str], networks: set[str]) -> bool:
+    scope, name = found
+    return any(
+        isinstance(one, ast.Assign) and name in names_in(one.targets[0])
+        and _learns(script, one.value, networks)
+        for one in scope.statements
+    )  # fmt: skip
+
+
+def _argument(script: Script, scope: Scope, name: str) -> tuple[Scope, ast.expr, ast.Call] | None:
+    """Return what a function of the script is given for a parameter, and where."""
+    found = script.called_from(scope)
+    if found is None:
+        return None
+    caller, call = found
+    for keyword in call.keywords:
+        if keyword.arg == name:
+            return caller, keyword.value, call
+    place = scope.parameters.index(name)
+    return (caller, call.args[place], call) if place < len(call.args) else None
+
+
+# -- back to the rows -------------------------------------------------------------------------
+
+
+class _Slice:
+    def __init__(self, script: Script, networks: set[str]) -> None:
+        self.script, self.networks = script, networks
+        self.kept: dict[str, None] = {}
+        self.modules: set[str] = set()
+        self.notes: dict[str, None] = {}
+        self.top: Scope = script.top
+
+    def of(self, question: _Question) -> Answering:
+        asked = _plain(question.given)
+        lines = self._lines(question.scope, question.statement, reads(asked), question.home)
+        model = question.model
+        decoder = self._decoder(question.home)
+        kept = [name for name in self.kept if name not in (model, decoder)]
+        return Answering(
+            script=self.script,
+            scope=question.home,
+            lines=tuple(lines),
+            model=model,
+            asked=ast.unparse(asked),
+            method=question.method,
+            kept=(*kept, *([decoder] if decoder else []), model),
+            modules=frozenset(self.modules),
+            decoder=decoder,
+            notes=tuple(self.notes),
+        )
+
+    def _decoder(self, home: Scope) -> str | None:
+        """Return what was fitted to the targets in a scope, if something was."""
+        for statement in home.statements:
+            if isinstance(statement, ast.Assign) and called(statement.value) in LABELS:
+                return next(iter(names_in(statement.targets[0])), None)
+        return None
+
+    def _lines(
+        self, scope: Scope, until: ast.stmt, wanted: list[str], home: Scope
+    ) -> list[str]:
+        """Return the statements before one that make what is wanted, those of callers first."""
+        fitted = set(learned(self.script, scope, self.networks))
+        needed = set(wanted)
+        lines: list[str] = []
+        before: list[str] = []
+        statements = scope.statements
+        place = next(i for i, one in enumerate(statements) if one is until)
+        for statement in reversed(statements[:place]):
+            self._set_aside(needed, fitted)
+            made = self._made(statement, needed, fitted)
+            if isinstance(made, tuple):  # a loop over rows: what it goes over is wanted instead
+                needed.discard(made[0])
+                rows = made[1]
+                lines.insert(0, f"{made[0]} = {ast.unparse(rows)}")
+                needed |= set(reads(rows))
+            elif made is not None:
+                lines.insert(0, made)
+        self._set_aside(needed, fitted)
+        for name in sorted(needed & set(scope.parameters)):
+            argument = _argument(self.script, scope, name)
+            if argument is None:
+                raise NotFoundError(f"where {name!r} of {_name(scope).strip()} comes from is not plain")
+            caller, value, call = argument
+            value = _plain(value)
+            if ast.unparse(value) != name:
+                before.append(f"{name} = {ast.unparse(value)}")
+            above = next(one for one in caller.statements if call in own(one))
+            before = [*self._lines(caller, above, reads(value), home), *before]
+            needed.discard(name)
+        if needed and scope is not self.script.top:
+            end = self.script.top.body[-1]
+            top = [*self.script.top.statements]
+            stop = top[-1] if top else end
+            before = [*self._lines(self.script.top, stop, sorted(needed), home), *before]
+            needed = set()
+        if needed:
+            raise NotFoundError(f"where {', '.join(sorted(needed))} comes from is not plain")
+        return list(dict.fromkeys([*before, *lines]))
+
+    def _set_aside(self, needed: set[str], fitted: set[str]) -> None:
+        """Take out of what is needed everything that imports give, or training keeps."""
+        for name in list(needed):
+            if name in fitted:
+                self.kept[name] = None
+            elif name in self.script.imports or name in self.script.defined:
+                self.modules.add(name)
+            elif name not in BUILTINS:
+                continue
+            needed.discard(name)
+
+    def _made(
+        self, statement: ast.stmt, needed: set[str], fitted: set[str]
+    ) -> str | tuple[str, ast.expr] | None:
+        """Return a statement where it makes something needed, and change what is needed before."""
+        if isinstance(statement, ast.For | ast.AsyncFor):
+            return self._looped(statement, needed)
+        if isinstance(statement, ast.Expr):
+            return self._in_place(statement, needed)
+        if isinstance(statement, ast.With):
+            return self._opened(statement, needed)
+        if isinstance(statement, ast.AugAssign | ast.AnnAssign):
+            targets, value = [statement.target], statement.value
+        elif isinstance(statement, ast.Assign):
+            targets, value = statement.targets, statement.value
+        else:
+            return None
+        if value is None:
+            return None
+        target = targets[0]
+        names = [name for name in names_in(target) if name in needed]
+        if not names and base(target) in needed and not isinstance(target, ast.Name | ast.Tuple):
+            made = _plain(statement)
+            needed.update(one for one in reads(made))
+            return ast.unparse(made)
+        if not names:
+            return None
+        parts = dict.fromkeys(names_in(target), value)
+        if isinstance(value, ast.Tuple) and isinstance(target, ast.Tuple):
+            parts = dict(zip(names_in(target), value.elts, strict=False))
+        for name in [one for one in names if one in parts and _is_summary(parts[one])]:
+            self.kept[name] = None
+            needed.discard(name)
+            names.remove(name)
+        if not names:
+            return None
+        if isinstance(statement, ast.AugAssign):
+            needed.update(reads(value))
+            return ast.unparse(statement)
+        needed.difference_update(names)
+        split = _split(value, target, names)
+        if split is not None:
+            needed.update(name for one in split.values() for name in reads(one))
+            lines = [f"{name} = {ast.unparse(one)}" for name, one in split.items()
+                     if ast.unparse(one) != name]  # fmt: skip
+            return "; ".join(lines) or None
+        made = _plain(statement)
+        value = made.value  # type: ignore[attr-defined]
+        if isinstance(target, ast.Name) and isinstance(value, ast.Name) and value.id == target.id:
+            needed.add(value.id)  # all that it did was to leave rows out
+            return None
+        if called(value) == "get_dummies":
+            self.notes["its pd.get_dummies makes columns of the rows that are asked: reindex them "
+                       "as training had them"] = None  # fmt: skip
+        needed.update(reads(value))
+        return ast.unparse(made)
+
+    def _looped(self, loop: ast.For | ast.AsyncFor, needed: set[str]) -> tuple[str, ast.expr] | None:
+        """Of a loop over batches, return the name that is needed and the rows it goes over."""
+        target, over = loop.target, loop.iter
+        while called(over) in ("tqdm", "enumerate", "iter") and isinstance(over, ast.Call):
+            if called(over) == "enumerate" and isinstance(target, ast.Tuple):
+                target = target.elts[1]
+            over = over.args[0]
+        for place, name in enumerate(names_in(target)):
+            if name in needed:
+                batch = f"batch[{place}]" if isinstance(target, ast.Tuple) else "batch"
+                rows = f"torch.cat([{batch} for batch in {ast.unparse(_plain(over))}])"
+                self.modules.add("torch")
+                return name, ast.parse(rows, mode="eval").body
+        return None
+
+    def _opened(self, statement: ast.With, needed: set[str]) -> str | None:
+        for item in statement.items:
+            if isinstance(item.optional_vars, ast.Name) and item.optional_vars.id in needed:
+                needed.discard(item.optional_vars.id)
+                needed.update(reads(item.context_expr))
+                return f"{item.optional_vars.id} = {ast.unparse(item.context_expr)}"
+        return None
+
+    def _in_place(self, statement: ast.Expr, needed: set[str]) -> str | None:
+        """Return a call that changes something needed where it is: `df.drop(..., inplace=True)`."""
+        call = statement.value
+        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
+            return None
+        changes = any(one.arg == "inplace" for one in call.keywords) or call.func.attr == "insert"
+        if base(call.func.value) not in needed or not changes or call.func.attr in CHANGES_ROWS:
+            return None
+        needed.update(reads(call))
+        return ast.unparse(statement)
+
+
+def _is_summary(value: ast.expr) -> bool:
+    """Whether a value tells about rows, or about nothing of them, and so is kept."""
+    if isinstance(value, ast.DictComp | ast.SetComp | ast.Dict):
+        return True
+    if isinstance(value, ast.Call | ast.Attribute):
+        name = called(value) or getattr(value, "attr", "")
+        return name in SUMMARIES
+    if isinstance(value, ast.ListComp):
+        return "columns" in ast.unparse(value.generators[0].iter)
+    return False
+
+
+def _split(
+    value: ast.expr, target: ast.expr, names: list[str]
+) -> dict[str, ast.expr] | None:
+    """Return what parts of rows were before they were parted or shuffled, where that is done."""
+    every = names_in(target)
+    name = called(value)
+    if isinstance(value, ast.Call) and name == "train_test_split":
+        given = value.args
+        return {one: _plain(given[every.index(one) // 2]) for one in names}
+    if isinstance(value, ast.Call) and name in SHUFFLES and value.args:
+        given = value.args if name in ("shuffle", "resample") else [value.args[0]] * len(every)
+        return {one: _plain(given[every.index(one)]) for one in names}
+    if isinstance(value, ast.Tuple) and len(value.elts) == len(every):
+        return {one: _plain(value.elts[every.index(one)]) for one in names}
+    return None
+
+
+class _AllRows(ast.NodeTransformer):
+    """Takes out what chooses, orders or moves rows: `x[test]`, `df.dropna()`, `x.to(device)`."""
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
+        self.generic_visit(node)
+        if not isinstance(node.ctx, ast.Load) or NO_ROWS.search(_last(node.value)):
+            return node
+        inside = node.value
+        if isinstance(node.slice, ast.Tuple) and node.slice.elts and _chooses(node.slice.elts[0]):
+            first: ast.expr = ast.Slice()
+            node.slice = ast.Tuple(elts=[first, *node.slice.elts[1:]], ctx=ast.Load())
+            return node
+        if _chooses(node.slice):
+            by_place = isinstance(inside, ast.Attribute) and inside.attr in ("iloc", "loc")
+            return inside.value if by_place else inside  # type: ignore[attr-defined]
+        return node
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        self.generic_visit(node)
+        if called(node) == "DataLoader":
+            node.keywords = [one for one in node.keywords if one.arg not in LOADER_CHANGES]
+        if not isinstance(node.func, ast.Attribute):
+            return node
+        name = node.func.attr
+        across = any(
+            one.arg == "axis" and "0" not in ast.unparse(one.value) for one in node.keywords
+        )
+        moves = name == "cuda" or (
+            name == "to" and bool(node.args) and "dev" in ast.unparse(node.args[0]).lower()
+        )
+        if moves or (name in CHANGES_ROWS and not across):
+            return node.func.value
+        return node
+
+
+def _last(node: ast.expr) -> str:
+    return getattr(node, "attr", getattr(node, "id", ""))
+
+
+def _chooses(index: ast.expr) -> bool:
+    """Whether an index chooses rows: a stretch, a comparison, or a name such as `test_idx`."""
+    if isinstance(index, ast.Slice):
+        return index.lower is not None or index.upper is not None
+    if isinstance(index, ast.Name):
+        return bool(ROWS.search(index.id)) and not NO_ROWS.search(index.id)
+    inverted = isinstance(index, ast.UnaryOp) and isinstance(index.op, ast.Invert)
+    both = isinstance(index, ast.BinOp) and isinstance(index.op, ast.BitAnd | ast.BitOr)
+    return inverted or both or isinstance(index, ast.Compare)
+
+
+def _plain(node: ast.AST) -> ast.AST:
+    """Return a copy of a statement or an expression that keeps all rows, in their order."""
+    copy = ast.parse(ast.unparse(node)).body[0]
+    changed = _AllRows().visit(copy)
+    changed = ast.fix_missing_locations(changed)
+    return changed.value if isinstance(node, ast.expr) else changed

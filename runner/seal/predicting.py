@@ -1,0 +1,313 @@
+"""The smallest `predict.py` for a script, and the lines that let it save what was fitted. Pure."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from runner.seal.answering import Answering
+from runner.seal.script import Scope, Script, called
+
+KEPT = "sealed.joblib"
+"""What a script leaves that saved nothing, or not everything."""
+BY_CLASS = re.compile(r"accuracy|f1|precision|recall|matthews|kappa|hamming|exact")
+"""Metrics that need classes and nothing finer."""
+NO_SHARES = ("SVC", "LinearSVC", "RidgeClassifier", "Perceptron", "SGDClassifier")
+SHARES = re.compile(r"Classifier|LogisticRegression|NB$|^make_pipeline$|^Pipeline$")
+LIBRARIES = ("lightgbm", "xgboost")
+LOSSES = {
+    "softmax": re.compile(r"CrossEntropyLoss|cross_entropy\(|NLLLoss|nll_loss"),
+    "sigmoid": re.compile(r"BCEWithLogits|binary_cross_entropy_with_logits"),
+}
+"""What makes chances of a network's outputs → how its loss is called."""
+HEADER = '"""Answers for new rows, with what training left. The rows lie where training read its data."""\n'
+
+
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """What sealing adds to a project."""
+
+    predict: str
+    script: str
+    """The training script, with what was added to it."""
+    added: tuple[str, ...]
+    """The lines that were added to the script."""
+
+
+def written(
+    found: Answering, modules: Mapping[str, Script], *, kind: str, metric: str
+) -> Written:
+    """Return `predict.py`, and the script with lines at its end where it saves too little."""
+    script = found.script
+    imports: dict[str, None] = {}
+    loads, missing = [], []
+    for name in found.kept:
+        loader = _loader(script, found.scope, name, modules)
+        if loader is None:
+            missing.append(name)
+        else:
+            imports |= dict.fromkeys(loader.imports)
+            loads += loader.lines
+    added: list[str] = []
+    if missing:
+        by_value = _is_by_value(script)
+        pairs = ", ".join(f'"{name}": {name}' for name in missing)
+        tool = "from joblib.externals import cloudpickle as joblib" if by_value else "import joblib"
+        if by_value:
+            added = [tool, f'with open("{KEPT}", "wb") as kept: joblib.dump({{{pairs}}}, kept)']
+        else:
+            added = [tool, f'joblib.dump({{{pairs}}}, "{KEPT}")']
+        imports["import joblib"] = None
+        loads.insert(0, f'kept = joblib.load("{KEPT}")')
+        loads[1:1] = [f'{name} = kept["{name}"]' for name in missing]
+    answer, more = _answer(found, modules, kind=kind, metric=metric)
+    imports |= dict.fromkeys(more)
+    imports |= dict.fromkeys(_imports(found, "\n".join([*found.lines, found.asked, answer])))
+    body = [*loads, *found.lines, f"return {answer}"]
+    text = "\n".join([
+        HEADER + "\n".join(_sorted(imports)),
+        *_copied(found),
+        "", "",
+        "def predict(rows):",
+        '    """Return one answer for each row, in their order."""',
+        *(f"    {line}" for one in body for line in one.split("\n")),
+    ]) + "\n"  # fmt: skip
+    return Written(predict=text, script=_with(script, found.scope, added), added=tuple(added))
+
+
+def skeleton(why: str, *, given: str, answers: str) -> str:
+    """Return a `predict.py` that says what a person has to write."""
+    return f'''"""Answers for new rows, with what training left.
+
+TODO: nothing that answers was found: {why}.
+1. Let the training script save what it fitted, preprocessing included, in a file beside itself;
+   every file that it writes is there again when this is asked.
+2. Write `predict`, and take the words TODO out.
+"""
+
+
+def predict(rows):
+    """Return one answer for each row, in their order.
+
+    TODO: `rows` is {given}.
+    TODO: the answers are {answers}.
+    """
+    raise NotImplementedError("predict.py is still to be written")
+'''
+
+
+# -- what is saved ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Loader:
+    imports: tuple[str, ...]
+    lines: tuple[str, ...]
+
+
+def _loader(
+    script: Script, scope: Scope, name: str, modules: Mapping[str, Script]
+) -> _Loader | None:
+    """Return how a name is loaded again that the script itself saves, whatever its options."""
+    opened: dict[str, str] = {}
+    for statement in scope.statements:
+        if isinstance(statement, ast.With):
+            for item in statement.items:
+                path = _opened(script, item.context_expr)
+                if path and isinstance(item.optional_vars, ast.Name):
+                    opened[item.optional_vars.id] = path
+        if not isinstance(statement, ast.Expr) or _is_optional(script, scope, statement):
+            continue
+        call = statement.value
+        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
+            continue
+        owner, verb = ast.unparse(call.func.value), call.func.attr
+        first = call.args[0] if call.args else None
+        second = call.args[1] if len(call.args) > 1 else None
+        to = script.constant(second) or (second and _opened(script, second)) or opened.get(
+            ast.unparse(second) if second is not None else ""
+        )  # fmt: skip
+        is_it = first is not None and ast.unparse(first) == name
+        if verb == "dump" and owner == "joblib" and is_it and to and not _is_by_value(script):
+            return _Loader(imports=("import joblib",), lines=(f"{name} = joblib.load({to!r})",))
+        if verb == "dump" and owner in ("pickle", "pkl") and is_it and to and not _is_by_value(script):
+            line = f'{name} = pickle.load(open({to!r}, "rb"))'
+            return _Loader(imports=("import pickle",), lines=(line,))
+        if verb == "save_model" and owner == name and (path := script.constant(first)):
+            return _boosted(script, scope, name, path)
+        state = first is not None and ast.unparse(first) == f"{name}.state_dict()"
+        if verb == "save" and owner == "torch" and state and to:
+            return _network(script, scope, name, to, modules)
+    return None
+
+
+def _opened(script: Script, node: ast.expr) -> str | None:
+    """Return the path of `open(PATH, "wb")`."""
+    if isinstance(node, ast.Call) and called(node) == "open" and node.args:
+        return script.constant(node.args[0])
+    return None
+
+
+def _is_optional(script: Script, scope: Scope, statement: ast.stmt) -> bool:
+    """Whether a statement runs only if an option says so: `if args.save_model:`."""
+    for node in ast.walk(scope.function or script.tree):
+        if isinstance(node, ast.If) and statement in node.body:
+            test = ast.unparse(node.test)
+            return "args" in test or "opt" in test or "save" in test.lower() or "cfg" in test
+    return False
+
+
+def _boosted(script: Script, scope: Scope, name: str, path: str) -> _Loader | None:
+    """Return how a booster is loaded; not scikit-learn's form of it, which is another class."""
+    made = _making(scope, name)
+    if called(made) != "train" or made is None:
+        return None
+    if "lightgbm" in script.imports.get(_owner(made), ""):
+        return _Loader(
+            imports=("import lightgbm",), lines=(f"{name} = lightgbm.Booster(model_file={path!r})",)
+        )
+    if "xgboost" in script.imports.get(_owner(made), ""):
+        lines = (f"{name} = xgboost.Booster()", f"{name}.load_model({path!r})")
+        return _Loader(imports=("import xgboost",), lines=lines)
+    return None
+
+
+def _network(
+    script: Script, scope: Scope, name: str, path: str, modules: Mapping[str, Script]
+) -> _Loader | None:
+    """Return how a network of a class that can be imported gets its weights back."""
+    made = _making(scope, name)
+    if made is None or not isinstance(made.func, ast.Name):
+        return None
+    plain = all(
+        isinstance(one, ast.Constant) for one in (*made.args, *(word.value for word in made.keywords))
+    )
+    owner = made.func.id
+    where = script.imports.get(owner, "")
+    if owner in script.defined and script.guarded:
+        where = f"from {script.path.removesuffix('.py').rpartition('/')[2]} import {owner}"
+    if not plain or not where:
+        return None
+    lines = (
+        f"{name} = {ast.unparse(made)}",
+        f'{name}.load_state_dict(torch.load({path!r}, map_location="cpu"))',
+    )
+    return _Loader(imports=("import torch", where), lines=lines)
+
+
+def _making(scope: Scope, name: str) -> ast.Call | None:
+    """Return the call that makes a name's value, without what is called on it: `Net().to(d)`."""
+    for statement in scope.statements:
+        if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == name:
+            value = statement.value
+            while isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) and isinstance(
+                value.func.value, ast.Call
+            ):  # fmt: skip
+                value = value.func.value
+            return value if isinstance(value, ast.Call) else None
+    return None
+
+
+def _owner(call: ast.Call) -> str:
+    return ast.unparse(call.func.value) if isinstance(call.func, ast.Attribute) else ""
+
+
+def _is_by_value(script: Script) -> bool:
+    """Whether what is saved may hold the script's own classes or functions, which no other has."""
+    classes = any(isinstance(node, ast.ClassDef) for node in script.defined.values())
+    return classes or "FunctionTransformer" in script.source or "lambda" in script.source
+
+
+# -- what is answered -------------------------------------------------------------------------
+
+
+def _answer(
+    found: Answering, modules: Mapping[str, Script], *, kind: str, metric: str
+) -> tuple[str, tuple[str, ...]]:
+    """Return the expression of the answers, and what it imports."""
+    model, asked = found.model, found.asked
+    if found.method is None:
+        return _network_answer(found, modules, kind)
+    made = _making(found.scope, model)
+    maker = called(made)
+    booster = maker == "train"
+    shares = (
+        kind in ("binary", "multi-class")
+        and not BY_CLASS.search(metric)
+        and (found.method == "predict_proba" or bool(SHARES.search(maker)))
+        and maker not in NO_SHARES
+    )
+    if found.method == "decision_function" and not shares:
+        return f"{model}.decision_function({asked})", ()
+    if booster:
+        return f"{model}.predict({asked})", ()
+    if shares:
+        return f"{model}.predict_proba({asked})", ()
+    answer = f"{model}.predict({asked})"
+    return (f"{found.decoder}.inverse_transform({answer})" if found.decoder else answer), ()
+
+
+def _network_answer(
+    found: Answering, modules: Mapping[str, Script], kind: str
+) -> tuple[str, tuple[str, ...]]:
+    sources = "\n".join(one.source for one in (found.script, *modules.values()))
+    call = f"{found.model}.cpu().eval()({found.asked})"
+    imports = ("import torch",)
+    if kind == "multi-class" or (kind == "binary" and not LOSSES["sigmoid"].search(sources)):
+        if LOSSES["softmax"].search(sources):
+            return f"torch.softmax({call}, 1).detach().numpy()", imports
+    elif kind in ("binary", "multi-label") and LOSSES["sigmoid"].search(sources):
+        return f"torch.sigmoid({call}).detach().numpy()", imports
+    return f"{call}.detach().numpy()", imports
+
+
+def _imports(found: Answering, text: str) -> Iterator[str]:
+    used = {node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)}
+    own_names = set(found.script.defined) & used
+    for name in sorted(used - own_names):
+        if name in found.script.imports:
+            yield found.script.imports[name]
+    if own_names and found.script.guarded:
+        module = found.script.path.removesuffix(".py").rpartition("/")[2]
+        yield f"from {module} import {', '.join(sorted(own_names))}"
+
+
+def _copied(found: Answering) -> Iterator[str]:
+    """Yield the script's own functions that are needed, where importing it would train."""
+    if found.script.guarded:
+        return
+    for name in sorted(found.modules & set(found.script.defined)):
+        node = found.script.defined[name]
+        yield from ("", "", ast.get_source_segment(found.script.source, node) or "")
+
+
+def _sorted(imports: Mapping[str, None]) -> list[str]:
+    return sorted(imports, key=lambda line: (line.startswith("from"), line))
+
+
+def _with(script: Script, scope: Scope, added: list[str]) -> str:
+    """Return a script with lines at the end of a scope, before what it returns."""
+    if not added:
+        return script.source
+    lines = script.source.splitlines()
+    body = scope.body
+    if scope.function is None:
+        body = _guard_body(script) or body
+    last = body[-1]
+    before = isinstance(last, ast.Return)
+    at = last.lineno - 1 if before else (last.end_lineno or last.lineno)
+    indent = " " * last.col_offset
+    lines[at:at] = [indent + line for line in added]
+    return "\n".join(lines) + "\n"
+
+
+def _guard_body(script: Script) -> list[ast.stmt] | None:
+    """Return what runs only where the script is run, if it is that at all."""
+    last = script.tree.body[-1]
+    if isinstance(last, ast.If) and "__name__" in ast.unparse(last.test):
+        return last.body
+    return None
+
+
