@@ -3,11 +3,12 @@
     python -m kit.project train --data data/wine.csv=wine.csv --target quality -- COMMAND
     python -m kit.project predict --data data/wine.csv=wine.csv --target quality -- COMMAND
 
-`--data PLACE=NAME` says that the project reads at PLACE what the trial has as NAME. Training finds
+`--data PLACE=NAME` says that the project reads at PLACE what the trial has as NAME, a file or a
+folder; PLACE may be an array in an `.npz` file: `data/digits.npz[images]`. Training finds
 the training part there, and what the command writes into the copy is left in `/artifacts`. A
 predictor finds all that again at the same places, and at PLACE the rows that are asked, in their
-order. Targets are in no predictor, so each has the value of one training row in their stead: code
-that reads the whole file then runs as it did.
+order. Targets are in no predictor, so each row has that of one training row in its stead, and files of a
+folder are all in the first class: code that reads the whole then runs as it did.
 
 What this does not protect against: anything. It only lays files where a project expects them.
 """
@@ -17,6 +18,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -26,7 +28,7 @@ from typing import Any
 
 import numpy as np
 
-from . import asking, data, inputs
+from . import data, inputs
 from .artifacts import FOLDER as ARTIFACTS
 
 WORKSPACE = Path("/workspace")
@@ -34,6 +36,7 @@ PROJECT = Path("/cache/project")
 KEPT, EXAMPLE = "project", "example"
 """Below the artifacts: what the command wrote, and a training row."""
 PARQUET = (".parquet", ".pq")
+ENTRY = re.compile(r"(.*\.npz)\[(\w+)\]")
 Stamp = tuple[int, int]
 
 
@@ -51,14 +54,25 @@ def main(arguments: Sequence[str]) -> int:
         _restore()
         _lay_questions(places, said.target)
         return subprocess.run(said.command, cwd=PROJECT, check=False).returncode
-    for place, name in places.items():
-        _fresh(place).symlink_to(data.FOLDER / name)
+    _lay({place: data.FOLDER / name for place, name in places.items()})
     before = dict(_stamps())
     code = subprocess.run(said.command, cwd=PROJECT, check=False).returncode
     if code == 0:
         _keep(before)
         _keep_example(places.values(), said.target)
     return code
+
+
+def _lay(places: Mapping[str, Path]) -> None:
+    """Link files to their places in the project, arrays of one `.npz` file together."""
+    packed: dict[str, dict[str, Any]] = {}
+    for place, source in places.items():
+        if entry := ENTRY.fullmatch(place):
+            packed.setdefault(entry[1], {})[entry[2]] = np.load(source, allow_pickle=False)
+        else:
+            _fresh(place).symlink_to(source)
+    for place, members in packed.items():
+        np.savez(_fresh(place), **members)
 
 
 def _fresh(place: str) -> Path:
@@ -124,13 +138,20 @@ def _restore() -> None:
 def _lay_questions(places: Mapping[str, str], targets: Sequence[str]) -> None:
     about = json.loads((inputs.FOLDER / "about.json").read_text())
     if "array" in about:
-        for place, name in places.items():
-            if name in targets:
-                rows = len(inputs.load("ids"))
-                first = np.load(ARTIFACTS / f"{EXAMPLE}.npy", allow_pickle=False)
-                np.save(_fresh(place), np.repeat(first, rows, axis=0), allow_pickle=False)
-            else:
-                _fresh(place).symlink_to(inputs.FOLDER / name)
+        first = np.load(ARTIFACTS / f"{EXAMPLE}.npy", allow_pickle=False)
+        stead = PROJECT.parent / "targets.npy"
+        np.save(stead, np.repeat(first, len(inputs.load("ids")), axis=0), allow_pickle=False)
+        _lay({
+            place: stead if name in targets else inputs.FOLDER / name
+            for place, name in places.items()
+        })  # fmt: skip
+        return
+    if about.get("files"):
+        [place] = places
+        for name in about["classes"]:
+            (PROJECT / place / name).mkdir(parents=True)
+        for path in sorted((inputs.FOLDER / "files").iterdir()):
+            (PROJECT / place / min(about["classes"]) / path.name).symlink_to(path)
         return
     for place, name in places.items():
         table = _table(inputs.FOLDER / name, about, ARTIFACTS / f"{EXAMPLE}.json")

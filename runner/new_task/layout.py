@@ -109,7 +109,7 @@ def write(task: NewTask, downloads: Path) -> list[Path]:
     write_files(harness, task.harness)
     write_files(template, task.template)
     for name, source in task.raw.items():
-        downloads.mkdir(parents=True, exist_ok=True)
+        (downloads / name).parent.mkdir(parents=True, exist_ok=True)
         if isinstance(source, bytes):
             (downloads / name).write_bytes(source)
         else:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import ast
 import builtins
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from runner.seal.script import (
@@ -39,7 +39,8 @@ SUMMARIES = (
 )
 """What does not carry rows but tells something about them: it is kept from training."""
 CHANGES_ROWS = ("dropna", "sample", "drop_duplicates", "sort_values", "query", "head", "tail")
-SHUFFLES = ("shuffle", "resample", "random_split", "Subset")
+IN_PLACE = ("insert", "pop")
+SHUFFLES = ("shuffle", "resample", "random_split")
 ROWS = re.compile(
     r"(?:^|_)(?:idx|index|indices|ix|mask|train|test|val|valid|perm|order|keep|split|tr|te)(?:_|\d|$)"
     r"|(?:idx|mask|perm)$",
@@ -47,9 +48,17 @@ ROWS = re.compile(
 )
 """How an index is called that chooses rows."""
 NO_ROWS = re.compile(r"(^|_)(cols?|columns|features?|names|shape|argv)$", re.I)
-LABELS = ("LabelEncoder", "LabelBinarizer")
-LOADER_CHANGES = ("shuffle", "sampler", "batch_sampler", "drop_last")
-BUILTINS = frozenset(dir(builtins))
+SETTINGS = re.compile(
+    r"^(args|opts?|cfg|config|conf|hparams?|params|device|parser|log|logger)$", re.I
+)
+"""Names of what is the same in training and afterwards: it is kept."""
+WEIGHTS = ("parameters", "state_dict", "eval", "named_parameters")
+"""What only a network is called for."""
+PARTS = re.compile(
+    r"train_test_split|random_split|Subset\(|\.sample\(|permutation|randperm|shuffle\(|\[:\s*\w+\]"
+)
+LOADER_CHANGES = ("shuffle", "sampler", "drop_last", "num_workers", "persistent_workers")
+BUILTINS = frozenset((*dir(builtins), "__file__"))
 
 
 class NotFoundError(Exception):
@@ -74,12 +83,10 @@ class Answering:
     """Names that only training has, the model last."""
     modules: frozenset[str]
     """Names that imports or the script's own definitions give."""
-    decoder: str | None = None
-    """What was fitted to the targets, and turns answers into classes again."""
     notes: tuple[str, ...] = field(default=())
 
 
-def answering(script: Script, modules: dict[str, Script]) -> Answering:
+def answering(script: Script, modules: Mapping[str, Script]) -> Answering:
     """Return how a script answers for new rows.
 
     Args:
@@ -90,19 +97,24 @@ def answering(script: Script, modules: dict[str, Script]) -> Answering:
         NotFoundError: nothing fitted is asked about rows that were read.
     """
     networks = _networks(script, modules)
-    found: _Question | None = None
-    for question in _questions(script, networks):
-        if found is None or question.rank >= found.rank:
-            found = question
-    if found is None:
+    questions = list(_questions(script, networks))
+    if not questions:
         raise NotFoundError("no fitted model in it is asked: model.predict(x), or net(x)")
-    return _Slice(script, networks).of(found)
+    why: NotFoundError | None = None
+    # Of those that are as likely, the last.
+    for question in sorted(reversed(questions), key=lambda one: one.rank, reverse=True):
+        try:
+            return _Slice(script, networks, modules).of(question)
+        except NotFoundError as error:
+            why = why or error
+    assert why is not None  # noqa: S101 - every one of them failed
+    raise why
 
 
 # -- what is learned --------------------------------------------------------------------------
 
 
-def _networks(script: Script, modules: dict[str, Script]) -> set[str]:
+def _networks(script: Script, modules: Mapping[str, Script]) -> set[str]:
     """Name the classes of the project that are networks of torch, by what they inherit."""
     found: set[str] = {"Sequential"}
     for source in (*modules.values(), script):
@@ -129,6 +141,7 @@ def learned(script: Script, scope: Scope, networks: set[str]) -> list[str]:
             if isinstance(target, ast.Tuple):
                 names = _returned_places(script, statement.value, names, networks)
             found |= dict.fromkeys(names)
+    found |= dict.fromkeys(name for name in _weighted(scope) if name not in scope.parameters)
     return list(found)
 
 
@@ -210,6 +223,7 @@ def _questions(script: Script, networks: set[str]) -> Iterator[_Question]:
                 words = " ".join(reads(call.args[0]))
                 rank = 2 * bool(re.search(r"test|val|hold|eval", words + _name(scope), re.I))
                 rank -= 2 * bool(re.search(r"train", words + _name(scope), re.I))
+                rank += isinstance(statement, ast.Assign) - isinstance(statement, ast.AugAssign)
                 yield _Question(
                     scope=scope, home=home, statement=statement, model=model, method=method,
                     given=call.args[0], rank=rank,
@@ -238,11 +252,21 @@ def _home(
 
 def _is_network(script: Script, found: tuple[Scope, str], networks: set[str]) -> bool:
     scope, name = found
-    return any(
+    made = any(
         isinstance(one, ast.Assign) and name in names_in(one.targets[0])
         and _learns(script, one.value, networks)
         for one in scope.statements
     )  # fmt: skip
+    return made or name in _weighted(scope)
+
+
+def _weighted(scope: Scope) -> list[str]:
+    """Name what a scope asks for its weights."""
+    return [
+        call.func.value.id for call in scope.calls()
+        if isinstance(call.func, ast.Attribute) and call.func.attr in WEIGHTS
+        and isinstance(call.func.value, ast.Name)
+    ]  # fmt: skip
 
 
 def _argument(script: Script, scope: Scope, name: str) -> tuple[Scope, ast.expr, ast.Call] | None:
@@ -262,19 +286,17 @@ def _argument(script: Script, scope: Scope, name: str) -> tuple[Scope, ast.expr,
 
 
 class _Slice:
-    def __init__(self, script: Script, networks: set[str]) -> None:
-        self.script, self.networks = script, networks
+    def __init__(self, script: Script, networks: set[str], modules: Mapping[str, Script]) -> None:
+        self.script, self.networks, self.others = script, networks, modules
         self.kept: dict[str, None] = {}
         self.modules: set[str] = set()
         self.notes: dict[str, None] = {}
-        self.top: Scope = script.top
 
     def of(self, question: _Question) -> Answering:
         asked = _plain(question.given)
         lines = self._lines(question.scope, question.statement, reads(asked), question.home)
         model = question.model
-        decoder = self._decoder(question.home)
-        kept = [name for name in self.kept if name not in (model, decoder)]
+        kept = [name for name in self.kept if name != model]
         return Answering(
             script=self.script,
             scope=question.home,
@@ -282,22 +304,12 @@ class _Slice:
             model=model,
             asked=ast.unparse(asked),
             method=question.method,
-            kept=(*kept, *([decoder] if decoder else []), model),
+            kept=(*kept, model),
             modules=frozenset(self.modules),
-            decoder=decoder,
             notes=tuple(self.notes),
         )
 
-    def _decoder(self, home: Scope) -> str | None:
-        """Return what was fitted to the targets in a scope, if something was."""
-        for statement in home.statements:
-            if isinstance(statement, ast.Assign) and called(statement.value) in LABELS:
-                return next(iter(names_in(statement.targets[0])), None)
-        return None
-
-    def _lines(
-        self, scope: Scope, until: ast.stmt, wanted: list[str], home: Scope
-    ) -> list[str]:
+    def _lines(self, scope: Scope, until: ast.stmt, wanted: list[str], home: Scope) -> list[str]:
         """Return the statements before one that make what is wanted, those of callers first."""
         fitted = set(learned(self.script, scope, self.networks))
         needed = set(wanted)
@@ -319,8 +331,14 @@ class _Slice:
         for name in sorted(needed & set(scope.parameters)):
             argument = _argument(self.script, scope, name)
             if argument is None:
-                raise NotFoundError(f"where {name!r} of {_name(scope).strip()} comes from is not plain")
+                raise NotFoundError(
+                    f"where {name!r} of {_name(scope).strip()} comes from is not plain"
+                )
             caller, value, call = argument
+            if _is_summary(value):
+                self.kept[name] = None
+                needed.discard(name)
+                continue
             value = _plain(value)
             if ast.unparse(value) != name:
                 before.append(f"{name} = {ast.unparse(value)}")
@@ -340,7 +358,7 @@ class _Slice:
     def _set_aside(self, needed: set[str], fitted: set[str]) -> None:
         """Take out of what is needed everything that imports give, or training keeps."""
         for name in list(needed):
-            if name in fitted:
+            if name in fitted or SETTINGS.match(name):
                 self.kept[name] = None
             elif name in self.script.imports or name in self.script.defined:
                 self.modules.add(name)
@@ -367,6 +385,12 @@ class _Slice:
         if value is None:
             return None
         target = targets[0]
+        taken = [one for one in ast.walk(value) if called(one) == "pop"]  # type: ignore[arg-type]
+        if not set(names_in(target)) & needed and any(
+            base(one.func) in needed
+            for one in taken  # type: ignore[attr-defined]
+        ):
+            return ast.unparse(_plain(statement))
         names = [name for name in names_in(target) if name in needed]
         if not names and base(target) in needed and not isinstance(target, ast.Name | ast.Tuple):
             made = _plain(statement)
@@ -393,6 +417,7 @@ class _Slice:
             lines = [f"{name} = {ast.unparse(one)}" for name, one in split.items()
                      if ast.unparse(one) != name]  # fmt: skip
             return "; ".join(lines) or None
+        self._refuse_parting(value)
         made = _plain(statement)
         value = made.value  # type: ignore[attr-defined]
         if isinstance(target, ast.Name) and isinstance(value, ast.Name) and value.id == target.id:
@@ -404,7 +429,16 @@ class _Slice:
         needed.update(reads(value))
         return ast.unparse(made)
 
-    def _looped(self, loop: ast.For | ast.AsyncFor, needed: set[str]) -> tuple[str, ast.expr] | None:
+    def _refuse_parting(self, value: ast.expr) -> None:
+        """Raise where a function of the project parts the rows, so that some of them are gone."""
+        for script in (self.script, *self.others.values()):
+            node = script.defined.get(called(value))
+            if isinstance(node, ast.FunctionDef) and PARTS.search(ast.unparse(node)):
+                raise NotFoundError(f"{node.name}() of {script.path} parts the rows by itself")
+
+    def _looped(
+        self, loop: ast.For | ast.AsyncFor, needed: set[str]
+    ) -> tuple[str, ast.expr] | None:
         """Of a loop over batches, return the name that is needed and the rows it goes over."""
         target, over = loop.target, loop.iter
         while called(over) in ("tqdm", "enumerate", "iter") and isinstance(over, ast.Call):
@@ -432,7 +466,7 @@ class _Slice:
         call = statement.value
         if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
             return None
-        changes = any(one.arg == "inplace" for one in call.keywords) or call.func.attr == "insert"
+        changes = any(one.arg == "inplace" for one in call.keywords) or call.func.attr in IN_PLACE
         if base(call.func.value) not in needed or not changes or call.func.attr in CHANGES_ROWS:
             return None
         needed.update(reads(call))
@@ -451,9 +485,7 @@ def _is_summary(value: ast.expr) -> bool:
     return False
 
 
-def _split(
-    value: ast.expr, target: ast.expr, names: list[str]
-) -> dict[str, ast.expr] | None:
+def _split(value: ast.expr, target: ast.expr, names: list[str]) -> dict[str, ast.expr] | None:
     """Return what parts of rows were before they were parted or shuffled, where that is done."""
     every = names_in(target)
     name = called(value)
@@ -489,6 +521,8 @@ class _AllRows(ast.NodeTransformer):
         self.generic_visit(node)
         if called(node) == "DataLoader":
             node.keywords = [one for one in node.keywords if one.arg not in LOADER_CHANGES]
+        if called(node) == "Subset":
+            return node.args[0]
         if not isinstance(node.func, ast.Attribute):
             return node
         name = node.func.attr
@@ -510,7 +544,11 @@ def _last(node: ast.expr) -> str:
 def _chooses(index: ast.expr) -> bool:
     """Whether an index chooses rows: a stretch, a comparison, or a name such as `test_idx`."""
     if isinstance(index, ast.Slice):
-        return index.lower is not None or index.upper is not None
+        # `both[:len(train)]` undoes what joined two tables.
+        bounds = [one for one in (index.lower, index.upper) if one is not None]
+        return bool(bounds) and not any(called(one) == "len" for one in bounds)
+    if isinstance(index, ast.Subscript):
+        return _chooses(index.value)
     if isinstance(index, ast.Name):
         return bool(ROWS.search(index.id)) and not NO_ROWS.search(index.id)
     inverted = isinstance(index, ast.UnaryOp) and isinstance(index.op, ast.Invert)

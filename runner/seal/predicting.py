@@ -36,9 +36,7 @@ class Written:
     """The lines that were added to the script."""
 
 
-def written(
-    found: Answering, modules: Mapping[str, Script], *, kind: str, metric: str
-) -> Written:
+def written(found: Answering, modules: Mapping[str, Script], *, kind: str, metric: str) -> Written:
     """Return `predict.py`, and the script with lines at its end where it saves too little."""
     script = found.script
     imports: dict[str, None] = {}
@@ -52,23 +50,28 @@ def written(
             loads += loader.lines
     added: list[str] = []
     if missing:
-        by_value = _is_by_value(script)
         pairs = ", ".join(f'"{name}": {name}' for name in missing)
-        tool = "from joblib.externals import cloudpickle as joblib" if by_value else "import joblib"
-        if by_value:
-            added = [tool, f'with open("{KEPT}", "wb") as kept: joblib.dump({{{pairs}}}, kept)']
+        if _is_by_value(script):
+            added = [
+                "from joblib.externals import cloudpickle",
+                f'with open("{KEPT}", "wb") as kept:',
+                f"    cloudpickle.dump({{{pairs}}}, kept)",
+            ]
         else:
-            added = [tool, f'joblib.dump({{{pairs}}}, "{KEPT}")']
+            added = ["import joblib", f'joblib.dump({{{pairs}}}, "{KEPT}")']
         imports["import joblib"] = None
         loads.insert(0, f'kept = joblib.load("{KEPT}")')
         loads[1:1] = [f'{name} = kept["{name}"]' for name in missing]
     answer, more = _answer(found, modules, kind=kind, metric=metric)
     imports |= dict.fromkeys(more)
-    imports |= dict.fromkeys(_imports(found, "\n".join([*found.lines, found.asked, answer])))
+    asking = "\n".join([*found.lines, answer])
+    copied = _copied(script, asking)
+    imports |= dict.fromkeys(_imports(found, "\n".join([*copied, asking])))
     body = [*loads, *found.lines, f"return {answer}"]
     text = "\n".join([
-        HEADER + "\n".join(_sorted(imports)),
-        *_copied(found),
+        HEADER,
+        *_sorted(imports),
+        *(line for one in copied for line in ("", "", one)),
         "", "",
         "def predict(rows):",
         '    """Return one answer for each row, in their order."""',
@@ -132,7 +135,13 @@ def _loader(
         is_it = first is not None and ast.unparse(first) == name
         if verb == "dump" and owner == "joblib" and is_it and to and not _is_by_value(script):
             return _Loader(imports=("import joblib",), lines=(f"{name} = joblib.load({to!r})",))
-        if verb == "dump" and owner in ("pickle", "pkl") and is_it and to and not _is_by_value(script):
+        if (
+            verb == "dump"
+            and owner in ("pickle", "pkl")
+            and is_it
+            and to
+            and not _is_by_value(script)
+        ):
             line = f'{name} = pickle.load(open({to!r}, "rb"))'
             return _Loader(imports=("import pickle",), lines=(line,))
         if verb == "save_model" and owner == name and (path := script.constant(first)):
@@ -182,12 +191,13 @@ def _network(
     if made is None or not isinstance(made.func, ast.Name):
         return None
     plain = all(
-        isinstance(one, ast.Constant) for one in (*made.args, *(word.value for word in made.keywords))
+        isinstance(one, ast.Constant)
+        for one in (*made.args, *(word.value for word in made.keywords))
     )
     owner = made.func.id
     where = script.imports.get(owner, "")
     if owner in script.defined and script.guarded:
-        where = f"from {script.path.removesuffix('.py').rpartition('/')[2]} import {owner}"
+        where = f"from {script.module} import {owner}"
     if not plain or not where:
         return None
     lines = (
@@ -245,8 +255,7 @@ def _answer(
         return f"{model}.predict({asked})", ()
     if shares:
         return f"{model}.predict_proba({asked})", ()
-    answer = f"{model}.predict({asked})"
-    return (f"{found.decoder}.inverse_transform({answer})" if found.decoder else answer), ()
+    return f"{model}.predict({asked})", ()
 
 
 def _network_answer(
@@ -264,23 +273,31 @@ def _network_answer(
 
 
 def _imports(found: Answering, text: str) -> Iterator[str]:
-    used = {node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)}
-    own_names = set(found.script.defined) & used
-    for name in sorted(used - own_names):
-        if name in found.script.imports:
-            yield found.script.imports[name]
-    if own_names and found.script.guarded:
-        module = found.script.path.removesuffix(".py").rpartition("/")[2]
-        yield f"from {module} import {', '.join(sorted(own_names))}"
+    """Yield what a text imports: as the script does, and the script's own where that trains not."""
+    script = found.script
+    used = _used(text)
+    own = [name for name in script.defined if name in used]
+    if own and script.guarded:
+        yield f"from {script.module} import {', '.join(sorted(own))}"
+    yield from (script.imports[name] for name in sorted(used - set(own)) if name in script.imports)
 
 
-def _copied(found: Answering) -> Iterator[str]:
-    """Yield the script's own functions that are needed, where importing it would train."""
-    if found.script.guarded:
-        return
-    for name in sorted(found.modules & set(found.script.defined)):
-        node = found.script.defined[name]
-        yield from ("", "", ast.get_source_segment(found.script.source, node) or "")
+def _copied(script: Script, text: str) -> list[str]:
+    """Return the script's own functions that a text needs, where importing the script would train."""
+    if script.guarded:
+        return []
+    found: dict[str, str] = {}
+    waiting = _used(text)
+    while waiting:
+        name = waiting.pop()
+        if name in script.defined and name not in found:
+            found[name] = ast.get_source_segment(script.source, script.defined[name]) or ""
+            waiting |= _used(found[name])
+    return [found[name] for name in script.defined if name in found]
+
+
+def _used(text: str) -> set[str]:
+    return {node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)}
 
 
 def _sorted(imports: Mapping[str, None]) -> list[str]:
@@ -309,5 +326,3 @@ def _guard_body(script: Script) -> list[ast.stmt] | None:
     if isinstance(last, ast.If) and "__name__" in ast.unparse(last.test):
         return last.body
     return None
-
-

@@ -9,6 +9,7 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import PurePosixPath
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 FITS = ("fit", "fit_transform", "partial_fit", "fit_resample")
@@ -75,10 +76,25 @@ class Script:
         for node in ast.walk(self.tree):
             if isinstance(node, ast.Import | ast.ImportFrom):
                 for alias in node.names:
+                    if isinstance(node, ast.ImportFrom) and node.level:
+                        node = self._absolute(node)
                     one = type(node)(**{**dict(ast.iter_fields(node)), "names": [alias]})
                     name = alias.asname or alias.name.partition(".")[0]
                     found[name] = ast.unparse(ast.fix_missing_locations(one))
         return found
+
+    def _absolute(self, node: ast.ImportFrom) -> ast.ImportFrom:
+        folder = PurePosixPath(self.path).parent.parts
+        above = folder[: len(folder) - node.level + 1]
+        module = ".".join([*above, *([node.module] if node.module else [])])
+        return ast.ImportFrom(module=module, names=node.names, level=0)
+
+    @cached_property
+    def module(self) -> str:
+        """What the script is imported as: by its package where it imports its neighbours so."""
+        place = PurePosixPath(self.path.removesuffix(".py"))
+        relative = any(isinstance(one, ast.ImportFrom) and one.level for one in ast.walk(self.tree))
+        return ".".join(place.parts) if relative else place.name
 
     @cached_property
     def defined(self) -> dict[str, ast.stmt]:
@@ -92,7 +108,11 @@ class Script:
         quiet = (ast.Import, ast.ImportFrom, *Function.__args__, ast.ClassDef, ast.Assign,
                  ast.AnnAssign)  # fmt: skip
         return all(
-            isinstance(node, quiet) or is_guard(node) or is_words(node) for node in self.tree.body
+            isinstance(node, quiet)
+            or is_guard(node)
+            or is_words(node)
+            or (isinstance(node, ast.Try) and all(isinstance(one, quiet) for one in node.body))
+            for node in self.tree.body
         )
 
     def constant(self, node: ast.expr | None) -> str | None:
@@ -175,10 +195,7 @@ def reads(node: ast.AST) -> list[str]:
         for name in names_in(one.target)
     }
     bound |= {
-        one.arg
-        for each in ast.walk(node)
-        if isinstance(each, ast.Lambda)
-        for one in each.args.args
+        one.arg for each in ast.walk(node) if isinstance(each, ast.Lambda) for one in each.args.args
     }
     found = [
         one.id

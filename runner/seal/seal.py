@@ -7,7 +7,7 @@ import posixpath
 import re
 import shlex
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from string import Template
@@ -31,7 +31,7 @@ from runner.policy.quantities import show_duration, show_size
 from runner.policy.schema import Policy
 from runner.policy.schema import Reported as ReportedPolicy
 from runner.records import File
-from runner.seal.answering import NotFoundError, answering
+from runner.seal.answering import Answering, NotFoundError, answering
 from runner.seal.data import LEARNED, Chosen, choose, files_of
 from runner.seal.predicting import Written, skeleton, written
 from runner.seal.script import Script
@@ -128,14 +128,16 @@ def seal(name: str, wanted: Wanted, state: paths.State) -> Sealed:
     raw = {raw_name: found[place] for place, raw_name in chosen.places.items()}
     declaration: dict[str, Any] = {"data": dict(chosen.data), "split": wanted.split(), "score": {}}
     understood = _understood(declaration, raw, name, _metric(wanted, policy))
-    asks = wanted.ask or f"{_free(template)}:predict"
+    asks = wanted.ask or f"{_free(line, template)}:predict"
     declaration |= {"score": {"metric": understood.metric, "kind": understood.kind}, "ask": asks}
-    if understood.positive is not None and chosen.targets[0] not in chosen.places.values():
+    if understood.positive is not None and "table" in chosen.data:
         declaration["score"]["positive"] = understood.positive
     kept, left_out = _without_data(template, found, chosen, declaration, raw, words)
     added, lacking, notes = kept, None, ()
     if wanted.ask is None:
-        text, script, lacking, notes = _predicting(line, template, sources, understood, chosen)
+        text, script, lacking, notes = _predicting(
+            line, template, sources, understood, chosen, tables=sorted(found)
+        )
         added = kept | {asks.partition(":")[0]: script_file(text), **script}
     elif asks.partition(":")[0] not in kept:
         raise ConfigError(f"--ask {asks}: the project has no {asks.partition(':')[0]}")
@@ -161,8 +163,17 @@ def _script(path: str, file: File) -> Script | None:
         return None
 
 
-def _free(template: Mapping[str, File]) -> str:
-    return PREDICT if PREDICT not in template else f"sealed_{PREDICT}"
+def _free(line: str, template: Mapping[str, File]) -> str:
+    """Return where `predict.py` goes: beside what is run, so that it finds the same neighbours."""
+    start = next((path for path in _reached(line, template) if path.endswith(".py")), PREDICT)
+    folder = PurePosixPath(start).parent
+    path = str(folder / PREDICT)
+    return path if path not in template else str(folder / f"sealed_{PREDICT}")
+
+
+def _reached(line: str, template: Mapping[str, File]) -> tuple[str, ...]:
+    """Return the files that the command runs, the one that it starts first."""
+    return command.reached(line, Project(root=Path(), files=template, data=(), left_out=()))
 
 
 def _metric(wanted: Wanted, policy: Policy) -> str | None:
@@ -173,12 +184,11 @@ def _metric(wanted: Wanted, policy: Policy) -> str | None:
 
 
 def _understood(
-    declaration: dict[str, Any], raw: Mapping[str, Path], name: str, metric: str | None
+    declaration: dict[str, Any], raw: Mapping[str, Path | bytes], name: str, metric: str | None
 ) -> Understood:
     """Return what the harness makes of the data, with the project's own metric where that fits."""
     with tempfile.TemporaryDirectory() as folder:
-        for raw_name, path in raw.items():
-            (Path(folder) / raw_name).symlink_to(path.resolve())
+        _lay(raw, Path(folder))
         file = Path(folder) / DECLARATION
         file.write_text(_yaml(declaration), encoding="utf-8")
         found = declared.understand(file, Path(folder), source=name)
@@ -190,6 +200,16 @@ def _understood(
         return declared.understand(file, Path(folder), source=name)
 
 
+def _lay(raw: Mapping[str, Path | bytes], folder: Path) -> None:
+    """Put the raw files below a folder, by links where they are files."""
+    for name, source in raw.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(source, bytes):
+            (folder / name).write_bytes(source)
+        else:
+            (folder / name).symlink_to(source.resolve())
+
+
 def _yaml(document: Mapping[str, Any]) -> str:
     return yaml.safe_dump(dict(document), sort_keys=False, allow_unicode=True)
 
@@ -199,10 +219,10 @@ def _yaml(document: Mapping[str, Any]) -> str:
 
 def _without_data(
     template: Mapping[str, File],
-    found: Mapping[str, Path],
+    found: Mapping[str, Path | bytes],
     chosen: Chosen,
     declaration: Mapping[str, Any],
-    raw: Mapping[str, Path],
+    raw: Mapping[str, Path | bytes],
     words: str,
 ) -> tuple[dict[str, File], tuple[str, ...]]:
     """Return the project's files without data, and what stays behind, each with why.
@@ -216,7 +236,7 @@ def _without_data(
             for path in (*template, *found) if path.endswith(LEARNED)}  # fmt: skip
     kept = {path: file for path, file in template.items() if path not in (*left, *chosen.places)}
     for place, path in found.items():
-        if place in (*left, *chosen.places) or place in kept:
+        if place in (*left, *chosen.places) or place in kept or isinstance(path, bytes):
             continue
         inside = posixpath.relpath(mount_place(place), WORKSPACE)
         if PurePosixPath(place).name not in words:
@@ -227,9 +247,7 @@ def _without_data(
             kept[inside] = File(content=path.read_bytes())
     with tempfile.TemporaryDirectory() as folder:
         rows, tree = Path(folder) / "raw", Path(folder) / "tree"
-        rows.mkdir()
-        for raw_name, path in raw.items():
-            (rows / raw_name).symlink_to(path.resolve())
+        _lay(raw, rows)
         file = Path(folder) / DECLARATION
         file.write_text(_yaml(declaration), encoding="utf-8")
         layout.write_files(tree, kept)
@@ -251,30 +269,41 @@ def _predicting(
     sources: Mapping[str, Script],
     understood: Understood,
     chosen: Chosen,
+    tables: Sequence[str],
 ) -> tuple[str, dict[str, File], str | None, tuple[str, ...]]:
     """Return `predict.py`, the script where lines were added, why it is a skeleton, and notes."""
-    project = Project(root=Path(), files=template, data=(), left_out=())
-    start = command.entry(line, project)
-    reached = [path for path in command.reached(line, project) if path in sources]
+    reached = [path for path in _reached(line, template) if path in sources]
     why = "no script of the project is run"
-    for path in [one for one in (start, *reached) if one in sources]:
+    for path in reached:
         script = sources[path]
-        modules = {
-            PurePosixPath(other).stem: sources[other] for other in sources if other != path
-        }
+        modules = {PurePosixPath(other).stem: sources[other] for other in sources if other != path}
         try:
             found = answering(script, modules)
         except NotFoundError as error:
-            why = str(error) if path == start else why
+            why = str(error) if path == reached[0] else why
             continue
+        found = _from_the_table(found, chosen, tables)
         made: Written = written(found, modules, kind=understood.kind, metric=understood.metric)
         changed = {}
         if made.added:
             changed[path] = replace(template[path], content=made.script.encode())
         return made.predict, changed, None, found.notes
-    given = "an array, as training had it" if "inputs" in chosen.data else (
-        "a pandas table, as training had it but without the target")  # fmt: skip
+    given = {
+        "inputs": "an array, as training had it",
+        "folder": "a list of paths",
+    }.get(next(iter(chosen.data)), "a pandas table, as training had it but without the target")
     return skeleton(why, given=given, answers=understood.reads), {}, why, ()
+
+
+def _from_the_table(found: Answering, chosen: Chosen, others: Sequence[str]) -> Answering:
+    """Let rows come from the sealed table where the script tests on another beside it."""
+    own = [PurePosixPath(place) for place in chosen.places if "table" in chosen.data]
+    lines = found.lines
+    if own and not any(own[0].name in line for line in lines):
+        for other in (PurePosixPath(place) for place in others):
+            if other.parent == own[0].parent:
+                lines = tuple(line.replace(other.name, own[0].name) for line in lines)
+    return replace(found, lines=lines)
 
 
 def _difference(before: Mapping[str, File], after: Mapping[str, File]) -> tuple[str, int]:
@@ -289,7 +318,11 @@ def _difference(before: Mapping[str, File], after: Mapping[str, File]) -> tuple[
             file.content.decode().splitlines(),
             path if old else "/dev/null", path, lineterm="", n=1,
         )  # fmt: skip
-    changed = [one for one in lines if one[:1] in "+-" and one[:3] not in ("+++", "---") and one[1:].strip()]
+    changed = [
+        one
+        for one in lines
+        if one[:1] in "+-" and one[:3] not in ("+++", "---") and one[1:].strip()
+    ]
     return "\n".join(lines), len(changed)
 
 
@@ -304,7 +337,7 @@ def _write(
     declaration: Mapping[str, Any],
     understood: Understood,
     chosen: Chosen,
-    raw: Mapping[str, Path],
+    raw: Mapping[str, Path | bytes],
     state: paths.State,
 ) -> list[Path]:
     reported = policy.evaluation.reported
@@ -352,7 +385,8 @@ def run_script(reported: ReportedPolicy, chosen: Chosen, ask: str) -> str:
         ConfigError: the project reads its data at a place that only one machine has.
     """
     options = []
-    for place, name in chosen.places.items():
+    places = {chosen.folder: PurePosixPath(chosen.folder).name} if chosen.folder else chosen.places
+    for place, name in places.items():
         inside = posixpath.relpath(mount_place(place), WORKSPACE)
         if place.startswith("/") or inside.startswith("../.."):
             raise ConfigError(
@@ -363,7 +397,7 @@ def run_script(reported: ReportedPolicy, chosen: Chosen, ask: str) -> str:
     options += [f"--target {shlex.quote(name)}" for name in chosen.targets]
     line = reported.run.replace("{seed}", "$RUNNER_SEED")
     folder = re.match(r"cd\s+(\S+)\s*&&", line)
-    asking = f"python -u -P -m kit.asking {shlex.quote(ask)}"
+    asking = f"python -u -P -m kit.asking {shlex.quote(f'{COPY}/{ask}')}"
     if folder:
         asking = f"sh -c {shlex.quote(f'cd {folder[1]} && exec {asking}')}"
     scripts = [str(PurePosixPath(word).parent) for word in line.split() if word.endswith(".py")]
