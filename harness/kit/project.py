@@ -7,8 +7,8 @@
 folder; PLACE may be an array in an `.npz` file: `data/digits.npz[images]`. Training finds
 the training part there, and what the command writes into the copy is left in `/artifacts`. A
 predictor finds all that again at the same places, and at PLACE the rows that are asked, in their
-order. Targets are in no predictor, so each row has that of one training row in its stead, and files of a
-folder are all in the first class: code that reads the whole then runs as it did.
+order. Targets are in no predictor, so each row has that of one training row in its stead, and files
+of a folder are all in the first class: code that reads the whole then runs as it did.
 
 What this does not protect against: anything. It only lays files where a project expects them.
 """
@@ -100,8 +100,8 @@ def _keep(before: Mapping[Path, Stamp]) -> None:
         name = path.relative_to(PROJECT)
         room = shutil.disk_usage(ARTIFACTS).free
         if size > room:
-            print(f"not kept: {name} has {size} bytes, and {room} are left of resources.artifacts",
-                  file=sys.stderr)  # fmt: skip
+            left = f"{room} are left of resources.artifacts"
+            sys.stderr.write(f"not kept: {name} has {size} bytes, and {left}\n")
             continue
         kept = ARTIFACTS / KEPT / name
         kept.parent.mkdir(parents=True, exist_ok=True)

@@ -11,9 +11,7 @@ import click
 @click.option("--target", multiple=True, help="Its column to predict; may be repeated.")
 @click.option("--inputs", help="Or two arrays: the inputs, a .npy file.")
 @click.option("--targets", help="And their targets, a .npy file.")
-@click.option(
-    "--metric", help="What is measured; the project's own number where it is one of these."
-)
+@click.option("--metric", help="What is measured; as the project does it without.")
 @click.option("--time", help="Column that orders the rows: train on the past, predict the next.")
 @click.option("--group", help="Column whose equal values stay together in one part.")
 @click.option("--folds", type=click.IntRange(2, 20), help="So many folds in place of one holdout.")

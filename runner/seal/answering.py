@@ -17,6 +17,7 @@ import builtins
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from runner.seal.script import (
     FITS,
@@ -40,7 +41,6 @@ SUMMARIES = (
 """What does not carry rows but tells something about them: it is kept from training."""
 CHANGES_ROWS = ("dropna", "sample", "drop_duplicates", "sort_values", "query", "head", "tail")
 IN_PLACE = ("insert", "pop")
-SHUFFLES = ("shuffle", "resample", "random_split")
 ROWS = re.compile(
     r"(?:^|_)(?:idx|index|indices|ix|mask|train|test|val|valid|perm|order|keep|split|tr|te)(?:_|\d|$)"
     r"|(?:idx|mask|perm)$",
@@ -56,6 +56,9 @@ WEIGHTS = ("parameters", "state_dict", "eval", "named_parameters")
 """What only a network is called for."""
 PARTS = re.compile(
     r"train_test_split|random_split|Subset\(|\.sample\(|permutation|randperm|shuffle\(|\[:\s*\w+\]"
+)
+DUMMIES = (
+    "its pd.get_dummies makes columns of the rows that are asked: reindex them as training had them"
 )
 LOADER_CHANGES = ("shuffle", "sampler", "drop_last", "num_workers", "persistent_workers")
 BUILTINS = frozenset((*dir(builtins), "__file__"))
@@ -81,8 +84,6 @@ class Answering:
     """None where the model itself is called, as a network is."""
     kept: tuple[str, ...]
     """Names that only training has, the model last."""
-    modules: frozenset[str]
-    """Names that imports or the script's own definitions give."""
     notes: tuple[str, ...] = field(default=())
 
 
@@ -102,7 +103,7 @@ def answering(script: Script, modules: Mapping[str, Script]) -> Answering:
         raise NotFoundError("no fitted model in it is asked: model.predict(x), or net(x)")
     why: NotFoundError | None = None
     # Of those that are as likely, the last.
-    for question in sorted(reversed(questions), key=lambda one: one.rank, reverse=True):
+    for _, question in sorted(enumerate(questions), key=lambda one: (one[1].rank, one[0]))[::-1]:
         try:
             return _Slice(script, networks, modules).of(question)
         except NotFoundError as error:
@@ -286,148 +287,113 @@ def _argument(script: Script, scope: Scope, name: str) -> tuple[Scope, ast.expr,
 
 
 class _Slice:
-    def __init__(self, script: Script, networks: set[str], modules: Mapping[str, Script]) -> None:
-        self.script, self.networks, self.others = script, networks, modules
+    """Collects statements backwards, and what is kept from training instead."""
+
+    def __init__(self, script: Script, networks: set[str], others: Mapping[str, Script]) -> None:
+        self.script, self.networks, self.others = script, networks, others
         self.kept: dict[str, None] = {}
-        self.modules: set[str] = set()
         self.notes: dict[str, None] = {}
 
     def of(self, question: _Question) -> Answering:
-        asked = _plain(question.given)
-        lines = self._lines(question.scope, question.statement, reads(asked), question.home)
-        model = question.model
-        kept = [name for name in self.kept if name != model]
+        asked = _all_rows(question.given)
+        lines = self.lines(question.scope, question.statement, reads(asked))
         return Answering(
             script=self.script,
             scope=question.home,
             lines=tuple(lines),
-            model=model,
+            model=question.model,
             asked=ast.unparse(asked),
             method=question.method,
-            kept=(*kept, model),
-            modules=frozenset(self.modules),
+            kept=(*(name for name in self.kept if name != question.model), question.model),
             notes=tuple(self.notes),
         )
 
-    def _lines(self, scope: Scope, until: ast.stmt, wanted: list[str], home: Scope) -> list[str]:
+    def lines(self, scope: Scope, until: ast.stmt, wanted: list[str]) -> list[str]:
         """Return the statements before one that make what is wanted, those of callers first."""
         fitted = set(learned(self.script, scope, self.networks))
-        needed = set(wanted)
-        lines: list[str] = []
-        before: list[str] = []
-        statements = scope.statements
-        place = next(i for i, one in enumerate(statements) if one is until)
-        for statement in reversed(statements[:place]):
+        needed, found = set(wanted), list[str]()
+        place = next(at for at, one in enumerate(scope.statements) if one is until)
+        for statement in reversed(scope.statements[:place]):
             self._set_aside(needed, fitted)
-            made = self._made(statement, needed, fitted)
-            if isinstance(made, tuple):  # a loop over rows: what it goes over is wanted instead
-                needed.discard(made[0])
-                rows = made[1]
-                lines.insert(0, f"{made[0]} = {ast.unparse(rows)}")
-                needed |= set(reads(rows))
-            elif made is not None:
-                lines.insert(0, made)
+            found[:0] = self._made(statement, needed)
         self._set_aside(needed, fitted)
         for name in sorted(needed & set(scope.parameters)):
-            argument = _argument(self.script, scope, name)
-            if argument is None:
-                raise NotFoundError(
-                    f"where {name!r} of {_name(scope).strip()} comes from is not plain"
-                )
-            caller, value, call = argument
-            if _is_summary(value):
-                self.kept[name] = None
-                needed.discard(name)
-                continue
-            value = _plain(value)
-            if ast.unparse(value) != name:
-                before.append(f"{name} = {ast.unparse(value)}")
-            above = next(one for one in caller.statements if call in own(one))
-            before = [*self._lines(caller, above, reads(value), home), *before]
+            found[:0] = self._given(scope, name)
             needed.discard(name)
-        if needed and scope is not self.script.top:
-            end = self.script.top.body[-1]
-            top = [*self.script.top.statements]
-            stop = top[-1] if top else end
-            before = [*self._lines(self.script.top, stop, sorted(needed), home), *before]
-            needed = set()
-        if needed:
+        top = self.script.top
+        if needed and scope is not top:
+            found[:0] = self.lines(top, top.statements[-1], sorted(needed))
+        elif needed:
             raise NotFoundError(f"where {', '.join(sorted(needed))} comes from is not plain")
-        return list(dict.fromkeys([*before, *lines]))
+        return list(dict.fromkeys(found))
 
     def _set_aside(self, needed: set[str], fitted: set[str]) -> None:
         """Take out of what is needed everything that imports give, or training keeps."""
         for name in list(needed):
             if name in fitted or SETTINGS.match(name):
                 self.kept[name] = None
-            elif name in self.script.imports or name in self.script.defined:
-                self.modules.add(name)
-            elif name not in BUILTINS:
-                continue
-            needed.discard(name)
+                needed.discard(name)
+            elif name in {*self.script.imports, *self.script.defined, *BUILTINS}:
+                needed.discard(name)
 
-    def _made(
-        self, statement: ast.stmt, needed: set[str], fitted: set[str]
-    ) -> str | tuple[str, ast.expr] | None:
-        """Return a statement where it makes something needed, and change what is needed before."""
-        if isinstance(statement, ast.For | ast.AsyncFor):
+    def _given(self, scope: Scope, name: str) -> list[str]:
+        """Return the statements that make what a function is given, in the place that calls it."""
+        argument = _argument(self.script, scope, name)
+        if argument is None:
+            raise NotFoundError(f"where {name!r} of{_name(scope)}() comes from is not plain")
+        caller, value, call = argument
+        if _is_summary(value):
+            self.kept[name] = None
+            return []
+        value = _all_rows(value)
+        above = next(one for one in caller.statements if call in own(one))
+        renamed = [] if ast.unparse(value) == name else [f"{name} = {ast.unparse(value)}"]
+        return [*self.lines(caller, above, reads(value)), *renamed]
+
+    def _made(self, statement: ast.stmt, needed: set[str]) -> list[str]:
+        """Return what of a statement makes something needed; what that reads is needed before."""
+        if isinstance(statement, ast.For):
             return self._looped(statement, needed)
-        if isinstance(statement, ast.Expr):
-            return self._in_place(statement, needed)
         if isinstance(statement, ast.With):
             return self._opened(statement, needed)
-        if isinstance(statement, ast.AugAssign | ast.AnnAssign):
-            targets, value = [statement.target], statement.value
-        elif isinstance(statement, ast.Assign):
-            targets, value = statement.targets, statement.value
+        if isinstance(statement, ast.Assign):
+            target = statement.targets[0]
+            if set(names_in(target)) & needed:
+                return self._assigned(statement, target, needed)
+            changes = base(target) in needed and not isinstance(target, ast.Tuple)
+        elif isinstance(statement, ast.AugAssign):
+            changes = base(statement.target) in needed
         else:
-            return None
-        if value is None:
-            return None
-        target = targets[0]
-        taken = [one for one in ast.walk(value) if called(one) == "pop"]  # type: ignore[arg-type]
-        if not set(names_in(target)) & needed and any(
-            base(one.func) in needed
-            for one in taken  # type: ignore[attr-defined]
-        ):
-            return ast.unparse(_plain(statement))
+            changes = False
+        if not changes and not _is_in_place(statement, needed):
+            return []
+        made = _all_rows(statement)
+        needed.update(reads(made))
+        return [ast.unparse(made)]
+
+    def _assigned(self, statement: ast.Assign, target: ast.expr, needed: set[str]) -> list[str]:
+        parts = _parts(statement.value, target)
+        for name in sorted(set(names_in(target)) & needed):
+            if _is_summary(parts.get(name, statement.value)):
+                self.kept[name] = None
+                needed.discard(name)
         names = [name for name in names_in(target) if name in needed]
-        if not names and base(target) in needed and not isinstance(target, ast.Name | ast.Tuple):
-            made = _plain(statement)
-            needed.update(one for one in reads(made))
-            return ast.unparse(made)
         if not names:
-            return None
-        parts = dict.fromkeys(names_in(target), value)
-        if isinstance(value, ast.Tuple) and isinstance(target, ast.Tuple):
-            parts = dict(zip(names_in(target), value.elts, strict=False))
-        for name in [one for one in names if one in parts and _is_summary(parts[one])]:
-            self.kept[name] = None
-            needed.discard(name)
-            names.remove(name)
-        if not names:
-            return None
-        if isinstance(statement, ast.AugAssign):
-            needed.update(reads(value))
-            return ast.unparse(statement)
+            return []
         needed.difference_update(names)
-        split = _split(value, target, names)
-        if split is not None:
-            needed.update(name for one in split.values() for name in reads(one))
-            lines = [f"{name} = {ast.unparse(one)}" for name, one in split.items()
-                     if ast.unparse(one) != name]  # fmt: skip
-            return "; ".join(lines) or None
-        self._refuse_parting(value)
-        made = _plain(statement)
-        value = made.value  # type: ignore[attr-defined]
-        if isinstance(target, ast.Name) and isinstance(value, ast.Name) and value.id == target.id:
-            needed.add(value.id)  # all that it did was to leave rows out
-            return None
-        if called(value) == "get_dummies":
-            self.notes["its pd.get_dummies makes columns of the rows that are asked: reindex them "
-                       "as training had them"] = None  # fmt: skip
-        needed.update(reads(value))
-        return ast.unparse(made)
+        if parts:
+            whole = {name: _all_rows(parts[name]) for name in names}
+            needed.update(one for value in whole.values() for one in reads(value))
+            written = {name: ast.unparse(value) for name, value in whole.items()}
+            return [f"{name} = {value}" for name, value in written.items() if value != name]
+        self._refuse_parting(statement.value)
+        made = _all_rows(statement)
+        needed.update(reads(made))
+        if called(statement.value) == "get_dummies":
+            self.notes[DUMMIES] = None
+        text = ast.unparse(made)
+        # `df = df.dropna()` does nothing else than to leave rows out.
+        return [] if len(names) == 1 and text == f"{names[0]} = {names[0]}" else [text]
 
     def _refuse_parting(self, value: ast.expr) -> None:
         """Raise where a function of the project parts the rows, so that some of them are gone."""
@@ -436,41 +402,41 @@ class _Slice:
             if isinstance(node, ast.FunctionDef) and PARTS.search(ast.unparse(node)):
                 raise NotFoundError(f"{node.name}() of {script.path} parts the rows by itself")
 
-    def _looped(
-        self, loop: ast.For | ast.AsyncFor, needed: set[str]
-    ) -> tuple[str, ast.expr] | None:
-        """Of a loop over batches, return the name that is needed and the rows it goes over."""
+    def _looped(self, loop: ast.For, needed: set[str]) -> list[str]:
+        """Return, of a loop over batches, all of them as one."""
         target, over = loop.target, loop.iter
-        while called(over) in ("tqdm", "enumerate", "iter") and isinstance(over, ast.Call):
+        while isinstance(over, ast.Call) and called(over) in ("tqdm", "enumerate"):
             if called(over) == "enumerate" and isinstance(target, ast.Tuple):
                 target = target.elts[1]
             over = over.args[0]
         for place, name in enumerate(names_in(target)):
             if name in needed:
+                rows = _all_rows(over)
+                needed.discard(name)
+                needed.update(reads(rows))
                 batch = f"batch[{place}]" if isinstance(target, ast.Tuple) else "batch"
-                rows = f"torch.cat([{batch} for batch in {ast.unparse(_plain(over))}])"
-                self.modules.add("torch")
-                return name, ast.parse(rows, mode="eval").body
-        return None
+                return [f"{name} = torch.cat([{batch} for batch in {ast.unparse(rows)}])"]
+        return []
 
-    def _opened(self, statement: ast.With, needed: set[str]) -> str | None:
+    def _opened(self, statement: ast.With, needed: set[str]) -> list[str]:
         for item in statement.items:
             if isinstance(item.optional_vars, ast.Name) and item.optional_vars.id in needed:
                 needed.discard(item.optional_vars.id)
                 needed.update(reads(item.context_expr))
-                return f"{item.optional_vars.id} = {ast.unparse(item.context_expr)}"
-        return None
+                return [f"{item.optional_vars.id} = {ast.unparse(item.context_expr)}"]
+        return []
 
-    def _in_place(self, statement: ast.Expr, needed: set[str]) -> str | None:
-        """Return a call that changes something needed where it is: `df.drop(..., inplace=True)`."""
-        call = statement.value
-        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
-            return None
-        changes = any(one.arg == "inplace" for one in call.keywords) or call.func.attr in IN_PLACE
-        if base(call.func.value) not in needed or not changes or call.func.attr in CHANGES_ROWS:
-            return None
-        needed.update(reads(call))
-        return ast.unparse(statement)
+
+def _is_in_place(statement: ast.stmt, needed: set[str]) -> bool:
+    """Whether a statement calls what changes something needed: `df.pop(...)`, `inplace=True`."""
+    return any(
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and base(node.func.value) in needed
+        and node.func.attr not in CHANGES_ROWS
+        and (node.func.attr in IN_PLACE or any(one.arg == "inplace" for one in node.keywords))
+        for node in own(statement)
+    )
 
 
 def _is_summary(value: ast.expr) -> bool:
@@ -485,19 +451,19 @@ def _is_summary(value: ast.expr) -> bool:
     return False
 
 
-def _split(value: ast.expr, target: ast.expr, names: list[str]) -> dict[str, ast.expr] | None:
-    """Return what parts of rows were before they were parted or shuffled, where that is done."""
+def _parts(value: ast.expr, target: ast.expr) -> dict[str, ast.expr]:
+    """Return what each name was before rows were parted or shuffled; nothing where they are not."""
     every = names_in(target)
-    name = called(value)
-    if isinstance(value, ast.Call) and name == "train_test_split":
+    given: list[ast.expr] = []
+    if isinstance(value, ast.Call) and called(value) == "train_test_split":
+        given = [one for one in value.args for _ in range(2)]
+    elif isinstance(value, ast.Call) and called(value) in ("shuffle", "resample"):
         given = value.args
-        return {one: _plain(given[every.index(one) // 2]) for one in names}
-    if isinstance(value, ast.Call) and name in SHUFFLES and value.args:
-        given = value.args if name in ("shuffle", "resample") else [value.args[0]] * len(every)
-        return {one: _plain(given[every.index(one)]) for one in names}
-    if isinstance(value, ast.Tuple) and len(value.elts) == len(every):
-        return {one: _plain(value.elts[every.index(one)]) for one in names}
-    return None
+    elif isinstance(value, ast.Call) and called(value) == "random_split":
+        given = value.args[:1] * len(every)
+    elif isinstance(value, ast.Tuple) and isinstance(target, ast.Tuple):
+        given = value.elts
+    return dict(zip(every, given, strict=False))
 
 
 class _AllRows(ast.NodeTransformer):
@@ -556,9 +522,14 @@ def _chooses(index: ast.expr) -> bool:
     return inverted or both or isinstance(index, ast.Compare)
 
 
-def _plain(node: ast.AST) -> ast.AST:
+N = TypeVar("N", ast.expr, ast.stmt, ast.Assign)
+
+
+def _all_rows(node: N) -> N:
     """Return a copy of a statement or an expression that keeps all rows, in their order."""
-    copy = ast.parse(ast.unparse(node)).body[0]
-    changed = _AllRows().visit(copy)
-    changed = ast.fix_missing_locations(changed)
-    return changed.value if isinstance(node, ast.expr) else changed
+    if isinstance(node, ast.expr):
+        copy: Any = ast.parse(ast.unparse(node), mode="eval").body
+    else:
+        copy = ast.parse(ast.unparse(node)).body[0]
+    changed: N = ast.fix_missing_locations(_AllRows().visit(copy))
+    return changed

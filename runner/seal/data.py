@@ -19,7 +19,6 @@ from typing import Any
 from runner import paths
 from runner.adopt.keeping import SPLIT
 from runner.errors import ConfigError
-from runner.records import Reported
 from runner.seal.script import Script, called
 
 TABLES = (".csv", ".tsv", ".csv.gz", ".parquet", ".pq")
@@ -36,7 +35,6 @@ INPUTS = re.compile(
     r"(^|[_-])(x|xs|inputs?|features?|images?|imgs?|data)([_.\d-]|$)", re.IGNORECASE
 )
 TARGETS = re.compile(r"(^|[_-])(y|ys|targets?|labels?|classes)([_.\d-]|$)", re.IGNORECASE)
-HINT = "runner seal {} --brief says how to write the declaration by hand"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,13 +50,13 @@ class Chosen:
     """Where the project reads a folder of files by class."""
 
 
-def files_of(state: paths.State, task: str, reported: Reported) -> dict[str, Path | bytes]:
+def files_of(state: paths.State, task: str, parts: Sequence[str]) -> dict[str, Path | bytes]:
     """Return every file of an adopted project that may be data, by the project's own path.
 
     An `.npz` file is the arrays in it.
     """
     found: dict[str, Path | bytes] = {}
-    for index, place in enumerate(reported.data):
+    for index, place in enumerate(parts):
         kept = state.data(task) / SPLIT / str(index)
         if kept.is_dir():
             for path in sorted(kept.rglob("*")):
@@ -76,7 +74,7 @@ def files_of(state: paths.State, task: str, reported: Reported) -> dict[str, Pat
 
 
 def _arrays(place: str, packed: Path | bytes) -> dict[str, bytes]:
-    """Return the arrays of an `.npz` file, each as a file of its own; none that must be unpickled."""
+    """Return the arrays of an `.npz` file, each as a file of its own."""
     arrays = {}
     with suppress(ValueError, OSError, zipfile.BadZipFile), zipfile.ZipFile(_path(packed)) as file:
         for name in file.namelist():
@@ -154,18 +152,16 @@ def choose(
             if pair[0] is None and pair[1] and len(arrays) == 2:
                 pair[0] = next(one for one in arrays if one != pair[1])
         elif table is None and not tables and (folder := _folder(found)):
-            inside = {place: place for place in found if place.startswith(f"{folder}/")}
-            names = {place: PurePosixPath(place).relative_to(PurePosixPath(folder).parent).as_posix()
-                     for place in inside}  # fmt: skip
-            return Chosen(
-                data={"folder": PurePosixPath(folder).name}, places=names, targets=(), folder=folder
-            )
+            name = PurePosixPath(folder).name
+            inside = [place for place in found if place.startswith(f"{folder}/")]
+            names = {place: f"{name}{place.removeprefix(folder)}" for place in inside}
+            return Chosen(data={"folder": name}, places=names, targets=(), folder=folder)
         if table is None and None in pair:
             raise ConfigError(
                 f"which of the data holds the rows of {task} is not plain: "
                 f"{', '.join(sorted(found)[:10]) or 'it has none'}",
-                hint="say it: --table FILE --target COLUMN, or --inputs X.npy --targets y.npy; else "
-                + HINT.format(task),
+                hint="--table FILE --target COLUMN, or --inputs X.npy --targets y.npy; else "
+                f"runner seal {task} --brief says how to write the declaration by hand",
             )
     if table is not None:
         place = _known(table, found)
@@ -174,14 +170,14 @@ def choose(
         several = len(columns) > 1
         data = {"table": name, "target": list(columns) if several else columns[0]}
         return Chosen(data=data, places={place: name}, targets=columns)
-    places = [_known(one or "", found) for one in pair]
-    names = [_array_name(place) for place in places]
-    if names[0] == names[1]:
-        names = [f"{role}.npy" for role in ("inputs", "targets")]
+    asked, answered = (_known(one or "", found) for one in pair)
+    both = [_array_name(asked), _array_name(answered)]
+    if both[0] == both[1]:
+        both = ["inputs.npy", "targets.npy"]
     return Chosen(
-        data={"inputs": names[0], "targets": names[1]},
-        places=dict(zip(places, names, strict=True)),
-        targets=(names[1],),
+        data={"inputs": both[0], "targets": both[1]},
+        places={asked: both[0], answered: both[1]},
+        targets=(both[1],),
     )
 
 

@@ -22,7 +22,7 @@ LOSSES = {
     "sigmoid": re.compile(r"BCEWithLogits|binary_cross_entropy_with_logits"),
 }
 """What makes chances of a network's outputs → how its loss is called."""
-HEADER = '"""Answers for new rows, with what training left. The rows lie where training read its data."""\n'
+HEADER = '"""Answers for new rows, which lie where training read its data, with what it left."""\n'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,9 +40,10 @@ def written(found: Answering, modules: Mapping[str, Script], *, kind: str, metri
     """Return `predict.py`, and the script with lines at its end where it saves too little."""
     script = found.script
     imports: dict[str, None] = {}
-    loads, missing = [], []
+    loads: list[str] = []
+    missing: list[str] = []
     for name in found.kept:
-        loader = _loader(script, found.scope, name, modules)
+        loader = _loader(script, found.scope, name)
         if loader is None:
             missing.append(name)
         else:
@@ -110,9 +111,7 @@ class _Loader:
     lines: tuple[str, ...]
 
 
-def _loader(
-    script: Script, scope: Scope, name: str, modules: Mapping[str, Script]
-) -> _Loader | None:
+def _loader(script: Script, scope: Scope, name: str) -> _Loader | None:
     """Return how a name is loaded again that the script itself saves, whatever its options."""
     opened: dict[str, str] = {}
     for statement in scope.statements:
@@ -121,34 +120,37 @@ def _loader(
                 path = _opened(script, item.context_expr)
                 if path and isinstance(item.optional_vars, ast.Name):
                     opened[item.optional_vars.id] = path
-        if not isinstance(statement, ast.Expr) or _is_optional(script, scope, statement):
-            continue
-        call = statement.value
-        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
-            continue
-        owner, verb = ast.unparse(call.func.value), call.func.attr
-        first = call.args[0] if call.args else None
-        second = call.args[1] if len(call.args) > 1 else None
-        to = script.constant(second) or (second and _opened(script, second)) or opened.get(
-            ast.unparse(second) if second is not None else ""
-        )  # fmt: skip
-        is_it = first is not None and ast.unparse(first) == name
-        if verb == "dump" and owner == "joblib" and is_it and to and not _is_by_value(script):
-            return _Loader(imports=("import joblib",), lines=(f"{name} = joblib.load({to!r})",))
-        if (
-            verb == "dump"
-            and owner in ("pickle", "pkl")
-            and is_it
-            and to
-            and not _is_by_value(script)
-        ):
-            line = f'{name} = pickle.load(open({to!r}, "rb"))'
-            return _Loader(imports=("import pickle",), lines=(line,))
-        if verb == "save_model" and owner == name and (path := script.constant(first)):
-            return _boosted(script, scope, name, path)
-        state = first is not None and ast.unparse(first) == f"{name}.state_dict()"
-        if verb == "save" and owner == "torch" and state and to:
-            return _network(script, scope, name, to, modules)
+        if isinstance(statement, ast.Expr) and not _is_optional(script, scope, statement):
+            found = _saved(script, scope, name, statement.value, opened)
+            if found is not None:
+                return found
+    return None
+
+
+def _saved(
+    script: Script, scope: Scope, name: str, call: ast.expr, opened: Mapping[str, str]
+) -> _Loader | None:
+    """Return how what a call saves is loaded, where that is the name's value."""
+    if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute) or not call.args:
+        return None
+    what, verb = ast.unparse(call.args[0]), (ast.unparse(call.func.value), call.func.attr)
+    if verb == (name, "save_model") and (path := script.constant(call.args[0])):
+        return _boosted(script, scope, name, path)
+    second = call.args[1] if len(call.args) > 1 else None
+    to = script.constant(second) or (
+        second and (_opened(script, second) or opened.get(ast.unparse(second)))
+    )
+    if not to:
+        return None
+    if verb == ("torch", "save") and what == f"{name}.state_dict()":
+        return _network(script, scope, name, to)
+    if verb[1] != "dump" or what != name or _is_by_value(script):
+        return None
+    if verb[0] == "joblib":
+        return _Loader(imports=("import joblib",), lines=(f"{name} = joblib.load({to!r})",))
+    if verb[0] == "pickle":
+        line = f'{name} = pickle.load(open({to!r}, "rb"))'
+        return _Loader(imports=("import pickle",), lines=(line,))
     return None
 
 
@@ -183,9 +185,7 @@ def _boosted(script: Script, scope: Scope, name: str, path: str) -> _Loader | No
     return None
 
 
-def _network(
-    script: Script, scope: Scope, name: str, path: str, modules: Mapping[str, Script]
-) -> _Loader | None:
+def _network(script: Script, scope: Scope, name: str, path: str) -> _Loader | None:
     """Return how a network of a class that can be imported gets its weights back."""
     made = _making(scope, name)
     if made is None or not isinstance(made.func, ast.Name):
@@ -212,11 +212,12 @@ def _making(scope: Scope, name: str) -> ast.Call | None:
     for statement in scope.statements:
         if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == name:
             value = statement.value
-            while isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) and isinstance(
-                value.func.value, ast.Call
-            ):  # fmt: skip
-                value = value.func.value
-            return value if isinstance(value, ast.Call) else None
+            while isinstance(value, ast.Call):
+                inner = value.func.value if isinstance(value.func, ast.Attribute) else None
+                if not isinstance(inner, ast.Call):
+                    return value
+                value = inner
+            return None
     return None
 
 
@@ -283,7 +284,7 @@ def _imports(found: Answering, text: str) -> Iterator[str]:
 
 
 def _copied(script: Script, text: str) -> list[str]:
-    """Return the script's own functions that a text needs, where importing the script would train."""
+    """Return the script's own functions that a text needs, where an import would train."""
     if script.guarded:
         return []
     found: dict[str, str] = {}

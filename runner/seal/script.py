@@ -59,11 +59,9 @@ class Script:
 
     @cached_property
     def scopes(self) -> list[Scope]:
-        found = [Scope(function=None, body=self.tree.body)]
-        for node in ast.walk(self.tree):
-            if isinstance(node, Function):
-                found.append(Scope(function=node, body=node.body))
-        return found
+        functions = [node for node in ast.walk(self.tree) if isinstance(node, Function)]
+        top = Scope(function=None, body=self.tree.body)
+        return [top, *(Scope(function=node, body=node.body) for node in functions)]
 
     @property
     def top(self) -> Scope:
@@ -187,7 +185,7 @@ def base(node: ast.expr) -> str | None:
 
 
 def reads(node: ast.AST) -> list[str]:
-    """Return the names that an expression or a statement reads, those of comprehensions left out."""
+    """Return the names that an expression or a statement reads, but those of comprehensions."""
     bound = {
         name
         for one in ast.walk(node)

@@ -47,7 +47,7 @@ ONE_LEAK = "# One split: the rows that decide are in no container that trains."
 METRICS = (
     (r"(^|_)(acc|accuracy)(_|$)", "accuracy"), (r"auc|roc", "roc_auc"), (r"f1_?macro", "f1_macro"),
     (r"(^|_)f1", "f1"), (r"rmse", "rmse"), (r"(^|_)mse", "mse"), (r"(^|_)mae", "mae"),
-    (r"(^|_)r2", "r2"), (r"log_?loss|cross_?entropy|nll", "log_loss"), (r"balanced", "balanced_accuracy"),
+    (r"(^|_)r2", "r2"), (r"log_?loss|cross_?entropy|nll", "log_loss"),
 )  # fmt: skip
 """How a project calls its number → the metric that this is."""
 
@@ -114,7 +114,7 @@ def seal(name: str, wanted: Wanted, state: paths.State) -> Sealed:
         raise ConfigError(f"{name} is sealed already: its shape is {policy.evaluation.shape}")
     new = layout.require_name(wanted.new_name or f"{name}-sealed", force=wanted.force)
     template = dict(paths.template(name))
-    found = files_of(state, name, policy.reported_record())
+    found = files_of(state, name, reported.data)
     sources = {path: script for path in template if (script := _script(path, template[path]))}
     line = reported.run
     words = "\n".join(
@@ -133,12 +133,12 @@ def seal(name: str, wanted: Wanted, state: paths.State) -> Sealed:
     if understood.positive is not None and "table" in chosen.data:
         declaration["score"]["positive"] = understood.positive
     kept, left_out = _without_data(template, found, chosen, declaration, raw, words)
-    added, lacking, notes = kept, None, ()
+    added, lacking, notes = kept, None, tuple[str, ...]()
     if wanted.ask is None:
-        text, script, lacking, notes = _predicting(
+        text, edited, lacking, notes = _predicting(
             line, template, sources, understood, chosen, tables=sorted(found)
         )
-        added = kept | {asks.partition(":")[0]: script_file(text), **script}
+        added = kept | {asks.partition(":")[0]: script_file(text), **edited}
     elif asks.partition(":")[0] not in kept:
         raise ConfigError(f"--ask {asks}: the project has no {asks.partition(':')[0]}")
     diff, changed = _difference(template, added)
@@ -252,11 +252,11 @@ def _without_data(
         file.write_text(_yaml(declaration), encoding="utf-8")
         layout.write_files(tree, kept)
         for said in declared.copies(file, rows, tree):
-            path = next(one for one in sorted(kept, key=len, reverse=True) if said.startswith(one))
-            if path.endswith(".py"):
+            held = next(one for one in sorted(kept, key=len, reverse=True) if said.startswith(one))
+            if held.endswith(".py"):
                 raise ConfigError(f"the project's {said}", hint="then adopt it again, and seal it")
-            del kept[path]
-            left[path] = "it holds rows of the data"
+            del kept[held]
+            left[held] = "it holds rows of the data"
     return kept, tuple(f"{path}: {why}" for path, why in sorted(left.items()))
 
 
@@ -351,8 +351,7 @@ def _write(
         task=new,
         about=f"The project {origin}, which trains with `{reported.run}`; "
         f"`{predict}` answers for new rows, with what training left beside itself.",
-        goal=f"Make `{understood.metric}` as "
-        f"{'high' if understood.direction == 'maximize' else 'low'} as you can: {understood.measures}.\n"
+        goal=f"{understood.direction.capitalize()} `{understood.metric}`: {understood.measures}.\n"
         f"Answers: {understood.reads}.",
         mutable=", ".join(f"`{path}`" for path in mutable),
         min_gain=f"{3 * step:g}",
