@@ -17,6 +17,7 @@ import yaml
 
 from runner import declared, paths
 from runner.adopt import command
+from runner.adopt.keeping import first_score
 from runner.adopt.needs import needs
 from runner.adopt.project import MOST_BYTES, Project
 from runner.adopt.writing import forbidden, imported, quoted
@@ -35,6 +36,7 @@ from runner.seal.answering import Answering, NotFoundError, answering
 from runner.seal.data import LEARNED, Chosen, choose, files_of
 from runner.seal.predicting import Written, skeleton, written
 from runner.seal.script import Script
+from runner.task_check import comparing
 
 POLICY = Path(__file__).with_name("policy.yaml.in")
 PREDICT = "predict.py"
@@ -364,12 +366,20 @@ def _write(
         **layout.notes(),
     }
     text = _policy(origin, new, policy, mutable, template, understood, step)
+    harness = {}
+    if (first := first_score(state, origin)) is not None:
+        same = _metric(Wanted(), policy) == understood.metric
+        harness = {comparing.ORIGIN: comparing.origin(origin, *first, same=same)}
     said = f"# Made of the adopted project {origin}; docs/your-own-data.md explains every key.\n"
     return layout.write(
         NewTask(
             name=new,
             policy=text,
-            harness={DECLARATION: said + _yaml(declaration), "raw.yaml": layout.raw_yaml(raw)},
+            harness={
+                DECLARATION: said + _yaml(declaration),
+                "raw.yaml": layout.raw_yaml(raw),
+                **harness,
+            },
             template=template,
             raw=raw,
         ),
