@@ -16,15 +16,17 @@ What this does not protect against: anything. It only lays files where a project
 from __future__ import annotations
 
 import argparse
+import csv
+import gzip
 import importlib
 import json
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -108,8 +110,8 @@ def _keep(before: Mapping[Path, Stamp]) -> None:
         shutil.copyfile(path, kept)
 
 
-def _keep_example(names: Sequence[str] | Any, targets: Sequence[str]) -> None:
-    """Leave the columns and the first row of a table, or the first row of an array of targets."""
+def _keep_example(names: Collection[str], targets: Sequence[str]) -> None:
+    """Leave a training row's targets: the first row of an array, or where they are in a table."""
     if not targets:
         return
     if targets[0] in names:
@@ -117,12 +119,19 @@ def _keep_example(names: Sequence[str] | Any, targets: Sequence[str]) -> None:
         np.save(ARTIFACTS / f"{EXAMPLE}.npy", first, allow_pickle=False)
         return
     [name] = names
-    table = _table(data.FOLDER / name, json.loads((data.FOLDER / "about.json").read_text()))
-    row = {column: table[column].iloc[0] for column in targets}
-    if Path(name).suffix in PARQUET:
-        row = {column: getattr(value, "item", lambda v=value: v)() for column, value in row.items()}
-    said = {"columns": list(table.columns), "row": row}
-    (ARTIFACTS / f"{EXAMPLE}.json").write_text(json.dumps(said, default=str))
+    about = json.loads((data.FOLDER / "about.json").read_text())
+    if name.endswith(PARQUET):
+        table = _pandas().read_parquet(data.FOLDER / name)
+        columns, first_row = list(table.columns), table.iloc[0].tolist()
+    else:
+        rows = _read(data.FOLDER / name, about["dialect"])
+        columns, first_row = (rows[0], rows[1]) if about["dialect"]["header"] else (
+            [f"column_{place}" for place in range(1, len(rows[0]) + 1)], rows[0]
+        )  # fmt: skip
+    # By place, the first one first, so that each is right when those before it are there.
+    said = [[place, columns[place], first_row[place]] for place in range(len(columns))
+            if columns[place] in targets]  # fmt: skip
+    (ARTIFACTS / f"{EXAMPLE}.json").write_text(json.dumps(said))
 
 
 # -- what a predictor finds -------------------------------------------------------------------
@@ -153,40 +162,36 @@ def _lay_questions(places: Mapping[str, str], targets: Sequence[str]) -> None:
         for path in sorted((inputs.FOLDER / "files").iterdir()):
             (PROJECT / place / min(about["classes"]) / path.name).symlink_to(path)
         return
-    for place, name in places.items():
-        table = _table(inputs.FOLDER / name, about, ARTIFACTS / f"{EXAMPLE}.json")
-        _write(table, _fresh(place), about["dialect"])
-
-
-def _table(path: Path, about: Mapping[str, Any], example: Path | None = None) -> Any:
-    """Return a table as its own text, completed with the columns of an example that it lacks."""
-    pandas: Any = importlib.import_module("pandas")  # images have it, and the host has not
+    [(place, name)] = places.items()
+    example = json.loads((ARTIFACTS / f"{EXAMPLE}.json").read_text())
+    if name.endswith(PARQUET):
+        table = _pandas().read_parquet(inputs.FOLDER / name)
+        for at, column, value in example:
+            table.insert(at, column, value)
+        table.to_parquet(_fresh(place), index=False)
+        return
+    rows = _read(inputs.FOLDER / name, about["dialect"])
+    for at, column, value in example:
+        for number, row in enumerate(rows):
+            row.insert(at, column if number == 0 and about["dialect"]["header"] else value)
     dialect = about["dialect"]
-    if path.suffix in PARQUET:
-        table = pandas.read_parquet(path)
-    else:
-        table = pandas.read_csv(
-            path, sep=dialect["delimiter"], encoding=dialect["encoding"], dtype=str,
-            header=0 if dialect["header"] else None, keep_default_na=False,
-        )  # fmt: skip
-    named = path.suffix in PARQUET or dialect["header"]
-    said = json.loads(example.read_text()) if example else {"columns": [], "row": {}}
-    if not named:
-        every = said["columns"] or [f"column_{place}" for place in range(1, table.shape[1] + 1)]
-        table.columns = [column for column in every if column not in said["row"]]
-    for column, value in said["row"].items():
-        table[column] = value
-    return table[said["columns"]] if example else table
+    with _opened(_fresh(place), "wt", dialect) as file:
+        csv.writer(file, delimiter=dialect["delimiter"], lineterminator="\n").writerows(rows)
 
 
-def _write(table: Any, path: Path, dialect: Mapping[str, Any]) -> None:
-    if path.suffix in PARQUET:
-        table.to_parquet(path, index=False)
-    else:
-        table.to_csv(
-            path, sep=dialect["delimiter"], encoding=dialect["encoding"], index=False,
-            header=bool(dialect["header"]),
-        )  # fmt: skip
+def _read(path: Path, dialect: Mapping[str, Any]) -> list[list[str]]:
+    with _opened(path, "rt", dialect) as file:
+        return list(csv.reader(file, delimiter=dialect["delimiter"]))
+
+
+def _opened(path: Path, mode: str, dialect: Mapping[str, Any]) -> IO[str]:
+    opener: Any = gzip.open if path.suffix == ".gz" else open
+    opened: IO[str] = opener(path, mode, encoding=dialect["encoding"], newline="")
+    return opened
+
+
+def _pandas() -> Any:
+    return importlib.import_module("pandas")  # images have it, and the host has not
 
 
 if __name__ == "__main__":
