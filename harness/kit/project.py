@@ -35,6 +35,7 @@ from .artifacts import FOLDER as ARTIFACTS
 
 WORKSPACE = Path("/workspace")
 PROJECT = Path("/cache/project")
+OWN_RUN = "run.project.sh"
 KEPT, EXAMPLE = "project", "example"
 """Below the artifacts: what the command wrote, and a training row."""
 PARQUET = (".parquet", ".pq")
@@ -52,6 +53,8 @@ def main(arguments: Sequence[str]) -> int:
     said = parser.parse_args(arguments)
     places = dict(pair.rsplit("=", 1) for pair in said.data)
     shutil.copytree(WORKSPACE, PROJECT)
+    if (PROJECT / OWN_RUN).exists():  # the trial's has its name
+        (PROJECT / OWN_RUN).replace(PROJECT / "run.sh")
     if said.stage == "predict":
         _restore()
         _lay_questions(places, said.target)

@@ -6,6 +6,7 @@ import difflib
 import posixpath
 import re
 import shlex
+import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,13 +21,14 @@ from runner.adopt import command
 from runner.adopt.keeping import first_score
 from runner.adopt.needs import needs
 from runner.adopt.project import MOST_BYTES, Project
-from runner.adopt.writing import forbidden, imported, quoted
+from runner.adopt.writing import forbidden, imported, in_words, quoted
 from runner.declared import DECLARATION, Understood
 from runner.errors import ConfigError
 from runner.new_task import layout
 from runner.new_task.layout import NOTES, NewTask, executable, filled, script_file
+from runner.patterns import FilePatterns
 from runner.policy.information import information
-from runner.policy.load import load_policy
+from runner.policy.load import LoadedPolicy, load_policy
 from runner.policy.paths import WORKSPACE, mount_place
 from runner.policy.quantities import show_duration, show_size
 from runner.policy.schema import Policy
@@ -40,6 +42,8 @@ from runner.task_check import comparing
 
 POLICY = Path(__file__).with_name("policy.yaml.in")
 PREDICT = "predict.py"
+RUN, RUN_OF_PROJECT = "run.sh", "run.project.sh"
+"""A project's own script of this name is there again in its copy."""
 COPY = "/cache/project"
 FOLDS_LEAK = """\
 # Several splits: what one trains on, targets included, is what others are asked about. Each one's
@@ -110,7 +114,8 @@ def seal(name: str, wanted: Wanted, state: paths.State) -> Sealed:
         ConfigError: the project is not adopted, or it is not plain how it is sealed; the hint says
             what to type.
     """
-    policy = load_policy(paths.policy_path(paths.require_task(name))).policy
+    loaded = load_policy(paths.policy_path(paths.require_task(name)))
+    policy = loaded.policy
     reported = policy.evaluation.reported
     if reported is None:
         raise ConfigError(f"{name} is sealed already: its shape is {policy.evaluation.shape}")
@@ -147,7 +152,7 @@ def seal(name: str, wanted: Wanted, state: paths.State) -> Sealed:
     return Sealed(
         name=new,
         understood=understood,
-        wrote=tuple(_write(name, new, policy, added, declaration, understood, chosen, raw, state)),
+        wrote=tuple(_write(name, new, loaded, added, declaration, understood, chosen, raw, state)),
         diff=diff,
         changed_lines=changed,
         lacking=lacking,
@@ -208,6 +213,8 @@ def _lay(raw: Mapping[str, Path | bytes], folder: Path) -> None:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         if isinstance(source, bytes):
             (folder / name).write_bytes(source)
+        elif "/" in name:  # of a folder, in which links are no data
+            shutil.copyfile(source, folder / name)
         else:
             (folder / name).symlink_to(source.resolve())
 
@@ -334,7 +341,7 @@ def _difference(before: Mapping[str, File], after: Mapping[str, File]) -> tuple[
 def _write(
     origin: str,
     new: str,
-    policy: Policy,
+    loaded: LoadedPolicy,
     files: Mapping[str, File],
     declaration: Mapping[str, Any],
     understood: Understood,
@@ -342,10 +349,13 @@ def _write(
     raw: Mapping[str, Path | bytes],
     state: paths.State,
 ) -> list[Path]:
+    policy = loaded.policy
     reported = policy.evaluation.reported
     assert reported is not None  # noqa: S101 - whoever calls has looked
     predict = str(declaration["ask"]).partition(":")[0]
     own = {path: file for path, file in files.items() if path not in policy.files.notes}
+    if RUN in own:
+        own[RUN_OF_PROJECT] = own.pop(RUN)
     mutable = tuple(dict.fromkeys((*policy.files.mutable, predict)))
     step = 0.001 if understood.spread is None else float(f"{understood.spread / 1000:.0e}")
     program = filled(
@@ -365,7 +375,10 @@ def _write(
         "run.sh": executable(run_script(reported, chosen, str(declaration["ask"]))),
         **layout.notes(),
     }
-    text = _policy(origin, new, policy, mutable, template, understood, step)
+    text = _policy(origin, new, loaded, mutable, template, understood, step)
+    lock = paths.policy_path(origin).with_suffix(".lock")
+    if lock.is_file():
+        shutil.copyfile(lock, paths.policy_path(new).with_suffix(".lock"))
     harness = {}
     if (first := first_score(state, origin)) is not None:
         same = _metric(Wanted(), policy) == understood.metric
@@ -429,14 +442,15 @@ esac
 def _policy(
     origin: str,
     new: str,
-    policy: Policy,
+    loaded: LoadedPolicy,
     mutable: tuple[str, ...],
     template: Mapping[str, File],
     understood: Understood,
     step: float,
 ) -> str:
     """Return the policy: as adopted, and what `predict.py` needs beside it."""
-    files = tuple(path for path in mutable if path in template)
+    policy = loaded.policy
+    files = FilePatterns(mutable=mutable, frozen=policy.files.frozen).among(template)
     needed = needs(template, files)
     held = information({path: template[path].content for path in files})
     edits, resources = policy.edits, policy.resources
@@ -449,6 +463,8 @@ def _policy(
         direction=understood.direction,
         round_to=f"{step:g}",
         mutable="\n".join(f"    - {quoted(path)}" for path in mutable),
+        frozen=f"[{', '.join(map(quoted, policy.files.frozen))}]",
+        may_add="true" if policy.files.may_add else "false",
         notes=", ".join(NOTES),
         max_files=min(50, edits.max_files + 1),
         max_file_bytes=max(edits.max_file_bytes, needed.largest_file),
@@ -456,7 +472,7 @@ def _policy(
         max_information=max(edits.max_information, 2 * held),
         imports=imported(needed),
         forbid=forbidden(needed, forbid),
-        image=policy.image,
+        image=in_words(loaded.image),
         cpus=f"{resources.cpus:g}",
         memory=show_size(resources.memory),
         gpus=resources.gpus,
