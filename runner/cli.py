@@ -41,6 +41,7 @@ VERBS = {
     "prepare": "Prepare a task's data, public and sealed.",
     "propose": "Run a patch as one experiment.",
     "run": "Run the loop on a task, or go on with a run.",
+    "seal": "Make a sealed task of an adopted project.",
     "setup": "Install the engine where allowed, and build the image.",
     "show": "Show one experiment.",
     "status": "Show where a run stands.",

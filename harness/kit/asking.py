@@ -5,8 +5,9 @@
 
 `/inputs/about.json` says what the question is. The function gets inputs as training had them: an
 array, a pandas table without its target, or a list of paths; a language model gets tokens, as
-`kit.serving` has them. It returns one answer for each row, in their order: a
-number or a class, or a row of numbers, one for each class in sorting order.
+`kit.serving` has them. It returns one answer for each row, in their order: a number or a class, or
+a row of numbers, one for each class in sorting order. Where classes are words, a whole number is a
+place in that order, as encoders of labels give it.
 
 What this does not protect against: anything. It runs beside the code that it asks, and only makes
 mistakes plain before the scorer refuses them.
@@ -139,8 +140,11 @@ def _places(values: NDArray[Any], classes: list[Any]) -> NDArray[np.int64] | Non
     if numeric:
         try:
             places = {str(float(name)): place for place, name in enumerate(classes)}
-        except ValueError:
-            return None
+        except ValueError:  # words
+            if values.dtype.kind == "f":
+                return None
+            ordered = sorted(classes, key=_rank)
+            places = {str(float(at)): classes.index(name) for at, name in enumerate(ordered)}
     found = [places.get(str(float(one)) if numeric else str(one)) for one in values.tolist()]
     return None if None in found else np.array(found, dtype=np.int64)
 

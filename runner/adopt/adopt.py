@@ -13,7 +13,7 @@ from typing import Protocol
 from runner import given, paths
 from runner.adopt import command, metric, writing
 from runner.adopt.first import absent, first_trial, lacking, trouble
-from runner.adopt.keeping import keep
+from runner.adopt.keeping import keep, remember
 from runner.adopt.needs import modules, needs
 from runner.adopt.project import Project, read_project
 from runner.adopt.writing import Understood
@@ -148,6 +148,7 @@ def adopt(
     template = writing.template(project.files, layout.notes(), writing.program_text(known))
     text = writing.policy_text(known, found_needs, template)
     wrote = layout.write_parts(name, text, template)
+    remember(state, name, reported.metric, value)
     return Adopted(project=project, known=known, wrote=tuple(wrote), breaks=dict(found_needs.rules))
 
 

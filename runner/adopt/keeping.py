@@ -16,6 +16,8 @@ from runner.errors import DataError
 from runner.policy.schema import Policy
 from runner.raw import open_to_others
 
+FIRST = "first.json"
+"""What the project's first run said, beside the copy of its data."""
 SPLIT = "project"
 """The one training part of a project that says its own number."""
 
@@ -65,6 +67,21 @@ def again(state: paths.State, task: str, policy: Policy, chosen: Path | None) ->
     if chosen is None or reported is None:
         return data.load(state, task)
     return keep(state, task, [part_of(chosen, place) for place in reported.data], chosen)
+
+
+def remember(state: paths.State, task: str, metric: str, score: float) -> None:
+    """Keep what a project's first run said of itself."""
+    said = json.dumps({"metric": metric, "score": score})
+    (state.data(task) / FIRST).write_text(said, encoding="utf-8")
+
+
+def first_score(state: paths.State, task: str) -> tuple[str, float] | None:
+    """Return the metric and the score of a project's first run, where they are known."""
+    place = state.data(task) / FIRST
+    if not place.is_file():
+        return None
+    said = json.loads(place.read_text(encoding="utf-8"))
+    return said["metric"], said["score"]
 
 
 def home_of(state: paths.State, task: str) -> Path | None:

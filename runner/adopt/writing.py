@@ -74,9 +74,9 @@ def policy_text(known: Understood, needs: Needs, template: Files) -> str:
         max_file_bytes=needs.largest_file,
         max_line_bytes=needs.longest_line,
         max_information=max(LEAST_ROOM, math.ceil(2 * held / 1000) * 1000),
-        imports=_imports(needs),
-        forbid=_forbid(needs),
-        image=_image(known.image),
+        imports=imported(needs),
+        forbid=forbidden(needs, FORBIDDEN),
+        image=in_words(known.image),
         cpus=f"{known.cpus:g}",
         memory=show_size(known.memory_bytes),
         gpus=known.gpus,
@@ -94,7 +94,7 @@ def quoted(text: str) -> str:
     return yaml.safe_dump([text], default_flow_style=True, width=math.inf).strip()[1:-1]
 
 
-def _image(image: Image) -> str:
+def in_words(image: Image) -> str:
     if not image.packages:
         return image.base
     return f"{{base: {image.base}, packages: [{', '.join(map(quoted, image.packages))}]}}"
@@ -106,7 +106,8 @@ def _step(value: float) -> str:
     return f"{10.0 ** (math.floor(math.log10(size)) - 3):.10f}".rstrip("0")
 
 
-def _imports(needs: Needs) -> str:
+def imported(needs: Needs) -> str:
+    """Return the modules that may be imported as lines of a policy, those of the code with why."""
     names = sorted({*USUAL, *needs.imports})
     lines = (
         f"      - {name}" + (f"  # {needs.imports[name]}" if name in needs.imports else "")
@@ -115,9 +116,9 @@ def _imports(needs: Needs) -> str:
     return "\n".join(lines)
 
 
-def _forbid(needs: Needs) -> str:
+def forbidden(needs: Needs, rules: Iterable[str]) -> str:
     """Return the rules that hold, and as comments those that the code itself breaks."""
-    holding = [rule for rule in FORBIDDEN if rule not in needs.rules]
+    holding = [rule for rule in rules if rule not in needs.rules]
     broken = [f"    # - {rule}: {'; '.join(needs.rules[rule])}" for rule in needs.rules]
     return "\n".join([f" [{', '.join(holding)}]", *broken])
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import click
 
 from runner.errors import ConfigError
+
+Say = Callable[[str], None]
 
 
 @click.group("task")
@@ -15,23 +20,43 @@ def command() -> None:
 @command.command("check")
 @click.argument("name")
 @click.option("--no-cheats", is_flag=True, help="Only read the files and run the template once.")
-def check(name: str, no_cheats: bool) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document, for programs.")
+def check(name: str, no_cheats: bool, as_json: bool) -> None:
     """Say what is missing and what `tune` would tune, run the template, and try cheats.
 
     Exits with 1 if anything is missing, the template has no score, or a cheat beats it.
     """
+    import json
+
+    say: Say = _nothing if as_json else click.echo
+    found: dict[str, Any] = {
+        "task": name, "missing": [], "wrong": [], "warnings": [], "template": None, "cheats": [],
+        "reported": None,
+    }  # fmt: skip
+    fine = _checked(name, found, say, with_cheats=not no_cheats)
+    if as_json:
+        click.echo(json.dumps({**found, "fine": fine}, indent=1))
+    raise SystemExit(0 if fine else 1)
+
+
+def _nothing(message: str) -> None:
+    """Say nothing: the document says it."""
+
+
+def _checked(name: str, found: dict[str, Any], say: Say, *, with_cheats: bool) -> bool:
     from runner.task_check import reading
 
-    if found := reading.missing(name):
-        click.echo("\n".join(f"missing  {line}" for line in found))
-        raise SystemExit(1)
-    click.echo("files    complete, and the policy is valid")
-    click.echo(f"tune     {reading.tuned(name)}")
-    fine = _searched(name)
-    raise SystemExit(0 if _played(name, with_cheats=not no_cheats) and fine else 1)
+    found["missing"] = reading.missing(name)
+    if found["missing"]:
+        say("\n".join(f"missing  {line}" for line in found["missing"]))
+        return False
+    say("files    complete, and the policy is valid")
+    say(f"tune     {reading.tuned(name)}")
+    searched = _searched(name, found, say)
+    return _played(name, found, say, with_cheats=with_cheats) and searched
 
 
-def _searched(name: str) -> bool:
+def _searched(name: str, found: dict[str, Any], say: Say) -> bool:
     """Say what a declared task is, and look for its rows in the template."""
     from rich.console import Console
 
@@ -49,24 +74,28 @@ def _searched(name: str) -> bool:
             hint="it says which files the declaration means: docs/your-own-data.md",
         )
     if data.wanted.folder is not None and data.chosen is None:
-        click.echo(f"unknown  {'rows':14} {raw.CHOICE} names no folder, so nothing is looked for")
+        say(f"unknown  {'rows':14} {raw.CHOICE} names no folder, so nothing is looked for")
         return True
     policy = load_policy(paths.policy_path(name)).policy
     with data.laid_out() as folder:
         understood = declared.understand(declaration, folder, source=name)
         copies = declared.copies(declaration, folder, paths.PROJECT / "workspace-template" / name)
-    declared.show(understood, Console())
+    if say is click.echo:
+        declared.show(understood, Console())
     wrong = [f"{'policy':14} {line}" for line in reading.undeclared(policy, understood)]
     wrong += [f"{'rows':14} workspace-template/{name}/{line}" for line in copies]
+    found["warnings"] = understood.warnings
+    found["wrong"] = [" ".join(line.split()) for line in wrong]
     for line in wrong:
-        click.echo(f"FAILED   {line}")
+        say(f"FAILED   {line}")
     if not copies:
-        click.echo(f"ok       {'rows':14} none of the data lies in the template")
+        say(f"ok       {'rows':14} none of the data lies in the template")
     return not wrong
 
 
-def _played(name: str, *, with_cheats: bool) -> bool:
+def _played(name: str, found: dict[str, Any], say: Say, *, with_cheats: bool) -> bool:
     from contextlib import ExitStack, closing
+    from dataclasses import asdict
     from functools import partial
 
     from runner import data, engines, paths, raw
@@ -74,11 +103,12 @@ def _played(name: str, *, with_cheats: bool) -> bool:
     from runner.one_off import one_off
     from runner.policy.load import load_policy
     from runner.stopping import Stop
-    from runner.task_check import playing
+    from runner.task_check import comparing, playing
 
     loaded, state = load_policy(paths.policy_path(name)), paths.state()
     policy = loaded.policy
-    tag, stop, say = playing.tag_of(name), Stop(click.echo), partial(click.echo, err=True)
+    tag, aside = playing.tag_of(name), partial(click.echo, err=True)
+    stop = Stop(aside)
     with stop.listening(), closing(engines.connect()) as engine, ExitStack() as stack:
         image_id = images.require_image(engine, loaded.image)
         scorer_image_id = images.require_image(engine, images.SCORER)
@@ -87,11 +117,11 @@ def _played(name: str, *, with_cheats: bool) -> bool:
         else:
             raw_data = raw.raw_data(name, state.downloads(name), chosen=None)
             prepared = data.Preparation(
-                engine=engine, state=state, task=name, image_id=scorer_image_id, say=click.echo,
+                engine=engine, state=state, task=name, image_id=scorer_image_id, say=aside,
                 raw=raw_data, stop=stop,
             ).prepare()  # fmt: skip
         sandbox = stack.enter_context(
-            one_off(engine, state, tag, policy.resources_record(), stop, say)
+            one_off(engine, state, tag, policy.resources_record(), stop, aside)
         )
         spec = playing.specification(
             name, policy, prepared, image_id=image_id, scorer_image_id=scorer_image_id
@@ -99,8 +129,15 @@ def _played(name: str, *, with_cheats: bool) -> bool:
         all_fine = True
         for played in playing.play(sandbox, spec, policy, with_cheats=with_cheats):
             verdict = "ok" if played.fine else "FAILED"
-            click.echo(f"{verdict:8} {played.name:14} {played.outcome}")
+            say(f"{verdict:8} {played.name:14} {played.outcome}")
             all_fine &= played.fine
+            if found["template"] is not None:
+                found["cheats"].append(asdict(played))
+                continue
+            found["template"] = asdict(played)
+            if (adopted := comparing.reported(name)) is not None:
+                found["reported"] = asdict(adopted)
+                say(f"compare  {'reported':14} {comparing.compared(adopted, policy, played)}")
     if policy.self_reported:
-        click.echo("SELF-REPORTED: every cheat works, as the code under test prints this number")
+        say("SELF-REPORTED: every cheat works, as the code under test prints this number")
     return all_fine

@@ -106,10 +106,10 @@ def write(task: NewTask, downloads: Path) -> list[Path]:
     policy, harness, template = _places(task.name)
     for folder in (harness, template):
         shutil.rmtree(folder, ignore_errors=True)
-    _write(harness, task.harness)
-    _write(template, task.template)
+    write_files(harness, task.harness)
+    write_files(template, task.template)
     for name, source in task.raw.items():
-        downloads.mkdir(parents=True, exist_ok=True)
+        (downloads / name).parent.mkdir(parents=True, exist_ok=True)
         if isinstance(source, bytes):
             (downloads / name).write_bytes(source)
         else:
@@ -123,12 +123,13 @@ def write_parts(name: str, policy: str, template: Mapping[str, File]) -> list[Pa
     parse_policy(policy, f"policies/{name}.yaml")
     path, _, folder = _places(name)
     shutil.rmtree(folder, ignore_errors=True)
-    _write(folder, template)
+    write_files(folder, template)
     path.write_text(policy, encoding="utf-8")  # last: a task is there once its policy is
     return [path, folder]
 
 
-def _write(folder: Path, files: Mapping[str, File] | Mapping[str, str]) -> None:
+def write_files(folder: Path, files: Mapping[str, File] | Mapping[str, str]) -> None:
+    """Write files below a folder, which is made where it is not there."""
     for name, each in files.items():
         path, file = folder / name, script_file(each) if isinstance(each, str) else each
         path.parent.mkdir(parents=True, exist_ok=True)

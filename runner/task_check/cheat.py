@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 OUTPUTS = Path("/outputs")
 SOCKET = "/wire/model.sock"
+IDS = "ids.npy"
 Answer = NDArray[np.float32]
 
 
@@ -104,8 +105,9 @@ def main(kind: str, *, serving: bool) -> None:
     if not serving:
         paths = sorted(OUTPUTS.glob("*.npy"))
         floats = [path for path in paths if np.load(path).dtype.kind == "f"]
-        # Floats alone where there are any, so that ids pass as right.
-        for path in paths if kind == "reordered" or not floats else floats:
+        # Floats alone where there are any, else all but the ids, so that ids pass as right.
+        spoilt = floats or [path for path in paths if path.name != IDS] or paths
+        for path in paths if kind == "reordered" else spoilt:
             CHEATS[kind](path)
     elif kind != MUTE:
         with socket.socket(socket.AF_UNIX) as connection:

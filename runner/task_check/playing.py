@@ -13,11 +13,13 @@ believes what it reads; it does not prove that a task is sealed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runner import paths, trial
+from runner.agreement import ERROR
 from runner.data import Prepared
 from runner.decision import Decision
 from runner.experiment.steps import judged
@@ -59,6 +61,9 @@ class Played:
     name: str
     outcome: str
     fine: bool
+    score: float | None = None
+    error: float | None = None
+    """Of the template's score, where the scorer says one: its standard error."""
 
 
 def tag_of(task: str) -> str:
@@ -90,11 +95,11 @@ def play(
     sandbox: Sandbox, spec: TrialSpec, policy: Policy, *, with_cheats: bool
 ) -> Iterator[Played]:
     """Run the template, then each cheat on it; none where the template has no score."""
-    played, honest = play_template(sandbox, spec, policy)
-    yield played
-    if honest is not None and with_cheats:
+    template = play_template(sandbox, spec, policy)
+    yield template
+    if template.score is not None and with_cheats:
         for cheat in cheats(spec.shape):
-            yield play_cheat(sandbox, spec, policy, cheat, honest)
+            yield play_cheat(sandbox, spec, policy, cheat, template.score)
 
 
 def cheats(shape: Shape) -> tuple[str, ...]:
@@ -104,13 +109,14 @@ def cheats(shape: Shape) -> tuple[str, ...]:
     return SERVED_CHEATS if shape is Shape.SERVED else CHEATS
 
 
-def play_template(sandbox: Sandbox, spec: TrialSpec, policy: Policy) -> tuple[Played, float | None]:
-    """Run the template; return what to say of it, and its score."""
-    found = _decided(sandbox, spec, policy, best=None)
+def play_template(sandbox: Sandbox, spec: TrialSpec, policy: Policy) -> Played:
+    """Run the template, and say what became of it."""
+    found, trials = _decided(sandbox, spec, policy, best=None)
     fine, outcome = found.status is ExperimentStatus.KEPT, f"{found.status}: {found.reason}"
     if fine:
         outcome = f"{policy.metric.name} {found.score:.6g}"
-    return Played(name="template", outcome=outcome, fine=fine), found.score
+    error = _error(policy.metric.name, trials)
+    return Played(name="template", outcome=outcome, fine=fine, score=found.score, error=error)
 
 
 def play_cheat(
@@ -131,7 +137,7 @@ def play_cheat(
     startup = spec.budget.startup + spec.budget.train - train
     budget = replace(spec.budget, train=train, startup=startup)
     cheating = replace(spec, workspace=workspace, budget=budget)
-    found = _decided(sandbox, cheating, policy, best=honest)
+    found, _ = _decided(sandbox, cheating, policy, best=honest)
     if found.score is None:
         refused = found.status is ExperimentStatus.INVALID_OUTPUTS
         return Played(name=cheat, outcome=f"{found.status}: {found.reason}", fine=refused)
@@ -141,7 +147,17 @@ def play_cheat(
     return Played(name=cheat, outcome=outcome, fine=not kept)
 
 
-def _decided(sandbox: Sandbox, spec: TrialSpec, policy: Policy, *, best: float | None) -> Decision:
+def _error(metric: str, trials: Iterable[TrialRecord]) -> float | None:
+    """Return the standard error of the mean over trials, where each says its own."""
+    scores = [one.result.score for one in trials]
+    errors = [one.metrics.get(f"{metric}{ERROR}") for one in scores if one is not None]
+    known = [one for one in errors if one is not None]
+    return math.hypot(*known) / len(known) if known and len(known) == len(scores) else None
+
+
+def _decided(
+    sandbox: Sandbox, spec: TrialSpec, policy: Policy, *, best: float | None
+) -> tuple[Decision, Collection[TrialRecord]]:
     """Run one trial of each split, as far as the policy's rule needs them."""
     once = policy.evaluation.model_copy(update={"seeds": 1})
     rule = rule_of(policy.model_copy(update={"evaluation": once}))
@@ -150,7 +166,7 @@ def _decided(sandbox: Sandbox, spec: TrialSpec, policy: Policy, *, best: float |
     while True:
         answer, _ = judged(rule, seen, trials)
         if isinstance(answer, Decision):
-            return answer
+            return answer, trials.values()
         for place in answer.places:
             result = sandbox.run(replace(spec, split=place.split, index=place.index))
             trials[place] = TrialRecord(

@@ -1,0 +1,202 @@
+"""Run a project as it is: in a copy that it may write into, its data where it looks for them.
+
+    python -m kit.project train --data data/wine.csv=wine.csv --target quality -- COMMAND
+    python -m kit.project predict --data data/wine.csv=wine.csv --target quality -- COMMAND
+
+`--data PLACE=NAME` says that the project reads at PLACE what the trial has as NAME, a file or a
+folder; PLACE may be an array in an `.npz` file: `data/digits.npz[images]`. Training finds
+the training part there, and what the command writes into the copy is left in `/artifacts`. A
+predictor finds all that again at the same places, and at PLACE the rows that are asked, in their
+order. Targets are in no predictor, so each row has that of one training row in its stead, and files
+of a folder are all in the first class: code that reads the whole then runs as it did.
+
+What this does not protect against: anything. It only lays files where a project expects them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import gzip
+import importlib
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from . import data, inputs
+from .artifacts import FOLDER as ARTIFACTS
+
+WORKSPACE = Path("/workspace")
+PROJECT = Path("/cache/project")
+OWN_RUN = "run.project.sh"
+KEPT, EXAMPLE = "project", "example"
+"""Below the artifacts: what the command wrote, and a training row."""
+PARQUET = (".parquet", ".pq")
+ENTRY = re.compile(r"(.*\.npz)\[(\w+)\]")
+Stamp = tuple[int, int]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Lay out the project, run the command in it, and return the command's exit code."""
+    parser = argparse.ArgumentParser(prog="kit.project")
+    parser.add_argument("stage", choices=["train", "predict"])
+    parser.add_argument("--data", action="append", default=[])
+    parser.add_argument("--target", action="append", default=[])
+    parser.add_argument("command", nargs="+")
+    said = parser.parse_args(arguments)
+    places = dict(pair.rsplit("=", 1) for pair in said.data)
+    shutil.copytree(WORKSPACE, PROJECT)
+    if (PROJECT / OWN_RUN).exists():  # the trial's has its name
+        (PROJECT / OWN_RUN).replace(PROJECT / "run.sh")
+    if said.stage == "predict":
+        _restore()
+        _lay_questions(places, said.target)
+        return subprocess.run(said.command, cwd=PROJECT, check=False).returncode
+    _lay({place: data.FOLDER / name for place, name in places.items()})
+    before = dict(_stamps())
+    code = subprocess.run(said.command, cwd=PROJECT, check=False).returncode
+    if code == 0:
+        _keep(before)
+        _keep_example(places.values(), said.target)
+    return code
+
+
+def _lay(places: Mapping[str, Path]) -> None:
+    """Link files to their places in the project, arrays of one `.npz` file together."""
+    packed: dict[str, dict[str, Any]] = {}
+    for place, source in places.items():
+        if entry := ENTRY.fullmatch(place):
+            packed.setdefault(entry[1], {})[entry[2]] = np.load(source, allow_pickle=False)
+        else:
+            _fresh(place).symlink_to(source)
+    for place, members in packed.items():
+        np.savez(_fresh(place), **members)
+
+
+def _fresh(place: str) -> Path:
+    """Return where a place of the project is in its copy, with nothing there."""
+    path = PROJECT / place
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    return path
+
+
+# -- what training leaves ---------------------------------------------------------------------
+
+
+def _stamps() -> Iterator[tuple[Path, Stamp]]:
+    for path in PROJECT.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            found = path.stat()
+            yield path, (found.st_mtime_ns, found.st_size)
+
+
+def _keep(before: Mapping[Path, Stamp]) -> None:
+    """Copy what the command wrote, the newest first, as long as there is room."""
+    written = {path: stamp for path, stamp in _stamps() if before.get(path) != stamp}
+    for path, (_, size) in sorted(written.items(), key=lambda one: one[1], reverse=True):
+        name = path.relative_to(PROJECT)
+        room = shutil.disk_usage(ARTIFACTS).free
+        if size > room:
+            left = f"{room} are left of resources.artifacts"
+            sys.stderr.write(f"not kept: {name} has {size} bytes, and {left}\n")
+            continue
+        kept = ARTIFACTS / KEPT / name
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, kept)
+
+
+def _keep_example(names: Collection[str], targets: Sequence[str]) -> None:
+    """Leave a training row's targets: the first row of an array, or where they are in a table."""
+    if not targets:
+        return
+    if targets[0] in names:
+        first = np.load(data.FOLDER / targets[0], mmap_mode="r", allow_pickle=False)[:1]
+        np.save(ARTIFACTS / f"{EXAMPLE}.npy", first, allow_pickle=False)
+        return
+    [name] = names
+    about = json.loads((data.FOLDER / "about.json").read_text())
+    if name.endswith(PARQUET):
+        table = _pandas().read_parquet(data.FOLDER / name)
+        columns, first_row = list(table.columns), table.iloc[0].tolist()
+    else:
+        rows = _read(data.FOLDER / name, about["dialect"])
+        columns, first_row = (rows[0], rows[1]) if about["dialect"]["header"] else (
+            [f"column_{place}" for place in range(1, len(rows[0]) + 1)], rows[0]
+        )  # fmt: skip
+    # By place, the first one first, so that each is right when those before it are there.
+    said = [[place, columns[place], first_row[place]] for place in range(len(columns))
+            if columns[place] in targets]  # fmt: skip
+    (ARTIFACTS / f"{EXAMPLE}.json").write_text(json.dumps(said))
+
+
+# -- what a predictor finds -------------------------------------------------------------------
+
+
+def _restore() -> None:
+    """Link what training left to where the project wrote it."""
+    for path in (ARTIFACTS / KEPT).rglob("*"):
+        if path.is_file():
+            _fresh(str(path.relative_to(ARTIFACTS / KEPT))).symlink_to(path)
+
+
+def _lay_questions(places: Mapping[str, str], targets: Sequence[str]) -> None:
+    about = json.loads((inputs.FOLDER / "about.json").read_text())
+    if "array" in about:
+        first = np.load(ARTIFACTS / f"{EXAMPLE}.npy", allow_pickle=False)
+        stead = PROJECT.parent / "targets.npy"
+        np.save(stead, np.repeat(first, len(inputs.load("ids")), axis=0), allow_pickle=False)
+        _lay({
+            place: stead if name in targets else inputs.FOLDER / name
+            for place, name in places.items()
+        })  # fmt: skip
+        return
+    if about.get("files"):
+        [place] = places
+        for name in about["classes"]:
+            (PROJECT / place / name).mkdir(parents=True)
+        for path in sorted((inputs.FOLDER / "files").iterdir()):
+            (PROJECT / place / min(about["classes"]) / path.name).symlink_to(path)
+        return
+    [(place, name)] = places.items()
+    example = json.loads((ARTIFACTS / f"{EXAMPLE}.json").read_text())
+    if name.endswith(PARQUET):
+        table = _pandas().read_parquet(inputs.FOLDER / name)
+        for at, column, value in example:
+            table.insert(at, column, value)
+        table.to_parquet(_fresh(place), index=False)
+        return
+    rows = _read(inputs.FOLDER / name, about["dialect"])
+    for at, column, value in example:
+        for number, row in enumerate(rows):
+            row.insert(at, column if number == 0 and about["dialect"]["header"] else value)
+    dialect = about["dialect"]
+    with _opened(_fresh(place), "wt", dialect) as file:
+        csv.writer(file, delimiter=dialect["delimiter"], lineterminator="\n").writerows(rows)
+
+
+def _read(path: Path, dialect: Mapping[str, Any]) -> list[list[str]]:
+    with _opened(path, "rt", dialect) as file:
+        return list(csv.reader(file, delimiter=dialect["delimiter"]))
+
+
+def _opened(path: Path, mode: str, dialect: Mapping[str, Any]) -> IO[str]:
+    opener: Any = gzip.open if path.suffix == ".gz" else open
+    opened: IO[str] = opener(path, mode, encoding=dialect["encoding"], newline="")
+    return opened
+
+
+def _pandas() -> Any:
+    return importlib.import_module("pandas")  # images have it, and the host has not
+
+
+if __name__ == "__main__":
+    cut = sys.argv.index("--", 1)
+    sys.exit(main([*sys.argv[1:cut], *sys.argv[cut:]]))

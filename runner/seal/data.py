@@ -1,0 +1,312 @@
+"""Which of a project's data a sealed task is made of, where that is not said.
+
+Pure but for reading the first line of a table.
+"""
+
+from __future__ import annotations
+
+import ast
+import csv
+import re
+import zipfile
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from runner import paths
+from runner.adopt.keeping import SPLIT
+from runner.errors import ConfigError
+from runner.seal.script import Script, called
+
+TABLES = (".csv", ".tsv", ".csv.gz", ".parquet", ".pq")
+ENTRY = re.compile(r"(.*\.npz)\[(\w+)\]")
+"""An array of an `.npz` file: `data/digits.npz[images]`."""
+MOST_ROWS_LOOKED_AT = 20
+LEARNED = (
+    *(".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib", ".h5", ".safetensors", ".onnx"),
+    *(".npy", ".npz", ".ipynb"),
+)
+"""What may hold rows, or what was learned of them, in a form that no search reads."""
+TRAINING = re.compile(r"(^|[/_.-])(train|training|tr)([/_.\d-]|$)", re.IGNORECASE)
+INPUTS = re.compile(
+    r"(^|[_-])(x|xs|inputs?|features?|images?|imgs?|data)([_.\d-]|$)", re.IGNORECASE
+)
+TARGETS = re.compile(r"(^|[_-])(y|ys|targets?|labels?|classes)([_.\d-]|$)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chosen:
+    """The data of a sealed task: the declaration's part, and each raw file's place."""
+
+    data: Mapping[str, Any]
+    places: Mapping[str, str]
+    """Where the project reads it → its name among the raw files."""
+    targets: tuple[str, ...]
+    """Columns of the table, or the array of the targets."""
+    folder: str | None = None
+    """Where the project reads a folder of files by class."""
+
+
+def files_of(state: paths.State, task: str, parts: Sequence[str]) -> dict[str, Path | bytes]:
+    """Return every file of an adopted project that may be data, by the project's own path.
+
+    An `.npz` file is the arrays in it.
+    """
+    found: dict[str, Path | bytes] = {}
+    for index, place in enumerate(parts):
+        kept = state.data(task) / SPLIT / str(index)
+        if kept.is_dir():
+            for path in sorted(kept.rglob("*")):
+                if path.is_file():
+                    found[f"{place}/{path.relative_to(kept).as_posix()}"] = path
+        elif kept.is_file():
+            found[place] = kept
+    root = paths.PROJECT / "workspace-template" / task
+    for path in sorted(root.rglob("*")):
+        if path.is_file() and (path.name.endswith((*TABLES, ".npy", ".npz")) or is_table(path)):
+            found.setdefault(path.relative_to(root).as_posix(), path)
+    for place in [place for place in found if place.endswith(".npz")]:
+        found |= _arrays(place, found.pop(place))
+    return found
+
+
+def _arrays(place: str, packed: Path | bytes) -> dict[str, bytes]:
+    """Return the arrays of an `.npz` file, each as a file of its own."""
+    arrays = {}
+    with suppress(ValueError, OSError, zipfile.BadZipFile), zipfile.ZipFile(_path(packed)) as file:
+        for name in file.namelist():
+            if name.endswith(".npy"):
+                arrays[f"{place}[{name.removesuffix('.npy')}]"] = file.read(name)
+    return arrays
+
+
+def _path(source: Path | bytes) -> Path:
+    if isinstance(source, bytes):
+        raise TypeError("an array of a packed file has no path")
+    return source
+
+
+def is_table(path: Path) -> bool:
+    """Whether a text holds rows of as many values, whatever its name."""
+    if path.suffix in (".py", ".md", ".json", ".yaml", ".yml", ".toml", ".npy", ".gz", ".parquet"):
+        return False
+    with path.open("rb") as file:
+        start = file.read(8192)
+    try:
+        lines = start.decode().splitlines()[: MOST_ROWS_LOOKED_AT + 1][:-1]
+    except UnicodeDecodeError:
+        return False
+    for mark in (",", ";", "\t", "|", None):
+        widths = {len(line.split(mark)) for line in lines}
+        if len(lines) > 2 and len(widths) == 1 and widths.pop() > 1:
+            return True
+    return False
+
+
+def choose(
+    found: Mapping[str, Path | bytes],
+    sources: Sequence[Script],
+    words: str,
+    *,
+    task: str,
+    table: str | None,
+    target: tuple[str, ...],
+    inputs: str | None,
+    targets: str | None,
+) -> Chosen:
+    """Return the data, as said or as the project's code names them.
+
+    Args:
+        found: files that may be data.
+        sources: the project's code.
+        words: everything in which a file may be named: sources, configuration, the command.
+        task: the adopted task, for messages.
+        table: what the person said, as the others.
+        target: columns.
+        inputs: a `.npy` file.
+        targets: a `.npy` file.
+
+    Raises:
+        ConfigError: nothing fits, or more than one does; the hint says what to type.
+    """
+    if inputs or targets:
+        pair = [inputs, targets]
+        if None in pair:
+            raise ConfigError("--inputs and --targets belong together: give both")
+    else:
+        pair = [None, None]
+        named = [place for place in found if _is_named(place, words)]
+        arrays = [place for place in named if place.endswith(".npy") or ENTRY.match(place)]
+        tables = [] if arrays else _likeliest([
+            place for place, source in found.items()
+            if place in named and isinstance(source, Path)
+            and (place.endswith(TABLES) or is_table(source))
+        ])  # fmt: skip
+        if table is None and len(tables) == 1:
+            [table] = tables
+        elif table is None and arrays:
+            pair = [_one(arrays, INPUTS, without=TARGETS), _one(arrays, TARGETS)]
+            if pair[0] is None and pair[1] and len(arrays) == 2:
+                pair[0] = next(one for one in arrays if one != pair[1])
+        elif table is None and not tables and (folder := _folder(found)):
+            name = PurePosixPath(folder).name
+            inside = [place for place in found if place.startswith(f"{folder}/")]
+            names = {place: f"{name}{place.removeprefix(folder)}" for place in inside}
+            return Chosen(data={"folder": name}, places=names, targets=(), folder=folder)
+        if table is None and None in pair:
+            raise ConfigError(
+                f"which of the data holds the rows of {task} is not plain: "
+                f"{', '.join(sorted(found)[:10]) or 'it has none'}",
+                hint="--table FILE --target COLUMN, or --inputs X.npy --targets y.npy; else "
+                f"runner seal {task} --brief says how to write the declaration by hand",
+            )
+    if table is not None:
+        place = _known(table, found)
+        columns = target or _target(sources, _path(found[place]), task)
+        name = PurePosixPath(place).name
+        several = len(columns) > 1
+        data = {"table": name, "target": list(columns) if several else columns[0]}
+        return Chosen(data=data, places={place: name}, targets=columns)
+    asked, answered = (_known(one or "", found) for one in pair)
+    both = [_array_name(asked), _array_name(answered)]
+    if both[0] == both[1]:
+        both = ["inputs.npy", "targets.npy"]
+    return Chosen(
+        data={"inputs": both[0], "targets": both[1]},
+        places={asked: both[0], answered: both[1]},
+        targets=(both[1],),
+    )
+
+
+def _array_name(place: str) -> str:
+    entry = ENTRY.match(place)
+    return f"{entry[2]}.npy" if entry else PurePosixPath(place).name
+
+
+def _is_named(place: str, words: str) -> bool:
+    entry = ENTRY.match(place)
+    return PurePosixPath(entry[1] if entry else place).name in words
+
+
+def _folder(found: Mapping[str, Path | bytes]) -> str | None:
+    """Return the one folder whose folders hold files, a class each, if there is one."""
+    above = {str(PurePosixPath(place).parent.parent) for place in found if place.count("/") >= 2}
+    classes = {
+        folder: {PurePosixPath(place).parent.name for place in found
+                 if str(PurePosixPath(place).parent.parent) == folder}
+        for folder in above
+    }  # fmt: skip
+    fitting = [folder for folder, names in classes.items() if len(names) > 1]
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def _known(said: str, found: Mapping[str, Path | bytes]) -> str:
+    place = said.removeprefix("./")
+    if place not in found:
+        raise ConfigError(
+            f"{said} is no file of the project's data",
+            hint=f"they are: {', '.join(sorted(found)[:10])}",
+        )
+    return place
+
+
+def _likeliest(places: list[str]) -> list[str]:
+    """Return those for training where there are several; all where none is for that."""
+    training = [place for place in places if TRAINING.search(PurePosixPath(place).name)]
+    return training if len(places) > 1 and training else places
+
+
+def _one(
+    places: list[str], kind: re.Pattern[str], without: re.Pattern[str] | None = None
+) -> str | None:
+    fitting = [
+        place for place in _likeliest(places)
+        if kind.search(PurePosixPath(place).stem)
+        and not (without and without.search(PurePosixPath(place).stem))
+    ]  # fmt: skip
+    return fitting[0] if len(fitting) == 1 else None
+
+
+# -- the target -------------------------------------------------------------------------------
+
+
+def _target(sources: Sequence[Script], table: Path, task: str) -> tuple[str, ...]:
+    """Return the column that the project's code takes out of the inputs, if it is one.
+
+    Raises:
+        ConfigError: there is none, or more than one.
+    """
+    columns = _header(table)
+    counted: Counter[str] = Counter()
+    for script in sources:
+        for name, weight in _candidates(script, columns):
+            if not columns or name in columns:
+                counted[name] += weight
+    best = [name for name, count in counted.items() if count == max(counted.values())]
+    if len(best) != 1:
+        said = (
+            f"its code may predict {', '.join(sorted(best))}" if best else "its code does not say"
+        )
+        shown = f" (columns: {', '.join(columns[:20])})" if columns else ""
+        raise ConfigError(
+            f"which column of {table.name if columns else 'the table'} is predicted: {said}{shown}",
+            hint=f"runner seal {task} --target COLUMN",
+        )
+    return (best[0],)
+
+
+def _candidates(script: Script, columns: list[str]) -> Iterator[tuple[str, int]]:
+    """Yield columns that code drops from its inputs, or assigns to a name such as `y`."""
+    for node in ast.walk(script.tree):
+        if isinstance(node, ast.Call) and called(node) in ("drop", "pop"):
+            dropped = [
+                *node.args[:1],
+                *(one.value for one in node.keywords if one.arg == "columns"),
+            ]
+            for one in dropped:
+                every = one.elts if isinstance(one, ast.List | ast.Tuple) else [one]
+                yield from ((name, 2) for each in every if (name := script.constant(each)))
+        if isinstance(node, ast.Assign):
+            pairs = zip(_elements(node.targets[0]), _elements(node.value), strict=False)
+            for left, right in pairs:
+                if isinstance(left, ast.Name) and TARGETS.search(left.id):
+                    yield from _taken(script, right, columns)
+
+
+def _elements(node: ast.expr) -> list[ast.expr]:
+    return node.elts if isinstance(node, ast.Tuple) else [node]
+
+
+def _taken(script: Script, value: ast.expr, columns: list[str]) -> Iterator[tuple[str, int]]:
+    """Yield the columns that an expression takes out of a table, by name or by place."""
+    for node in ast.walk(value):
+        if isinstance(node, ast.Subscript):
+            if name := script.constant(node.slice):
+                yield name, 3
+            elif columns and isinstance(node.slice, ast.Tuple | ast.Constant):
+                last = node.slice.elts[-1] if isinstance(node.slice, ast.Tuple) else node.slice
+                place = ast.unparse(last).removesuffix(":")
+                if re.fullmatch(r"-?\d+", place) and -len(columns) <= int(place) < len(columns):
+                    yield columns[int(place)], 3
+        if isinstance(node, ast.Attribute) and node.attr in columns:
+            yield node.attr, 3
+
+
+def _header(table: Path) -> list[str]:
+    """Return the columns of a plain CSV file, by their names or as `column_1`; else nothing."""
+    with table.open("rb") as file:
+        start = file.read(65536)
+    try:
+        text = start.decode("utf-8-sig")
+        lines = text.splitlines()[:20]
+        dialect = csv.Sniffer().sniff("\n".join(lines), delimiters=",;\t| ")
+        rows = list(csv.reader(lines, dialect))
+    except (UnicodeDecodeError, csv.Error, IndexError):
+        return []
+    first = [value.strip() for value in rows[0]]
+    if any(re.fullmatch(r"[-+]?[\d.]+(e[-+]?\d+)?", value, re.IGNORECASE) for value in first):
+        return [f"column_{place}" for place in range(1, len(first) + 1)]
+    return first

@@ -1,0 +1,485 @@
+"""Make a sealed, declared task of an adopted project: choose data, find the model, write."""
+
+from __future__ import annotations
+
+import difflib
+import posixpath
+import re
+import shlex
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from string import Template
+from typing import Any
+
+import yaml
+
+from runner import declared, paths
+from runner.adopt import command
+from runner.adopt.keeping import first_score
+from runner.adopt.needs import needs
+from runner.adopt.project import MOST_BYTES, Project
+from runner.adopt.writing import forbidden, imported, in_words, quoted
+from runner.declared import DECLARATION, Understood
+from runner.errors import ConfigError
+from runner.new_task import layout
+from runner.new_task.layout import NOTES, NewTask, executable, filled, script_file
+from runner.patterns import FilePatterns
+from runner.policy.information import information
+from runner.policy.load import LoadedPolicy, load_policy
+from runner.policy.paths import WORKSPACE, mount_place
+from runner.policy.quantities import show_duration, show_size
+from runner.policy.schema import Policy
+from runner.policy.schema import Reported as ReportedPolicy
+from runner.records import File
+from runner.seal.answering import Answering, NotFoundError, answering
+from runner.seal.data import LEARNED, Chosen, choose, files_of
+from runner.seal.predicting import Written, skeleton, written
+from runner.seal.script import Script
+from runner.task_check import comparing
+
+POLICY = Path(__file__).with_name("policy.yaml.in")
+PREDICT = "predict.py"
+RUN, RUN_OF_PROJECT = "run.sh", "run.project.sh"
+"""A project's own script of this name is there again in its copy."""
+COPY = "/cache/project"
+FOLDS_LEAK = """\
+# Several splits: what one trains on, targets included, is what others are asked about. Each one's
+# containers see its own training rows only, so what leaves them is the leak to watch: no message of
+# a crash and no curve is told, and the audit has rows of its own."""
+ONE_LEAK = "# One split: the rows that decide are in no container that trains."
+METRICS = (
+    (r"(^|_)(acc|accuracy)(_|$)", "accuracy"), (r"auc|roc", "roc_auc"), (r"f1_?macro", "f1_macro"),
+    (r"(^|_)f1", "f1"), (r"rmse", "rmse"), (r"(^|_)mse", "mse"), (r"(^|_)mae", "mae"),
+    (r"(^|_)r2", "r2"), (r"log_?loss|cross_?entropy|nll", "log_loss"),
+)  # fmt: skip
+"""How a project calls its number → the metric that this is."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What the person said; absent is to be found."""
+
+    new_name: str | None = None
+    table: str | None = None
+    target: tuple[str, ...] = ()
+    inputs: str | None = None
+    targets: str | None = None
+    metric: str | None = None
+    time: str | None = None
+    group: str | None = None
+    folds: int | None = None
+    ask: str | None = None
+    force: bool = False
+
+    def split(self) -> dict[str, Any]:
+        """Return it as `task.yaml` has it.
+
+        Raises:
+            ConfigError: it is several ways at once.
+        """
+        if sum(one is not None for one in (self.time, self.group)) > 1:
+            raise ConfigError("--time and --group are two ways to split: give one")
+        if self.time is not None:
+            return {"by": "time", "column": self.time}
+        parts = {"holdout": 0.2} if self.folds is None else {"folds": self.folds}
+        if self.group is not None:
+            return {"by": "group", "column": self.group, **parts, "locked": 0.2}
+        return {"by": "random", **parts, "locked": 0.2}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sealed:
+    """The task that was written, and what a person should know of it."""
+
+    name: str
+    understood: Understood
+    wrote: tuple[Path, ...]
+    diff: str
+    """Of the project's own files and `predict.py`, against the adopted ones."""
+    changed_lines: int
+    lacking: str | None
+    """Why a person has to write `predict.py`; `None` where it was written."""
+    left_out: tuple[str, ...]
+    """Files that hold rows of the data or may, and do not travel."""
+    notes: tuple[str, ...]
+
+
+def seal(name: str, wanted: Wanted, state: paths.State) -> Sealed:
+    """Write a sealed task beside an adopted project.
+
+    Raises:
+        ConfigError: the project is not adopted, or it is not plain how it is sealed; the hint says
+            what to type.
+    """
+    loaded = load_policy(paths.policy_path(paths.require_task(name)))
+    policy = loaded.policy
+    reported = policy.evaluation.reported
+    if reported is None:
+        raise ConfigError(f"{name} is sealed already: its shape is {policy.evaluation.shape}")
+    new = layout.require_name(wanted.new_name or f"{name}-sealed", force=wanted.force)
+    template = dict(paths.template(name))
+    found = files_of(state, name, reported.data)
+    sources = {path: script for path in template if (script := _script(path, template[path]))}
+    line = reported.run
+    words = "\n".join(
+        [line, *(template[path].content.decode(errors="replace") for path in template
+                 if path.endswith((".py", ".yaml", ".yml", ".toml", ".json", ".cfg", ".sh")))]
+    )  # fmt: skip
+    chosen = choose(
+        found, list(sources.values()), words, task=name, table=wanted.table, target=wanted.target,
+        inputs=wanted.inputs, targets=wanted.targets,
+    )  # fmt: skip
+    raw = {raw_name: found[place] for place, raw_name in chosen.places.items()}
+    declaration: dict[str, Any] = {"data": dict(chosen.data), "split": wanted.split(), "score": {}}
+    understood = _understood(declaration, raw, name, _metric(wanted, policy))
+    asks = wanted.ask or f"{_free(line, template)}:predict"
+    declaration |= {"score": {"metric": understood.metric, "kind": understood.kind}, "ask": asks}
+    if understood.positive is not None and "table" in chosen.data:
+        declaration["score"]["positive"] = understood.positive
+    kept, left_out = _without_data(template, found, chosen, declaration, raw, words)
+    added, lacking, notes = kept, None, tuple[str, ...]()
+    if wanted.ask is None:
+        text, edited, lacking, notes = _predicting(
+            line, template, sources, understood, chosen, tables=sorted(found)
+        )
+        added = kept | {asks.partition(":")[0]: script_file(text), **edited}
+    elif asks.partition(":")[0] not in kept:
+        raise ConfigError(f"--ask {asks}: the project has no {asks.partition(':')[0]}")
+    diff, changed = _difference(template, added)
+    return Sealed(
+        name=new,
+        understood=understood,
+        wrote=tuple(_write(name, new, loaded, added, declaration, understood, chosen, raw, state)),
+        diff=diff,
+        changed_lines=changed,
+        lacking=lacking,
+        left_out=left_out,
+        notes=notes,
+    )
+
+
+def _script(path: str, file: File) -> Script | None:
+    if not path.endswith(".py"):
+        return None
+    try:
+        return Script.read(path, file.content.decode())
+    except (SyntaxError, ValueError, RecursionError):
+        return None
+
+
+def _free(line: str, template: Mapping[str, File]) -> str:
+    """Return where `predict.py` goes: beside what is run, so that it finds the same neighbours."""
+    start = next((path for path in _reached(line, template) if path.endswith(".py")), PREDICT)
+    folder = PurePosixPath(start).parent
+    path = str(folder / PREDICT)
+    return path if path not in template else str(folder / f"sealed_{PREDICT}")
+
+
+def _reached(line: str, template: Mapping[str, File]) -> tuple[str, ...]:
+    """Return the files that the command runs, the one that it starts first."""
+    return command.reached(line, Project(root=Path(), files=template, data=(), left_out=()))
+
+
+def _metric(wanted: Wanted, policy: Policy) -> str | None:
+    if wanted.metric:
+        return wanted.metric
+    name = policy.metric.name
+    return next((metric for said, metric in METRICS if re.search(said, name)), None)
+
+
+def _understood(
+    declaration: dict[str, Any], raw: Mapping[str, Path | bytes], name: str, metric: str | None
+) -> Understood:
+    """Return what the harness makes of the data, with the project's own metric where that fits."""
+    with tempfile.TemporaryDirectory() as folder:
+        _lay(raw, Path(folder))
+        file = Path(folder) / DECLARATION
+        file.write_text(_yaml(declaration), encoding="utf-8")
+        found = declared.understand(file, Path(folder), source=name)
+        if metric is None or metric == found.metric:
+            return found
+        if metric == "f1" and found.kind == "multi-class":
+            metric = "f1_macro"
+        file.write_text(_yaml({**declaration, "score": {"metric": metric}}), encoding="utf-8")
+        return declared.understand(file, Path(folder), source=name)
+
+
+def _lay(raw: Mapping[str, Path | bytes], folder: Path) -> None:
+    """Put the raw files below a folder, by links where they are files."""
+    for name, source in raw.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(source, bytes):
+            (folder / name).write_bytes(source)
+        elif "/" in name:  # of a folder, in which links are no data
+            shutil.copyfile(source, folder / name)
+        else:
+            (folder / name).symlink_to(source.resolve())
+
+
+def _yaml(document: Mapping[str, Any]) -> str:
+    return yaml.safe_dump(dict(document), sort_keys=False, allow_unicode=True)
+
+
+# -- what travels -----------------------------------------------------------------------------
+
+
+def _without_data(
+    template: Mapping[str, File],
+    found: Mapping[str, Path | bytes],
+    chosen: Chosen,
+    declaration: Mapping[str, Any],
+    raw: Mapping[str, Path | bytes],
+    words: str,
+) -> tuple[dict[str, File], tuple[str, ...]]:
+    """Return the project's files without data, and what stays behind, each with why.
+
+    Small data beside the sealed ones travel where the code names them and they hold no row of it.
+
+    Raises:
+        ConfigError: rows of the data are in a source.
+    """
+    left = {path: "learned from data, or in a form that no search reads"
+            for path in (*template, *found) if path.endswith(LEARNED)}  # fmt: skip
+    kept = {path: file for path, file in template.items() if path not in (*left, *chosen.places)}
+    for place, path in found.items():
+        if place in (*left, *chosen.places) or place in kept or isinstance(path, bytes):
+            continue
+        inside = posixpath.relpath(mount_place(place), WORKSPACE)
+        if PurePosixPath(place).name not in words:
+            left[place] = "the code does not name it"
+        elif inside.startswith("..") or path.stat().st_size > MOST_BYTES:
+            left[place] = "too large, or outside of the project"
+        else:
+            kept[inside] = File(content=path.read_bytes())
+    with tempfile.TemporaryDirectory() as folder:
+        rows, tree = Path(folder) / "raw", Path(folder) / "tree"
+        _lay(raw, rows)
+        file = Path(folder) / DECLARATION
+        file.write_text(_yaml(declaration), encoding="utf-8")
+        layout.write_files(tree, kept)
+        for said in declared.copies(file, rows, tree):
+            held = next(one for one in sorted(kept, key=len, reverse=True) if said.startswith(one))
+            if held.endswith(".py"):
+                raise ConfigError(f"the project's {said}", hint="then adopt it again, and seal it")
+            del kept[held]
+            left[held] = "it holds rows of the data"
+    return kept, tuple(f"{path}: {why}" for path, why in sorted(left.items()))
+
+
+# -- predict.py -------------------------------------------------------------------------------
+
+
+def _predicting(
+    line: str,
+    template: Mapping[str, File],
+    sources: Mapping[str, Script],
+    understood: Understood,
+    chosen: Chosen,
+    tables: Sequence[str],
+) -> tuple[str, dict[str, File], str | None, tuple[str, ...]]:
+    """Return `predict.py`, the script where lines were added, why it is a skeleton, and notes."""
+    reached = [path for path in _reached(line, template) if path in sources]
+    why = "no script of the project is run"
+    for path in reached:
+        script = sources[path]
+        modules = {PurePosixPath(other).stem: sources[other] for other in sources if other != path}
+        try:
+            found = answering(script, modules)
+        except NotFoundError as error:
+            why = str(error) if path == reached[0] else why
+            continue
+        found = _from_the_table(found, chosen, tables)
+        made: Written = written(found, modules, kind=understood.kind, metric=understood.metric)
+        changed = {}
+        if made.added:
+            changed[path] = replace(template[path], content=made.script.encode())
+        return made.predict, changed, None, found.notes
+    given = {
+        "inputs": "an array, as training had it",
+        "folder": "a list of paths",
+    }.get(next(iter(chosen.data)), "a pandas table, as training had it but without the target")
+    return skeleton(why, given=given, answers=understood.reads), {}, why, ()
+
+
+def _from_the_table(found: Answering, chosen: Chosen, others: Sequence[str]) -> Answering:
+    """Let rows come from the sealed table where the script tests on another beside it."""
+    own = [PurePosixPath(place) for place in chosen.places if "table" in chosen.data]
+    lines = found.lines
+    if own and not any(own[0].name in line for line in lines):
+        for other in (PurePosixPath(place) for place in others):
+            if other.parent == own[0].parent:
+                lines = tuple(line.replace(other.name, own[0].name) for line in lines)
+    return replace(found, lines=lines)
+
+
+def _difference(before: Mapping[str, File], after: Mapping[str, File]) -> tuple[str, int]:
+    """Return what was changed in files of the project or added to them, and how many lines."""
+    lines: list[str] = []
+    for path, file in after.items():
+        old = before.get(path)
+        if (old and old.content == file.content) or not path.endswith(".py"):
+            continue
+        lines += difflib.unified_diff(
+            old.content.decode().splitlines() if old else [],
+            file.content.decode().splitlines(),
+            path if old else "/dev/null", path, lineterm="", n=1,
+        )  # fmt: skip
+    changed = [
+        one
+        for one in lines
+        if one[:1] in "+-" and one[:3] not in ("+++", "---") and one[1:].strip()
+    ]
+    return "\n".join(lines), len(changed)
+
+
+# -- the task ---------------------------------------------------------------------------------
+
+
+def _write(
+    origin: str,
+    new: str,
+    loaded: LoadedPolicy,
+    files: Mapping[str, File],
+    declaration: Mapping[str, Any],
+    understood: Understood,
+    chosen: Chosen,
+    raw: Mapping[str, Path | bytes],
+    state: paths.State,
+) -> list[Path]:
+    policy = loaded.policy
+    reported = policy.evaluation.reported
+    assert reported is not None  # noqa: S101 - whoever calls has looked
+    predict = str(declaration["ask"]).partition(":")[0]
+    own = {path: file for path, file in files.items() if path not in policy.files.notes}
+    if RUN in own:
+        own[RUN_OF_PROJECT] = own.pop(RUN)
+    mutable = tuple(dict.fromkeys((*policy.files.mutable, predict)))
+    step = 0.001 if understood.spread is None else float(f"{understood.spread / 1000:.0e}")
+    program = filled(
+        "program.md",
+        task=new,
+        about=f"The project {origin}, which trains with `{reported.run}`; "
+        f"`{predict}` answers for new rows, with what training left beside itself.",
+        goal=f"{understood.direction.capitalize()} `{understood.metric}`: {understood.measures}.\n"
+        f"Answers: {understood.reads}.",
+        mutable=", ".join(f"`{path}`" for path in mutable),
+        min_gain=f"{3 * step:g}",
+        more=f"   Training is killed after {policy.budget.train:g} seconds.\n",
+    )
+    template = {
+        **own,
+        "program.md": script_file(program),
+        "run.sh": executable(run_script(reported, chosen, str(declaration["ask"]))),
+        **layout.notes(),
+    }
+    text = _policy(origin, new, loaded, mutable, template, understood, step)
+    lock = paths.policy_path(origin).with_suffix(".lock")
+    if lock.is_file():
+        shutil.copyfile(lock, paths.policy_path(new).with_suffix(".lock"))
+    harness = {}
+    if (first := first_score(state, origin)) is not None:
+        same = _metric(Wanted(), policy) == understood.metric
+        harness = {comparing.ORIGIN: comparing.origin(origin, *first, same=same)}
+    said = f"# Made of the adopted project {origin}; docs/your-own-data.md explains every key.\n"
+    return layout.write(
+        NewTask(
+            name=new,
+            policy=text,
+            harness={
+                DECLARATION: said + _yaml(declaration),
+                "raw.yaml": layout.raw_yaml(raw),
+                **harness,
+            },
+            template=template,
+            raw=raw,
+        ),
+        state.downloads(new),
+    )
+
+
+def run_script(reported: ReportedPolicy, chosen: Chosen, ask: str) -> str:
+    """Return the frozen `run.sh`: the project's own command, and the question to what it left.
+
+    Raises:
+        ConfigError: the project reads its data at a place that only one machine has.
+    """
+    options = []
+    places = {chosen.folder: PurePosixPath(chosen.folder).name} if chosen.folder else chosen.places
+    for place, name in places.items():
+        inside = posixpath.relpath(mount_place(place), WORKSPACE)
+        if place.startswith("/") or inside.startswith("../.."):
+            raise ConfigError(
+                f"the project reads its data at {place}, which is far outside of it",
+                hint="let it read them by a path in the project, adopt it again, and seal it",
+            )
+        options.append(f"--data {shlex.quote(f'{inside}={name}')}")
+    options += [f"--target {shlex.quote(name)}" for name in chosen.targets]
+    line = reported.run.replace("{seed}", "$RUNNER_SEED")
+    folder = re.match(r"cd\s+(\S+)\s*&&", line)
+    asking = f"python -u -P -m kit.asking {shlex.quote(f'{COPY}/{ask}')}"
+    if folder:
+        asking = f"sh -c {shlex.quote(f'cd {folder[1]} && exec {asking}')}"
+    scripts = [str(PurePosixPath(word).parent) for word in line.split() if word.endswith(".py")]
+    own = [one for one in dict.fromkeys([folder[1] if folder else ".", *scripts]) if one != "."]
+    roots = [COPY, *(f"{COPY}/{one}" for one in own)]
+    return f"""#!/bin/sh
+# run.sh train | run.sh predict rows
+# The project runs in a copy that it may write into, with its data where it looks for them; what it
+# writes there is there again when it is asked.
+export PYTHONPATH="$PYTHONPATH:{":".join(roots)}"
+stage="$1"
+set -- {" ".join(options)}
+case "$stage" in
+train) exec python -u -P -m kit.project train "$@" -- sh -c {shlex.quote(line)} ;;
+predict) exec python -u -P -m kit.project predict "$@" -- {asking} ;;
+esac
+"""
+
+
+def _policy(
+    origin: str,
+    new: str,
+    loaded: LoadedPolicy,
+    mutable: tuple[str, ...],
+    template: Mapping[str, File],
+    understood: Understood,
+    step: float,
+) -> str:
+    """Return the policy: as adopted, and what `predict.py` needs beside it."""
+    policy = loaded.policy
+    files = FilePatterns(mutable=mutable, frozen=policy.files.frozen).among(template)
+    needed = needs(template, files)
+    held = information({path: template[path].content for path in files})
+    edits, resources = policy.edits, policy.resources
+    forbid = [rule for rule in edits.forbid if rule not in needed.rules]
+    return Template(POLICY.read_text(encoding="utf-8")).substitute(
+        task=new,
+        origin=origin,
+        leak=FOLDS_LEAK if understood.shared else ONE_LEAK,
+        metric=understood.metric,
+        direction=understood.direction,
+        round_to=f"{step:g}",
+        mutable="\n".join(f"    - {quoted(path)}" for path in mutable),
+        frozen=f"[{', '.join(map(quoted, policy.files.frozen))}]",
+        may_add="true" if policy.files.may_add else "false",
+        notes=", ".join(NOTES),
+        max_files=min(50, edits.max_files + 1),
+        max_file_bytes=max(edits.max_file_bytes, needed.largest_file),
+        max_line_bytes=max(edits.max_line_bytes, needed.longest_line),
+        max_information=max(edits.max_information, 2 * held),
+        imports=imported(needed),
+        forbid=forbidden(needed, forbid),
+        image=in_words(loaded.image),
+        cpus=f"{resources.cpus:g}",
+        memory=show_size(resources.memory),
+        gpus=resources.gpus,
+        train=show_duration(policy.budget.train),
+        splits=", ".join(understood.splits),
+        audit=", ".join(understood.audit_splits),
+        seeds=policy.evaluation.seeds,
+        shared="true" if understood.shared else "false",
+        min_gain=f"{3 * step:g}",
+    )

@@ -1,0 +1,143 @@
+"""A project in its copy: what it finds where it reads its data, and what it finds again."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.kit import data, inputs, project
+
+COMMA = {"delimiter": ",", "encoding": "utf-8", "header": True, "decimal": "."}
+
+
+@pytest.fixture
+def places(tmp_path, monkeypatch) -> Path:
+    """Every folder of a trial's containers, and a copy that is not there yet."""
+    for module, name, folder in (
+        (project, "WORKSPACE", "workspace"), (project, "ARTIFACTS", "artifacts"),
+        (data, "FOLDER", "data"), (inputs, "FOLDER", "inputs"),
+    ):  # fmt: skip
+        monkeypatch.setattr(module, name, tmp_path / folder)
+        (tmp_path / folder).mkdir()
+    monkeypatch.setattr(project, "PROJECT", tmp_path / "cache" / "project")
+    return tmp_path
+
+
+def run(places: Path, stage: str, code: str, *options: str) -> str:
+    """Run Python in the copy, fresh as a container's, and return what it printed."""
+    if (places / "cache").exists():
+        (places / "cache").rename(places / f"cache-{len(list(places.iterdir()))}")
+    said = places / "said"
+    command = [sys.executable, "-c", f"import sys; sys.stdout = open({str(said)!r}, 'w')\n{code}"]
+    assert project.main([stage, *options, "--", *command]) == 0
+    return said.read_text()
+
+
+def table(places: Path, *, dialect=COMMA, name="rows.csv", training: str, asked: str) -> None:
+    opener = gzip.open if name.endswith(".gz") else open
+    for folder, text in (("data", training), ("inputs", asked)):
+        (places / folder / "about.json").write_text(json.dumps({"dialect": dialect, "kind": ""}))
+        with opener(places / folder / name, "wt", encoding=dialect["encoding"]) as file:
+            file.write(text)
+
+
+def test_what_a_command_writes_is_there_again_where_it_wrote_it(places):
+    (places / "workspace" / "src").mkdir()
+    (places / "workspace" / "src" / "own.txt").write_text("own")
+    table(places, training="a,y\n1,yes\n", asked="a\n2\n")
+    options = ("--data", "data/rows.csv=rows.csv", "--target", "y")
+    write = (
+        "import os; os.makedirs('out'); open('out/model', 'w').write('weights')\n"
+        "open('src/own.txt', 'a').write('+')"
+    )
+    run(places, "train", write, *options)
+    kept = {path.relative_to(places / "artifacts").as_posix()
+            for path in (places / "artifacts").rglob("*") if path.is_file()}  # fmt: skip
+    assert kept == {"project/out/model", "project/src/own.txt", "example.json"}
+    read = "print(open('out/model').read(), open('src/own.txt').read())"
+    assert run(places, "predict", read, *options) == "weights own+\n"
+
+
+def test_what_is_too_large_is_left_and_said(places, monkeypatch, capfd):
+    table(places, training="a,y\n1,yes\n", asked="a\n2\n")
+    free = type("Usage", (), {"free": 10})
+    monkeypatch.setattr(project.shutil, "disk_usage", lambda _: free)
+    run(places, "train", "open('big', 'w').write('x' * 11); open('small', 'w').write('x')",
+        "--data", "rows.csv=rows.csv", "--target", "y")  # fmt: skip
+    assert [path.name for path in (places / "artifacts" / "project").iterdir()] == ["small"]
+    assert "not kept: big has 11 bytes" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("dialect", "name", "training", "asked", "found"),
+    [
+        pytest.param(
+            COMMA, "rows.csv", 'a,y,b\n1,yes,"x, z"\n2,no,w\n', 'a,b\n3,"p, q"\n4,r\n',
+            'a,y,b\n3,yes,"p, q"\n4,yes,r\n', id="a column between others",
+        ),
+        pytest.param(
+            {**COMMA, "delimiter": ";", "encoding": "cp1252", "decimal": ","}, "rows.csv",
+            "a;y\n1,5;Genève\n", "a\n2,5\n", "a;y\n2,5;Genève\n", id="as the file is written",
+        ),
+        pytest.param(
+            {**COMMA, "header": False}, "rows.csv", "7,1,2\n", "3,4\n", "7,3,4\n", id="no header"
+        ),
+        pytest.param(COMMA, "rows.csv.gz", "a,y\n1,0\n", "a\n2\n", "a,y\n2,0\n", id="packed"),
+    ],
+)  # fmt: skip
+def test_questions_lie_where_the_table_was(places, dialect, name, training, asked, found):
+    table(places, dialect=dialect, name=name, training=training, asked=asked)
+    target = "y" if dialect["header"] else "column_1"
+    options = ("--data", f"data/{name}={name}", "--target", target)
+    opener = "gzip.open" if name.endswith(".gz") else "open"
+    read = (
+        f"import gzip; print({opener}('data/{name}', 'rt', encoding='{dialect['encoding']}')"
+        ".read(), end='')"
+    )
+    assert run(places, "train", read, *options) == training
+    assert run(places, "predict", read, *options) == found
+
+
+def test_arrays_of_a_packed_file_lie_together(places):
+    training = {"images": np.ones((3, 2)), "labels": np.array(["b", "a", "b"])}
+    for name, array in training.items():
+        np.save(places / "data" / f"{name}.npy", array)
+    np.save(places / "inputs" / "images.npy", np.zeros((2, 2)))
+    np.save(places / "inputs" / "ids.npy", np.array([4, 5]))
+    (places / "inputs" / "about.json").write_text(json.dumps({"array": "images.npy"}))
+    options = ("--data", "d.npz[images]=images.npy", "--data", "d.npz[labels]=labels.npy",
+               "--target", "labels.npy")  # fmt: skip
+    read = "import numpy as np; d = np.load('d.npz'); print(d['images'].sum(), list(d['labels']))"
+    assert run(places, "train", read, *options) == f"6.0 {list(training['labels'])}\n"
+    assert run(places, "predict", read, *options) == f"0.0 {list(training['labels'][[0, 0]])}\n"
+
+
+def test_files_of_a_folder_keep_their_order_and_all_classes_are_there(places):
+    for name in ("dog/1.png", "cat/2.png"):
+        (places / "data" / "images" / name).parent.mkdir(parents=True)
+        (places / "data" / "images" / name).write_text(name)
+    (places / "inputs" / "files").mkdir()
+    for place in range(3):
+        (places / "inputs" / "files" / f"{place:06d}.png").write_text(str(place))
+    about = {"files": True, "classes": ["dog", "cat"]}
+    (places / "inputs" / "about.json").write_text(json.dumps(about))
+    options = ("--data", "images=images")
+    read = (
+        "from pathlib import Path; print(*(f'{one.parent.name}:{one.read_text()}' "
+        "for one in sorted(Path('images').glob('*/*'))), len(list(Path('images').iterdir())))"
+    )
+    assert run(places, "train", read, *options) == "cat:cat/2.png dog:dog/1.png 2\n"
+    assert run(places, "predict", read, *options) == "cat:0 cat:1 cat:2 2\n"
+
+
+def test_a_command_that_fails_leaves_nothing(places):
+    table(places, training="a,y\n1,yes\n", asked="a\n2\n")
+    command = ["--", sys.executable, "-c", "open('out', 'w').write('x'); raise SystemExit(3)"]
+    options = ["--data", "rows.csv=rows.csv", "--target", "y"]
+    assert project.main(["train", *options, *command]) == 3
+    assert list((places / "artifacts").iterdir()) == []

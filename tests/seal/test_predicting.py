@@ -1,0 +1,290 @@
+"""How a script answers for new rows, as it is found and as it is written."""
+
+from __future__ import annotations
+
+import ast
+
+import pytest
+
+from runner.seal.answering import NotFoundError, answering
+from runner.seal.predicting import skeleton, written
+from runner.seal.script import Script
+
+SCALED = """
+import pandas as pd
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import StandardScaler
+
+df = pd.read_csv("data/wine.csv").dropna()
+df["ratio"] = df["acid"] / df["sugar"]
+X = df.drop(columns=["good"])
+y = df["good"]
+X_train, X_test, y_train, y_test = train_test_split(X, y)
+scaler = StandardScaler()
+X_train = scaler.fit_transform(X_train)
+X_test = scaler.transform(X_test)
+model = LogisticRegression()
+model.fit(X_train, y_train)
+print("accuracy", model.score(X_test, y_test))
+"""
+PIPELINE = """
+import pandas as pd
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+TARGET = "price"
+
+def main():
+    table = pd.read_csv("houses.csv")
+    y = table.pop(TARGET)
+    model = make_pipeline(StandardScaler(), Ridge())
+    model.fit(table[:400], y[:400])
+    print("r2", model.score(table[400:], y[400:]))
+
+if __name__ == "__main__":
+    main()
+"""
+SAVED = PIPELINE.replace("import pandas", "import joblib\nimport pandas").replace(
+    '    print("r2"', '    joblib.dump(model, "house.joblib")\n    print("r2"'
+)
+BOOSTER = """
+import lightgbm as lgb
+import pandas as pd
+train = pd.read_csv("rent.train", header=None, sep="\\t")
+test = pd.read_csv("rent.test", header=None, sep="\\t")
+gbm = lgb.train({}, lgb.Dataset(train.drop(0, axis=1), train[0]))
+gbm.save_model("model.txt")
+print("rmse", ((gbm.predict(test.drop(0, axis=1), num_iteration=3) - test[0]) ** 2).mean() ** 0.5)
+"""
+NET = """
+import torch
+class Net(torch.nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.out = torch.nn.Linear(width, 3)
+    def forward(self, x):
+        return self.out(x)
+"""
+NETWORK = """
+import argparse
+import numpy as np
+import torch
+from net import Net
+from torch.utils.data import DataLoader, TensorDataset
+
+def evaluate(model, loader, device):
+    model.eval()
+    for x, y in loader:
+        x, y = x.to(device), y.to(device)
+        print((model(x).argmax(1) == y).float().mean())
+
+def main():
+    args = argparse.ArgumentParser().parse_args()
+    device = torch.device("cpu")
+    X, y = np.load("x.npy"), np.load("y.npy")
+    mean = X[:800].mean(0)
+    X = torch.tensor(X - mean).float()
+    test = TensorDataset(X[800:], torch.tensor(y)[800:])
+    model = Net(4).to(device)
+    loss = torch.nn.CrossEntropyLoss()
+    evaluate(model, DataLoader(test, batch_size=args.batch, shuffle=True), device)
+    torch.save(model.state_dict(), "net.pt")
+
+if __name__ == "__main__":
+    main()
+"""
+OWN_CLASS = NETWORK.replace("from net import Net\n", NET).replace(
+    'if __name__ == "__main__":\n    main()', "main()"
+)
+
+
+def made(source, *, kind="binary", metric="accuracy", path="train.py", **modules):
+    script = Script.read(path, source)
+    others = {name: Script.read(f"{name}.py", text) for name, text in modules.items()}
+    result = written(answering(script, others), others, kind=kind, metric=metric)
+    ast.parse(result.script)
+    return result
+
+
+def body(result) -> list[str]:
+    [function] = [
+        one for one in ast.parse(result.predict).body
+        if isinstance(one, ast.FunctionDef) and one.name == "predict"
+    ]  # fmt: skip
+    return [ast.unparse(one) for one in function.body[1:]]
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "lines", "added"),
+    [
+        pytest.param(
+            SCALED,
+            {},
+            [
+                "kept = joblib.load('sealed.joblib')",
+                "scaler = kept['scaler']",
+                "model = kept['model']",
+                "df = pd.read_csv('data/wine.csv')",
+                "df['ratio'] = df['acid'] / df['sugar']",
+                "X = df.drop(columns=['good'])",
+                "X_test = X",
+                "X_test = scaler.transform(X_test)",
+                "return model.predict(X_test)",
+            ],
+            2,
+            id="a scaler that the script fits is asked as well",
+        ),
+        pytest.param(
+            PIPELINE,
+            {"kind": "regression", "metric": "r2"},
+            [
+                "kept = joblib.load('sealed.joblib')",
+                "model = kept['model']",
+                "TARGET = 'price'",
+                "table = pd.read_csv('houses.csv')",
+                "y = table.pop(TARGET)",
+                "return model.predict(table)",
+            ],
+            2,
+            id="a pipeline in a function",
+        ),
+        pytest.param(
+            SAVED,
+            {"kind": "regression", "metric": "r2"},
+            [
+                "model = joblib.load('house.joblib')",
+                "TARGET = 'price'",
+                "table = pd.read_csv('houses.csv')",
+                "y = table.pop(TARGET)",
+                "return model.predict(table)",
+            ],
+            0,
+            id="a model that the script saves needs no edit",
+        ),
+        pytest.param(
+            BOOSTER,
+            {"kind": "regression", "metric": "rmse"},
+            [
+                "gbm = lightgbm.Booster(model_file='model.txt')",
+                "test = pd.read_csv('rent.test', header=None, sep='\\t')",
+                "return gbm.predict(test.drop(0, axis=1))",
+            ],
+            0,
+            id="a booster that saves itself",
+        ),
+        pytest.param(
+            NETWORK,
+            {"kind": "multi-class", "net": NET},
+            [
+                "kept = joblib.load('sealed.joblib')",
+                "args = kept['args']",
+                "mean = kept['mean']",
+                "model = Net(4)",
+                "model.load_state_dict(torch.load('net.pt', map_location='cpu'))",
+                "X = np.load('x.npy')",
+                "y = np.load('y.npy')",
+                "X = torch.tensor(X - mean).float()",
+                "test = TensorDataset(X, torch.tensor(y))",
+                "loader = DataLoader(test, batch_size=args.batch)",
+                "x = torch.cat([batch[0] for batch in loader])",
+                "return torch.softmax(model.cpu().eval()(x), 1).detach().numpy()",
+            ],
+            2,
+            id="a network of a module, through a loader and a function; its mean is kept",
+        ),
+    ],
+)
+def test_the_smallest_predict(source, options, lines, added):
+    result = made(source, **options)
+    assert body(result) == lines
+    assert len(result.added) == added
+
+
+def test_what_is_saved_is_saved_before_a_function_ends():
+    result = made(PIPELINE, kind="regression", metric="r2")
+    saved = [line for line in result.script.splitlines() if "joblib.dump" in line]
+    assert saved == ['    joblib.dump({"model": model}, "sealed.joblib")']
+
+
+def test_lines_come_before_what_a_function_returns():
+    returns = SAVED.replace('    joblib.dump(model, "house.joblib")\n', "").replace(
+        '    print("r2", model.score(table[400:], y[400:]))',
+        "    score = model.score(table[400:], y[400:])\n    return score",
+    )
+    result = made(returns, kind="regression", metric="r2")
+    lines = result.script.splitlines()
+    assert lines.index("    return score") == 1 + lines.index(f"    {result.added[-1]}")
+
+
+def test_a_class_of_a_script_that_trains_when_imported_is_saved_by_value():
+    result = made(OWN_CLASS, kind="multi-class")
+    assert "cloudpickle" in result.script
+    assert "import Net" not in result.predict
+
+
+def test_a_class_of_a_script_that_runs_nothing_when_imported_is_imported():
+    result = made(NETWORK.replace("from net import Net\n", NET), kind="multi-class")
+    assert "from train import Net" in result.predict
+
+
+def test_a_save_that_an_option_asks_for_is_none():
+    optional = SAVED.replace(
+        '    joblib.dump(model, "house.joblib")',
+        '    if args.save:\n        joblib.dump(model, "house.joblib")',
+    )
+    assert len(made(optional, kind="regression").added) == 2
+
+
+def test_probabilities_are_given_where_the_metric_needs_them():
+    assert body(made(SCALED, metric="roc_auc"))[-1] == "return model.predict_proba(X_test)"
+    machine = SCALED.replace("LogisticRegression", "SVC")
+    assert body(made(machine, metric="roc_auc"))[-1] == "return model.predict(X_test)"
+
+
+def test_functions_are_copied_where_an_import_would_train():
+    functions = SCALED.replace(
+        "df = pd.read_csv", "def load(path):\n    return pd.read_csv(path)\n\ndf = load"
+    )
+    result = made(functions)
+    assert "def load(path):" in result.predict
+    assert "from train" not in result.predict
+
+
+def test_neighbours_are_imported_by_their_package():
+    relative = SCALED.replace("pd.read_csv", "load").replace(
+        "import pandas as pd", "from .data import load"
+    )
+    assert "from src.data import load" in made(relative, path="src/train.py").predict
+
+
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [
+        pytest.param("print('loss', 0.5)\n", "no fitted model", id="nothing is fitted"),
+        pytest.param(
+            "from sklearn.svm import SVC\nm = SVC()\nm.fit([[0], [1]], [0, 1])\nm.predict(rows)\n",
+            "where rows comes from",
+            id="rows from nowhere",
+        ),
+        pytest.param(
+            "from sklearn.svm import SVC\nfrom sklearn.model_selection import train_test_split\n"
+            "def load():\n    return train_test_split([[0], [1]], [0, 1])\n"
+            "a, b, c, d = load()\nm = SVC()\nm.fit(a, c)\nm.predict(b)\n",
+            "load() of train.py parts the rows",
+            id="a function that parts rows",
+        ),
+    ],
+)
+def test_what_cannot_be_found_is_said(source, why):
+    with pytest.raises(NotFoundError, match=why.replace("(", r"\(").replace(")", r"\)")):
+        answering(Script.read("train.py", source), {})
+
+
+def test_a_skeleton_says_what_to_write_and_does_not_pass_for_done():
+    text = skeleton("no model", given="an array", answers="a number for each row")
+    assert "TODO" in text
+    assert "an array" in text
+    assert "a number for each row" in text
+    ast.parse(text)
