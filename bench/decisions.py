@@ -376,6 +376,8 @@ NOTHING = (
 )
 WANTED = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
 """Shares of false keeps that a policy may ask for."""
+SURE = (0.3, 0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99)
+"""Probabilities to keep at that are tried."""
 HEADING = """| rule | world | helpful | mean | false share | above 1 sd caught | keeps | extra \
 | overstated | true gain |
 |---|---|--:|--:|--:|--:|--:|--:|--:|--:|"""
@@ -447,17 +449,17 @@ def table(runs: int, few: int) -> Iterator[str]:
 
 def tuned(runs: int) -> str:
     """Return the constants' table: the least sure keep that each share of false keeps allows."""
-    world, rows = World(name="", helpful=0.05), []
-    sure = np.concatenate([np.arange(0.3, 0.95, 0.025), np.arange(0.95, 0.995, 0.01)]).round(3)
-    drop, shares = constants.TABLE[0][2], []
-    for keep in sure:
-        bounds = Bounds(keep=float(keep), drop=drop, fewest=constants.FEWEST, most=14)
+    world, drop, shares = World(name="", helpful=0.05), constants.TABLE[0][2], list[float]()
+    for keep in SURE:
+        bounds = Bounds(keep=keep, drop=drop, fewest=constants.FEWEST, most=14)
         tally = posterior(world, constants.PRIOR, bounds, constants.BASELINE, runs, 2)
         shares.append(tally.row()["false"][0])
-        print(f"keep at {keep:.3f}: {shares[-1]:.3f} false", file=sys.stderr)
+        print(f"keep at {keep}: {shares[-1]:.4f} false", file=sys.stderr)
+    rows = []
     for wanted in WANTED:
-        keep = next(float(one) for one, share in zip(sure, shares, strict=True) if share <= wanted)
-        rows.append(f"    ({wanted}, {keep}, {drop}),")
+        places = range(len(SURE))
+        first = next(at for at in places if max(shares[at:]) <= wanted)
+        rows.append(f"    ({wanted}, {SURE[first]}, {drop}),")
     return "TABLE = (\n" + "\n".join(rows) + "\n)\n"
 
 
@@ -469,7 +471,7 @@ def main() -> None:
     said = parser.parse_args()
     if said.constants:
         path = Path(constants.__file__)
-        text = re.sub(r"(?ms)^TABLE = \(.*?^\)\n", tuned(said.runs), path.read_text())
+        text = re.sub(r'(?ms)^TABLE = .*?(?=^""")', tuned(said.runs), path.read_text())
         path.write_text(text)
         return
     begun, lines = time.monotonic(), []

@@ -15,7 +15,7 @@ from runner.experiment.noise import after
 from runner.experiment.steps import judged
 from runner.policy.load import parse_policy
 from runner.records import Experiment, ExperimentStatus, Place, Purpose, TrialRecord, TrialResult
-from runner.rules import Ask, Evidence, Level
+from runner.rules import Ask, Evidence, Level, constants
 from runner.rules.belief import Noise
 from runner.rules.posterior import Posterior
 
@@ -382,3 +382,18 @@ def test_a_correlation_is_learnt_from_pairs_and_counts_only_once_there_are_enoug
         assert (float(known.correlation) > 0) == (known.pairs >= 10)
     assert known.pairs == 22
     assert 0.6 < float(known.correlation) <= 0.8, "the same noise, shrunk towards none"
+
+
+# -- constants ---------------------------------------------------------------------------------
+
+
+def test_fewer_false_keeps_need_more_certainty_and_every_share_that_a_policy_may_say_has_some():
+    shares = (0.01, 0.015, 0.02, 0.05, 0.07, 0.1, 0.3, 0.5)
+    keeps = [constants.bounds(share, 14).keep for share in shares]
+    assert keeps == sorted(keeps, reverse=True)
+    assert constants.bounds(0.07, 14) == constants.bounds(0.05, 14), "never more than was wanted"
+    assert constants.STRICTEST == 0.01
+
+
+def test_a_keep_needs_no_more_trials_than_a_candidate_may_have():
+    assert constants.bounds(0.05, 2).fewest == 2
