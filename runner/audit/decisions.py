@@ -6,6 +6,7 @@ What this does not protect against: scores that were wrong when the scorer gave 
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterator
 
 from runner import draws
@@ -25,7 +26,15 @@ from runner.rules.scores import metric_of
 def decisions(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
     """Find experiments whose trials lead to another status or score than was recorded."""
     known, best, metric = Noise(), None, metric_of(policy)
+    again: dict[int, set[int]] = defaultdict(set)
+    for one in evidence.written.experiments.values():
+        for trial in one.trials:
+            if trial.purpose.decides and trial.asked_by != one.number:
+                again[trial.asked_by].add(one.number)
     for experiment in evidence.written.experiments.values():
+        if strange := again[experiment.number] - ({best.number} if best else set()):
+            message = f"asked for trials of {sorted(strange)}, which was not the best"
+            yield _finding("trials", experiment, message)
         if experiment.status is ExperimentStatus.REFUSED:
             yield from _refused(experiment)
         elif experiment.status is not None:

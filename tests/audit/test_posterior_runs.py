@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
+import shutil
 from pathlib import Path
 
 import pytest
 from fakes import SHIPPED, TAG, FakeSandbox, ScriptedAgent, crashed, edit, make_session, scored
+from planting import Copy
 
 from runner.audit.run import audit_run
 from runner.decision import verdict_in
@@ -159,3 +161,21 @@ def test_under_strict_the_summary_says_that_the_rule_does_not_know(tmp_path):
         standing = standing_of(session.ledger, session.run)
     assert standing.false_keeps is None
     assert summary.belief(standing).startswith("not by itself: 1 keep by a rule that does not say")
+
+
+def test_an_audit_finds_trials_of_what_was_not_the_best_or_that_nobody_asked_for(
+    finished, tmp_path
+):
+    shutil.copytree(finished / "state", tmp_path / "state")
+    copy = Copy(tmp_path / "state")
+    [own, *_] = copy.ended(1)
+    copy.sql("UPDATE trials SET asked_by = 4 WHERE seq = ?", own)
+    copy.edit_entry(own, asked_by=4)
+    [other, *_] = copy.ended(0)
+    copy.sql("UPDATE trials SET asked_by = 3 WHERE seq = ?", other)
+    copy.edit_entry(other, asked_by=3)
+    copy.relink()
+    copy.forge_log()
+    found = [str(each.message) for each in copy.audit().findings if each.rule == "trials"]
+    assert any("asked for trials of [0], which was not the best" in said for said in found)
+    assert any("the decision needed " in said for said in found)
