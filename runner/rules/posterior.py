@@ -235,6 +235,8 @@ class Posterior:
         gain, better = float(level.gain), float(believed.better)
         margin = 1.96 * math.sqrt(float(believed.variance)) * found.deviation
         kept = move is Move.KEEP
+        # A program that is not kept teaches nothing of the best, and stands where the gain puts it.
+        value = float(level.value) if kept else float(found.estimate.incumbent) + gain
         verdict = Verdict.KEPT if kept else self._not_kept(better)
         if kept and needed < self.min_gain:
             verdict = Verdict.TIE
@@ -255,7 +257,7 @@ class Posterior:
             status=ExperimentStatus.KEPT if kept else ExperimentStatus.REVERTED,
             reason=reason,
             rule=rule,
-            score=self.metric.before(origin, -float(level.value)),
+            score=self.metric.before(origin, -value),
             gain=gain,
             sure=better,
             weight=float(level.precision),
