@@ -133,8 +133,7 @@ class Posterior:
     def _exactly(self, seen: Evidence, values: list[float]) -> Ask | Decision:
         """Decide by one trial; a gain needs a second draw, which shows that there is no noise."""
         seeds = Seeds(ran=len(values), planned=len(values), splits=len(seen.splits))
-        level = seen.level.score if seen.level else None
-        answer = compare(self.metric, level, values[0], seeds, self.min_gain, seen.tie)
+        answer = compare(self.metric, seen.best, values[0], seeds, self.min_gain, seen.tie)
         if answer.status is ExperimentStatus.KEPT and len(values) == 1:
             return Ask(places=self._places(seen, seen.number, 1))
         return answer
