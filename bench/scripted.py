@@ -57,8 +57,10 @@ def policy_text(train: float) -> str:
     wanted = {
         "cpus: 2": "cpus: 1",
         "train: 10s": f"train: {train:g}s",
-        "seeds: 2": "seeds: 1",
-        "min_gain: 0.002": "min_gain: 1.0",
+        "rule: posterior": "rule: strict",
+        "false_keeps: 0.05": "simplicity: null",
+        "most_trials: 14": "most_trials: 1",
+        "min_gain: 0": "min_gain: 1.0",
     }
     for old, new in wanted.items():
         text, count = re.subn(rf"(?m)^  {old}\b", f"  {new}", text)

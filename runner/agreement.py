@@ -88,7 +88,7 @@ def compared(metric: Metric, baseline: Experiment, best: Experiment) -> Compared
 def _measured(
     metric: Metric, experiment: Experiment, purpose: Purpose, spread: float | None
 ) -> Gain | None:
-    """Return the mean over an experiment's trials of one purpose, and its standard error."""
+    """Return an experiment's level by its trials of one purpose, and its standard error."""
     trials = [trial for trial in experiment.trials if trial.purpose is purpose]
     documents = [trial.result.score.metrics for trial in trials if trial.result.score]
     if purpose is Purpose.DECISION:
@@ -108,7 +108,10 @@ def _measured(
         of_splits = [mean(found) for found in by_split.values()]
         parts.append(math.hypot(*of_splits) / len(of_splits))
     if spread is not None and trials:
-        parts.append(spread / math.sqrt(len(trials)))
+        draws = {trial.index for trial in trials}
+        counted = purpose is Purpose.DECISION and experiment.weight is not None
+        worth = (experiment.weight or 1.0) * len(trials) / len(draws) if counted else len(trials)
+        parts.append(spread / math.sqrt(worth))
     return Gain(value=value, error=math.hypot(*parts) if parts else None)
 
 

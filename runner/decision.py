@@ -103,6 +103,7 @@ class Verdict(StrEnum):
     BASELINE = "the baseline"
     KEPT = "kept"
     TIE = "a tie, kept for fewer lines"
+    UNDECIDED = "undecided"
     JUST_SHORT = "just short"
     NO_BETTER = "no better"
     WORSE = "worse"
@@ -114,6 +115,7 @@ class Verdict(StrEnum):
             Verdict.BASELINE: "nothing was before it",
             Verdict.KEPT: f"a gain of at least the {needed} that is needed",
             Verdict.TIE: f"within {within} of the best",
+            Verdict.UNDECIDED: "neither a gain nor a loss is certain enough",
             Verdict.JUST_SHORT: f"a gain of less than the {needed} that is needed",
             Verdict.NO_BETTER: "no gain at all",
             Verdict.WORSE: f"a loss of at most {needed}",
@@ -140,20 +142,27 @@ def verdict_in(reason: str) -> Verdict | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """The answer. `score` is the mean over the trials that ran; absent if one failed."""
+    """The answer. `score` is the level that the trials show; absent if one failed."""
 
     status: ExperimentStatus
     reason: str
     rule: str | None = None
-    """For a refusal: the first broken rule; for a guard that failed: `guard:NAME`."""
+    """For a refusal: the first broken rule; for a guard that failed: `guard:NAME`; for a revert
+    that its scores did not decide: `unstable`, `ignores-seed`."""
     score: float | None = None
     gain: float | None = None
+    sure: float | None = None
+    """How probable it is that the gain is what a keep needs, where the rule says so."""
+    weight: float | None = None
+    """The number of trials that `score` is worth."""
 
 
 OTHERWISE = "; else "
 """Between a failed guard and what would have been decided without it."""
 GUARD = "guard:"
 """What the rule of a reverted experiment begins with, if a guard was the reason."""
+IGNORES_SEED, UNSTABLE = "ignores-seed", "unstable"
+"""The rules by which a candidate is reverted for something else than how good its scores are."""
 
 
 def after_guards(decision: Decision, failed: str, why: str) -> Decision:
@@ -266,6 +275,15 @@ def told(
         step = written(exact(metric.round_to))
         said = f"{verdict}: {levels}, both in steps of {step}; before rounding {claim}"
     return _finite(gain), said
+
+
+def percent(probability: float) -> str:
+    """Write a probability as a person reads it, never as 0 or 100."""
+    if 0.01 <= probability <= 0.99:
+        return f"{100 * probability:.0f} %"
+    if probability > 0.99:
+        return "more than 99.9 %" if probability > 0.999 else f"{100 * probability:.1f} %"
+    return "less than 0.1 %" if probability < 0.001 else f"{100 * probability:.1f} %"
 
 
 def same_sign(one: float, other: float) -> bool:

@@ -20,6 +20,7 @@ from runner.money.prices import SNAPSHOT, Prices
 from runner.money.usage import by_experiment
 from runner.policy.load import load_policy
 from runner.records import Spent
+from runner.rules.constants import BASELINE, USUAL_TRIALS
 
 ENOUGH = 5
 """Measured experiments below which a range is from the least to the most of them."""
@@ -94,13 +95,16 @@ def estimate(plan: Plan, prices: Prices, ledger: Reader | None) -> Estimate:
     predictors = len(evaluation.predict) or (2 if evaluation.shape == "served" else 0)
     stages = budget.startup + budget.train + budget.score
     deadline = stages + predictors * (budget.startup + budget.predict)
-    planned = len(evaluation.splits) * evaluation.seeds
+    splits, decision = len(evaluation.splits), policy.decision
+    measured_often = decision.rule == "posterior"
+    planned = splits * (BASELINE if measured_often else decision.trials)
+    each = min(USUAL_TRIALS if measured_often else decision.trials, decision.trials)
     shortest = (planned + count) * budget.train  # one trial each, of training alone
-    longest = (1 + count) * (planned + len(evaluation.audited)) * deadline
+    longest = (planned + count * each * splits + (1 + count) * len(evaluation.audited)) * deadline
     together = f", {plan.agents} agents think at once" if plan.agents > 1 else ""
     of_the_time = (
         f"time: from one trial of {budget.train:g} s each (the template takes {planned}) to"
-        f" all trials and audits at their deadlines; one device{together}"
+        f" {each * splits} each and all audits, at their deadlines; one device{together}"
     )
     return Estimate(
         plan=plan,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from runner.decision import Direction, Metric, mean
-from runner.records import Descent, Experiment, ExperimentStatus, Purpose, Run
+from runner.records import Descent, Experiment, ExperimentStatus, Purpose, Run, TrialRecord
 
 
 def metric_of(run: Run) -> Metric:
@@ -73,3 +74,28 @@ def mean_audit(experiment: Experiment, metric: str) -> float | None:
     audits = [trial for trial in experiment.trials if trial.purpose is Purpose.AUDIT]
     scores = [trial.result.score.metrics[metric] for trial in audits if trial.result.score]
     return mean(scores) if scores and len(scores) == len(audits) else None
+
+
+def scores_by_draw(
+    trials: Iterable[TrialRecord], metric: str, splits: int | None = None
+) -> dict[int, float]:
+    """Return each draw's mean over its splits, in the order of draws.
+
+    Draws of which a split failed, or was not measured, are left out.
+
+    Args:
+        trials: of one program, with one purpose.
+        metric: whose scores.
+        splits: how many there are; `None` for as many as the fullest draw has.
+    """
+    by_draw: dict[int, list[float | None]] = defaultdict(list)
+    for trial in trials:
+        score = trial.result.score
+        by_draw[trial.index].append(score.metrics.get(metric) if score else None)
+    full = splits or max(map(len, by_draw.values()), default=0)
+    whole = {index: found for index, found in sorted(by_draw.items()) if len(found) == full}
+    return {
+        index: mean(scores)
+        for index, found in whole.items()
+        if len(scores := [score for score in found if score is not None]) == full
+    }

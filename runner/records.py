@@ -507,14 +507,19 @@ class Experiment:
     """Absent until it was reviewed."""
     status: ExperimentStatus | None = None
     rule: str | None = None
-    """For a refusal: the first broken rule; for a guard that failed: `guard:NAME`."""
+    """For a refusal: the first broken rule; for a guard that failed: `guard:NAME`; for a revert
+    that its scores did not decide: `unstable`, `ignores-seed`."""
     reason: str = ""
     score: float | None = None
-    """Mean of the metric over the decision trials; absent after a crash."""
+    """The level that the decision trials show; absent after a crash."""
     gain: float | None = None
     """Improvement over the best before it, positive is better."""
+    sure: float | None = None
+    """How probable it is that the gain is what a keep needs, where the rule says so."""
+    weight: float | None = None
+    """The number of trials that `score` is worth, where the rule says so."""
     planned: int | None = None
-    """How many trials of it the rule would have asked for at most."""
+    """How many trials of it the rule would have asked for at most, where it had such a plan."""
     attempt_commit: str | None = None
     commit: str | None = None
     """The commit on the run's branch, for a kept experiment."""

@@ -252,7 +252,9 @@ class Scheduler:
                     rule=found.rule,
                     score=found.score,
                     gain=found.gain,
-                    planned=self.rule.most_trials,
+                    sure=found.sure,
+                    weight=found.weight,
+                    planned=self.rule.most_trials if self.rule.plans else None,
                 )
             case Settle():
                 self._settle(experiment)

@@ -143,7 +143,7 @@ def test_a_check_names_a_program_that_promises_otherwise_and_a_template_above_it
         )
     )
     found = "\n".join(reading.missing("mine"))
-    assert "says 'by at least 0.003', and decision.min_gain is 0.01" in found
+    assert "says 'by 0.003', and decision.min_gain is 0.01" in found
     assert "bytes of information, edits.max_information is 100" in found
 
 

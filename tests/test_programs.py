@@ -32,7 +32,8 @@ def read(task: str) -> tuple[Policy, str]:
 @pytest.mark.parametrize("task", PROGRAMS)
 def test_a_program_names_the_gain_that_is_kept_and_what_becomes_of_a_tie(task):
     policy, program = read(task)
-    assert [float(said) for said in MARGIN.findall(program)] == [policy.decision.min_gain]
+    needed = [policy.decision.min_gain] if policy.decision.min_gain else []
+    assert [float(said) for said in MARGIN.findall(program)] == needed
     if policy.decision.simplicity is None:
         assert REVERTED.search(program)
     else:
@@ -63,8 +64,7 @@ def test_a_program_calls_noise_only_what_the_policy_does_not_keep(task):
     assert "is noise" not in program
     if policy.stop_at is not None:
         assert f"stops by itself at {policy.stop_at:g}" in program
-    splits = "seeds" if len(policy.evaluation.splits) == 1 else "folds|windows"
-    assert any(f"the mean over the {name} beats" in program for name in splits.split("|"))
+    assert "If it is probably better than the best so far" in program
 
 
 @pytest.mark.parametrize("task", paths.tasks())

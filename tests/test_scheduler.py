@@ -35,8 +35,8 @@ from runner.session import Session
 
 KEPT, REVERTED = ExperimentStatus.KEPT, ExperimentStatus.REVERTED
 PARSED = lru_cache(read_facts)
-ONE_SEED = POLICY_TEXT.replace("seeds: 2 ", "seeds: 1 ")
-THREE_SEEDS = POLICY_TEXT.replace("seeds: 2 ", "seeds: 3 ")
+ONE_SEED = POLICY_TEXT.replace("most_trials: 2 ", "most_trials: 1 ")
+THREE_SEEDS = POLICY_TEXT.replace("most_trials: 2 ", "most_trials: 3 ")
 
 
 @pytest.fixture(autouse=True)

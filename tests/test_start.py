@@ -129,8 +129,10 @@ def test_a_new_run_freezes_its_training_time_in_its_policy():
     assert parse_policy(frozen.text).policy == frozen.policy
 
 
-@pytest.mark.parametrize("more", [("--model", "a"), ("--train-seconds", "5")])
-def test_resuming_changes_neither_model_nor_training_time(more, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "more", [("--model", "a"), ("--train-seconds", "5"), ("--policy", __file__)]
+)
+def test_resuming_changes_neither_model_nor_policy(more, tmp_path, monkeypatch):
     monkeypatch.setenv("RUNNER_HOME", str(tmp_path))
     result = CliRunner().invoke(cli, ["run", "--resume", "t1", *more])
     assert result.exit_code == 2

@@ -99,13 +99,13 @@ def check(
         (failed(TrialStatus.CRASHED), False),
         (failed(TrialStatus.TIMEOUT), False),
         (scored("mean_rank", 100.0), True),
-        (scored("mean_rank", 99.5), True),
+        (scored("mean_rank", 99.5), False),
         (scored("mean_rank", 250.0), True),
         (scored("mean_rank", 99.0), False),
         (scored("mean_rank", 1.0), False),
     ],
 )
-def test_a_cheat_must_be_refused_or_lose_by_the_policys_own_rule(found, fine):
+def test_a_cheat_must_be_refused_or_lose_by_the_policys_min_gain(found, fine):
     played, _, _ = check("eclip", lambda _: found, "constant", 100.0)
     assert played.fine is fine
 

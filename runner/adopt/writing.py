@@ -85,7 +85,6 @@ def policy_text(known: Understood, needs: Needs, template: Files) -> str:
         number=_number(known.reported),
         data=f"[{', '.join(map(quoted, known.reported.data))}]",
         workspace=show_size(known.reported.workspace_bytes),
-        seeds=2 if known.seeded else 1,
     )
 
 

@@ -6,27 +6,43 @@ What this does not protect against: scores that were wrong when the scorer gave 
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterator
 
 from runner import draws
 from runner.audit.evidence import Evidence
 from runner.audit.findings import LEDGER, Finding
-from runner.decision import Decision, Direction, Metric, after_guards
+from runner.decision import Decision, Metric, after_guards
+from runner.experiment import noise
 from runner.experiment.steps import audits_owed, judged, measured
 from runner.experiment.steps import evidence as seen_by_the_rule
 from runner.policy.schema import Policy
-from runner.records import Experiment, ExperimentStatus, Place, Purpose, TrialResult, TrialStatus
+from runner.records import Experiment, ExperimentStatus, Purpose, TrialResult, TrialStatus
 from runner.rules import Ask, rule_of
+from runner.rules.belief import Noise
+from runner.rules.scores import metric_of
 
 
 def decisions(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
     """Find experiments whose trials lead to another status or score than was recorded."""
+    known, best, metric = Noise(), None, metric_of(policy)
+    again: dict[int, set[int]] = defaultdict(set)
+    for one in evidence.written.experiments.values():
+        for trial in one.trials:
+            if trial.purpose.decides and trial.asked_by != one.number:
+                again[trial.asked_by].add(one.number)
     for experiment in evidence.written.experiments.values():
+        if strange := again[experiment.number] - ({best.number} if best else set()):
+            message = f"asked for trials of {sorted(strange)}, which was not the best"
+            yield _finding("trials", experiment, message)
         if experiment.status is ExperimentStatus.REFUSED:
             yield from _refused(experiment)
         elif experiment.status is not None:
             yield from _lengths(evidence, experiment)
-            yield from _tried(evidence, policy, experiment)
+            yield from _tried(evidence, policy, experiment, known)
+        if experiment.ended_at is not None:
+            known = noise.after(known, experiment, best, metric.name)
+            best = experiment if experiment.status is ExperimentStatus.KEPT else best
 
 
 def forfeits(evidence: Evidence) -> Iterator[Finding]:
@@ -97,30 +113,27 @@ def _lengths(evidence: Evidence, experiment: Experiment) -> Iterator[Finding]:
         yield _finding("lines", experiment, message)
 
 
-def _tried(evidence: Evidence, policy: Policy, experiment: Experiment) -> Iterator[Finding]:
+def _tried(
+    evidence: Evidence, policy: Policy, experiment: Experiment, known: Noise
+) -> Iterator[Finding]:
     """Ask the rule again, batch by batch, as the run did: each trial must have been asked for."""
-    metric, own = _metric(policy), [one for one in experiment.trials if one.purpose.decides]
+    metric = metric_of(policy)
     kept = [found for found in evidence.written.kept if found.number < experiment.number]
     trials = measured(kept, experiment)
     if not all(_usable(trial.result, metric) for trial in trials.values()):
         yield _finding("score", experiment, f"a trial is scored without {metric.name}")
         return
-    seen = seen_by_the_rule(kept, experiment, policy, metric)
+    seen = seen_by_the_rule(kept, experiment, policy, metric, known)
     answer, used = judged(rule_of(policy), seen, trials)
     if isinstance(answer, Ask):
         yield _finding("trials", experiment, f"is {experiment.status}, and trials are missing")
         return
     yield from _compared(experiment, _guarded(experiment, answer, policy))
-    wanted = [Place(experiment=experiment.number, split=o.split, index=o.index) for o in own]
-    if beyond := [place for place in wanted if place not in used]:
-        count = len(own) - len(beyond)
-        message = f"the decision needed {count} of its {len(own)} trials"
+    asked = [place for place, trial in trials.items() if trial.asked_by == experiment.number]
+    if beyond := [place for place in asked if place not in used]:
+        count = len(asked) - len(beyond)
+        message = f"the decision needed {count} of its {len(asked)} trials"
         yield _finding("trials", experiment, message)
-
-
-def _metric(policy: Policy) -> Metric:
-    said = policy.metric
-    return Metric(name=said.name, direction=Direction(said.direction), round_to=said.round_to)
 
 
 def _usable(result: TrialResult, metric: Metric) -> bool:
@@ -149,6 +162,8 @@ def _compared(experiment: Experiment, answer: Decision) -> Iterator[Finding]:
     for name, again, recorded in (
         ("score", answer.score, experiment.score),
         ("gain", answer.gain, experiment.gain),
+        ("probability", answer.sure, experiment.sure),
+        ("weight", answer.weight, experiment.weight),
     ):
         if not _same(again, recorded):
             message = f"the {name} is recorded as {recorded}; its trials say {again}"
@@ -156,10 +171,10 @@ def _compared(experiment: Experiment, answer: Decision) -> Iterator[Finding]:
 
 
 def _same(one: float | None, other: float | None) -> bool:
-    """Compare to the last digits, in which versions of Python may differ."""
+    """Compare to the last digits, in which versions of Python and machines may differ."""
     if one is None or other is None:
         return one is other
-    return math.isclose(one, other, rel_tol=1e-12, abs_tol=1e-12)
+    return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-9)
 
 
 def _finding(rule: str, experiment: Experiment, message: str) -> Finding:

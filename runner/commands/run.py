@@ -73,9 +73,10 @@ def command(
 
     if bool(task) == bool(resume):
         raise click.UsageError("give a TASK, or --resume TAG")
-    if resume and (model or train_seconds is not None):
+    if resume and (model or policy or train_seconds is not None):
         raise click.UsageError(
-            "--model and --train-seconds do not go with --resume: a run keeps both"
+            "--model, --policy and --train-seconds do not go with --resume: a run keeps its model"
+            " and its policy, decision.rule and all"
         )
     request = Request(
         task=task or "",

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import reduce
 from typing import Any
 
+from runner.experiment import noise
 from runner.journal import rows
 from runner.journal.entries import Entry, Head, Kind
 from runner.records import (
@@ -20,6 +21,7 @@ from runner.records import (
     HypothesisStatus,
     Run,
 )
+from runner.rules.belief import Noise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +36,8 @@ class RunState:
     """Those that were proposed and are not settled."""
     kept: tuple[int, ...] = ()
     """Numbers of settled experiments that were kept."""
+    noise: Noise = field(default_factory=Noise)
+    """What is known of the spread of trials, those of the best left out."""
     fingerprints: Mapping[str, int] = field(default_factory=dict)
     """What was tried and not refused, to know a repeat by → the first that tried it."""
     hypotheses: Mapping[int, Hypothesis] = field(default_factory=dict)
@@ -155,6 +159,8 @@ def _settled(state: RunState, entry: Entry, said: Mapping[str, Any]) -> Iterator
         ended_at=entry.at,
         chain=entry.chain,
     )
+    if state.run is not None:
+        yield "noise", noise.after(state.noise, made, state.best, state.run.metric)
     yield "settled", (*state.settled, made)
     yield "open", {other: found for other, found in state.open.items() if other != number}
     if made.status is ExperimentStatus.KEPT:

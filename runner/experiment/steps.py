@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from runner.decision import Decision, Metric, Tie, after_guards
 from runner.draws import index
 from runner.experiment.fold import RunState
-from runner.history import record
+from runner.history import record, scores_by_draw
 from runner.policy.schema import Policy
 from runner.records import (
     Experiment,
@@ -26,7 +26,8 @@ from runner.records import (
     TrialRecord,
     Violation,
 )
-from runner.rules import Ask, Evidence, Rule
+from runner.rules import Ask, Evidence, Level, Rule
+from runner.rules.belief import Noise
 from runner.sandbox.evidence import escaped
 
 
@@ -129,7 +130,7 @@ def _towards_a_decision(
         return Decide(decision=refusal(violations)) if first_of_all else Wait()
     kept = [state.settled[other] for other in state.kept]
     if first_of_all:
-        seen = evidence(kept, found, policy, metric)
+        seen = evidence(kept, found, policy, metric, state.noise)
         answer, _ = judged(rule, seen, measured(kept, found))
     else:  # who is to be compared with is not known yet: only what it asks for first can run
         seen = Evidence(number=found.number, splits=policy.evaluation.splits)
@@ -158,11 +159,22 @@ def _audit_is_owed(state: RunState, policy: Policy) -> bool:
 
 
 def evidence(
-    kept: Sequence[Experiment], found: Experiment, policy: Policy, metric: Metric
+    kept: Sequence[Experiment], found: Experiment, policy: Policy, metric: Metric, noise: Noise
 ) -> Evidence:
-    """Return what is known before any trial of a candidate; `kept` were kept before it."""
+    """Return what is known before any trial of a candidate.
+
+    Args:
+        kept: what was kept before it.
+        found: the candidate.
+        policy: the run's.
+        metric: the run's.
+        noise: what is known of it once all before the candidate are settled.
+    """
     best = kept[-1] if kept else None
     known = [] if best is None else _decisive(best)
+    level = None
+    if best is not None and best.score is not None:
+        level = Level(score=best.score, weight=best.weight or 1.0)
     return Evidence(
         number=found.number,
         splits=policy.evaluation.splits,
@@ -170,7 +182,18 @@ def evidence(
         incumbent_trials=tuple(trial for trial in known if trial.asked_by < found.number),
         best=record(kept, metric),
         tie=_tie(policy, best, found),
+        level=level,
+        noise=noise,
+        varies=_varies(kept, metric),
     )
+
+
+def _varies(kept: Sequence[Experiment], metric: Metric) -> bool:
+    """Say whether the template's own trials differ from draw to draw."""
+    if not kept:
+        return True
+    own = [trial for trial in _decisive(kept[0]) if trial.asked_by == kept[0].number]
+    return len({*scores_by_draw(own, metric.name).values()}) > 1
 
 
 def measured(kept: Sequence[Experiment], found: Experiment) -> dict[Place, TrialRecord]:

@@ -254,6 +254,8 @@ PROPOSED = ("number", "parent_commit", "hypothesis", "category", "started_at")
 """What a row repeats of a proposal."""
 IN_ENTRIES = ("metrics", "crash", "curves")
 """What a row leaves out of a trial."""
+IN_DECISIONS = ("sure", "weight")
+"""What a row leaves out of a decision."""
 MOMENTS = {
     Kind.DECIDED: ("decided_at", "decided"),
     Kind.SETTLED: ("ended_at", "settled"),
@@ -264,7 +266,8 @@ MOMENTS = {
 def _experiment(entry: Entry, said: dict[str, Any]) -> Write:
     key = {"run": entry.run, "number": said.pop("number")}
     moment = dict(zip(MOMENTS.get(Kind(entry.kind), ()), (entry.at, entry.seq), strict=False))
-    return Write(table="experiments", key=key, values=said | moment)
+    values = {name: value for name, value in said.items() if name not in IN_DECISIONS}
+    return Write(table="experiments", key=key, values=values | moment)
 
 
 def apply(database: sqlite3.Connection, entry: Entry) -> None:

@@ -164,6 +164,18 @@ class Reader:
         found = self._all(KEPT_LINE, {"run": tag})
         return tuple(Descent(**row | {"kept": bool(row["kept"])}) for row in found)
 
+    def how_sure(self, tag: str) -> tuple[float | None, ...]:
+        """Return of each keep after the baseline how probable it is that it is better.
+
+        It is absent where the run's rule does not say so.
+        """
+        query = """SELECT e.* FROM experiments AS x
+            JOIN entries AS e ON e.run = x.run AND e.seq = x.decided
+            WHERE x.run = ? AND x.status = 'kept' AND x.number > 0 ORDER BY x.number"""
+        with readable("a decision"):
+            found = (of_row(row).document for row in self._all(query, tag))
+            return tuple(each.get("sure") for each in found)
+
     def still_open(self, tag: str) -> tuple[int, ...]:
         """Return the experiments that have not ended, oldest first."""
         query = "SELECT number FROM experiments WHERE run = ? AND ended_at IS NULL ORDER BY number"

@@ -105,11 +105,14 @@ def read_experiment(
     if entries is None:
         return some
     said = entries[row["proposed"]].document
+    decision = entries[row["decided"]].document if row["decided"] else {}
     return replace(
         some,
         changes=read_changes(said["changes"]),
         origin=_read_origin(said["origin"]) if said["origin"] else None,
         review=read_review(entries[row["reviewed"]].document) if row["reviewed"] else None,
+        sure=decision.get("sure"),
+        weight=decision.get("weight"),
         proposed_chain=entries[row["proposed"]].chain,
         decided_chain=entries[row["decided"]].chain if row["decided"] else None,
         chain=entries[row["settled"]].chain if row["settled"] else None,

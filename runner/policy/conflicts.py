@@ -10,7 +10,7 @@ from packaging.utils import canonicalize_name
 from runner.patterns import is_read_by_itself, matches
 from runner.policy.paths import is_taken, mount_place, twin
 from runner.policy.quantities import show_duration, show_size
-from runner.policy.schema import Evaluation, FileRules, Policy
+from runner.policy.schema import DecisionRule, Evaluation, FileRules, Policy
 from runner.records import LOG
 from runner.requirements import requirement
 
@@ -43,6 +43,7 @@ def conflicts(policy: Policy) -> Iterator[Conflict]:
     yield from _packages(policy)
     yield from _containers(policy)
     yield from _evaluation(policy.evaluation)
+    yield from _decision(policy.decision)
     yield from _course(policy)
 
 
@@ -183,6 +184,19 @@ def _reported(evaluation: Evaluation) -> Iterator[Conflict]:
     if len(evaluation.splits) != 1:
         message = "must be one: the project's command is one trial"
         yield ("evaluation", "splits"), message, list(evaluation.splits)
+
+
+def _decision(decision: DecisionRule) -> Iterator[Conflict]:
+    rule, most = decision.rule, decision.most_trials
+    if rule != "posterior" and decision.false_keeps is not None:
+        message = f"must be left out: the rule {rule} does not know how sure it is"
+        yield ("decision", "false_keeps"), message, decision.false_keeps
+    if rule == "posterior" and decision.trials < 2:
+        message = "must be at least 2: how sure one may be hangs on the noise between trials"
+        yield ("decision", "most_trials"), message, most
+    if rule == "ladder" and decision.trials > 1:
+        message = "must be 1, or left out: the rule ladder looks at one trial"
+        yield ("decision", "most_trials"), message, most
 
 
 def _course(policy: Policy) -> Iterator[Conflict]:

@@ -188,7 +188,7 @@ class Reported(Strict):
 
 
 class Evaluation(Strict):
-    """How a trial is evaluated, and how often."""
+    """How a trial is evaluated."""
 
     shape: Literal["two-step", "one-shot", "served", "reported"]
     """Fresh predictors get inputs, training writes outputs, a model answers the scorer, or the code
@@ -201,8 +201,6 @@ class Evaluation(Strict):
     """Training parts that decide; each is a trial of its own."""
     audit_splits: Annotated[tuple[Slug, ...], Field(max_length=20)] | None = None
     """Training parts that are scored on the locked part after a keep; null: `splits`."""
-    seeds: Annotated[int, Field(ge=1, le=16)]
-    """Trials of each split, each with a seed that the supervisor draws."""
     shared_targets: bool = False
     """One split's training targets are another split's evaluation targets, so that what comes back
     from a trainer could tell them: of a crash an agent is told type, file and line, and no curves.
@@ -237,14 +235,28 @@ class Guard(Strict):
 
 
 class DecisionRule(Strict):
-    """When a proposal is kept."""
+    """When a proposal is kept, and how often both sides are measured for that."""
 
-    rule: Literal["strict"]
-    """`strict`: the mean over splits and seeds beats the best by `min_gain`."""
-    min_gain: Annotated[float, Field(ge=0)]
-    """Smaller gains are noise; measure your task's before you lower it."""
+    rule: Literal["posterior", "strict", "ladder"] = "posterior"
+    """`posterior`: it is probably better, given all trials of both sides; `strict`: the mean over
+    its trials beats the best; `ladder`: one trial beats the best by its standard error."""
+    false_keeps: Annotated[float, Field(ge=0.01, le=0.5)] | None = None
+    """The share of keeps that may be luck; null: 0.05 for `posterior`, which alone has one."""
+    most_trials: Annotated[int, Field(ge=1, le=100)] | None = None
+    """Of each split of a proposal; null: 14 for `posterior`, 2 for `strict`, 1 for `ladder`."""
+    min_gain: Annotated[float, Field(ge=0)] = 0.0
+    """A smaller gain is not worth a keep, however certain it is."""
     simplicity: Simplicity | None = None
     """Null: a tie reverts."""
+
+    @property
+    def trials(self) -> int:
+        """Of each split of a proposal, at most."""
+        return MOST_TRIALS[self.rule] if self.most_trials is None else self.most_trials
+
+
+MOST_TRIALS = {"posterior": 14, "strict": 2, "ladder": 1}
+FALSE_KEEPS = 0.05
 
 
 class Strategy(Strict):
@@ -333,7 +345,7 @@ class Policy(Strict):
     resources: Resources
     budget: Budget
     evaluation: Evaluation
-    decision: DecisionRule
+    decision: DecisionRule = DecisionRule()
     guards: Annotated[tuple[Guard, ...], Field(max_length=8)] = ()
     """Run in this order, once the trials say keep; the first that fails reverts."""
     stop_at: float | None = None

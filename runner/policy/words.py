@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import assert_never
 
 from runner.policy.quantities import show_duration, show_size
-from runner.policy.schema import Policy
+from runner.policy.schema import FALSE_KEEPS, DecisionRule, Policy
 
 FORBIDDEN = {
     "dynamic-code": "eval, exec, pickle, imports by computed names",
@@ -98,7 +99,7 @@ def _trials(policy: Policy) -> Iterator[str]:
     )
     yield (
         f"Evaluation: {evaluation.shape}, predictors: {listed(evaluation.predict, empty='none')};"
-        f" splits: {listed(evaluation.splits)}; {evaluation.seeds} seed(s) each;"
+        f" splits: {listed(evaluation.splits)};"
         f" after a keep, for the person: {listed(evaluation.audited, empty='nothing')}."
         f"{SHARED if evaluation.shared_targets else ''}"
     )
@@ -110,10 +111,34 @@ def _trials(policy: Policy) -> Iterator[str]:
         )
     guards = ", ".join(f"{guard.name} ({' '.join(guard.run)})" for guard in policy.guards)
     yield (
-        f"Kept when the mean over splits and seeds beats the best by at least"
-        f" {rule.min_gain:g} (rule {rule.rule}).{tie}"
+        f"{kept_when(rule)} (rule {rule.rule}).{tie}"
         f"{f' Before a keep these must exit with 0: {guards}.' if guards else ''}"
     )
+
+
+def kept_when(decision: DecisionRule) -> str:
+    """Say when a proposal is kept."""
+    more = f" by more than {decision.min_gain:g}" if decision.min_gain else ""
+    match decision.rule:
+        case "posterior":
+            false = decision.false_keeps or FALSE_KEEPS
+            return (
+                f"Kept when it is probably better than the best{more}: at most {false:.0%} of the"
+                f" keeps may be luck; each split of a proposal gets up to {decision.trials} trials"
+                " with fresh seeds, and the best is measured again where that helps"
+            )
+        case "strict":
+            return (
+                f"Kept when the mean over splits and {decision.trials} seed(s) beats the best by at"
+                f" least {decision.min_gain:g}"
+            )
+        case "ladder":
+            return (
+                "Kept when one trial of each split beats the best by the score's standard error,"
+                f" and by at least {decision.min_gain:g}"
+            )
+        case unknown:
+            assert_never(unknown)
 
 
 def _course(policy: Policy, most: int | None) -> Iterator[str]:

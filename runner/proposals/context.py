@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from runner.decision import GUARD, told, verdict_in
+from runner.decision import GUARD, IGNORES_SEED, told, verdict_in
 from runner.history import record
 from runner.policy.words import summary
 from runner.prompt.history import crash_line
@@ -139,7 +139,16 @@ def as_told(session: Session, experiment: Experiment, best: float | None) -> Exp
         if trial.purpose.decides and trial.asked_by == experiment.number
     ]
     trials = tuple(_trial_as_told(trial) for trial in own)
-    some = replace(experiment, chain=None, wall_seconds=None, guards=(), review=None, trials=trials)
+    some = replace(
+        experiment,
+        chain=None,
+        wall_seconds=None,
+        sure=None,
+        weight=None,
+        guards=(),
+        review=None,
+        trials=trials,
+    )
     if session.policy.evaluation.shared_targets:
         files = _files_of(session, experiment)
         trials = tuple(_without_words(trial, files) for trial in trials)
@@ -150,18 +159,27 @@ def as_told(session: Session, experiment: Experiment, best: float | None) -> Exp
     if best is None:
         reason = f"{session.run.metric} {score:.10g}"
         return replace(some, score=score, gain=None, reason=reason)
-    rule = session.policy.decision
-    gain, reason = told(
-        session.metric,
-        verdict_in(experiment.reason),
-        best,
-        experiment.score,
-        min_gain=rule.min_gain,
-        tie_within=rule.simplicity.tie_within if rule.simplicity else None,
-    )
+    gain, reason = _compared(session, experiment, experiment.score, best)
     if experiment.rule and experiment.rule.startswith(GUARD):
         reason = f"{experiment.rule} failed, else {reason}"
     return replace(some, score=score, gain=gain, reason=reason)
+
+
+def _compared(
+    session: Session, experiment: Experiment, score: float, best: float
+) -> tuple[float, str]:
+    """Return gain and reason as an agent may know them; how sure they are is for the person."""
+    rule, verdict = session.policy.decision, verdict_in(experiment.reason)
+    within = rule.simplicity.tie_within if rule.simplicity else None
+    if experiment.sure is None and rule.rule != "ladder":
+        known = {"min_gain": rule.min_gain}
+        return told(session.metric, verdict, best, score, **known, tie_within=within)
+    if experiment.gain is not None:  # the best's level as it was seen then
+        best = session.metric.before(score, experiment.gain)
+    gain, levels = told(session.metric, None, best, score, min_gain=rule.min_gain)
+    if experiment.rule == IGNORES_SEED:
+        return gain, experiment.reason
+    return gain, f"{verdict}: {levels}"
 
 
 def _trial_as_told(trial: TrialRecord) -> TrialRecord:

@@ -9,12 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from runner.policy.schema import Policy
-from runner.rules.seam import Ask, Evidence, Rule
+from runner.rules.ladder import Ladder
+from runner.rules.posterior import Posterior
+from runner.rules.seam import Ask, Evidence, Level, Rule
 from runner.rules.strict import Strict
 
-__all__ = ["RULES", "Ask", "Evidence", "Rule", "rule_of"]
+__all__ = ["RULES", "Ask", "Evidence", "Level", "Rule", "rule_of"]
 
-RULES: Mapping[str, Callable[[Policy], Rule]] = {"strict": Strict.of}
+RULES: Mapping[str, Callable[[Policy], Rule]] = {
+    "posterior": Posterior.of,
+    "strict": Strict.of,
+    "ladder": Ladder.of,
+}
 """By the name that a policy says."""
 
 

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from runner.decision import Decision, Tie
 from runner.records import Place, TrialRecord
+from runner.rules.belief import Noise
+
+
+@dataclass(frozen=True, kw_only=True)
+class Level:
+    """Where the best so far stood when it was kept."""
+
+    score: float
+    weight: float
+    """The number of trials that it is worth."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +33,12 @@ class Evidence:
     """All that decide, those that earlier experiments asked for included."""
     best: float | None = None
     """The best score ever kept."""
+    level: Level | None = None
+    """The incumbent's when it was kept; what was measured of it since is among its trials."""
+    noise: Noise = field(default_factory=Noise)
+    """Of all programs before, the incumbent left out: its trials are here."""
+    varies: bool = True
+    """Whether the template's scores differ from draw to draw."""
     tie: Tie | None = None
     """How long both programs are, where the policy cares."""
 
@@ -47,6 +63,11 @@ class Rule(Protocol):
     @property
     def most_trials(self) -> int:
         """How many trials of the candidate it asks for at most, over all splits."""
+        ...
+
+    @property
+    def plans(self) -> bool:
+        """Whether it means to run all of them, unless some turn out to be of no use."""
         ...
 
     def judge(self, seen: Evidence) -> Ask | Decision:

@@ -9,17 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from runner import draws
-from runner.decision import Decision, Direction, Metric, Seeds, compare, exact, mean
-from runner.errors import ConfigError
+from runner.decision import Decision, Metric, Seeds, compare, exact, mean
 from runner.policy.schema import Policy
-from runner.records import ExperimentStatus, Place, TrialRecord, TrialStatus
+from runner.records import Place, TrialRecord
+from runner.rules.scores import failed, failure, metric_of, score_of
 from runner.rules.seam import Ask, Evidence
-
-FAILED = {
-    TrialStatus.CRASHED: ExperimentStatus.CRASHED,
-    TrialStatus.TIMEOUT: ExperimentStatus.TIMEOUT,
-    TrialStatus.INVALID_OUTPUTS: ExperimentStatus.INVALID_OUTPUTS,
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,14 +24,13 @@ class Strict:
     min_gain: float
     seeds: int
     most_trials: int
+    plans: bool = True
 
     @classmethod
     def of(cls, policy: Policy) -> Strict:
-        said = policy.metric
-        metric = Metric(name=said.name, direction=Direction(said.direction), round_to=said.round_to)
-        seeds, splits = policy.evaluation.seeds, len(policy.evaluation.splits)
+        seeds, splits = policy.decision.trials, len(policy.evaluation.splits)
         return cls(
-            metric=metric,
+            metric=metric_of(policy),
             min_gain=policy.decision.min_gain,
             seeds=seeds,
             most_trials=seeds * splits,
@@ -49,9 +42,8 @@ class Strict:
         Raises:
             ConfigError: the scorer gives no metric of this name.
         """
-        for trial in seen.candidate:
-            if trial.result.status is not TrialStatus.SCORED:
-                return Decision(status=FAILED[trial.result.status], reason=trial.result.reason)
+        for trial in filter(failed, seen.candidate):
+            return failure(trial)
         scores = [self._value(trial) for trial in seen.candidate]
         one_seed, ran = len(seen.splits), len(scores)
         # A single trial shows what does not run at all; the splits of one seed tell the mean.
@@ -78,13 +70,4 @@ class Strict:
         return self.metric.difference(exact(seen.best), exact(mean(first))) < worst
 
     def _value(self, trial: TrialRecord) -> float:
-        if trial.result.score is None:
-            raise ValueError("a scored trial without a score")
-        metrics = trial.result.score.metrics
-        if self.metric.name not in metrics:
-            known = ", ".join(sorted(metrics))
-            raise ConfigError(
-                f"the scorer gives no metric {self.metric.name}",
-                hint=f"metric.name may be: {known}",
-            )
-        return metrics[self.metric.name]
+        return score_of(trial, self.metric.name)

@@ -479,7 +479,6 @@ def _policy(
         train=show_duration(policy.budget.train),
         splits=", ".join(understood.splits),
         audit=", ".join(understood.audit_splits),
-        seeds=policy.evaluation.seeds,
         shared="true" if understood.shared else "false",
         min_gain=f"{3 * step:g}",
     )

@@ -20,6 +20,8 @@ FAILURES = (
     ExperimentStatus.INVALID_OUTPUTS,
 )
 WORKED = "run.worked"
+BEST_FAILURES = 2
+"""Draws on which the best may fail in one start."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +83,8 @@ def reason_to_end(session: Session, course: Course) -> End | None:
         return End(outcome=Outcome.GOAL_REACHED, reason=reached)
     if course.hours is not None and course.seconds > course.hours * 3600:
         return End(outcome=Outcome.FINISHED, reason=f"{course.hours:g} hours are over")
+    if (broken := _best_failed(state.best, course.known)) is not None:
+        return End(outcome=Outcome.PAUSED, reason=broken)
     failed = _failed_in_a_row(state.settled[course.known :])
     shared = session.policy.evaluation.shared_targets
     if len(failed) >= limits.consecutive_failures:
@@ -91,11 +95,28 @@ def reason_to_end(session: Session, course: Course) -> End | None:
 def _goal_reached(session: Session) -> str | None:
     state, goal = session.now, session.policy.stop_at
     best = record([state.settled[number] for number in state.kept], session.metric)
+    if session.policy.decision.rule == "posterior" and state.best is not None:
+        best = state.best.score  # the level that is believed now: it may have fallen
     if goal is None or best is None or session.metric.gain(goal, best) < 0:
         return None
     metric, shown = session.metric, session.metric.rounded(best)  # an agent over MCP is told it
     told = f" {shown:.10g}" if metric.gain(goal, shown) >= 0 else ""  # rounded, it may fall short
     return f"{metric.name}{told} reached stop_at {goal:.10g}"
+
+
+def _best_failed(best: Experiment | None, known: int) -> str | None:
+    """Say that the best failed when it was measured again, if it did so too often in this start."""
+    again = [] if best is None else [
+        trial for trial in best.trials
+        if trial.purpose.decides and trial.asked_by >= max(known, best.number + 1)
+    ]  # fmt: skip
+    broken = [trial for trial in again if trial.result.score is None]
+    if best is None or len({trial.index for trial in broken}) < BEST_FAILURES:
+        return None
+    return (
+        f"experiment {best.number}, the best, failed {len(broken)} times when it was measured"
+        " again: look at its output, and whether something else needs this machine"
+    )
 
 
 def _what_failed(failed: Sequence[Experiment], *, shared_targets: bool) -> str:

@@ -2,10 +2,10 @@
 
 A cheat is a frozen program beside the template, in the trainer or predictor whose outputs the
 scorer reads, or in place of a model that is served. It must be refused, or lose: it is decided on
-like any proposal, by the policy's own rule and over all splits, with the template as the best so
-far. So one fold in which the template happens to be worse than a coin accuses nobody. Where a
-constant would be *kept*, either the scorer rewards it, or the template is worth nothing and
-`min_gain` is below the noise; a run of this task would be misled by both.
+by one trial of every split and the policy's `min_gain`, with the template as the best so far. So
+one fold in which the template happens to be worse than a coin accuses nobody. Where a constant
+would be *better*, either the scorer rewards it, or the template is worth nothing and `min_gain` is
+below the noise; a run of this task would be misled by both.
 
 What this does not protect against: every cheat that is not among these. It finds a scorer that
 believes what it reads; it does not prove that a task is sealed.
@@ -158,9 +158,10 @@ def _error(metric: str, trials: Iterable[TrialRecord]) -> float | None:
 def _decided(
     sandbox: Sandbox, spec: TrialSpec, policy: Policy, *, best: float | None
 ) -> tuple[Decision, Collection[TrialRecord]]:
-    """Run one trial of each split, as far as the policy's rule needs them."""
-    once = policy.evaluation.model_copy(update={"seeds": 1})
-    rule = rule_of(policy.model_copy(update={"evaluation": once}))
+    """Run one trial of each split; it is better if it beats the best by `min_gain`."""
+    once = {"rule": "strict", "most_trials": 1, "false_keeps": None}
+    decision = policy.decision.model_copy(update=once)
+    rule = rule_of(policy.model_copy(update={"decision": decision}))
     seen = Evidence(number=spec.experiment, splits=policy.evaluation.splits, best=best)
     trials: dict[Place, TrialRecord] = {}
     while True:

@@ -19,7 +19,7 @@ TODO = b"TODO"
 RUN, PROGRAM = "run.sh", "program.md"
 PREDICTOR = "rows"
 """The one predictor of a declared task."""
-MARGIN = re.compile(r"by at least ([0-9.]*[0-9])")
+MARGIN = re.compile(r"by (?:at least|more than) ([0-9.]*[0-9])")
 TIE = re.compile(r"within ([0-9.]*[0-9]) of the best")
 REVERTED = re.compile(r"\ba tie is reverted", re.IGNORECASE)
 """How the programs that come with the project say what is kept."""
@@ -96,7 +96,7 @@ def disagreements(policy: Policy, program: str) -> Iterator[str]:
     tie = None if simplicity is None else simplicity.tie_within
     for said in MARGIN.findall(program):
         if float(said) != min_gain:
-            yield f"says 'by at least {said}', and decision.min_gain is {min_gain:g}"
+            yield f"says 'by {said}', and decision.min_gain is {min_gain:g}"
     for said in TIE.findall(program):
         if tie is None or float(said) != tie:
             rule = "is absent" if tie is None else f"has {tie:g}"

@@ -23,6 +23,7 @@ def run_document(standing: Standing) -> dict[str, Any]:
     return fixed | {
         "experiments": standing.experiments,
         "advisory": standing.advisory,
+        "expected_false_keeps": standing.false_keeps,
         "spent": standing.spent and spent_document(standing.spent),
         "best": top
         and experiment_document(
@@ -77,6 +78,7 @@ def experiment_document(
         "category": experiment.category,
         "score": experiment.score,
         "gain": experiment.gain,
+        "probability_better": experiment.sure,
         "audit_score": mean_audit(experiment, metric),
         "commit": experiment.commit,
         "attempt_commit": experiment.attempt_commit,

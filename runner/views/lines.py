@@ -6,7 +6,16 @@ import math
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
-from runner.decision import GUARD, Metric, Seeds, Verdict, verdict_in
+from runner.decision import (
+    GUARD,
+    IGNORES_SEED,
+    UNSTABLE,
+    Metric,
+    Seeds,
+    Verdict,
+    percent,
+    verdict_in,
+)
 from runner.prompt.untrusted import one_line
 from runner.records import Analysis, Experiment, ExperimentStatus, Spent
 
@@ -63,10 +72,20 @@ def label(experiment: Experiment, *, running: bool = False) -> str:
     if not experiment.status:
         return "RUNNING" if running else "UNFINISHED"
     verdict = verdict_in(experiment.reason)
+    if experiment.rule in (IGNORES_SEED, UNSTABLE):
+        return f"{LABELS[experiment.status]}, {experiment.rule}"
+    if experiment.sure is not None:
+        return f"{LABELS[experiment.status]}, {how_sure(verdict, experiment.sure)}"
     guarded = (experiment.rule or "").startswith(GUARD)
     if verdict in (None, Verdict.BASELINE, Verdict.KEPT) or guarded:
         return LABELS[experiment.status]
     return f"{LABELS[experiment.status]}, {verdict}"
+
+
+def how_sure(verdict: Verdict | None, sure: float) -> str:
+    """Say how probable it is that an experiment is better than what it was compared with."""
+    said = f"better with {percent(sure)}"
+    return said if verdict is Verdict.KEPT else f"{verdict}: {said}"
 
 
 def seeds(experiment: Experiment) -> str:
@@ -79,6 +98,8 @@ def seeds(experiment: Experiment) -> str:
     if experiment.score is None or not own:
         return ""
     ran, splits = len({trial.index for trial in own}), len({trial.split for trial in own})
+    if experiment.planned is None:  # as many as it took, and none was skipped
+        return f" on {ran} seeds" if ran > 1 else " on 1 seed"
     planned = (experiment.planned or len(own)) // splits
     return f" on {Seeds(ran=ran, planned=max(ran, planned))}"
 

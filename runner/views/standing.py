@@ -30,6 +30,8 @@ class Standing:
     unguarded: tuple[int, ...] = ()
     """Kept ones that rest on somebody whom nothing kept from this host."""
     unfinished: tuple[int, ...] = ()
+    how_sure: tuple[float | None, ...] = ()
+    """Of each keep after the baseline: how probable it is that it is better."""
     models: Mapping[str, Spent]
     """Model → what calls to it took."""
 
@@ -49,6 +51,12 @@ class Standing:
         return own or self.run.agent_isolation == "none" or bool(self.unguarded)
 
     @property
+    def false_keeps(self) -> float | None:
+        """How many keeps are expected to be luck; `None` where the rule does not say so."""
+        said = [sure for sure in self.how_sure if sure is not None]
+        return sum(1.0 - sure for sure in said) if said else None
+
+    @property
     def spent(self) -> Spent | None:
         """What calls to models took, where there were any."""
         return together(self.models.values())
@@ -66,5 +74,6 @@ def standing_of(ledger: Reader, run: Run) -> Standing:
         else ledger.spent_by_experiment(run.tag, best, best).get(best),
         unguarded=unguarded(ledger.kept_line(run.tag)),
         unfinished=ledger.still_open(run.tag),
+        how_sure=ledger.how_sure(run.tag),
         models=ledger.spent_by_model(run.tag),
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from runner import paths
-from runner.agreement import Gain, compared
+from runner.agreement import Agreement, Gain, compared
 from runner.decision import Metric
 from runner.history import mean_audit
 from runner.progress import Progress
@@ -166,9 +166,40 @@ def _scores(standing: Standing) -> list[tuple[str, str]]:
     base = top.score if baseline.score is None else baseline.score
     before, after = lines.levels(metric, base, top.score)
     said = f"{metric.label} {after} (experiment {top.number}), baseline {before}"
-    if metric.self_reported:
-        return [("best", said), ("audit", "none: a score that the code prints has no locked part")]
-    return [("best", said), ("audit", audit_sentence(metric, baseline, top))]
+    audit = "none: a score that the code prints has no locked part"
+    if not metric.self_reported:
+        audit = audit_sentence(metric, baseline, top)
+    rows = [("best", said), ("audit", audit)]
+    return [*rows, ("believe", belief(standing))] if standing.how_sure else rows
+
+
+LUCK = "half to three quarters"
+"""Of the keeps of `strict`, where 15 or 5 % of the proposals help; see `bench/decisions.md`."""
+
+
+def belief(standing: Standing) -> str:
+    """Say in one sentence whether to believe the gain, and what speaks for or against it."""
+    keeps, baseline, top = len(standing.how_sure), standing.baseline, standing.best
+    kept = "1 keep" if keeps == 1 else f"{keeps} keeps"
+    if standing.false_keeps is None or baseline is None or top is None:
+        return (
+            f"not by itself: {kept} by a rule that does not say how sure it is; in simulated runs"
+            f" {LUCK} of the keeps of strict are luck, so look at the audit"
+        )
+    luck = f"of {kept} {standing.false_keeps:.2g} are expected to be luck"
+    if standing.metric.self_reported:
+        return f"as far as you believe the code, whose own score it is: {luck}"
+    found = compared(standing.metric, baseline, top)
+    if found is not None and found.agreement is Agreement.DISAGREE:
+        return f"no: {luck}, and yet the locked part does not confirm the gain"
+    if found is None:
+        return f"in part: {luck}; the locked part was not scored for both"
+    claimed = shown(found.claimed)
+    if found.claimed.value <= (found.claimed.margin or 0.0):
+        return f"in part: {luck}, and the gain of {claimed} is within its uncertainty"
+    if found.agreement is Agreement.NOISY:
+        return f"in part: {luck}; the gain is {claimed}, and the locked part is too noisy to tell"
+    return f"yes: {luck}, the gain is {claimed}, and the locked part agrees"
 
 
 def audit_sentence(metric: Metric, baseline: Experiment, top: Experiment) -> str:

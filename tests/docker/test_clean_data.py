@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+import yaml
 from homes import Home
 
 from runner import engines
@@ -50,9 +51,10 @@ def test_data_that_no_run_needs_go_when_they_are_named_and_only_then(own):
 
 def test_data_that_a_run_needs_go_only_by_yes_and_the_run_keeps_what_it_found(own, tmp_path):
     short = tmp_path / "packing.yaml"
-    short.write_text(
-        POLICY.read_text().replace("train: 10s", "train: 2s").replace("seeds: 2", "seeds: 1")
-    )
+    policy = yaml.safe_load(POLICY.read_text())
+    policy["budget"]["train"] = "2s"
+    policy["decision"] = {"rule": "strict", "most_trials": 1}
+    short.write_text(yaml.safe_dump(policy))
     own.ok("baseline", "packing", "--tag", "needs", "--policy", str(short))
     refused = own.runner("clean", "--all-data")
     assert refused.returncode == 2

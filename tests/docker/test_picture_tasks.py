@@ -32,7 +32,8 @@ def small_policy(task: str, folder: Path, *, train: str, **evaluation: Any) -> P
     """Write the task's own policy with a shorter training and, perhaps, other splits."""
     policy = yaml.safe_load(paths.policy_path(task).read_text())
     policy["budget"] |= {"startup": "20s", "train": train}
-    policy["evaluation"] |= {"seeds": 1, **evaluation}
+    policy["evaluation"] |= evaluation
+    policy["decision"] |= {"rule": "strict", "false_keeps": None, "most_trials": 1}
     path = folder / f"{task}.yaml"
     path.write_text(yaml.safe_dump(policy))
     return path

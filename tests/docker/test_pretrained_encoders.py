@@ -118,7 +118,8 @@ def test_the_template_learns_from_pretrained_encoders(home: Home, tmp_path: Path
     home.ok("prepare", "eclip-ukiyo", "--from", str(raw), "--seed", "7")
     policy = yaml.safe_load(paths.policy_path("eclip-ukiyo").read_text())
     policy["budget"] |= {"startup": "20s", "train": "22s"}
-    policy["evaluation"] |= {"seeds": 1, "splits": ["fold1"], "audit_splits": []}
+    policy["evaluation"] |= {"splits": ["fold1"], "audit_splits": []}
+    policy["decision"] = {"rule": "strict", "most_trials": 1, "min_gain": 5}
     path, script = tmp_path / "policy.yaml", tmp_path / "script.yaml"
     path.write_text(yaml.safe_dump(policy))
     script.write_text("[]")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from fakes import POLICY_TEXT, crashed, scored, trial
@@ -32,11 +32,12 @@ from runner.records import (
     Place,
     Purpose,
     Review,
+    Run,
     TrialResult,
     Violation,
 )
 from runner.rules import rule_of
-from runner.rules.strict import Strict
+from runner.rules.scores import metric_of
 
 POLICY = parse_policy(POLICY_TEXT).policy
 REFUSED = Violation(rule="no-change", message="nothing changes")
@@ -57,9 +58,9 @@ class Game:
     measured: list[Flight] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        rule = rule_of(self.policy)
-        assert isinstance(rule, Strict)
-        self.rule, self.metric = rule, rule.metric
+        self.rule, self.metric = rule_of(self.policy), metric_of(self.policy)
+        named = {each.name: "" for each in fields(Run)} | {"metric": self.metric.name}
+        self.append(Kind.RUN_CREATED, named)
 
     def append(self, kind: Kind, document: Mapping[str, Any]) -> None:
         entry = following(self.state.head, run="t1", at="then", kind=kind, document=document)
@@ -104,7 +105,8 @@ class Game:
             case Decide(decision=found):
                 said = {"status": str(found.status), "reason": found.reason, "rule": found.rule}
                 more = {"score": found.score, "gain": found.gain, "planned": 2}
-                self.append(Kind.DECIDED, {"number": number, **said, **more})
+                sure = {"sure": found.sure, "weight": found.weight}
+                self.append(Kind.DECIDED, {"number": number, **said, **more, **sure})
             case Settle():
                 kept = self.state.experiment(number).status == "kept"
                 said = {"commit": f"c{number}" if kept else None, "wall_seconds": 0.0}
@@ -141,9 +143,10 @@ class Game:
     def ends(self) -> list[tuple[Any, ...]]:
         """What came of each experiment, whatever came back first."""
         return [
-            (one.number, one.status, one.rule, one.reason, one.score, one.gain, one.commit)
+            (one.number, one.status, one.rule, one.reason, one.score, one.gain, one.sure,
+             one.weight, one.commit)
             for one in self.state.history
-        ]
+        ]  # fmt: skip
 
 
 def world(*scores: float | None) -> Callable[[Place], float | None]:

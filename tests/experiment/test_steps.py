@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from fakes import POLICY_TEXT
+from fakes import POLICY_TEXT, SHIPPED
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from playing import POLICY, Flight, Game, world
 
+from runner import draws
 from runner.experiment.fold import RunState, folded
 from runner.experiment.steps import (
     Decide,
@@ -20,7 +22,7 @@ from runner.experiment.steps import (
 )
 from runner.journal.entries import Kind
 from runner.policy.load import parse_policy
-from runner.records import Purpose
+from runner.records import Place, Purpose
 
 THREE_SPLITS = parse_policy(
     POLICY_TEXT.replace(
@@ -31,6 +33,22 @@ THREE_SPLITS = parse_policy(
 GUARDED = parse_policy(
     f"{POLICY_TEXT}\nguards:\n  - {{name: fast, run: ['true'], seconds: 1}}\n"
 ).policy
+
+POSTERIOR = parse_policy(SHIPPED.replace("most_trials: 14", "most_trials: 6")).policy
+
+
+def noisy(score: float | None, more: float | None) -> Callable[[Place], float | None]:
+    """Score draws around a level; a number that is absent is a crash, of the second draw on."""
+
+    def value(place: Place) -> float | None:
+        count = place.index % draws.PER_EXPERIMENT
+        level = score if count == 0 or more is None else (score or 0.0)
+        if level is None or (more is None and count == 1):
+            return None
+        noise = random.Random(f"{place.experiment} {place.index}")  # noqa: S311
+        return level + 3 * noise.gauss(0, 1)
+
+    return value
 
 
 # -- by table ------------------------------------------------------------------------------------
@@ -149,6 +167,21 @@ def test_what_comes_back_first_and_where_it_died_change_nothing_of_the_end(
     play_shuffled(shuffled, count, order, capacity)
     assert shuffled.ends == in_turn.ends
     assert sorted(map(repr, shuffled.measured)) == sorted(map(repr, in_turn.measured))
+
+
+@settings(deadline=None, max_examples=30)
+@given(runs=RUNS, order=st.randoms(use_true_random=False), capacity=st.integers(1, 4))
+def test_a_rule_that_measures_both_sides_hangs_on_no_order_either(
+    runs, order: random.Random, capacity
+):
+    worlds = {0: noisy(100.0, 0.0)} | {n: noisy(a, b) for n, (a, b, _) in enumerate(runs, start=1)}
+    count = len(worlds)
+    in_turn = Game(worlds, POSTERIOR).play_in_turn(count)
+    shuffled = Game(worlds, POSTERIOR).play_in_turn(1)
+    play_shuffled(shuffled, count, order, capacity)
+    assert shuffled.ends == in_turn.ends
+    assert sorted(map(repr, shuffled.measured)) == sorted(map(repr, in_turn.measured))
+    assert shuffled.state.noise == in_turn.state.noise
 
 
 def play_shuffled(game: Game, count: int, order: random.Random, capacity: int) -> None:

@@ -22,8 +22,8 @@ edits:
 image: cpu
 resources: {cpus: 2, memory: 1g, pids: 64, shm: 64m, artifacts: 64m, outputs: 8m, log: 1m, gpus: 0}
 budget: {startup: 6s, train: 8s, predict: 10s, score: 2m}
-evaluation: {shape: two-step, predict: [images, captions], splits: [train], seeds: 2}
-decision: {rule: strict, min_gain: 0.5}
+evaluation: {shape: two-step, predict: [images, captions], splits: [train]}
+decision: {rule: strict, most_trials: 2, min_gain: 0.5}
 limits: {experiments: null, hours: 8, consecutive_failures: 10}
 """
 TRAIN = b'''\

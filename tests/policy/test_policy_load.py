@@ -205,8 +205,8 @@ def problems(text: str) -> list[str]:
             id="a package twice",
         ),
         pytest.param(
-            "seeds: 2}",
-            "seeds: 2, shared_targets: false, audit_splits: [full, full]}",
+            "splits: [train]}",
+            "splits: [train], shared_targets: false, audit_splits: [full, full]}",
             "18: evaluation.audit_splits[1]: must be listed once",
             "got 'full'",
             id="an audited split twice",
@@ -252,6 +252,55 @@ def problems(text: str) -> list[str]:
             "18: evaluation.predict[1]: must be listed once",
             "got 'images'",
             id="a predictor twice",
+        ),
+        pytest.param(
+            "rule: strict",
+            "rule: lucky",
+            "19: decision.rule: must not be 'lucky'",
+            "(allowed: one of posterior, strict, ladder)",
+            id="a rule that is none",
+        ),
+        pytest.param(
+            "rule: strict, most_trials: 2",
+            "rule: posterior, false_keeps: 0",
+            "19: decision.false_keeps: must be greater than or equal to 0.01, got 0",
+            "(allowed: a number at least 0.01, at most 0.5 or null)",
+            id="no false keep ever",
+        ),
+        pytest.param(
+            "rule: strict, most_trials: 2",
+            "false_keeps: 0.51",
+            "19: decision.false_keeps: must be less than or equal to 0.5, got 0.51",
+            "(allowed: a number at least 0.01, at most 0.5 or null)",
+            id="more luck than not",
+        ),
+        pytest.param(
+            "rule: strict, most_trials: 2",
+            "most_trials: 1",
+            "19: decision.most_trials: must be at least 2",
+            "got 1",
+            id="one trial, of which nobody knows the noise",
+        ),
+        pytest.param(
+            "rule: strict, most_trials: 2",
+            "rule: ladder, most_trials: 2",
+            "19: decision.most_trials: must be 1",
+            "got 2",
+            id="two trials for a rule of one",
+        ),
+        pytest.param(
+            "rule: strict, most_trials: 2",
+            "rule: strict, false_keeps: 0.1",
+            "19: decision.false_keeps: must be left out",
+            "got 0.1",
+            id="a promise that strict cannot keep",
+        ),
+        pytest.param(
+            "splits: [train]}",
+            "splits: [train], seeds: 2}",
+            "18: evaluation.seeds: is not a known key",
+            ")",
+            id="seeds, which went",
         ),
         pytest.param(
             "min_gain: 0.5",
@@ -426,9 +475,9 @@ def problems(text: str) -> list[str]:
             id="a deep nest",
         ),
         pytest.param(
-            "seeds: 2",
-            "seeds: " + "9" * 5_000,
-            "18: evaluation.seeds: cannot be read",
+            "most_trials: 2",
+            "most_trials: " + "9" * 5_000,
+            "19: decision.most_trials: cannot be read",
             ")",
             id="an integer of too many digits",
         ),
@@ -512,10 +561,12 @@ def test_a_key_that_is_no_word_is_refused(policy_text):
 
 
 def test_all_problems_are_named_at_once_in_order_of_lines(policy_text):
-    text = policy_text.replace("seeds: 2", "seeds: 0").replace("round_to: 0.5", "round_to: 0")
+    text = policy_text.replace("most_trials: 2", "most_trials: 0").replace(
+        "round_to: 0.5", "round_to: 0"
+    )
     assert [line.split(" ")[1] for line in problems(text)] == [
         "metric.round_to:",
-        "evaluation.seeds:",
+        "decision.most_trials:",
     ]
 
 
@@ -663,7 +714,9 @@ def test_caches_are_dropped_where_splits_share_targets_unless_a_person_says_othe
     policy_text, flush, shared, flushed
 ):
     text = policy_text.replace("gpus: 0}", f"gpus: 0, flush: {flush}}}")
-    policy = parse_policy(text.replace("seeds: 2}", f"seeds: 2, shared_targets: {shared}}}")).policy
+    policy = parse_policy(
+        text.replace("splits: [train]}", f"splits: [train], shared_targets: {shared}}}")
+    ).policy
     assert policy.resources_record().flush is flushed
     assert ("cold caches" in words.summary(policy)) is flushed
 

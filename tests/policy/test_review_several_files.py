@@ -206,8 +206,8 @@ def test_a_file_that_comes_or_goes_is_more_than_another_seed(found):
 
 
 REPORTED = SEVERAL.replace(
-    "evaluation: {shape: two-step, predict: [images, captions], splits: [train], seeds: 2}",
-    "evaluation: {shape: reported, splits: [train], audit_splits: [], seeds: 1, reported:"
+    "evaluation: {shape: two-step, predict: [images, captions], splits: [train]}",
+    "evaluation: {shape: reported, splits: [train], audit_splits: [], reported:"
     " {run: 'python -m tools.main', file: out/score.json, data: [data/raw, ../far]}}",
 ).replace("'src/**/*.py'", "'**'")
 
