@@ -125,8 +125,8 @@ def test_the_template_is_scored_over_all_splits():
         "heart", policy, prepared, image_id="image", scorer_image_id="other"
     )
     sandbox = FakeSandbox(lambda spec: scored("val_auc", int(spec.split[-1]) / 10))
-    played, score = playing.play_template(sandbox, spec, policy)
-    assert (played.fine, score) == (True, pytest.approx(0.2))
+    played = playing.play_template(sandbox, spec, policy)
+    assert (played.fine, played.score) == (True, pytest.approx(0.2))
 
 
 def test_a_refused_cheat_is_played_on_one_split():

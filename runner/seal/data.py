@@ -24,7 +24,7 @@ from runner.seal.script import Script, called
 TABLES = (".csv", ".tsv", ".csv.gz", ".parquet", ".pq")
 ENTRY = re.compile(r"(.*\.npz)\[(\w+)\]")
 """An array of an `.npz` file: `data/digits.npz[images]`."""
-MOST_ROWS_LOOKED_AT = 20
+LOOKED_AT_BYTES = 8192
 LEARNED = (
     *(".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib", ".h5", ".safetensors", ".onnx"),
     *(".npy", ".npz", ".ipynb"),
@@ -91,19 +91,26 @@ def _path(source: Path | bytes) -> Path:
 
 def is_table(path: Path) -> bool:
     """Whether a text holds rows of as many values, whatever its name."""
+    return _mark(path) is not None
+
+
+def _mark(path: Path) -> str | None:
+    """Return what is between the values of a text's rows; `None` where it is no table."""
     if path.suffix in (".py", ".md", ".json", ".yaml", ".yml", ".toml", ".npy", ".gz", ".parquet"):
-        return False
+        return None
     with path.open("rb") as file:
-        start = file.read(8192)
+        start = file.read(LOOKED_AT_BYTES)
     try:
-        lines = start.decode().splitlines()[: MOST_ROWS_LOOKED_AT + 1][:-1]
+        lines = start.decode().splitlines()
     except UnicodeDecodeError:
-        return False
-    for mark in (",", ";", "\t", "|", None):
+        return None
+    if len(start) == LOOKED_AT_BYTES:
+        lines = lines[:-1]  # the last one was cut
+    for mark in (",", ";", "\t", "|", " "):
         widths = {len(line.split(mark)) for line in lines}
-        if len(lines) > 2 and len(widths) == 1 and widths.pop() > 1:
-            return True
-    return False
+        if len(lines) > 1 and len(widths) == 1 and widths.pop() > 1:
+            return mark
+    return None
 
 
 def choose(
@@ -169,6 +176,8 @@ def choose(
         name = PurePosixPath(place).name
         several = len(columns) > 1
         data = {"table": name, "target": list(columns) if several else columns[0]}
+        if _mark(_path(found[place])) == " ":
+            data["delimiter"] = " "
         return Chosen(data=data, places={place: name}, targets=columns)
     asked, answered = (_known(one or "", found) for one in pair)
     both = [_array_name(asked), _array_name(answered)]
@@ -224,8 +233,7 @@ def _one(
 ) -> str | None:
     fitting = [
         place for place in _likeliest(places)
-        if kind.search(PurePosixPath(place).stem)
-        and not (without and without.search(PurePosixPath(place).stem))
+        if kind.search(_array_name(place)) and not (without and without.search(_array_name(place)))
     ]  # fmt: skip
     return fitting[0] if len(fitting) == 1 else None
 

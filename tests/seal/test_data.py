@@ -1,0 +1,139 @@
+"""Which data a sealed task is made of, as a project's code names them."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from runner import paths
+from runner.errors import ConfigError
+from runner.policy.schema import Reported
+from runner.seal.data import Chosen, choose, files_of, is_table
+from runner.seal.script import Script
+from runner.seal.seal import run_script
+
+CODE = "import pandas as pd\ndf = pd.read_csv('data/wine.csv')\nX = df.drop(columns=['good'])\n"
+
+
+def table(folder: Path, name: str, text: str = "acid,good\n1,yes\n2,no\n3,no\n") -> Path:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def chosen(code: str, found, **said) -> Chosen:
+    options = {"table": None, "target": (), "inputs": None, "targets": None, **said}
+    return choose(found, [Script.read("train.py", code)], code, task="wine", **options)
+
+
+def test_the_one_table_and_the_column_that_inputs_lack(tmp_path):
+    made = chosen(CODE, {"data/wine.csv": table(tmp_path, "wine.csv")})
+    assert made.data == {"table": "wine.csv", "target": "good"}
+    assert made.places == {"data/wine.csv": "wine.csv"}
+
+
+@pytest.mark.parametrize(
+    ("code", "target"),
+    [
+        pytest.param("df = read('wine.csv')\ny = df['good']\n", "good", id="by a subscript"),
+        pytest.param("T = 'good'\ny = read('wine.csv').pop(T)\n", "good", id="by a constant"),
+        pytest.param("d = read('wine.csv')\nX, y = d[['acid']], d.good\n", "good", id="by name"),
+        pytest.param("d = read('wine.csv')\ny = d.iloc[:, -1]\n", "good", id="by place"),
+        pytest.param("d = read('wine.csv')\ny = d[:, 0]\n", "acid", id="the first"),
+    ],
+)
+def test_the_target_is_what_code_takes_out(tmp_path, code, target):
+    made = chosen(code, {"wine.csv": table(tmp_path, "wine.csv")})
+    assert made.targets == (target,)
+
+
+def test_without_a_header_columns_are_counted(tmp_path):
+    path = table(tmp_path, "rent.train", "7.0\t1\t2\n8.0\t3\t4\n9.0\t1\t1\n")
+    code = "a = read('rent.train', header=None)\nb = read('rent.test')\ny_train = a[0]\n"
+    made = chosen(code, {"rent.train": path, "rent.test": path})
+    assert made.data == {"table": "rent.train", "target": "column_1"}
+
+
+def test_two_arrays_by_their_names(tmp_path):
+    found = {f"d/{name}.npy": tmp_path for name in ("X_train", "y_train", "X_test", "y_test")}
+    made = chosen("load('d/X_train.npy', 'd/y_train.npy', 'X_test.npy', 'y_test.npy')", found)
+    assert made.data == {"inputs": "X_train.npy", "targets": "y_train.npy"}
+
+
+@pytest.mark.parametrize(
+    ("code", "found", "hint"),
+    [
+        pytest.param("1", {}, "--table FILE", id="no data"),
+        pytest.param(
+            "read('a.csv', 'b.csv')", {"a.csv": b"", "b.csv": b""}, "--table FILE", id="two tables"
+        ),
+        pytest.param("read('wine.csv')", None, "--target COLUMN", id="no target"),
+        pytest.param("read('wine.csv')", {"x.npy": b""}, "--inputs X.npy", id="one array"),
+    ],
+)
+def test_what_is_not_plain_is_asked_for(tmp_path, code, found, hint):
+    found = {"wine.csv": table(tmp_path, "wine.csv")} if found is None else found
+    found = {name: path or table(tmp_path, name) for name, path in found.items()}
+    with pytest.raises(ConfigError) as caught:
+        chosen(code, found)
+    assert hint in caught.value.hint
+
+
+def test_a_packed_file_is_its_arrays_and_a_folder_its_files(tmp_path):
+    state = paths.State(tmp_path)
+    kept = state.data("digits") / "project"
+    (kept / "1" / "cat").mkdir(parents=True)
+    (kept / "1" / "cat" / "1.png").write_bytes(b"x")
+    packed = io.BytesIO()
+    np.savez(packed, images=np.ones((3, 2)), labels=np.arange(3))
+    (kept / "0").write_bytes(packed.getvalue())
+    found = files_of(state, "digits", ["data/digits.npz", "images"])
+    assert sorted(found) == [
+        "data/digits.npz[images]", "data/digits.npz[labels]", "images/cat/1.png",
+    ]  # fmt: skip
+    code = "np.load('data/digits.npz')"
+    made = chosen(code, {name: each for name, each in found.items() if "npz" in name})
+    assert made.places == {
+        "data/digits.npz[images]": "images.npy", "data/digits.npz[labels]": "labels.npy",
+    }  # fmt: skip
+
+
+def test_a_folder_of_classes(tmp_path):
+    places = [f"images/{name}/{at}.png" for name in ("cat", "dog") for at in range(2)]
+    made = chosen("read('images')", dict.fromkeys(places, b"x"))
+    assert made.data == {"folder": "images"}
+    assert made.places["images/dog/1.png"] == "images/dog/1.png"
+
+
+@pytest.mark.parametrize(
+    ("text", "is_one"),
+    [
+        ("1 2 3\n" * 9, True),
+        ("a;b\n" * 9, True),
+        ("some words\nof a text\nthat differ a lot\n", False),
+    ],
+)
+def test_a_table_is_known_by_its_rows(tmp_path, text, is_one):
+    assert is_table(table(tmp_path, "rows.txt", text)) is is_one
+
+
+def script(run: str, place: str = "data/wine.csv", ask: str = "predict.py:predict") -> str:
+    data = Chosen(data={}, places={place: "wine.csv"}, targets=("good",))
+    return run_script(Reported(run=run), data, ask)
+
+
+def test_the_command_runs_where_and_as_the_project_says():
+    said = script("cd src && python train.py --seed {seed}", "../shared/wine.csv", "src/p.py:f")
+    assert "--data ../shared/wine.csv=wine.csv --target good" in said
+    assert "'cd src && python train.py --seed $RUNNER_SEED'" in said
+    assert "cd src && exec python -u -P -m kit.asking /cache/project/src/p.py:f" in said
+    assert "$PYTHONPATH:/cache/project:/cache/project/src" in said
+
+
+def test_data_far_outside_of_a_project_are_refused():
+    with pytest.raises(ConfigError, match="far outside"):
+        script("python train.py", "/datasets/wine.csv")
