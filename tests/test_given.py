@@ -185,4 +185,6 @@ def test_a_machine_that_refuses_is_one_error(invoke, monkeypatch):
     monkeypatch.setattr("runner.paths.state", refuse)
     done = invoke("list")
     assert done.exit_code == 3
-    assert done.stderr == "error: this machine refuses: [Errno 13] Permission denied: '/state'\n"
+    refused, hint = done.stderr.splitlines()
+    assert refused == "error: this machine refuses: [Errno 13] Permission denied: '/state'"
+    assert hint == " hint: RUNNER_HOME names a folder of your own"

@@ -32,7 +32,7 @@ def of_interest(engine: FakeEngine) -> list[tuple[str, str, frozenset[str]]]:
     return [each for each in engine.seen if each[0] in ("drop", "start")]
 
 
-@pytest.mark.parametrize("shape", Shape)
+@pytest.mark.parametrize("shape", AGENTS)
 def test_every_container_starts_from_dropped_caches_and_none_of_an_agent_lives_then(
     tmp_path, shape
 ):
