@@ -31,7 +31,7 @@ Its data, as the project names them:
 
 ## Steps
 
-1. Run `runner seal {name} --as {new}`. Where it asks for a column or a file, look into the data and
+1. Run `.venv/bin/runner seal {name} --as {new}`. Where it asks for a column or a file, look into the data and
    the code, and give the option that it names. `--force` writes the files anew.
 2. If it says that `predict.py` is yours to write, edit `workspace-template/{new}/`:
    - Let the training script save what it fitted, preprocessing included: files beside itself.
@@ -42,10 +42,10 @@ Its data, as the project names them:
      with one training row's target in place of each of theirs. `rows` holds the same without it.
    - It returns one answer for each row, in that order; drop, sort and shuffle nothing.
    - Change nothing else. At most 25 lines in all. Take the words TODO out.
-3. If `runner seal` cannot say what the data are, write `{folder}/task.yaml` and `raw.yaml` by
-   hand: `docs/your-own-data.md` explains every key, `runner new-task {new} --blank` writes an
+3. If `seal` cannot say what the data are, write `{folder}/task.yaml` and `raw.yaml` by
+   hand: `docs/your-own-data.md` explains every key, `.venv/bin/runner new-task {new} --blank` writes an
    example.
-4. Test: `runner task check {new} --json`. It prints one JSON document, and exits with 0 when all is
+4. Test: `.venv/bin/runner task check {new} --json`. It prints one JSON document, and exits with 0 when all is
    well. `missing` and `wrong` must be empty, `template.fine` true, and every cheat's `fine` too.
    `template.score` is to be near `reported.score`, if there is one: a large gap means that
    `predict.py` asks another program than the script scores. A lost scaler is the usual one.

@@ -139,54 +139,70 @@ def choose(
     Raises:
         ConfigError: nothing fits, or more than one does; the hint says what to type.
     """
-    if inputs or targets:
-        pair = [inputs, targets]
-        if None in pair:
-            raise ConfigError("--inputs and --targets belong together: give both")
-    else:
-        pair = [None, None]
-        named = [place for place in found if _is_named(place, words)]
-        arrays = [place for place in named if place.endswith(".npy") or ENTRY.match(place)]
-        tables = [] if arrays else _likeliest([
-            place for place, source in found.items()
-            if place in named and isinstance(source, Path)
-            and (place.endswith(TABLES) or is_table(source))
-        ])  # fmt: skip
-        if table is None and len(tables) == 1:
-            [table] = tables
-        elif table is None and arrays:
-            pair = [_one(arrays, INPUTS, without=TARGETS), _one(arrays, TARGETS)]
-            if pair[0] is None and pair[1] and len(arrays) == 2:
-                pair[0] = next(one for one in arrays if one != pair[1])
-        elif table is None and not tables and (folder := _folder(found)):
-            name = PurePosixPath(folder).name
-            inside = [place for place in found if place.startswith(f"{folder}/")]
-            names = {place: f"{name}{place.removeprefix(folder)}" for place in inside}
-            return Chosen(data={"folder": name}, places=names, targets=(), folder=folder)
-        if table is None and None in pair:
-            raise ConfigError(
-                f"which of the data holds the rows of {task} is not plain: "
-                f"{', '.join(sorted(found)[:10]) or 'it has none'}",
-                hint="--table FILE --target COLUMN, or --inputs X.npy --targets y.npy; else "
-                f"runner seal {task} --brief says how to write the declaration by hand",
-            )
+    if bool(inputs) != bool(targets):
+        raise ConfigError("--inputs and --targets belong together: give both")
+    folder = None
+    if table is None and inputs is None:
+        table, inputs, targets, folder = _guessed(found, words)
     if table is not None:
         place = _known(table, found)
-        columns = target or _target(sources, _path(found[place]), task)
-        name = PurePosixPath(place).name
-        several = len(columns) > 1
-        data = {"table": name, "target": list(columns) if several else columns[0]}
-        if _mark(_path(found[place])) == " ":
-            data["delimiter"] = " "
-        return Chosen(data=data, places={place: name}, targets=columns)
-    asked, answered = (_known(one or "", found) for one in pair)
-    both = [_array_name(asked), _array_name(answered)]
-    if both[0] == both[1]:
-        both = ["inputs.npy", "targets.npy"]
+        return _of_table(place, _path(found[place]), target, sources, task)
+    if inputs and targets:
+        return _of_arrays(_known(inputs, found), _known(targets, found))
+    if folder:
+        name = PurePosixPath(folder).name
+        inside = [place for place in found if place.startswith(f"{folder}/")]
+        names = {place: f"{name}{place.removeprefix(folder)}" for place in inside}
+        return Chosen(data={"folder": name}, places=names, targets=(), folder=folder)
+    raise ConfigError(
+        f"which of the data holds the rows of {task} is not plain: "
+        f"{', '.join(sorted(found)[:10]) or 'it has none'}",
+        hint="--table FILE --target COLUMN, or --inputs X.npy --targets y.npy; else "
+        f"runner seal {task} --brief says how to write the declaration by hand",
+    )
+
+
+def _guessed(
+    found: Mapping[str, Path | bytes], words: str
+) -> tuple[str | None, str | None, str | None, str | None]:
+    """Return the table, or inputs and targets, or the folder of classes that code names."""
+    named = [place for place in found if _is_named(place, words)]
+    arrays = [place for place in named if place.endswith(".npy") or ENTRY.match(place)]
+    if arrays:
+        inputs, targets = _one(arrays, INPUTS, without=TARGETS), _one(arrays, TARGETS)
+        if inputs is None and targets is not None and len(arrays) == 2:
+            inputs = next(one for one in arrays if one != targets)
+        return None, inputs, targets, None
+    sources = {place: found[place] for place in named}
+    tables = [
+        place for place, source in sources.items()
+        if isinstance(source, Path) and (place.endswith(TABLES) or is_table(source))
+    ]  # fmt: skip
+    if tables:
+        likeliest = _likeliest(tables)
+        return (likeliest[0] if len(likeliest) == 1 else None), None, None, None
+    return None, None, None, _folder(found)
+
+
+def _of_table(
+    place: str, path: Path, target: tuple[str, ...], sources: Sequence[Script], task: str
+) -> Chosen:
+    columns = target or _target(sources, path, task)
+    name = PurePosixPath(place).name
+    data = {"table": name, "target": columns[0] if len(columns) == 1 else list(columns)}
+    if _mark(path) == " ":
+        data["delimiter"] = " "
+    return Chosen(data=data, places={place: name}, targets=columns)
+
+
+def _of_arrays(inputs: str, targets: str) -> Chosen:
+    names = [_array_name(inputs), _array_name(targets)]
+    if names[0] == names[1]:
+        names = ["inputs.npy", "targets.npy"]
     return Chosen(
-        data={"inputs": both[0], "targets": both[1]},
-        places={asked: both[0], answered: both[1]},
-        targets=(both[1],),
+        data={"inputs": names[0], "targets": names[1]},
+        places={inputs: names[0], targets: names[1]},
+        targets=(names[1],),
     )
 
 
@@ -291,6 +307,9 @@ def _elements(node: ast.expr) -> list[ast.expr]:
 def _taken(script: Script, value: ast.expr, columns: list[str]) -> Iterator[tuple[str, int]]:
     """Yield the columns that an expression takes out of a table, by name or by place."""
     for node in ast.walk(value):
+        if isinstance(node, ast.Call) and called(node) == "pop" and node.args:
+            if name := script.constant(node.args[0]):
+                yield name, 3
         if isinstance(node, ast.Subscript):
             if name := script.constant(node.slice):
                 yield name, 3
