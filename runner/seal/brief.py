@@ -20,7 +20,7 @@ def brief_text(name: str, new: str) -> str:
     data = "\n".join(f"- `{place}`" for place in reported.data) or "- none, or in the project"
     return f"""# Seal the project {name} as the task {new}
 
-Work in {paths.PROJECT}. Every path below is relative to it.
+Work in {paths.PROJECT}. Every path below is relative to it, and `runner` is `.venv/bin/runner`.
 The project trains with `{reported.run}`, in the folder of its files.
 It reports its own score, which nobody can believe. Make a task of it whose score is sealed:
 training sees some of the rows; a fresh container gets other rows without their targets, and answers
@@ -31,7 +31,7 @@ Its data, as the project names them:
 
 ## Steps
 
-1. Run `.venv/bin/runner seal {name} --as {new}`. Where it asks for a column or a file, look into the data and
+1. Run `runner seal {name} --as {new}`. Where it asks for a column or a file, look into the data and
    the code, and give the option that it names. `--force` writes the files anew.
 2. If it says that `predict.py` is yours to write, edit `workspace-template/{new}/`:
    - Let the training script save what it fitted, preprocessing included: files beside itself.
@@ -43,9 +43,9 @@ Its data, as the project names them:
    - It returns one answer for each row, in that order; drop, sort and shuffle nothing.
    - Change nothing else. At most 25 lines in all. Take the words TODO out.
 3. If `seal` cannot say what the data are, write `{folder}/task.yaml` and `raw.yaml` by
-   hand: `docs/your-own-data.md` explains every key, `.venv/bin/runner new-task {new} --blank` writes an
+   hand: `docs/your-own-data.md` explains every key, `runner new-task {new} --blank` writes an
    example.
-4. Test: `.venv/bin/runner task check {new} --json`. It prints one JSON document, and exits with 0 when all is
+4. Test: `runner task check {new} --json`. It prints one JSON document, and exits with 0 when all is
    well. `missing` and `wrong` must be empty, `template.fine` true, and every cheat's `fine` too.
    `template.score` is to be near `reported.score`, if there is one: a large gap means that
    `predict.py` asks another program than the script scores. A lost scaler is the usual one.

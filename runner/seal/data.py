@@ -307,9 +307,9 @@ def _elements(node: ast.expr) -> list[ast.expr]:
 def _taken(script: Script, value: ast.expr, columns: list[str]) -> Iterator[tuple[str, int]]:
     """Yield the columns that an expression takes out of a table, by name or by place."""
     for node in ast.walk(value):
-        if isinstance(node, ast.Call) and called(node) == "pop" and node.args:
-            if name := script.constant(node.args[0]):
-                yield name, 3
+        if isinstance(node, ast.Call) and called(node) == "pop":
+            taken = [script.constant(one) for one in node.args[:1]]
+            yield from ((name, 3) for name in taken if name)
         if isinstance(node, ast.Subscript):
             if name := script.constant(node.slice):
                 yield name, 3
