@@ -42,9 +42,10 @@ from runner.task_check import comparing
 
 POLICY = Path(__file__).with_name("policy.yaml.in")
 PREDICT = "predict.py"
+COPY = "/cache/project"
+"""Where the project runs, as `harness/kit/project.py` lays it out."""
 RUN, RUN_OF_PROJECT = "run.sh", "run.project.sh"
 """A project's own script of this name is there again in its copy."""
-COPY = "/cache/project"
 FOLDS_LEAK = """\
 # Several splits: what one trains on, targets included, is what others are asked about. Each one's
 # containers see its own training rows only, so what leaves them is the leak to watch: no message of
