@@ -54,7 +54,7 @@ ONE_LEAK = "# One split: the rows that decide are in no container that trains."
 METRICS = (
     (r"(^|_)(acc|accuracy)(_|$)", "accuracy"), (r"auc|roc", "roc_auc"), (r"f1_?macro", "f1_macro"),
     (r"(^|_)f1", "f1"), (r"rmse", "rmse"), (r"(^|_)mse", "mse"), (r"(^|_)mae", "mae"),
-    (r"(^|_)r2", "r2"), (r"log_?loss|cross_?entropy|nll", "log_loss"),
+    (r"(^|_)r2", "r2"), (r"loss|cross_?entropy|nll", "log_loss"),
 )  # fmt: skip
 """How a project calls its number → the metric that this is."""
 
@@ -135,7 +135,7 @@ def seal(name: str, wanted: Wanted, state: paths.State) -> Sealed:
     )  # fmt: skip
     raw = {raw_name: found[place] for place, raw_name in chosen.places.items()}
     declaration: dict[str, Any] = {"data": dict(chosen.data), "split": wanted.split(), "score": {}}
-    understood = _understood(declaration, raw, name, _metric(wanted, policy))
+    understood = _understood(declaration, raw, name, wanted.metric or _metric(policy))
     asks = wanted.ask or f"{_free(line, template)}:predict"
     declaration |= {"score": {"metric": understood.metric, "kind": understood.kind}, "ask": asks}
     if understood.positive is not None and "table" in chosen.data:
@@ -184,9 +184,8 @@ def _reached(line: str, template: Mapping[str, File]) -> tuple[str, ...]:
     return command.reached(line, Project(root=Path(), files=template, data=(), left_out=()))
 
 
-def _metric(wanted: Wanted, policy: Policy) -> str | None:
-    if wanted.metric:
-        return wanted.metric
+def _metric(policy: Policy) -> str | None:
+    """Return the metric that a project's own number is, by its name."""
     name = policy.metric.name
     return next((metric for said, metric in METRICS if re.search(said, name)), None)
 
@@ -200,10 +199,10 @@ def _understood(
         file = Path(folder) / DECLARATION
         file.write_text(_yaml(declaration), encoding="utf-8")
         found = declared.understand(file, Path(folder), source=name)
-        if metric is None or metric == found.metric:
-            return found
         if metric == "f1" and found.kind == "multi-class":
             metric = "f1_macro"
+        if metric in (None, found.metric) or (metric == "log_loss" and found.kind == "regression"):
+            return found
         file.write_text(_yaml({**declaration, "score": {"metric": metric}}), encoding="utf-8")
         return declared.understand(file, Path(folder), source=name)
 
@@ -382,7 +381,7 @@ def _write(
         shutil.copyfile(lock, paths.policy_path(new).with_suffix(".lock"))
     harness = {}
     if (first := first_score(state, origin)) is not None:
-        same = _metric(Wanted(), policy) == understood.metric
+        same = _metric(policy) == understood.metric
         harness = {comparing.ORIGIN: comparing.origin(origin, *first, same=same)}
     said = f"# Made of the adopted project {origin}; docs/your-own-data.md explains every key.\n"
     return layout.write(
