@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -24,6 +25,8 @@ from runner.seal.script import Script, called
 TABLES = (".csv", ".tsv", ".csv.gz", ".parquet", ".pq")
 ENTRY = re.compile(r"(.*\.npz)\[(\w+)\]")
 """An array of an `.npz` file: `data/digits.npz[images]`."""
+GLOB = re.compile(r"[\w.-]+\*[\w.*-]*|\*\.\w+")
+"""A pattern of names in code: `visits_*.csv`."""
 LOOKED_AT_BYTES = 8192
 LEARNED = (
     *(".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib", ".h5", ".safetensors", ".onnx"),
@@ -166,7 +169,7 @@ def _guessed(
     found: Mapping[str, Path | bytes], words: str
 ) -> tuple[str | None, str | None, str | None, str | None]:
     """Return the table, or inputs and targets, or the folder of classes that code names."""
-    named = [place for place in found if _is_named(place, words)]
+    named = [place for place in found if is_named(place, words)]
     arrays = [place for place in named if place.endswith(".npy") or ENTRY.match(place)]
     if arrays:
         inputs, targets = _one(arrays, INPUTS, without=TARGETS), _one(arrays, TARGETS)
@@ -211,9 +214,11 @@ def _array_name(place: str) -> str:
     return f"{entry[2]}.npy" if entry else PurePosixPath(place).name
 
 
-def _is_named(place: str, words: str) -> bool:
+def is_named(place: str, words: str) -> bool:
+    """Whether code and configuration name a file, by its name or by a pattern of it."""
     entry = ENTRY.match(place)
-    return PurePosixPath(entry[1] if entry else place).name in words
+    name = PurePosixPath(entry[1] if entry else place).name
+    return name in words or any(fnmatchcase(name, one) for one in GLOB.findall(words))
 
 
 def _folder(found: Mapping[str, Path | bytes]) -> str | None:

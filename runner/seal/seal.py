@@ -35,7 +35,7 @@ from runner.policy.schema import Policy
 from runner.policy.schema import Reported as ReportedPolicy
 from runner.records import File
 from runner.seal.answering import Answering, NotFoundError, answering
-from runner.seal.data import LEARNED, Chosen, choose, files_of
+from runner.seal.data import LEARNED, Chosen, choose, files_of, is_named
 from runner.seal.predicting import Written, skeleton, written
 from runner.seal.script import Script
 from runner.task_check import comparing
@@ -248,7 +248,7 @@ def _without_data(
         if place in (*left, *chosen.places) or place in kept or isinstance(path, bytes):
             continue
         inside = posixpath.relpath(mount_place(place), WORKSPACE)
-        if PurePosixPath(place).name not in words:
+        if not is_named(place, words):
             left[place] = "the code does not name it"
         elif inside.startswith("..") or path.stat().st_size > MOST_BYTES:
             left[place] = "too large, or outside of the project"

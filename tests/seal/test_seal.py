@@ -23,11 +23,13 @@ from runner.task_check import comparing, reading
 pytestmark = pytest.mark.slow
 
 TRAIN = """
+import glob
 import json
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
 
 names = json.load(open("data/names.json"))
+days = sorted(glob.glob("data/day_*.txt"))
 df = pd.read_csv("data/wine.csv")
 X = df.drop(columns=["good"])
 model = LogisticRegression().fit(X, df["good"])
@@ -58,6 +60,7 @@ def adopted(state: paths.State, folder: Path, files: dict[str, bytes]) -> None:
     data.mkdir(parents=True)
     (data / "wine.csv").write_text("\n".join(["acid,sugar,good", *ROWS]) + "\n")
     (data / "names.json").write_text('["no", "yes"]')
+    (data / "day_1.txt").write_text("sunny")
     (data / "raw.bin").write_bytes(b"unused")
     travels = {path: File(content=content) for path, content in files.items()}
     known = writing.Understood(
@@ -96,7 +99,7 @@ def test_a_sealed_task_is_whole_and_holds_no_row(state, tmp_path):
     template = paths.template("wine-sealed")
     assert set(template) == {
         "train.py", "predict.py", "run.sh", "run.project.sh", "program.md", "README.md",
-        "data/names.json", "LEARNING.md", "scratchpad.md",
+        "data/names.json", "data/day_1.txt", "LEARNING.md", "scratchpad.md",
     }  # fmt: skip
     assert "kept = joblib.load" in template["predict.py"].content.decode()
     left = dict(line.split(": ", 1) for line in made.left_out)
