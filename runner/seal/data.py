@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import csv
+import io
 import re
 import zipfile
 from collections import Counter
@@ -28,9 +29,10 @@ ENTRY = re.compile(r"(.*\.npz)\[(\w+)\]")
 GLOB = re.compile(r"[\w.-]+\*[\w.*-]*|\*\.\w+")
 """A pattern of names in code: `visits_*.csv`."""
 LOOKED_AT_BYTES = 8192
+ARRAYS = (".npy", ".npz")
 LEARNED = (
     *(".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib", ".h5", ".safetensors", ".onnx"),
-    *(".npy", ".npz", ".ipynb"),
+    ".ipynb",
 )
 """What may hold rows, or what was learned of them, in a form that no search reads."""
 TRAINING = re.compile(r"(^|[/_.-])(train|training|tr)([/_.\d-]|$)", re.IGNORECASE)
@@ -199,7 +201,7 @@ def _of_table(
 
 
 def _of_arrays(inputs: str, targets: str) -> Chosen:
-    names = [_array_name(inputs), _array_name(targets)]
+    names = [f"{short(place).removesuffix('.npy')}.npy" for place in (inputs, targets)]
     if names[0] == names[1]:
         names = ["inputs.npy", "targets.npy"]
     return Chosen(
@@ -209,15 +211,44 @@ def _of_arrays(inputs: str, targets: str) -> Chosen:
     )
 
 
-def _array_name(place: str) -> str:
+def packed_in(place: str) -> str:
+    """Return the file that a place is in: itself, or the `.npz` file that an array is in."""
     entry = ENTRY.match(place)
-    return f"{entry[2]}.npy" if entry else PurePosixPath(place).name
+    return entry[1] if entry else place
+
+
+def short(place: str) -> str:
+    """Return what code calls a place in the end: a file's name, or an array's in its file."""
+    entry = ENTRY.match(place)
+    return entry[2] if entry else PurePosixPath(place).name
+
+
+def folder_of(place: str) -> str:
+    entry = ENTRY.match(place)
+    return entry[1] if entry else str(PurePosixPath(place).parent)
+
+
+def whole(found: Mapping[str, Path | bytes]) -> dict[str, bytes]:
+    """Return files as bytes, the arrays of one `.npz` file together again."""
+    files: dict[str, bytes] = {}
+    packed: dict[str, dict[str, bytes]] = {}
+    for place, source in found.items():
+        if isinstance(source, Path):
+            files[place] = source.read_bytes()
+        else:
+            packed.setdefault(packed_in(place), {})[f"{short(place)}.npy"] = source
+    for place, members in packed.items():
+        with io.BytesIO() as stream:
+            with zipfile.ZipFile(stream, "w") as file:
+                for name, content in members.items():
+                    file.writestr(name, content)
+            files[place] = stream.getvalue()
+    return files
 
 
 def is_named(place: str, words: str) -> bool:
     """Whether code and configuration name a file, by its name or by a pattern of it."""
-    entry = ENTRY.match(place)
-    name = PurePosixPath(entry[1] if entry else place).name
+    name = PurePosixPath(packed_in(place)).name
     return name in words or any(fnmatchcase(name, one) for one in GLOB.findall(words))
 
 
@@ -245,7 +276,7 @@ def _known(said: str, found: Mapping[str, Path | bytes]) -> str:
 
 def _likeliest(places: list[str]) -> list[str]:
     """Return those for training where there are several; all where none is for that."""
-    training = [place for place in places if TRAINING.search(PurePosixPath(place).name)]
+    training = [place for place in places if TRAINING.search(short(place))]
     return training if len(places) > 1 and training else places
 
 
@@ -254,7 +285,7 @@ def _one(
 ) -> str | None:
     fitting = [
         place for place in _likeliest(places)
-        if kind.search(_array_name(place)) and not (without and without.search(_array_name(place)))
+        if kind.search(short(place)) and not (without and without.search(short(place)))
     ]  # fmt: skip
     return fitting[0] if len(fitting) == 1 else None
 

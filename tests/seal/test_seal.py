@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import pickle
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from runner import declared, paths
@@ -176,3 +178,32 @@ def test_the_document_of_a_check_has_what_is_missing(state, tmp_path, capsys):
     assert done.exit_code == 1
     assert not found["fine"]
     assert found["missing"]
+
+
+DIGITS = """
+import numpy as np
+from sklearn.svm import SVC
+d = np.load("digits.npz")
+model = SVC()
+model.fit(d["x_train"], d["y_train"])
+x_test = d["x_test"] / 255
+print("accuracy", model.score(x_test, d["y_test"]))
+"""
+
+
+def test_arrays_for_tests_stay_and_the_question_is_about_the_sealed_ones(state, tmp_path):
+    adopted(state, tmp_path / "theirs", {"train.py": DIGITS.encode(), "README.md": b"digits"})
+    draw = np.random.default_rng(1)
+    arrays = {
+        f"{kind}_{part}": draw.normal(size=(rows, 3)) if kind == "x" else np.arange(rows) % 2
+        for part, rows in (("train", 200), ("test", 20))
+        for kind in "xy"
+    }
+    np.savez(paths.PROJECT / "workspace-template" / "wine" / "digits.npz", **arrays)
+    seal("wine", Wanted(), state)
+    template = paths.template("wine-sealed")
+    with np.load(io.BytesIO(template["digits.npz"].content)) as left:
+        assert sorted(left) == ["x_test", "y_test"]
+    predict = template["predict.py"].content.decode()
+    assert "x_test = d['x_train'] / 255" in predict
+    assert "x_test'" not in predict
