@@ -73,11 +73,21 @@ def _lay(places: Mapping[str, Path]) -> None:
     packed: dict[str, dict[str, Any]] = {}
     for place, source in places.items():
         if entry := ENTRY.fullmatch(place):
-            packed.setdefault(entry[1], {})[entry[2]] = np.load(source, allow_pickle=False)
+            if entry[1] not in packed:
+                packed[entry[1]] = _arrays_of(PROJECT / entry[1])
+            packed[entry[1]][entry[2]] = np.load(source, allow_pickle=False)
         else:
             _fresh(place).symlink_to(source)
     for place, members in packed.items():
         np.savez(_fresh(place), **members)
+
+
+def _arrays_of(path: Path) -> dict[str, Any]:
+    """Return what of an `.npz` file travelled with the project, because it is not sealed."""
+    if not path.exists():
+        return {}
+    with np.load(path, allow_pickle=False) as packed:
+        return dict(packed)
 
 
 def _fresh(place: str) -> Path:

@@ -58,9 +58,11 @@ def _thin(points: list[tuple[float, float]]) -> Iterable[tuple[float, float]]:
 def crash(output: bytes) -> Crash:
     """Read the last traceback; without one, the last words of the output are the message.
 
-    Its place is the last one in the workspace, where there is one: that is what can be mended.
+    Its place is the last one in the workspace, where there is one: that is what can be mended. A
+    sealed project's own command runs in a copy of it, whose places are the workspace's.
     """
     text = output[-TAIL_BYTES:].decode("utf-8", errors="replace")
+    text = text.replace('File "/cache/project/', 'File "/workspace/')
     head, mark, last = text.rpartition("Traceback (most recent call last)")
     if not mark:
         return Crash(exception=None, file=None, line=None, message=escaped(_last_line(head + last)))

@@ -20,7 +20,7 @@ def brief_text(name: str, new: str) -> str:
     data = "\n".join(f"- `{place}`" for place in reported.data) or "- none, or in the project"
     return f"""# Seal the project {name} as the task {new}
 
-Work in {paths.PROJECT}. Every path below is relative to it.
+Work in {paths.PROJECT}. Every path below is relative to it, and `runner` is `.venv/bin/runner`.
 The project trains with `{reported.run}`, in the folder of its files.
 It reports its own score, which nobody can believe. Make a task of it whose score is sealed:
 training sees some of the rows; a fresh container gets other rows without their targets, and answers
@@ -42,7 +42,7 @@ Its data, as the project names them:
      with one training row's target in place of each of theirs. `rows` holds the same without it.
    - It returns one answer for each row, in that order; drop, sort and shuffle nothing.
    - Change nothing else. At most 25 lines in all. Take the words TODO out.
-3. If `runner seal` cannot say what the data are, write `{folder}/task.yaml` and `raw.yaml` by
+3. If `seal` cannot say what the data are, write `{folder}/task.yaml` and `raw.yaml` by
    hand: `docs/your-own-data.md` explains every key, `runner new-task {new} --blank` writes an
    example.
 4. Test: `runner task check {new} --json`. It prints one JSON document, and exits with 0 when all is

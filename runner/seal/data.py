@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import ast
 import csv
+import io
 import re
 import zipfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -24,10 +26,13 @@ from runner.seal.script import Script, called
 TABLES = (".csv", ".tsv", ".csv.gz", ".parquet", ".pq")
 ENTRY = re.compile(r"(.*\.npz)\[(\w+)\]")
 """An array of an `.npz` file: `data/digits.npz[images]`."""
+GLOB = re.compile(r"[\w.-]+\*[\w.*-]*|\*\.\w+")
+"""A pattern of names in code: `visits_*.csv`."""
 LOOKED_AT_BYTES = 8192
+ARRAYS = (".npy", ".npz")
 LEARNED = (
     *(".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib", ".h5", ".safetensors", ".onnx"),
-    *(".npy", ".npz", ".ipynb"),
+    ".ipynb",
 )
 """What may hold rows, or what was learned of them, in a form that no search reads."""
 TRAINING = re.compile(r"(^|[/_.-])(train|training|tr)([/_.\d-]|$)", re.IGNORECASE)
@@ -139,65 +144,112 @@ def choose(
     Raises:
         ConfigError: nothing fits, or more than one does; the hint says what to type.
     """
-    if inputs or targets:
-        pair = [inputs, targets]
-        if None in pair:
-            raise ConfigError("--inputs and --targets belong together: give both")
-    else:
-        pair = [None, None]
-        named = [place for place in found if _is_named(place, words)]
-        arrays = [place for place in named if place.endswith(".npy") or ENTRY.match(place)]
-        tables = [] if arrays else _likeliest([
-            place for place, source in found.items()
-            if place in named and isinstance(source, Path)
-            and (place.endswith(TABLES) or is_table(source))
-        ])  # fmt: skip
-        if table is None and len(tables) == 1:
-            [table] = tables
-        elif table is None and arrays:
-            pair = [_one(arrays, INPUTS, without=TARGETS), _one(arrays, TARGETS)]
-            if pair[0] is None and pair[1] and len(arrays) == 2:
-                pair[0] = next(one for one in arrays if one != pair[1])
-        elif table is None and not tables and (folder := _folder(found)):
-            name = PurePosixPath(folder).name
-            inside = [place for place in found if place.startswith(f"{folder}/")]
-            names = {place: f"{name}{place.removeprefix(folder)}" for place in inside}
-            return Chosen(data={"folder": name}, places=names, targets=(), folder=folder)
-        if table is None and None in pair:
-            raise ConfigError(
-                f"which of the data holds the rows of {task} is not plain: "
-                f"{', '.join(sorted(found)[:10]) or 'it has none'}",
-                hint="--table FILE --target COLUMN, or --inputs X.npy --targets y.npy; else "
-                f"runner seal {task} --brief says how to write the declaration by hand",
-            )
+    if bool(inputs) != bool(targets):
+        raise ConfigError("--inputs and --targets belong together: give both")
+    folder = None
+    if table is None and inputs is None:
+        table, inputs, targets, folder = _guessed(found, words)
     if table is not None:
         place = _known(table, found)
-        columns = target or _target(sources, _path(found[place]), task)
-        name = PurePosixPath(place).name
-        several = len(columns) > 1
-        data = {"table": name, "target": list(columns) if several else columns[0]}
-        if _mark(_path(found[place])) == " ":
-            data["delimiter"] = " "
-        return Chosen(data=data, places={place: name}, targets=columns)
-    asked, answered = (_known(one or "", found) for one in pair)
-    both = [_array_name(asked), _array_name(answered)]
-    if both[0] == both[1]:
-        both = ["inputs.npy", "targets.npy"]
-    return Chosen(
-        data={"inputs": both[0], "targets": both[1]},
-        places={asked: both[0], answered: both[1]},
-        targets=(both[1],),
+        return _of_table(place, _path(found[place]), target, sources, task)
+    if inputs and targets:
+        return _of_arrays(_known(inputs, found), _known(targets, found))
+    if folder:
+        name = PurePosixPath(folder).name
+        inside = [place for place in found if place.startswith(f"{folder}/")]
+        names = {place: f"{name}{place.removeprefix(folder)}" for place in inside}
+        return Chosen(data={"folder": name}, places=names, targets=(), folder=folder)
+    raise ConfigError(
+        f"which of the data holds the rows of {task} is not plain: "
+        f"{', '.join(sorted(found)[:10]) or 'it has none'}",
+        hint="--table FILE --target COLUMN, or --inputs X.npy --targets y.npy; else "
+        f"runner seal {task} --brief says how to write the declaration by hand",
     )
 
 
-def _array_name(place: str) -> str:
-    entry = ENTRY.match(place)
-    return f"{entry[2]}.npy" if entry else PurePosixPath(place).name
+def _guessed(
+    found: Mapping[str, Path | bytes], words: str
+) -> tuple[str | None, str | None, str | None, str | None]:
+    """Return the table, or inputs and targets, or the folder of classes that code names."""
+    named = [place for place in found if is_named(place, words)]
+    arrays = [place for place in named if place.endswith(".npy") or ENTRY.match(place)]
+    if arrays:
+        inputs, targets = _one(arrays, INPUTS, without=TARGETS), _one(arrays, TARGETS)
+        if inputs is None and targets is not None and len(arrays) == 2:
+            inputs = next(one for one in arrays if one != targets)
+        return None, inputs, targets, None
+    sources = {place: found[place] for place in named}
+    tables = [
+        place for place, source in sources.items()
+        if isinstance(source, Path) and (place.endswith(TABLES) or is_table(source))
+    ]  # fmt: skip
+    if tables:
+        likeliest = _likeliest(tables)
+        return (likeliest[0] if len(likeliest) == 1 else None), None, None, None
+    return None, None, None, _folder(found)
 
 
-def _is_named(place: str, words: str) -> bool:
+def _of_table(
+    place: str, path: Path, target: tuple[str, ...], sources: Sequence[Script], task: str
+) -> Chosen:
+    columns = target or _target(sources, path, task)
+    name = PurePosixPath(place).name
+    data = {"table": name, "target": columns[0] if len(columns) == 1 else list(columns)}
+    if _mark(path) == " ":
+        data["delimiter"] = " "
+    return Chosen(data=data, places={place: name}, targets=columns)
+
+
+def _of_arrays(inputs: str, targets: str) -> Chosen:
+    names = [f"{short(place).removesuffix('.npy')}.npy" for place in (inputs, targets)]
+    if names[0] == names[1]:
+        names = ["inputs.npy", "targets.npy"]
+    return Chosen(
+        data={"inputs": names[0], "targets": names[1]},
+        places={inputs: names[0], targets: names[1]},
+        targets=(names[1],),
+    )
+
+
+def packed_in(place: str) -> str:
+    """Return the file that a place is in: itself, or the `.npz` file that an array is in."""
     entry = ENTRY.match(place)
-    return PurePosixPath(entry[1] if entry else place).name in words
+    return entry[1] if entry else place
+
+
+def short(place: str) -> str:
+    """Return what code calls a place in the end: a file's name, or an array's in its file."""
+    entry = ENTRY.match(place)
+    return entry[2] if entry else PurePosixPath(place).name
+
+
+def folder_of(place: str) -> str:
+    entry = ENTRY.match(place)
+    return entry[1] if entry else str(PurePosixPath(place).parent)
+
+
+def whole(found: Mapping[str, Path | bytes]) -> dict[str, bytes]:
+    """Return files as bytes, the arrays of one `.npz` file together again."""
+    files: dict[str, bytes] = {}
+    packed: dict[str, dict[str, bytes]] = {}
+    for place, source in found.items():
+        if isinstance(source, Path):
+            files[place] = source.read_bytes()
+        else:
+            packed.setdefault(packed_in(place), {})[f"{short(place)}.npy"] = source
+    for place, members in packed.items():
+        with io.BytesIO() as stream:
+            with zipfile.ZipFile(stream, "w") as file:
+                for name, content in members.items():
+                    file.writestr(name, content)
+            files[place] = stream.getvalue()
+    return files
+
+
+def is_named(place: str, words: str) -> bool:
+    """Whether code and configuration name a file, by its name or by a pattern of it."""
+    name = PurePosixPath(packed_in(place)).name
+    return name in words or any(fnmatchcase(name, one) for one in GLOB.findall(words))
 
 
 def _folder(found: Mapping[str, Path | bytes]) -> str | None:
@@ -224,7 +276,7 @@ def _known(said: str, found: Mapping[str, Path | bytes]) -> str:
 
 def _likeliest(places: list[str]) -> list[str]:
     """Return those for training where there are several; all where none is for that."""
-    training = [place for place in places if TRAINING.search(PurePosixPath(place).name)]
+    training = [place for place in places if TRAINING.search(short(place))]
     return training if len(places) > 1 and training else places
 
 
@@ -233,7 +285,7 @@ def _one(
 ) -> str | None:
     fitting = [
         place for place in _likeliest(places)
-        if kind.search(_array_name(place)) and not (without and without.search(_array_name(place)))
+        if kind.search(short(place)) and not (without and without.search(short(place)))
     ]  # fmt: skip
     return fitting[0] if len(fitting) == 1 else None
 
@@ -291,6 +343,9 @@ def _elements(node: ast.expr) -> list[ast.expr]:
 def _taken(script: Script, value: ast.expr, columns: list[str]) -> Iterator[tuple[str, int]]:
     """Yield the columns that an expression takes out of a table, by name or by place."""
     for node in ast.walk(value):
+        if isinstance(node, ast.Call) and called(node) == "pop":
+            taken = [script.constant(one) for one in node.args[:1]]
+            yield from ((name, 3) for name in taken if name)
         if isinstance(node, ast.Subscript):
             if name := script.constant(node.slice):
                 yield name, 3

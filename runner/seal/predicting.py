@@ -54,7 +54,7 @@ def written(found: Answering, modules: Mapping[str, Script], *, kind: str, metri
         pairs = ", ".join(f'"{name}": {name}' for name in missing)
         if _is_by_value(script):
             added = [
-                "from joblib.externals import cloudpickle",
+                "import cloudpickle",
                 f'with open("{KEPT}", "wb") as kept:',
                 f"    cloudpickle.dump({{{pairs}}}, kept)",
             ]

@@ -203,7 +203,7 @@ def reads(node: ast.AST) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def called(node: ast.expr | None) -> str:
+def called(node: ast.AST | None) -> str:
     """Return the last part of what a call calls: `fit` of `model.fit(x)`."""
     if not isinstance(node, ast.Call):
         return ""

@@ -20,7 +20,7 @@ from runner import declared, paths
 from runner.adopt import command
 from runner.adopt.keeping import first_score
 from runner.adopt.needs import needs
-from runner.adopt.project import MOST_BYTES, Project
+from runner.adopt.project import Project
 from runner.adopt.writing import forbidden, imported, in_words, quoted
 from runner.declared import DECLARATION, Understood
 from runner.errors import ConfigError
@@ -35,16 +35,31 @@ from runner.policy.schema import Policy
 from runner.policy.schema import Reported as ReportedPolicy
 from runner.records import File
 from runner.seal.answering import Answering, NotFoundError, answering
-from runner.seal.data import LEARNED, Chosen, choose, files_of
+from runner.seal.data import (
+    ARRAYS,
+    LEARNED,
+    TARGETS,
+    Chosen,
+    choose,
+    files_of,
+    folder_of,
+    is_named,
+    packed_in,
+    short,
+    whole,
+)
 from runner.seal.predicting import Written, skeleton, written
 from runner.seal.script import Script
 from runner.task_check import comparing
 
 POLICY = Path(__file__).with_name("policy.yaml.in")
 PREDICT = "predict.py"
+MOST_BYTES_BESIDE = 16 * 1024**2
+"""Of a file of other data, which travels with the sources."""
+COPY = "/cache/project"
+"""Where the project runs, as `harness/kit/project.py` lays it out."""
 RUN, RUN_OF_PROJECT = "run.sh", "run.project.sh"
 """A project's own script of this name is there again in its copy."""
-COPY = "/cache/project"
 FOLDS_LEAK = """\
 # Several splits: what one trains on, targets included, is what others are asked about. Each one's
 # containers see its own training rows only, so what leaves them is the leak to watch: no message of
@@ -53,7 +68,7 @@ ONE_LEAK = "# One split: the rows that decide are in no container that trains."
 METRICS = (
     (r"(^|_)(acc|accuracy)(_|$)", "accuracy"), (r"auc|roc", "roc_auc"), (r"f1_?macro", "f1_macro"),
     (r"(^|_)f1", "f1"), (r"rmse", "rmse"), (r"(^|_)mse", "mse"), (r"(^|_)mae", "mae"),
-    (r"(^|_)r2", "r2"), (r"log_?loss|cross_?entropy|nll", "log_loss"),
+    (r"(^|_)r2", "r2"), (r"loss|cross_?entropy|nll", "log_loss"),
 )  # fmt: skip
 """How a project calls its number → the metric that this is."""
 
@@ -134,7 +149,7 @@ def seal(name: str, wanted: Wanted, state: paths.State) -> Sealed:
     )  # fmt: skip
     raw = {raw_name: found[place] for place, raw_name in chosen.places.items()}
     declaration: dict[str, Any] = {"data": dict(chosen.data), "split": wanted.split(), "score": {}}
-    understood = _understood(declaration, raw, name, _metric(wanted, policy))
+    understood = _understood(declaration, raw, name, wanted.metric or _metric(policy))
     asks = wanted.ask or f"{_free(line, template)}:predict"
     declaration |= {"score": {"metric": understood.metric, "kind": understood.kind}, "ask": asks}
     if understood.positive is not None and "table" in chosen.data:
@@ -143,7 +158,7 @@ def seal(name: str, wanted: Wanted, state: paths.State) -> Sealed:
     added, lacking, notes = kept, None, tuple[str, ...]()
     if wanted.ask is None:
         text, edited, lacking, notes = _predicting(
-            line, template, sources, understood, chosen, tables=sorted(found)
+            line, template, sources, understood, chosen, others=sorted(found)
         )
         added = kept | {asks.partition(":")[0]: script_file(text), **edited}
     elif asks.partition(":")[0] not in kept:
@@ -183,9 +198,8 @@ def _reached(line: str, template: Mapping[str, File]) -> tuple[str, ...]:
     return command.reached(line, Project(root=Path(), files=template, data=(), left_out=()))
 
 
-def _metric(wanted: Wanted, policy: Policy) -> str | None:
-    if wanted.metric:
-        return wanted.metric
+def _metric(policy: Policy) -> str | None:
+    """Return the metric that a project's own number is, by its name."""
     name = policy.metric.name
     return next((metric for said, metric in METRICS if re.search(said, name)), None)
 
@@ -199,10 +213,10 @@ def _understood(
         file = Path(folder) / DECLARATION
         file.write_text(_yaml(declaration), encoding="utf-8")
         found = declared.understand(file, Path(folder), source=name)
-        if metric is None or metric == found.metric:
-            return found
         if metric == "f1" and found.kind == "multi-class":
             metric = "f1_macro"
+        if metric in (None, found.metric) or (metric == "log_loss" and found.kind == "regression"):
+            return found
         file.write_text(_yaml({**declaration, "score": {"metric": metric}}), encoding="utf-8")
         return declared.understand(file, Path(folder), source=name)
 
@@ -241,19 +255,21 @@ def _without_data(
     Raises:
         ConfigError: rows of the data are in a source.
     """
+    # Rows of arrays are searched for as bytes, those of a table as text.
+    hidden = (*LEARNED, *(() if "inputs" in chosen.data else ARRAYS))
     left = {path: "learned from data, or in a form that no search reads"
-            for path in (*template, *found) if path.endswith(LEARNED)}  # fmt: skip
-    kept = {path: file for path, file in template.items() if path not in (*left, *chosen.places)}
-    for place, path in found.items():
-        if place in (*left, *chosen.places) or place in kept or isinstance(path, bytes):
-            continue
+            for path in (*template, *found) if path.endswith(hidden)}  # fmt: skip
+    sealed = {*chosen.places, *(packed_in(place) for place in chosen.places)}
+    kept = {path: file for path, file in template.items() if path not in {*left, *sealed}}
+    beside = {place: source for place, source in found.items() if place not in {*left, *sealed}}
+    for place, content in whole(beside).items():
         inside = posixpath.relpath(mount_place(place), WORKSPACE)
-        if PurePosixPath(place).name not in words:
+        if not is_named(place, words):
             left[place] = "the code does not name it"
-        elif inside.startswith("..") or path.stat().st_size > MOST_BYTES:
+        elif inside.startswith("..") or len(content) > MOST_BYTES_BESIDE:
             left[place] = "too large, or outside of the project"
         else:
-            kept[inside] = File(content=path.read_bytes())
+            kept.setdefault(inside, File(content=content))
     with tempfile.TemporaryDirectory() as folder:
         rows, tree = Path(folder) / "raw", Path(folder) / "tree"
         _lay(raw, rows)
@@ -278,7 +294,7 @@ def _predicting(
     sources: Mapping[str, Script],
     understood: Understood,
     chosen: Chosen,
-    tables: Sequence[str],
+    others: Sequence[str],
 ) -> tuple[str, dict[str, File], str | None, tuple[str, ...]]:
     """Return `predict.py`, the script where lines were added, why it is a skeleton, and notes."""
     reached = [path for path in _reached(line, template) if path in sources]
@@ -291,7 +307,7 @@ def _predicting(
         except NotFoundError as error:
             why = str(error) if path == reached[0] else why
             continue
-        found = _from_the_table(found, chosen, tables)
+        found = _from_sealed(found, chosen, others)
         made: Written = written(found, modules, kind=understood.kind, metric=understood.metric)
         changed = {}
         if made.added:
@@ -304,15 +320,17 @@ def _predicting(
     return skeleton(why, given=given, answers=understood.reads), {}, why, ()
 
 
-def _from_the_table(found: Answering, chosen: Chosen, others: Sequence[str]) -> Answering:
-    """Let rows come from the sealed table where the script tests on another beside it."""
-    own = [PurePosixPath(place) for place in chosen.places if "table" in chosen.data]
-    lines = found.lines
-    if own and not any(own[0].name in line for line in lines):
-        for other in (PurePosixPath(place) for place in others):
-            if other.parent == own[0].parent:
-                lines = tuple(line.replace(other.name, own[0].name) for line in lines)
-    return replace(found, lines=lines)
+def _from_sealed(found: Answering, chosen: Chosen, others: Sequence[str]) -> Answering:
+    """Let rows come from the sealed data where the script tests on others beside them."""
+    own = [] if chosen.folder else list(chosen.places)
+    lines = "\n".join(found.lines)
+    if own and f"{short(own[0])}'" not in lines:
+        for other in others:
+            if folder_of(other) == folder_of(own[0]) and other not in own:
+                mine = own[-1] if TARGETS.search(short(other)) else own[0]
+                named = rf"(?<=['/]){re.escape(short(other))}(?=')"
+                lines = re.sub(named, short(mine), lines)
+    return replace(found, lines=tuple(lines.split("\n")) if lines else ())
 
 
 def _difference(before: Mapping[str, File], after: Mapping[str, File]) -> tuple[str, int]:
@@ -381,7 +399,7 @@ def _write(
         shutil.copyfile(lock, paths.policy_path(new).with_suffix(".lock"))
     harness = {}
     if (first := first_score(state, origin)) is not None:
-        same = _metric(Wanted(), policy) == understood.metric
+        same = _metric(policy) == understood.metric
         harness = {comparing.ORIGIN: comparing.origin(origin, *first, same=same)}
     said = f"# Made of the adopted project {origin}; docs/your-own-data.md explains every key.\n"
     return layout.write(

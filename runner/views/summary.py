@@ -242,7 +242,8 @@ TRUST = {
 def _trust(standing: Standing) -> list[tuple[str, str]]:
     found = [("trust", trust(standing.run.agent_isolation, standing.unguarded))]
     if standing.run.self_reported:
-        found.append(("believe it?", f"no: {SELF_REPORTED}"))
+        sealed = f"runner seal {standing.run.task} leads from here"
+        found.append(("believe it?", f"no: {SELF_REPORTED}; {sealed}"))
         found += [("seed", FIXED_SEED)] if _is_seed_fixed(standing.baseline) else []
     return found
 

@@ -110,11 +110,15 @@ def test_arrays_of_a_packed_file_lie_together(places):
     np.save(places / "inputs" / "images.npy", np.zeros((2, 2)))
     np.save(places / "inputs" / "ids.npy", np.array([4, 5]))
     (places / "inputs" / "about.json").write_text(json.dumps({"array": "images.npy"}))
+    np.savez(places / "workspace" / "d.npz", test=np.array([7]))
     options = ("--data", "d.npz[images]=images.npy", "--data", "d.npz[labels]=labels.npy",
                "--target", "labels.npy")  # fmt: skip
-    read = "import numpy as np; d = np.load('d.npz'); print(d['images'].sum(), list(d['labels']))"
-    assert run(places, "train", read, *options) == f"6.0 {list(training['labels'])}\n"
-    assert run(places, "predict", read, *options) == f"0.0 {list(training['labels'][[0, 0]])}\n"
+    read = (
+        "import numpy as np; d = np.load('d.npz'); "
+        "print(d['images'].sum(), *d['labels'], *d['test'])"
+    )
+    assert run(places, "train", read, *options) == "6.0 b a b 7\n"
+    assert run(places, "predict", read, *options) == "0.0 b b 7\n"
 
 
 def test_files_of_a_folder_keep_their_order_and_all_classes_are_there(places):

@@ -25,6 +25,11 @@ ValueError: no such width
         pytest.param(
             TRACEBACK, ("ValueError", "/workspace/train.py", 5, "no such width"), id="usual"
         ),
+        pytest.param(
+            TRACEBACK.replace(b"/workspace/", b"/cache/project/"),
+            ("ValueError", "/workspace/train.py", 5, "no such width"),
+            id="in a sealed project's copy",
+        ),
         pytest.param(b"", (None, None, None, ""), id="silence"),
         pytest.param(b"killed\n\n", (None, None, None, "killed"), id="no traceback"),
         pytest.param(b"sorry\n#curve loss 1 2\n", (None, None, None, "sorry"), id="not a curve"),

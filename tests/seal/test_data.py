@@ -41,6 +41,11 @@ def test_the_one_table_and_the_column_that_inputs_lack(tmp_path):
     [
         pytest.param("df = read('wine.csv')\ny = df['good']\n", "good", id="by a subscript"),
         pytest.param("T = 'good'\ny = read('wine.csv').pop(T)\n", "good", id="by a constant"),
+        pytest.param(
+            "d = read('wine.csv')\na = d.pop('acid')\ny = d.pop('good').to_numpy()\n",
+            "good",
+            id="of two that are taken out",
+        ),
         pytest.param("d = read('wine.csv')\nX, y = d[['acid']], d.good\n", "good", id="by name"),
         pytest.param("d = read('wine.csv')\ny = d.iloc[:, -1]\n", "good", id="by place"),
         pytest.param("d = read('wine.csv')\ny = d[:, 0]\n", "acid", id="the first"),

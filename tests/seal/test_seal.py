@@ -1,0 +1,209 @@
+"""A sealed task as files: what travels, what stays behind, and what is said of it."""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from runner import declared, paths
+from runner.adopt import keeping, writing
+from runner.adopt.needs import needs
+from runner.adopt.project import Part
+from runner.errors import ConfigError
+from runner.policy.load import load_policy
+from runner.records import File, Image, Reported
+from runner.seal.brief import brief_text
+from runner.seal.seal import Wanted, seal
+from runner.task_check import comparing, reading
+
+pytestmark = pytest.mark.slow
+
+TRAIN = """
+import glob
+import json
+import pandas as pd
+from sklearn.linear_model import LogisticRegression
+
+names = json.load(open("data/names.json"))
+days = sorted(glob.glob("data/day_*.txt"))
+df = pd.read_csv("data/wine.csv")
+X = df.drop(columns=["good"])
+model = LogisticRegression().fit(X, df["good"])
+print("accuracy", model.score(X, df["good"]))
+"""
+ROWS = [
+    f"{3 + at % 97 / 31:.4f},{at * 7 % 101},{'yes' if at % 97 > 48 else 'no'}" for at in range(300)
+]
+
+
+@pytest.fixture
+def state(tmp_path, monkeypatch) -> paths.State:
+    """A copy of the runner in which nothing is adopted yet."""
+    root = tmp_path / "runner"
+    shutil.copytree(paths.PROJECT / "harness", root / "harness")
+    shutil.copytree(
+        paths.PROJECT / "workspace-template" / "tabular", root / "workspace-template" / "tabular"
+    )
+    (root / "policies").mkdir()
+    monkeypatch.setattr(paths, "PROJECT", root)
+    monkeypatch.setattr("runner.raw.PROJECT", root)
+    return paths.State(tmp_path / "state")
+
+
+def adopted(state: paths.State, folder: Path, files: dict[str, bytes]) -> None:
+    """Write what `adopt` writes of a project with these files and a folder of data."""
+    data = folder / "data"
+    data.mkdir(parents=True)
+    (data / "wine.csv").write_text("\n".join(["acid,sugar,good", *ROWS]) + "\n")
+    (data / "names.json").write_text('["no", "yes"]')
+    (data / "day_1.txt").write_text("sunny")
+    (data / "raw.bin").write_bytes(b"unused")
+    travels = {path: File(content=content) for path, content in files.items()}
+    known = writing.Understood(
+        task="wine", mutable=("train.py",), files=("train.py",), may_add=False,
+        reported=Reported(
+            metric="accuracy", command="python train.py --seed {seed}", pattern="accuracy {}",
+            file=None, key="", data=("data",), workspace_bytes=1024**3,
+        ),
+        minimize=False, image=Image(base="tabular"), cpus=2, gpus=0, value=0.97, seconds=12.0,
+        peak_bytes=None, seeded=True,
+    )  # fmt: skip
+    template = writing.template(travels, {}, "the program")
+    root = paths.PROJECT / "workspace-template" / "wine"
+    for path, file in template.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(file.content)
+    text = writing.policy_text(known, needs(travels, ["train.py"]), template)
+    paths.policy_path("wine").write_text(text)
+    keeping.keep(state, "wine", [Part(place="data", source=data)], folder)
+    keeping.remember(state, "wine", "accuracy", 0.97)
+
+
+def test_a_sealed_task_is_whole_and_holds_no_row(state, tmp_path):
+    copies = "\n".join(ROWS[:9]).encode()
+    adopted(state, tmp_path / "theirs", {
+        "train.py": TRAIN.encode(), "notes.txt": copies, "run.sh": b"#!/bin/sh\n",
+        "old.pkl": pickle.dumps([1]), "README.md": b"wine",
+    })  # fmt: skip
+    made = seal("wine", Wanted(), state)
+    assert reading.missing("wine-sealed") == []
+    policy = load_policy(paths.policy_path("wine-sealed")).policy
+    assert list(reading.undeclared(policy, made.understood)) == []
+    assert (policy.metric.name, policy.metric.direction) == ("accuracy", "maximize")
+    assert policy.files.mutable == ("train.py", "predict.py")
+    assert policy.budget.train == load_policy(paths.policy_path("wine")).policy.budget.train
+    template = paths.template("wine-sealed")
+    assert set(template) == {
+        "train.py", "predict.py", "run.sh", "run.project.sh", "program.md", "README.md",
+        "data/names.json", "data/day_1.txt", "LEARNING.md", "scratchpad.md",
+    }  # fmt: skip
+    assert "kept = joblib.load" in template["predict.py"].content.decode()
+    left = dict(line.split(": ", 1) for line in made.left_out)
+    assert left["notes.txt"] == "it holds rows of the data"
+    assert left["data/raw.bin"] == "the code does not name it"
+    assert "old.pkl" in left
+    assert made.lacking is None
+    assert made.changed_lines <= 25
+    assert comparing.reported("wine-sealed") == comparing.Adopted(
+        project="wine", metric="accuracy", score=0.97, same=True
+    )
+    raw = state.downloads("wine-sealed")
+    declaration = paths.task_harness("wine-sealed") / declared.DECLARATION
+    assert declared.copies(declaration, raw, paths.PROJECT / "workspace-template/wine-sealed") == []
+
+
+def test_what_cannot_be_followed_is_left_to_a_person_and_does_not_pass(state, tmp_path):
+    adopted(state, tmp_path / "theirs", {
+        "train.py": b"rows = list(open('data/wine.csv'))\ny = rows['good']\n"
+        b"print('accuracy', 0.97)\n",
+    })  # fmt: skip
+    made = seal("wine", Wanted(), state)
+    assert "no fitted model" in made.lacking
+    assert any("predict.py" in line and "TODO" in line for line in reading.missing("wine-sealed"))
+
+
+def test_rows_in_a_source_are_refused_by_file(state, tmp_path):
+    rows = "\n".join(ROWS[:9])
+    adopted(
+        state, tmp_path / "theirs", {"train.py": TRAIN.encode() + f"T = '''\n{rows}'''".encode()}
+    )
+    with pytest.raises(ConfigError, match=r"train\.py holds \d+ rows of the data"):
+        seal("wine", Wanted(), state)
+
+
+def test_what_the_person_says_wins(state, tmp_path):
+    answers = b"def answer(rows):\n    return rows['sugar']\n"
+    adopted(state, tmp_path / "theirs", {"train.py": TRAIN.encode(), "own.py": answers})
+    wanted = Wanted(
+        new_name="vines", ask="own.py:answer", metric="roc_auc", folds=3, group="sugar",
+        table="data/wine.csv", target=("good",),
+    )  # fmt: skip
+    made = seal("wine", wanted, state)
+    assert (made.name, made.understood.metric) == ("vines", "roc_auc")
+    policy = load_policy(paths.policy_path("vines")).policy
+    assert policy.evaluation.splits == ("fold0", "fold1", "fold2")
+    assert policy.evaluation.shared_targets
+    assert "predict.py" not in paths.template("vines")
+    assert b"own.py:answer" in paths.template("vines")["run.sh"].content
+    with pytest.raises(ConfigError, match="is there already"):
+        seal("wine", wanted, state)
+
+
+def test_the_brief_names_what_there_is(state, tmp_path):
+    adopted(state, tmp_path / "theirs", {"train.py": TRAIN.encode()})
+    text = brief_text("wine", "wine-sealed")
+    assert "runner task check wine-sealed --json" in text
+    assert "- `data`" in text
+    assert "harness/tasks/wine_sealed/task.yaml" in text
+    seal("wine", Wanted(), state)
+    with pytest.raises(ConfigError, match="sealed already"):
+        brief_text("wine-sealed", "again")
+
+
+def test_the_document_of_a_check_has_what_is_missing(state, tmp_path, capsys):
+    from click.testing import CliRunner
+
+    from runner.cli import cli
+
+    adopted(state, tmp_path / "theirs", {"train.py": b"y = read('data/wine.csv')['good']\n"})
+    seal("wine", Wanted(), state)
+    done = CliRunner().invoke(cli, ["task", "check", "wine-sealed", "--json"])
+    found = json.loads(done.stdout)
+    assert done.exit_code == 1
+    assert not found["fine"]
+    assert found["missing"]
+
+
+DIGITS = """
+import numpy as np
+from sklearn.svm import SVC
+d = np.load("digits.npz")
+model = SVC()
+model.fit(d["x_train"], d["y_train"])
+x_test = d["x_test"] / 255
+print("accuracy", model.score(x_test, d["y_test"]))
+"""
+
+
+def test_arrays_for_tests_stay_and_the_question_is_about_the_sealed_ones(state, tmp_path):
+    adopted(state, tmp_path / "theirs", {"train.py": DIGITS.encode(), "README.md": b"digits"})
+    draw = np.random.default_rng(1)
+    arrays = {
+        f"{kind}_{part}": draw.normal(size=(rows, 3)) if kind == "x" else np.arange(rows) % 2
+        for part, rows in (("train", 200), ("test", 20))
+        for kind in "xy"
+    }
+    np.savez(paths.PROJECT / "workspace-template" / "wine" / "digits.npz", **arrays)
+    seal("wine", Wanted(), state)
+    template = paths.template("wine-sealed")
+    with np.load(io.BytesIO(template["digits.npz"].content)) as left:
+        assert sorted(left) == ["x_test", "y_test"]
+    predict = template["predict.py"].content.decode()
+    assert "x_test = d['x_train'] / 255" in predict
+    assert "x_test'" not in predict
