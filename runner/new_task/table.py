@@ -143,7 +143,7 @@ def _task(name: str, path: Path, file: str, said: Said, found: Understood) -> Ne
     declaration = said.declaration(file)
     declaration["score"]["also"] = found.also
     declaration["ask"] = {"command": "python main.py predict rows"}
-    step = _step(found)
+    step = step_of(found)
     wide = _widest(found)
     words = {
         "task": name, "metric": found.metric, "direction": found.direction,
@@ -192,7 +192,7 @@ def _order(said: Said) -> str:
     return "in stratified folds: train on all but one, predict that one"
 
 
-def _step(found: Understood) -> Decimal:
+def step_of(found: Understood) -> Decimal:
     """Return in which steps a score is told: a thousandth, or that share of the target's spread."""
     if found.spread is None or found.metric in ("r2", "explained_variance", "mape", "rmsle"):
         return Decimal("0.001")

@@ -10,6 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from pathlib import Path, PurePosixPath
 from string import Template
 from typing import Any
@@ -26,6 +27,7 @@ from runner.declared import DECLARATION, Understood
 from runner.errors import ConfigError
 from runner.new_task import layout
 from runner.new_task.layout import NOTES, NewTask, executable, filled, script_file
+from runner.new_task.table import step_of
 from runner.patterns import FilePatterns
 from runner.policy.information import information
 from runner.policy.load import LoadedPolicy, load_policy
@@ -375,7 +377,7 @@ def _write(
     if RUN in own:
         own[RUN_OF_PROJECT] = own.pop(RUN)
     mutable = tuple(dict.fromkeys((*policy.files.mutable, predict)))
-    step = 0.001 if understood.spread is None else float(f"{understood.spread / 1000:.0e}")
+    step = step_of(understood)
     program = filled(
         "program.md",
         task=new,
@@ -384,7 +386,7 @@ def _write(
         goal=f"{understood.direction.capitalize()} `{understood.metric}`: {understood.measures}.\n"
         f"Answers: {understood.reads}.",
         mutable=", ".join(f"`{path}`" for path in mutable),
-        min_gain=f"{3 * step:g}",
+        min_gain=f"{3 * step:f}",
         more=f"   Training is killed after {policy.budget.train:g} seconds.\n",
     )
     template = {
@@ -464,7 +466,7 @@ def _policy(
     mutable: tuple[str, ...],
     template: Mapping[str, File],
     understood: Understood,
-    step: float,
+    step: Decimal,
 ) -> str:
     """Return the policy: as adopted, and what `predict.py` needs beside it."""
     policy = loaded.policy
@@ -479,7 +481,7 @@ def _policy(
         leak=FOLDS_LEAK if understood.shared else ONE_LEAK,
         metric=understood.metric,
         direction=understood.direction,
-        round_to=f"{step:g}",
+        round_to=f"{step:f}",
         mutable="\n".join(f"    - {quoted(path)}" for path in mutable),
         frozen=f"[{', '.join(map(quoted, policy.files.frozen))}]",
         may_add="true" if policy.files.may_add else "false",
@@ -498,5 +500,5 @@ def _policy(
         splits=", ".join(understood.splits),
         audit=", ".join(understood.audit_splits),
         shared="true" if understood.shared else "false",
-        min_gain=f"{3 * step:g}",
+        min_gain=f"{3 * step:f}",
     )
