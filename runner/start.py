@@ -36,6 +36,7 @@ from runner.logs import event_log
 from runner.patterns import MOST_FILES
 from runner.policy.information import information
 from runner.policy.load import LoadedPolicy, load_policy, parse_policy, with_train_seconds
+from runner.policy.review import broken_by
 from runner.policy.schema import Policy
 from runner.progress import DEVICE, Tracker
 from runner.records import SELF_REPORTED, Run
@@ -283,6 +284,12 @@ def _check_template(policy: LoadedPolicy, template: Any) -> None:
             f"the template holds {held} bytes of information, edits.max_information is {most}:"
             " every proposal would be refused",
             hint=f"raise it in {policy.path}, well above what the template holds",
+        )
+    for broken in broken_by(template, policy.policy):
+        raise ConfigError(
+            f"the template breaks the policy's own rule {broken.rule}: {broken.path}:"
+            f" {broken.message}",
+            hint=f"allow it in {policy.path}, or change the template",
         )
 
 

@@ -363,6 +363,11 @@ def hypothesis(case: Case) -> Iterator[Violation]:
         yield refused("no-hypothesis", None, problem, "a sentence that says what is expected, why")
 
 
+OF_SOURCES: tuple[Callable[[Case], Iterator[Violation]], ...] = (
+    *(sizes, encodings, characters),
+    *(odd_names, python, imports, uses),
+)
+"""What hangs on the files as they are, and not on what changes."""
 CHECKS: tuple[Callable[[Case], Iterator[Violation]], ...] = (
     *(paths, kinds, counts, sizes, information, encodings, characters),
     *(odd_names, python, imports, uses),

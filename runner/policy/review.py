@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from runner.policy.case import Case, Earlier, Tried, is_python, is_text
-from runner.policy.checks import CHECKS
+from runner.policy.checks import CHECKS, OF_SOURCES
 from runner.policy.schema import Policy
 from runner.policy.syntax import read_facts
-from runner.records import Files, Proposal, Violation
+from runner.records import Change, Files, Proposal, Violation
 
-__all__ = ["CHECKS", "RULES", "Earlier", "Examination", "fingerprint", "review"]
+__all__ = ["CHECKS", "RULES", "Earlier", "Examination", "broken_by", "fingerprint", "review"]
 
 RULES = (
     *("path-unsafe", "path-not-ascii", "path-collision", "path-not-mutable", "path-shadows"),
@@ -50,6 +50,19 @@ def review(proposal: Proposal, policy: Policy, *, files: Files, earlier: Tried) 
     found = [violation for check in CHECKS for violation in check(case)]
     found.sort(key=lambda violation: RULES.index(violation.rule))
     return Examination(violations=tuple(found), fingerprint=case.fingerprint)
+
+
+def broken_by(files: Files, policy: Policy) -> tuple[Violation, ...]:
+    """Return the rules that the files of a template break themselves.
+
+    Every proposal that touches such a file would be refused for what it did not write.
+    """
+    changes = tuple(
+        Change(path=path, content=files[path].content, mode=files[path].mode)
+        for path in policy.patterns.among(files)
+    )
+    case = _case(Proposal(hypothesis="", changes=changes), policy, files, lambda _: None)
+    return tuple(violation for check in OF_SOURCES for violation in check(case))
 
 
 def fingerprint(files: Files, policy: Policy) -> str:

@@ -12,6 +12,7 @@ from runner.errors import ConfigError
 from runner.patterns import MOST_FILES
 from runner.policy.information import information
 from runner.policy.load import load_policy
+from runner.policy.review import broken_by
 from runner.policy.schema import Policy
 from runner.records import EXECUTABLE, Files
 
@@ -49,11 +50,7 @@ def missing(task: str) -> list[str]:
     if PROGRAM in template:
         program = template[PROGRAM].content.decode(errors="replace")
         found += [f"{place}/{PROGRAM} {what}" for what in disagreements(policy, program)]
-    mutable = {name: template[name].content for name in patterns.among(template)}
-    if (count := len(mutable)) > MOST_FILES:
-        found.append(f"{place} has {count} mutable files, and at most {MOST_FILES} can be mounted")
-    if (held := information(mutable)) > (most := policy.edits.max_information):
-        found.append(f"{place} holds {held} bytes of information, edits.max_information is {most}")
+    found += _mutable(policy, template, place)
     if policy.self_reported:  # what it says is the person's own, and it runs as it is
         return found
     return [*found, *_to_do(place, template), *_to_do(f"harness/tasks/{task}", harness)]
@@ -88,6 +85,17 @@ def undeclared(policy: Policy, found: Understood) -> Iterator[str]:
             yield f"{key} names {', '.join(odd)}, and the declaration makes {', '.join(allowed)}"
     if found.shared and len(evaluation.splits) > 1 and not evaluation.shared_targets:
         yield "evaluation.shared_targets is false, and the splits share targets"
+
+
+def _mutable(policy: Policy, template: Files, place: str) -> Iterator[str]:
+    """Yield why agents could not work with the files that they may change."""
+    mutable = {name: template[name].content for name in policy.patterns.among(template)}
+    if (count := len(mutable)) > MOST_FILES:
+        yield f"{place} has {count} mutable files, and at most {MOST_FILES} can be mounted"
+    if (held := information(mutable)) > (most := policy.edits.max_information):
+        yield f"{place} holds {held} bytes of information, edits.max_information is {most}"
+    for broken in broken_by(template, policy):
+        yield f"{place}/{broken.path} breaks {broken.rule} of its policy: {broken.message}"
 
 
 def disagreements(policy: Policy, program: str) -> Iterator[str]:
