@@ -13,7 +13,7 @@ from runner.errors import ConfigError
 from runner.policy.schema import Reported
 from runner.seal.data import Chosen, choose, files_of, is_table
 from runner.seal.script import Script
-from runner.seal.seal import run_script
+from runner.seal.writing import run_script
 
 CODE = "import pandas as pd\ndf = pd.read_csv('data/wine.csv')\nX = df.drop(columns=['good'])\n"
 
