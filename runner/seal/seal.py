@@ -174,8 +174,9 @@ def _understood(
     declaration: dict[str, Any],
     raw: Mapping[str, Path | bytes],
     name: str,
-    wanted: Wanted,
-    own: str,
+    *,
+    said: str | None,
+    own: str | None,
 ) -> Understood:
     """Return what the harness makes of the data, with the metric that is said, or the project's."""
     with tempfile.TemporaryDirectory() as folder:
