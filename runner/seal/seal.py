@@ -7,7 +7,7 @@ import posixpath
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -26,6 +26,7 @@ from runner.seal.answering import Answering, NotFoundError, answering
 from runner.seal.data import (
     ARRAYS,
     LEARNED,
+    TABLES,
     TARGETS,
     Chosen,
     choose,
@@ -135,6 +136,7 @@ def seal(name: str, wanted: Wanted, state: paths.State) -> Sealed:
         added = kept | {asks.partition(":")[0]: script_file(text), **edited}
     elif asks.partition(":")[0] not in kept:
         raise ConfigError(f"--ask {asks}: the project has no {asks.partition(':')[0]}")
+    notes += tuple(_joins(understood, kept))
     diff, changed = _difference(template, added)
     return Sealed(
         name=new,
@@ -146,6 +148,17 @@ def seal(name: str, wanted: Wanted, state: paths.State) -> Sealed:
         left_out=left_out,
         notes=notes,
     )
+
+
+def _joins(understood: Understood, kept: Mapping[str, File]) -> Iterator[str]:
+    """Yield what a join of the sealed table with another one would meet."""
+    others = [path for path in kept if path.endswith(TABLES)]
+    for column in understood.columns if others else ():
+        if column.kind.startswith(("numbers the rows", "id")):
+            yield (
+                f"{column.name} gets other numbers, so that nothing joins {', '.join(others)} to "
+                "it: join them once by hand, and adopt and seal the whole table"
+            )
 
 
 def _script(path: str, file: File) -> Script | None:
