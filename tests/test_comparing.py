@@ -14,7 +14,7 @@ from runner.task_check.playing import Played
     ("score", "same", "sealed", "says"),
     [
         (0.90, True, 0.88, "they agree within noise"),
-        (0.9875, True, 0.6125, "SEALED IT IS 0.6125: more apart than noise"),
+        (0.9875, True, 0.6125, "SEALED IT IS 0.6125, more apart than noise"),
         (90.0, True, 0.89, "they agree within noise"),
         (0.35, False, 0.89, "which is another number than val_auc"),
         (0.90, True, None, "the sealed template has no score"),

@@ -114,15 +114,29 @@ class Script:
         )
 
     def constant(self, node: ast.expr | None) -> str | None:
-        """Return the text that an expression is, itself or as a name of the script's own level."""
+        """Return the text that an expression is, itself, by a name, or as a setting's default."""
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             return node.value
+        if isinstance(node, ast.Attribute):
+            return self._default(node.attr)
         if isinstance(node, ast.Name):
             for one in self.top.statements:
                 if isinstance(one, ast.Assign) and names_in(one.targets[0]) == [node.id]:
                     value = one.value
                     if isinstance(value, ast.Constant) and isinstance(value.value, str):
                         return value.value
+        return None
+
+    def _default(self, name: str) -> str | None:
+        """Return the default of a setting: a field of a class, or an option's."""
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.AnnAssign) and names_in(node.target) == [name]:
+                return self.constant(node.value)
+            if called(node) == "add_argument" and isinstance(node, ast.Call):
+                flags = [one.value for one in node.args if isinstance(one, ast.Constant)]
+                if f"--{name.replace('_', '-')}" in flags or f"--{name}" in flags:
+                    given = [one.value for one in node.keywords if one.arg == "default"]
+                    return self.constant(given[0]) if given else None
         return None
 
     def called_from(self, scope: Scope) -> tuple[Scope, ast.Call] | None:

@@ -5,41 +5,28 @@ from __future__ import annotations
 import difflib
 import posixpath
 import re
-import shlex
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from pathlib import Path, PurePosixPath
-from string import Template
 from typing import Any
-
-import yaml
 
 from runner import declared, paths
 from runner.adopt import command
-from runner.adopt.keeping import first_score
-from runner.adopt.needs import needs
 from runner.adopt.project import Project
-from runner.adopt.writing import forbidden, imported, in_words, quoted
 from runner.declared import DECLARATION, Understood
 from runner.errors import ConfigError
 from runner.new_task import layout
-from runner.new_task.layout import NOTES, NewTask, executable, filled, script_file
-from runner.new_task.table import step_of
-from runner.patterns import FilePatterns
-from runner.policy.information import information
-from runner.policy.load import LoadedPolicy, load_policy
+from runner.new_task.layout import script_file
+from runner.policy.load import load_policy
 from runner.policy.paths import WORKSPACE, mount_place
-from runner.policy.quantities import show_duration, show_size
-from runner.policy.schema import Policy
-from runner.policy.schema import Reported as ReportedPolicy
 from runner.records import File
 from runner.seal.answering import Answering, NotFoundError, answering
 from runner.seal.data import (
     ARRAYS,
     LEARNED,
+    TABLES,
     TARGETS,
     Chosen,
     choose,
@@ -52,27 +39,11 @@ from runner.seal.data import (
 )
 from runner.seal.predicting import Written, skeleton, written
 from runner.seal.script import Script
-from runner.task_check import comparing
+from runner.seal.writing import declaration_text, metric_of, write
 
-POLICY = Path(__file__).with_name("policy.yaml.in")
 PREDICT = "predict.py"
 MOST_BYTES_BESIDE = 16 * 1024**2
 """Of a file of other data, which travels with the sources."""
-COPY = "/cache/project"
-"""Where the project runs, as `harness/kit/project.py` lays it out."""
-RUN, RUN_OF_PROJECT = "run.sh", "run.project.sh"
-"""A project's own script of this name is there again in its copy."""
-FOLDS_LEAK = """\
-# Several splits: what one trains on, targets included, is what others are asked about. Each one's
-# containers see its own training rows only, so what leaves them is the leak to watch: no message of
-# a crash and no curve is told, and the audit has rows of its own."""
-ONE_LEAK = "# One split: the rows that decide are in no container that trains."
-METRICS = (
-    (r"(^|_)(acc|accuracy)(_|$)", "accuracy"), (r"auc|roc", "roc_auc"), (r"f1_?macro", "f1_macro"),
-    (r"(^|_)f1", "f1"), (r"rmse", "rmse"), (r"(^|_)mse", "mse"), (r"(^|_)mae", "mae"),
-    (r"(^|_)r2", "r2"), (r"loss|cross_?entropy|nll", "log_loss"),
-)  # fmt: skip
-"""How a project calls its number → the metric that this is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,7 +122,7 @@ def seal(name: str, wanted: Wanted, state: paths.State) -> Sealed:
     )  # fmt: skip
     raw = {raw_name: found[place] for place, raw_name in chosen.places.items()}
     declaration: dict[str, Any] = {"data": dict(chosen.data), "split": wanted.split(), "score": {}}
-    understood = _understood(declaration, raw, name, wanted.metric or _metric(policy))
+    understood = _understood(declaration, raw, name, said=wanted.metric, own=metric_of(policy))
     asks = wanted.ask or f"{_free(line, template)}:predict"
     declaration |= {"score": {"metric": understood.metric, "kind": understood.kind}, "ask": asks}
     if understood.positive is not None and "table" in chosen.data:
@@ -165,17 +136,29 @@ def seal(name: str, wanted: Wanted, state: paths.State) -> Sealed:
         added = kept | {asks.partition(":")[0]: script_file(text), **edited}
     elif asks.partition(":")[0] not in kept:
         raise ConfigError(f"--ask {asks}: the project has no {asks.partition(':')[0]}")
+    notes += tuple(_joins(understood, kept))
     diff, changed = _difference(template, added)
     return Sealed(
         name=new,
         understood=understood,
-        wrote=tuple(_write(name, new, loaded, added, declaration, understood, chosen, raw, state)),
+        wrote=tuple(write(name, new, loaded, added, declaration, understood, chosen, raw, state)),
         diff=diff,
         changed_lines=changed,
         lacking=lacking,
         left_out=left_out,
         notes=notes,
     )
+
+
+def _joins(understood: Understood, kept: Mapping[str, File]) -> Iterator[str]:
+    """Yield what a join of the sealed table with another one would meet."""
+    others = [path for path in kept if path.endswith(TABLES)]
+    for column in understood.columns if others else ():
+        if column.kind.startswith(("numbers the rows", "id")):
+            yield (
+                f"{column.name} gets other numbers, so that nothing joins {', '.join(others)} to "
+                "it: join them once by hand, and adopt and seal the whole table"
+            )
 
 
 def _script(path: str, file: File) -> Script | None:
@@ -200,27 +183,32 @@ def _reached(line: str, template: Mapping[str, File]) -> tuple[str, ...]:
     return command.reached(line, Project(root=Path(), files=template, data=(), left_out=()))
 
 
-def _metric(policy: Policy) -> str | None:
-    """Return the metric that a project's own number is, by its name."""
-    name = policy.metric.name
-    return next((metric for said, metric in METRICS if re.search(said, name)), None)
-
-
 def _understood(
-    declaration: dict[str, Any], raw: Mapping[str, Path | bytes], name: str, metric: str | None
+    declaration: dict[str, Any],
+    raw: Mapping[str, Path | bytes],
+    name: str,
+    *,
+    said: str | None,
+    own: str | None,
 ) -> Understood:
-    """Return what the harness makes of the data, with the project's own metric where that fits."""
+    """Return what the harness makes of the data, with the metric that is said, or the project's."""
     with tempfile.TemporaryDirectory() as folder:
         _lay(raw, Path(folder))
         file = Path(folder) / DECLARATION
-        file.write_text(_yaml(declaration), encoding="utf-8")
+        file.write_text(declaration_text(declaration), encoding="utf-8")
         found = declared.understand(file, Path(folder), source=name)
-        if metric == "f1" and found.kind == "multi-class":
+        metric = said or own
+        if said is None and metric == "f1" and found.kind == "multi-class":
             metric = "f1_macro"
-        if metric in (None, found.metric) or (metric == "log_loss" and found.kind == "regression"):
+        if metric in (None, found.metric):
             return found
-        file.write_text(_yaml({**declaration, "score": {"metric": metric}}), encoding="utf-8")
-        return declared.understand(file, Path(folder), source=name)
+        file.write_text(declaration_text({**declaration, "score": {"metric": metric}}))
+        try:
+            return declared.understand(file, Path(folder), source=name)
+        except ConfigError:
+            if said is not None:
+                raise
+            return found  # the project's number is none that such targets have
 
 
 def _lay(raw: Mapping[str, Path | bytes], folder: Path) -> None:
@@ -233,10 +221,6 @@ def _lay(raw: Mapping[str, Path | bytes], folder: Path) -> None:
             shutil.copyfile(source, folder / name)
         else:
             (folder / name).symlink_to(source.resolve())
-
-
-def _yaml(document: Mapping[str, Any]) -> str:
-    return yaml.safe_dump(dict(document), sort_keys=False, allow_unicode=True)
 
 
 # -- what travels -----------------------------------------------------------------------------
@@ -276,7 +260,7 @@ def _without_data(
         rows, tree = Path(folder) / "raw", Path(folder) / "tree"
         _lay(raw, rows)
         file = Path(folder) / DECLARATION
-        file.write_text(_yaml(declaration), encoding="utf-8")
+        file.write_text(declaration_text(declaration), encoding="utf-8")
         layout.write_files(tree, kept)
         for said in declared.copies(file, rows, tree):
             held = next(one for one in sorted(kept, key=len, reverse=True) if said.startswith(one))
@@ -353,152 +337,3 @@ def _difference(before: Mapping[str, File], after: Mapping[str, File]) -> tuple[
         if one[:1] in "+-" and one[:3] not in ("+++", "---") and one[1:].strip()
     ]
     return "\n".join(lines), len(changed)
-
-
-# -- the task ---------------------------------------------------------------------------------
-
-
-def _write(
-    origin: str,
-    new: str,
-    loaded: LoadedPolicy,
-    files: Mapping[str, File],
-    declaration: Mapping[str, Any],
-    understood: Understood,
-    chosen: Chosen,
-    raw: Mapping[str, Path | bytes],
-    state: paths.State,
-) -> list[Path]:
-    policy = loaded.policy
-    reported = policy.evaluation.reported
-    assert reported is not None  # noqa: S101 - whoever calls has looked
-    predict = str(declaration["ask"]).partition(":")[0]
-    own = {path: file for path, file in files.items() if path not in policy.files.notes}
-    if RUN in own:
-        own[RUN_OF_PROJECT] = own.pop(RUN)
-    mutable = tuple(dict.fromkeys((*policy.files.mutable, predict)))
-    step = step_of(understood)
-    program = filled(
-        "program.md",
-        task=new,
-        about=f"The project {origin}, which trains with `{reported.run}`; "
-        f"`{predict}` answers for new rows, with what training left beside itself.",
-        goal=f"{understood.direction.capitalize()} `{understood.metric}`: {understood.measures}.\n"
-        f"Answers: {understood.reads}.",
-        mutable=", ".join(f"`{path}`" for path in mutable),
-        min_gain=f"{3 * step:f}",
-        more=f"   Training is killed after {policy.budget.train:g} seconds.\n",
-    )
-    template = {
-        **own,
-        "program.md": script_file(program),
-        "run.sh": executable(run_script(reported, chosen, str(declaration["ask"]))),
-        **layout.notes(),
-    }
-    text = _policy(origin, new, loaded, mutable, template, understood, step)
-    lock = paths.policy_path(origin).with_suffix(".lock")
-    if lock.is_file():
-        shutil.copyfile(lock, paths.policy_path(new).with_suffix(".lock"))
-    harness = {}
-    if (first := first_score(state, origin)) is not None:
-        same = _metric(policy) == understood.metric
-        harness = {comparing.ORIGIN: comparing.origin(origin, *first, same=same)}
-    said = f"# Made of the adopted project {origin}; docs/your-own-data.md explains every key.\n"
-    return layout.write(
-        NewTask(
-            name=new,
-            policy=text,
-            harness={
-                DECLARATION: said + _yaml(declaration),
-                "raw.yaml": layout.raw_yaml(raw),
-                **harness,
-            },
-            template=template,
-            raw=raw,
-        ),
-        state.downloads(new),
-    )
-
-
-def run_script(reported: ReportedPolicy, chosen: Chosen, ask: str) -> str:
-    """Return the frozen `run.sh`: the project's own command, and the question to what it left.
-
-    Raises:
-        ConfigError: the project reads its data at a place that only one machine has.
-    """
-    options = []
-    places = {chosen.folder: PurePosixPath(chosen.folder).name} if chosen.folder else chosen.places
-    for place, name in places.items():
-        inside = posixpath.relpath(mount_place(place), WORKSPACE)
-        if place.startswith("/") or inside.startswith("../.."):
-            raise ConfigError(
-                f"the project reads its data at {place}, which is far outside of it",
-                hint="let it read them by a path in the project, adopt it again, and seal it",
-            )
-        options.append(f"--data {shlex.quote(f'{inside}={name}')}")
-    options += [f"--target {shlex.quote(name)}" for name in chosen.targets]
-    line = reported.run.replace("{seed}", "$RUNNER_SEED")
-    folder = re.match(r"cd\s+(\S+)\s*&&", line)
-    asking = f"python -u -P -m kit.asking {shlex.quote(f'{COPY}/{ask}')}"
-    if folder:
-        asking = f"sh -c {shlex.quote(f'cd {folder[1]} && exec {asking}')}"
-    scripts = [str(PurePosixPath(word).parent) for word in line.split() if word.endswith(".py")]
-    own = [one for one in dict.fromkeys([folder[1] if folder else ".", *scripts]) if one != "."]
-    roots = [COPY, *(f"{COPY}/{one}" for one in own)]
-    return f"""#!/bin/sh
-# run.sh train | run.sh predict rows
-# The project runs in a copy that it may write into, with its data where it looks for them; what it
-# writes there is there again when it is asked.
-export PYTHONPATH="$PYTHONPATH:{":".join(roots)}"
-stage="$1"
-set -- {" ".join(options)}
-case "$stage" in
-train) exec python -u -P -m kit.project train "$@" -- sh -c {shlex.quote(line)} ;;
-predict) exec python -u -P -m kit.project predict "$@" -- {asking} ;;
-esac
-"""
-
-
-def _policy(
-    origin: str,
-    new: str,
-    loaded: LoadedPolicy,
-    mutable: tuple[str, ...],
-    template: Mapping[str, File],
-    understood: Understood,
-    step: Decimal,
-) -> str:
-    """Return the policy: as adopted, and what `predict.py` needs beside it."""
-    policy = loaded.policy
-    files = FilePatterns(mutable=mutable, frozen=policy.files.frozen).among(template)
-    needed = needs(template, files)
-    held = information({path: template[path].content for path in files})
-    edits, resources = policy.edits, policy.resources
-    forbid = [rule for rule in edits.forbid if rule not in needed.rules]
-    return Template(POLICY.read_text(encoding="utf-8")).substitute(
-        task=new,
-        origin=origin,
-        leak=FOLDS_LEAK if understood.shared else ONE_LEAK,
-        metric=understood.metric,
-        direction=understood.direction,
-        round_to=f"{step:f}",
-        mutable="\n".join(f"    - {quoted(path)}" for path in mutable),
-        frozen=f"[{', '.join(map(quoted, policy.files.frozen))}]",
-        may_add="true" if policy.files.may_add else "false",
-        notes=", ".join(NOTES),
-        max_files=min(50, edits.max_files + 1),
-        max_file_bytes=max(edits.max_file_bytes, needed.largest_file),
-        max_line_bytes=max(edits.max_line_bytes, needed.longest_line),
-        max_information=max(edits.max_information, 2 * held),
-        imports=imported(needed),
-        forbid=forbidden(needed, forbid),
-        image=in_words(loaded.image),
-        cpus=f"{resources.cpus:g}",
-        memory=show_size(resources.memory),
-        gpus=resources.gpus,
-        train=show_duration(policy.budget.train),
-        splits=", ".join(understood.splits),
-        audit=", ".join(understood.audit_splits),
-        shared="true" if understood.shared else "false",
-        min_gain=f"{3 * step:f}",
-    )

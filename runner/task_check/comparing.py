@@ -59,6 +59,6 @@ def compared(adopted: Adopted, policy: Policy, template: Played) -> str:
     if abs(score - template.score) <= noise:
         return f"{said}, sealed it is {template.score:.6g}: they agree within noise ({noise:.2g})"
     return (
-        f"{said}, SEALED IT IS {template.score:.6g}: more apart than noise ({noise:.2g}). Does "
-        "predict.py do all that the script does to its test rows?"
+        f"{said}, SEALED IT IS {template.score:.6g}, more apart than noise ({noise:.2g}): it "
+        "trains on fewer rows, or predict.py leaves out what the script does to its test rows"
     )

@@ -13,7 +13,7 @@ from runner.errors import ConfigError
 from runner.policy.schema import Reported
 from runner.seal.data import Chosen, choose, files_of, is_table
 from runner.seal.script import Script
-from runner.seal.seal import run_script
+from runner.seal.writing import run_script
 
 CODE = "import pandas as pd\ndf = pd.read_csv('data/wine.csv')\nX = df.drop(columns=['good'])\n"
 
@@ -47,6 +47,16 @@ def test_the_one_table_and_the_column_that_inputs_lack(tmp_path):
             id="of two that are taken out",
         ),
         pytest.param("d = read('wine.csv')\nX, y = d[['acid']], d.good\n", "good", id="by name"),
+        pytest.param(
+            "class C:\n    goal: str = 'good'\ny = read('wine.csv').pop(cfg.goal)\n",
+            "good",
+            id="by a setting's default",
+        ),
+        pytest.param(
+            "p.add_argument('--goal', default='good')\ny = read('wine.csv')[args.goal]\n",
+            "good",
+            id="by an option's",
+        ),
         pytest.param("d = read('wine.csv')\ny = d.iloc[:, -1]\n", "good", id="by place"),
         pytest.param("d = read('wine.csv')\ny = d[:, 0]\n", "acid", id="the first"),
     ],

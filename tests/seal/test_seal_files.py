@@ -155,6 +155,18 @@ def test_what_the_person_says_wins(state, tmp_path):
         seal("wine", wanted, state)
 
 
+def test_a_join_with_another_table_is_told_of(state, tmp_path):
+    code = TRAIN.replace("X = df", "df = df.merge(pd.read_csv('more.csv'), on='at')\nX = df")
+    adopted(state, tmp_path / "theirs", {"train.py": code.encode(), "more.csv": b"at,b\n1,2\n"})
+    rows = state.data("wine") / "project" / "0" / "wine.csv"
+    lines = rows.read_text().splitlines()
+    rows.write_text(
+        "\n".join([f"at,{lines[0]}", *(f"{n},{one}" for n, one in enumerate(lines[1:]))])
+    )
+    made = seal("wine", Wanted(table="data/wine.csv"), state)
+    assert any("at gets other numbers" in note and "more.csv" in note for note in made.notes)
+
+
 def test_the_brief_names_what_there_is(state, tmp_path):
     adopted(state, tmp_path / "theirs", {"train.py": TRAIN.encode()})
     text = brief_text("wine", "wine-sealed")
