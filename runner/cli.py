@@ -113,9 +113,11 @@ def _tell(error: RunnerError) -> None:
 
 def _lacks_files(error: BaseException | None) -> bool:
     """Say whether too many open files are behind it, whatever was being done."""
-    while error is not None:
+    seen: list[BaseException] = []  # the first of several faults is raised from the last: a circle
+    while error is not None and error not in seen:
         if isinstance(error, OSError) and MACHINE.get(error.errno or 0) == FILES:
             return True
+        seen.append(error)
         error = error.__cause__ or error.__context__
     return False
 

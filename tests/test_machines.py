@@ -20,11 +20,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+import click
 import pytest
+from click.testing import CliRunner
 from fake_engine import FakeEngine
 from fakes import TAG, FakeSandbox, ScriptedAgent, edit, make_session, prepare, scored
 
 from runner import data, paths
+from runner.cli import Group
 from runner.engines import docker as docker_module
 from runner.errors import DataError, SandboxError
 from runner.paths import PROJECT
@@ -457,3 +460,20 @@ def test_usage_names_the_command():
         text=True, check=False,
     )  # fmt: skip
     assert done.stderr.startswith("Usage: runner run ")
+
+
+def test_faults_that_lead_to_each_other_are_told_once():
+    first, last = SandboxError("first", hint="what helps"), SandboxError("last")
+    first.__cause__, last.__context__ = last, first
+
+    @click.command()
+    def fails() -> None:
+        raise first
+
+    class Only(Group):
+        def get_command(self, ctx, cmd_name):
+            return fails
+
+    done = CliRunner().invoke(Only("only"), ["fails"])
+    assert done.exit_code == SandboxError.exit_code
+    assert done.stderr == "error: first\n hint: what helps\n"
