@@ -35,7 +35,7 @@ def is_shown(line: str, output: list[str]) -> bool:
 
 def test_every_command_works_and_prints_what_the_page_shows(tmp_path, tmp_path_factory):
     root = copied_project(tmp_path_factory.mktemp("project"))
-    shutil.copytree(PROJECT / "docs" / "examples", root / "docs" / "examples")
+    shutil.copytree(PROJECT / "docs" / "projects", root / "docs" / "projects")
     home = Home(tmp_path_factory.mktemp("tutorial-home"), project=root)
     program = tmp_path / "runner"
     program.write_text(f'#!/bin/sh\nexec {sys.executable} -m runner "$@"\n')
