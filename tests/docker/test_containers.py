@@ -61,7 +61,7 @@ def test_the_engine_s_own_figures_are_told(run):
     assert usage.peak_memory_bytes is not None
     assert usage.peak_memory_bytes > 60 * MIB
     assert usage.cpu_seconds is not None
-    assert 0.3 < usage.cpu_seconds < 3
+    assert 0.1 < usage.cpu_seconds < 3  # of one second, on a machine that others share
 
 
 def test_a_killed_process_is_not_taken_for_an_engine_that_stopped(run):

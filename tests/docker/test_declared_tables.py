@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from homes import Home, copied_project
 
-from runner.task_check import playing
 from tests import tables
 
 pytestmark = pytest.mark.docker
@@ -46,10 +45,7 @@ def template_score(said: str) -> float:
         ("semicolons and decimal commas", "two", 0.65, 0.95),
         ("three classes", "three", 0.0, 1.0),
         ("amounts of money", "amounts", 5_000, 60_000),
-        ("long text", "texts", 0.9, 1.0),
-        ("several labels", "labels", 0.7, 1.0),
         ("iso dates as order", "times", 0.55, 0.95),
-        ("parquet", "packed", 0.6, 0.95),
     ],
 )
 def test_a_table_becomes_a_scored_trial(copy, tmp_path, name, task, least, most):
@@ -60,12 +56,6 @@ def test_a_table_becomes_a_scored_trial(copy, tmp_path, name, task, least, most)
     said = copy.ok("task", "check", task, "--no-cheats")
     assert "none of the data lies in the template" in said
     assert least < template_score(said) <= most, said
-
-
-def test_no_cheat_beats_a_table_of_three_classes(copy):
-    said = copy.ok("task", "check", "three").splitlines()
-    kinds = [line.split()[1] for line in said if line.startswith("ok ")]
-    assert kinds == ["rows", "template", *playing.CHEATS]
 
 
 def test_a_blank_task_runs_as_it_is_written(copy):

@@ -90,7 +90,14 @@ def python_for(user: str, clone: Path) -> str:
 
 def test_the_main_job_runs_as_an_ordinary_user(user, clone):
     python = python_for(user, clone)
-    command = ["make", "sandbox-run", "TASK=eclip", "EXPERIMENTS=1", "TAG=ordinary"]
+    command = [
+        "make",
+        "sandbox-run",
+        "TASK=eclip",
+        "EXPERIMENTS=1",
+        "TRAIN_SECONDS=2",
+        "TAG=ordinary",
+    ]
     done = as_user(user, clone, [*command, f"PYTHON={python}"])
     said = done.stdout + done.stderr
     assert done.returncode == 0, said

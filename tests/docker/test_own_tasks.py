@@ -56,7 +56,7 @@ def rows() -> str:
 def test_a_table_runs_as_it_stands_and_no_cheat_beats_it(copy, tmp_path):
     path = tmp_path / "wards.csv"
     path.write_text(rows())
-    copy.ok("new-task", "wards", "--csv", str(path), "--target", "sick")
+    copy.ok("new-task", "wards", "--csv", str(path), "--target", "sick", "--folds", "2")
     said = copy.ok("task", "check", "wards").splitlines()
     kinds = [line.split()[1] for line in said if line.startswith("ok ")]
     assert kinds == ["rows", "template", *playing.CHEATS]
@@ -65,7 +65,7 @@ def test_a_table_runs_as_it_stands_and_no_cheat_beats_it(copy, tmp_path):
 def test_a_check_that_was_killed_is_in_the_way_of_no_other(copy, tmp_path):
     path = tmp_path / "beds.csv"
     path.write_text(rows())
-    copy.ok("new-task", "beds", "--csv", str(path), "--target", "sick")
+    copy.ok("new-task", "beds", "--csv", str(path), "--target", "sick", "--folds", "2")
     command = [sys.executable, "-m", "runner", "task", "check", "beds", "--no-cheats"]
     options = {"cwd": copy.project, "env": copy.environment, "stdout": subprocess.PIPE}
     labels = {engines.HOME_LABEL: State(copy.path).id, engines.RUN_LABEL: playing.tag_of("beds")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -36,8 +37,14 @@ def play(home, script: str, *options: str) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def fence(home) -> list[dict[str, Any]]:
-    return play(home, "fence")
+def fence(home, tmp_path_factory) -> list[dict[str, Any]]:
+    """Play it under the policy that ships, with one trial for the template: it is all that runs."""
+    policy = (PROJECT / "policies" / "eclip.yaml").read_text()
+    rule = "decision: {rule: strict, most_trials: 1, min_gain: 0}\n"
+    decision = re.compile(r"^decision:\n(?:[ #].*\n|\n)*", re.MULTILINE)
+    path = tmp_path_factory.mktemp("policy") / "eclip.yaml"
+    path.write_text(decision.sub(rule, policy, count=1))
+    return play(home, "fence", "--policy", str(path))
 
 
 @pytest.fixture(scope="module")

@@ -75,13 +75,12 @@ def test_an_adopted_project_is_sealed_with_few_lines(copy, sealed):
     assert not list((copy.project / "workspace-template" / "wine-sealed").rglob("*.csv"))
 
 
-def test_the_sealed_score_agrees_with_the_reported_one_and_no_cheat_beats_it(copy, sealed):
-    found = copy.json("task", "check", "wine-sealed")
+def test_the_sealed_score_agrees_with_the_reported_one(copy, sealed):
+    found = copy.json("task", "check", "wine-sealed", "--no-cheats")
     assert found["fine"]
     assert found["missing"] == found["wrong"] == []
     noise = 3 * 2**0.5 * found["template"]["error"]
     assert found["reported"]["score"] == pytest.approx(found["template"]["score"], abs=noise)
-    assert {one["name"] for one in found["cheats"]} >= {"constant", "reordered", "missing"}
 
 
 def forge(copy: Home, folder: Path, task: str) -> dict:
