@@ -391,5 +391,7 @@ def test_random_search_fills_a_run_and_best_of_n_never_leaves_the_template(tmp_p
         ) as session:
             run_loop(session, make_agent(description), experiments=4)
             parents = [found.origin.parent for found in session.history[1:]]
-            assert len({found.fingerprint for found in session.history}) == 5
+            different = {found.fingerprint for found in session.history}
+        # What best-of-n draws knows no other draw, so chance may repeat one.
+        assert len(different) == 5 if description == "random" else len(different) > 1
         assert parents == ([0, 1, 2, 3] if description == "random" else [0] * 4)
