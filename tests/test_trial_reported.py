@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.records import Reported, TrialStatus
+from runner.records import Reported, TrialResult, TrialStatus
 from runner.trial import reported
 
 ASKED = Reported(
@@ -140,6 +140,20 @@ def test_what_lies_under_the_data_is_not_mounted_beside_it():
         path for path in ("data/a.csv", "database.py", "m.json") if reported.hidden(asked, path)
     }
     assert found == {"data/a.csv", "m.json"}
+
+
+@pytest.mark.parametrize(
+    ("status", "says"),
+    [
+        pytest.param(TrialStatus.TIMEOUT, True, id="killed"),
+        pytest.param(TrialStatus.CRASHED, False, id="ended by itself"),
+    ],
+)
+def test_a_run_that_is_killed_says_that_its_code_knew_no_deadline(status, says):
+    found = reported.explained(TrialResult(status=status, reason="train: it ended"))
+    assert found.reason.startswith("train: it ended")
+    assert found.reason.endswith("a run that is killed has no score") is says
+    assert found.status is status
 
 
 def test_the_command_gets_its_draw():

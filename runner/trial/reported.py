@@ -13,6 +13,7 @@ import json
 import math
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from runner.policy.paths import WORKSPACE, mount_place
@@ -67,6 +68,14 @@ def read(reported: Reported, output: bytes, written: Path | None) -> TrialResult
         return TrialResult(status=TrialStatus.INVALID_OUTPUTS, stage="train", reason=reason)
     score = Score(metrics={reported.metric: found})
     return TrialResult(status=TrialStatus.SCORED, reason="self-reported", score=score)
+
+
+def explained(failed: TrialResult) -> TrialResult:
+    """Add to a deadline what it means for code that nobody told of one."""
+    if failed.status is not TrialStatus.TIMEOUT:
+        return failed
+    why = "the project's code knows no deadline, and a run that is killed has no score"
+    return replace(failed, reason=f"{failed.reason}; {why}")
 
 
 def matches(pattern: str, output: bytes) -> list[float]:

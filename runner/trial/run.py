@@ -331,7 +331,9 @@ class _Trial:
     def run(self) -> TrialResult:
         if self.spec.reported:
             failed = self.agent_stage(TRAIN, self.spec.budget.train)
-            return self._with_evidence(failed or self._reported(self.spec.reported))
+            if failed is not None:
+                return self._with_evidence(reported.explained(failed))
+            return self._with_evidence(self._reported(self.spec.reported))
         with self._scorer() as scorer:
             failed = self.agent_stage(TRAIN, self.spec.budget.train)
             if failed is None:
