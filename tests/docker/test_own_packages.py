@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from shelves import write_wheel
+from single import RESOURCES
 from trials import make_host, of_host, trial_spec
 
 from runner import engines, paths
 from runner.engines import images
 from runner.engines.protocol import MIB, ContainerSpec, Volume
-from runner.records import EXECUTABLE, Budget, File, Image, Resources, Shape, TrialStatus
+from runner.records import EXECUTABLE, Budget, File, Image, Shape, TrialStatus
 from runner.trial import TrialRunner
 
 pytestmark = pytest.mark.docker
@@ -32,16 +34,7 @@ import matplotlib, numpy, {NAME}
 assert matplotlib.get_backend().lower() == "agg", matplotlib.get_backend()
 numpy.save("/outputs/answer.npy", numpy.float32({NAME}.ANSWER))
 """
-RESOURCES = Resources(
-    cpus=1,
-    memory_bytes=512 * MIB,
-    pids=64,
-    shm_bytes=16 * MIB,
-    artifacts_bytes=4 * MIB,
-    outputs_bytes=2 * MIB,
-    output_log_bytes=256 * 1024,
-    gpus=0,
-)
+ROOMY = replace(RESOURCES, memory_bytes=512 * MIB)
 
 
 class Noting(engines.Docker):
@@ -107,7 +100,7 @@ def test_agents_have_their_image_and_the_scorer_has_its_own(client, own, tmp_pat
             "train.py": File(content=TRAIN.encode()),
         },
         mutable=("train.py",),
-        resources=RESOURCES,
+        resources=ROOMY,
         budget=Budget(startup=20, train=20, predict=20, score=20),
     )
     try:
