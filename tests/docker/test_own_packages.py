@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -66,7 +67,8 @@ def own(client: Noting, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tu
     for place in paths.state().wheelhouse.glob("*-*"):
         (root / place.name).symlink_to(place)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PIP_FIND_LINKS", str(folder))
+        # Beside whatever this machine's own pip is told to look at.
+        patch.setenv("PIP_FIND_LINKS", f"{os.environ.get('PIP_FIND_LINKS', '')} {folder}")
         found = images.ensure_image(client, wanted, wheelhouse_root=root, say=said.append)
     yield wanted, found, said
     client.client.images.remove(images.image_tag(wanted))
