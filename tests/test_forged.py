@@ -1,4 +1,4 @@
-"""The page on forged scores: its forgeries fool the loop that it shows, and the review names them."""
+"""The page on forged scores: its loop is fooled as shown, and the review names what it can see."""
 
 from __future__ import annotations
 
