@@ -44,8 +44,15 @@ def prose(document: Path) -> str:
 
 
 @pytest.mark.parametrize("verb", sorted(cli.list_commands(None)))
-def test_the_readme_names_every_verb(verb):
-    assert re.search(rf"`{verb}\b", (PROJECT / "README.md").read_text(encoding="utf-8"))
+def test_every_verb_is_in_the_list_of_commands(verb):
+    page = PROJECT / "docs" / "commands.md"
+    assert re.search(rf"`{verb}\b", page.read_text(encoding="utf-8"))
+
+
+def test_every_page_is_in_the_index():
+    index = PROJECT / "docs" / "README.md"
+    listed = {(index.parent / link).resolve() for link in LINK.findall(index.read_text())}
+    assert {path for path in index.parent.glob("*.md") if path != index} <= listed
 
 
 @pytest.mark.parametrize("document", named(DOCUMENTS))
