@@ -73,20 +73,26 @@ class Compared:
 
 def compared(metric: Metric, baseline: Experiment, best: Experiment) -> Compared | None:
     """Compare a best with its baseline; `None` where one of them has no score of both kinds."""
-    spread = _spread(metric, (baseline, best))
-    gains = []
-    for purpose in (Purpose.DECISION, Purpose.AUDIT):
-        before, after = (_measured(metric, each, purpose, spread) for each in (baseline, best))
-        if before is None or after is None:
-            return None
-        known = [each.error for each in (before, after) if each.error is not None]
-        error = math.hypot(*known) if known else None
-        gains.append(Gain(value=metric.gain(before.value, after.value), error=error))
-    return Compared(claimed=gains[0], audited=gains[1])
+    claimed = gain(metric, baseline, best, Purpose.DECISION)
+    audited = gain(metric, baseline, best, Purpose.AUDIT)
+    if claimed is None or audited is None:
+        return None
+    return Compared(claimed=claimed, audited=audited)
+
+
+def gain(metric: Metric, baseline: Experiment, best: Experiment, purpose: Purpose) -> Gain | None:
+    """Return the gain by trials of one purpose; `None` where one of them has no such score."""
+    deviation = spread(metric, (baseline, best))
+    before, after = (_measured(metric, each, purpose, deviation) for each in (baseline, best))
+    if before is None or after is None:
+        return None
+    known = [each.error for each in (before, after) if each.error is not None]
+    error = math.hypot(*known) if known else None
+    return Gain(value=metric.gain(before.value, after.value), error=error)
 
 
 def _measured(
-    metric: Metric, experiment: Experiment, purpose: Purpose, spread: float | None
+    metric: Metric, experiment: Experiment, purpose: Purpose, deviation: float | None
 ) -> Gain | None:
     """Return an experiment's level by its trials of one purpose, and its standard error."""
     trials = [trial for trial in experiment.trials if trial.purpose is purpose]
@@ -107,15 +113,15 @@ def _measured(
     if by_split:
         of_splits = [mean(found) for found in by_split.values()]
         parts.append(math.hypot(*of_splits) / len(of_splits))
-    if spread is not None and trials:
+    if deviation is not None and trials:
         draws = {trial.index for trial in trials}
         counted = purpose is Purpose.DECISION and experiment.weight is not None
         worth = (experiment.weight or 1.0) * len(trials) / len(draws) if counted else len(trials)
-        parts.append(spread / math.sqrt(worth))
+        parts.append(deviation / math.sqrt(worth))
     return Gain(value=value, error=math.hypot(*parts) if parts else None)
 
 
-def _spread(metric: Metric, experiments: Iterable[Experiment]) -> float | None:
+def spread(metric: Metric, experiments: Iterable[Experiment]) -> float | None:
     """Return the standard deviation between seeds, of all splits that were trained on several."""
     deviations = []
     for experiment in experiments:

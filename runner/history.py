@@ -71,7 +71,11 @@ def unguarded(line: Iterable[Descent]) -> tuple[int, ...]:
 
 def mean_audit(experiment: Experiment, metric: str) -> float | None:
     """Return the mean of the audit trials' metric; `None` if any failed or there are none."""
-    audits = [trial for trial in experiment.trials if trial.purpose is Purpose.AUDIT]
+    return audited([each for each in experiment.trials if each.purpose is Purpose.AUDIT], metric)
+
+
+def audited(audits: Sequence[TrialRecord], metric: str) -> float | None:
+    """Return the same of the audit's trials themselves."""
     scores = [trial.result.score.metrics[metric] for trial in audits if trial.result.score]
     return mean(scores) if scores and len(scores) == len(audits) else None
 

@@ -17,13 +17,14 @@ import math
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar, get_origin, get_type_hints
 
 from runner.journal.entries import now
+from runner.records import Outlook
 
 DEVICE = "device"
 """Who is at work where a trial or an analysis runs, with a number behind it where there are
@@ -69,6 +70,12 @@ class Progress:
     activities: dict[str, Activity]
     experiments: int | None = None
     """How many this start is to reach; absent for no limit."""
+    hours_over: float | None = None
+    """When the policy's hours are over, by the machine's time; absent for no limit."""
+    devices: int | None = None
+    """How many there are."""
+    outlook: Outlook | None = None
+    """How the candidate stands that is decided on next."""
     pid: int = field(default_factory=os.getpid)
     """The process that is at it."""
     started: str = field(default_factory=lambda: _started(os.getpid()))
@@ -95,25 +102,37 @@ class Tracker:
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
         self._lock = threading.Lock()
-        self._activities: dict[str, Activity] = {}
-        self._experiments: int | None = None
+        self._said = Progress(activities={})
 
     @classmethod
     @contextmanager
     def at(cls, path: Path) -> Iterator[Tracker]:
         """Yield a tracker; the file is gone afterwards, unless the process is killed."""
         tracker = cls(path)
-        tracker.until(None)
+        tracker.course()
         try:
             yield tracker
         finally:
             with suppress(OSError):
                 path.unlink(missing_ok=True)
 
-    def until(self, experiments: int | None) -> None:
-        """Say how many experiments this start is to reach."""
-        with self._changing():
-            self._experiments = experiments
+    def course(
+        self,
+        experiments: int | None = None,
+        *,
+        seconds: float | None = None,
+        devices: int | None = None,
+    ) -> None:
+        """Say how many experiments this start is to reach, how long it may take, and where."""
+        over = None if seconds is None else machine_seconds() + seconds
+        with self._changing() as said:
+            self._said = replace(said, experiments=experiments, hours_over=over, devices=devices)
+
+    def outlook(self, found: Outlook | None) -> None:
+        """Say how the candidate stands; `None` once it is decided on."""
+        if found != self._said.outlook:
+            with self._changing() as said:
+                self._said = replace(said, outlook=found)
 
     @contextmanager
     def doing(self, who: str, what: str, **more: Any) -> Iterator[None]:
@@ -126,33 +145,39 @@ class Tracker:
 
     def over(self, who: str) -> None:
         """Say that somebody is at nothing any more."""
-        with self._changing():
-            self._activities.pop(who, None)
+        with self._changing() as said:
+            others = {other: at for other, at in said.activities.items() if other != who}
+            self._said = replace(said, activities=others)
 
     def now(self, who: str, what: str, **more: Any) -> None:
         """Say that somebody is at something from now on."""
-        with self._changing():
-            self._activities[who] = Activity(what=what, **more)
+        self._at(who, lambda _: Activity(what=what, **more))
 
     def stage(self, who: str, name: str, seconds: float) -> None:
         """Say that a stage of what a device does has begun, and when it will be killed."""
-        with self._changing():
-            at = self._activities.get(who) or Activity(what="trial")
-            self._activities[who] = replace(
-                at, stage=name, most_seconds=seconds, stage_began=machine_seconds()
-            )
+        began = machine_seconds()
+
+        def begun(at: Activity | None) -> Activity:
+            at = at or Activity(what="trial")
+            return replace(at, stage=name, most_seconds=seconds, stage_began=began)
+
+        self._at(who, begun)
+
+    def _at(self, who: str, changed: Callable[[Activity | None], Activity]) -> None:
+        with self._changing() as said:
+            at = changed(said.activities.get(who))
+            self._said = replace(said, activities={**said.activities, who: at})
 
     @contextmanager
-    def _changing(self) -> Iterator[None]:
-        """Write the file anew after a change."""
+    def _changing(self) -> Iterator[Progress]:
+        """Yield what was said before, and write the file anew with what takes its place."""
         with self._lock:
-            yield
+            yield self._said
             if self._path is None:
                 return
-            progress = Progress(activities=self._activities, experiments=self._experiments)
             fresh = self._path.with_name(f"{self._path.name}.new")
             with suppress(OSError):  # nothing hangs on it
-                fresh.write_text(json.dumps(asdict(progress)))
+                fresh.write_text(json.dumps(asdict(self._said)))
                 fresh.replace(self._path)
 
 
@@ -164,7 +189,9 @@ def read(path: Path) -> Progress | None:
         with path.open("rb") as file:
             said = json.loads(file.read(MOST_BYTES))
         found = {who: _made(Activity, each) for who, each in said["activities"].items()}
-        return _made(Progress, {"pid": None, "started": None} | said | {"activities": found})
+        outlook = said.get("outlook")
+        parts = {"activities": found, "outlook": outlook and _made(Outlook, outlook)}
+        return _made(Progress, {"pid": None, "started": None} | said | parts)
     except (OSError, *ODD):
         return None
 

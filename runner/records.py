@@ -481,6 +481,30 @@ class GuardRecord:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Outlook:
+    """How a candidate stands while it is still measured; nothing is decided by it."""
+
+    experiment: int
+    trials: int
+    """Of the candidate, those of one draw on several splits counted once."""
+    most_trials: int
+    against: int
+    """Trials of the best."""
+    gain: float
+    """Over the best, as far as one may believe it now, in the metric's unit; positive is better."""
+    margin: float | None = None
+    """Half of its interval of 95 %."""
+    better: float | None = None
+    """How probable it is that the gain is what a keep needs, where the rule says so."""
+    keep_from: float | None = None
+    """The probability at which it is kept."""
+    hope: float | None = None
+    """How probable a gain is that is worth waiting for."""
+    drop_below: float | None = None
+    """The hope below which it is dropped."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Review:
     """What the review of a proposal found, once and for good."""
 
@@ -550,6 +574,19 @@ class Descent:
     isolation: str | None
     """Of whoever proposed it; the baseline has neither."""
     kept: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Keep:
+    """One step of the running best, as it was believed when it was taken."""
+
+    number: int
+    score: float | None
+    gain: float | None
+    sure: float | None
+    weight: float | None
+    """The number of trials that the score is worth."""
+    ended_at: str | None
 
 
 @dataclass(frozen=True, kw_only=True)

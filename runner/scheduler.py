@@ -118,7 +118,11 @@ class Scheduler:
 
     def run(self) -> End:
         """Go on with what is there, then propose and conduct until the run ends."""
-        self.session.progress.until(self.course.experiments)
+        self.session.progress.course(
+            self.course.experiments,
+            seconds=self.course.seconds_left,
+            devices=self.session.executor.capacity,
+        )
         self._take_up()
         self._work_off()
         if not self.session.now.count:
@@ -244,6 +248,7 @@ class Scheduler:
                 return False
             case Decide() as decide:
                 found = decide.decision
+                session.progress.outlook(None)
                 session.ledger.decided(
                     session.run.tag,
                     number,
@@ -368,6 +373,8 @@ class Scheduler:
 
     def _measure(self, experiment: Experiment, step: Measure) -> None:
         """Submit the trials that are wanted, as far as devices are free."""
+        if step.outlook is not None:
+            self.session.progress.outlook(step.outlook)
         for place in step.places:
             key = (step.purpose, place)
             if key in self._flying or len(self._flying) >= self.session.executor.capacity:

@@ -93,7 +93,7 @@ def test_a_killed_run_is_seen_to_be_killed_and_what_resuming_does(supervisor, lo
 def test_the_file_is_gone_when_the_run_has_ended_and_says_who_is_at_what_before(tmp_path):
     path = tmp_path / "progress.json"
     with Tracker.at(path) as tracker:
-        tracker.until(20)
+        tracker.course(20)
         with tracker.doing("proposal 3", "the agent thinks about", experiment=3):
             tracker.now(DEVICE, "waiting for device cpu, in use by run b (process 7)")
             found = progress.read(path)

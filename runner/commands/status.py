@@ -16,32 +16,26 @@ if TYPE_CHECKING:
 def command(tag: str | None, as_json: bool) -> None:
     """Show where a run stands; the newest one without TAG."""
     from runner import paths, progress
-    from runner.views import documents, reading, running, standing, summary
+    from runner.views import documents, reading, running, status
+    from runner.views.overview import overview_document, overview_of
 
     with reading.ledger_for_reading() as ledger:
         run = reading.find_run(ledger, tag)
-        found = standing.standing_of(ledger, run)
-        analyses, seconds = ledger.analysed(run.tag)
-        beside = summary.Beside(
-            guidance=paths.state().guidance(run.tag),
-            open_hypotheses=ledger.open_hypotheses(run.tag),
-            cap=_cap(run) if found.spent or as_json else None,
-            analyses=analyses,
-            analysis_seconds=seconds,
-            last_end=ledger.last_event(run.tag, summary.PAUSED, summary.ENDED),
-            progress=progress.read(paths.state().progress(run.tag)),
-        )
+        cap = _cap(run) if as_json or ledger.asked_models(run.tag) else None
+        at = progress.read(paths.state().progress(run.tag))
+        found = overview_of(ledger, run, at, cap=cap)
+    guidance = paths.state().guidance(run.tag)
     if not as_json:
-        reading.say(summary.status_lines(found, beside))
+        reading.say(status.status_lines(found, guidance))
         return
     extra = {
-        "limit_usd": beside.cap,
-        "open_hypotheses": beside.open_hypotheses,
-        "guidance": str(beside.guidance),
-        "running": running.document(beside.progress),
-        "analyses": {"count": analyses, "seconds": seconds},
+        "limit_usd": found.cap,
+        "open_hypotheses": len(found.hypotheses),
+        "guidance": str(guidance),
+        "running": running.document(found.progress),
+        "analyses": {"count": found.analyses, "seconds": found.analysis_seconds},
     }
-    reading.print_json(documents.run_document(found) | extra)
+    reading.print_json(documents.run_document(found.standing) | extra | overview_document(found))
 
 
 def _cap(run: Run) -> float | None:

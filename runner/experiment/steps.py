@@ -10,7 +10,7 @@ too. So the best that one is compared with does not depend on which trial came b
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from runner.decision import Decision, Metric, Tie, after_guards
 from runner.draws import index
@@ -21,6 +21,7 @@ from runner.records import (
     Experiment,
     ExperimentStatus,
     HypothesisStatus,
+    Outlook,
     Place,
     Purpose,
     TrialRecord,
@@ -47,6 +48,8 @@ class Measure:
 
     purpose: Purpose
     places: tuple[Place, ...]
+    outlook: Outlook | None = field(default=None, compare=False)
+    """How the candidate stands so far, where the rule says so."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,8 +139,9 @@ def _towards_a_decision(
         seen = Evidence(number=found.number, splits=policy.evaluation.splits)
         answer, _ = judged(rule, seen, measured([], found), once=True)
     if isinstance(answer, Ask):
-        missing = answer.places
-        return Measure(purpose=Purpose.DECISION, places=missing) if missing else Wait()
+        if not answer.places:
+            return Wait()
+        return Measure(purpose=Purpose.DECISION, places=answer.places, outlook=answer.outlook)
     if not first_of_all:
         return Wait()
     if answer.status is ExperimentStatus.KEPT:
@@ -228,7 +232,7 @@ def judged(
             return answer, shown
         missing = tuple(place for place in answer.places if place not in trials)
         if missing or once:
-            return Ask(places=missing), shown
+            return replace(answer, places=missing), shown
         fresh = [place for place in answer.places if place not in shown]
         if not fresh:
             raise ValueError("a rule asked twice for the same trials")

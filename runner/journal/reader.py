@@ -25,6 +25,7 @@ from runner.records import (
     ExperimentStatus,
     GuardRecord,
     Hypothesis,
+    Keep,
     ModelCall,
     Run,
     Spent,
@@ -40,6 +41,7 @@ RELEASED = 101
 MARKS = ", ".join("?" for _ in RESULTS)
 LAST = 2**63 - 1
 """The largest number that SQLite holds."""
+ENTRY = "e.run, e.seq, e.at, e.kind, e.body, e.chain"
 NAMED = (
     ("trials", "seq", "experiment"),
     *(("experiments", name, "number") for name in ("proposed", "reviewed", "decided", "settled")),
@@ -164,17 +166,30 @@ class Reader:
         found = self._all(KEPT_LINE, {"run": tag})
         return tuple(Descent(**row | {"kept": bool(row["kept"])}) for row in found)
 
-    def how_sure(self, tag: str) -> tuple[float | None, ...]:
-        """Return of each keep after the baseline how probable it is that it is better.
-
-        It is absent where the run's rule does not say so.
-        """
-        query = """SELECT e.* FROM experiments AS x
+    def keeps(self, tag: str) -> tuple[Keep, ...]:
+        """Return what was kept, the baseline first, with how sure each decision was."""
+        query = f"""SELECT number, score, gain, ended_at, {ENTRY} FROM experiments AS x
             JOIN entries AS e ON e.run = x.run AND e.seq = x.decided
-            WHERE x.run = ? AND x.status = 'kept' AND x.number > 0 ORDER BY x.number"""
+            WHERE x.run = ? AND x.status = 'kept' ORDER BY x.number"""  # noqa: S608
+        beside = ("number", "score", "gain", "ended_at")
         with readable("a decision"):
-            found = (of_row(row).document for row in self._all(query, tag))
-            return tuple(each.get("sure") for each in found)
+            return tuple(
+                rows.read_keep({name: row.pop(name) for name in beside}, of_row(row))
+                for row in self._all(query, tag)
+            )
+
+    def audits(self, tag: str) -> dict[int, tuple[TrialRecord, ...]]:
+        """Return the audit's trials of each experiment that was kept."""
+        query = f"""SELECT t.experiment, {ENTRY} FROM experiments AS x
+            JOIN trials AS t ON t.run = x.run AND t.experiment = x.number AND purpose = 'audit'
+            JOIN entries AS e ON e.run = t.run AND e.seq = t.seq
+            WHERE x.run = ? AND x.status = 'kept' ORDER BY t.experiment, t.seq"""  # noqa: S608
+        found: dict[int, tuple[TrialRecord, ...]] = defaultdict(tuple)
+        with readable("an audit's trial"):
+            for row in self._all(query, tag):
+                number = row.pop("experiment")
+                found[number] += (rows.read_trial(of_row(row).document),)
+        return found
 
     def still_open(self, tag: str) -> tuple[int, ...]:
         """Return the experiments that have not ended, oldest first."""
@@ -252,11 +267,11 @@ class Reader:
         with readable("a hypothesis"):
             return tuple(rows.read_hypothesis(row) for row in self._all(query, tag, *ids))
 
-    def open_hypotheses(self, tag: str) -> int:
-        """Return how many hypotheses of a person's nobody tested yet."""
-        query = "SELECT count(*) AS count FROM hypotheses WHERE run = ? AND status = 'open'"
-        row = self._one(query, tag)
-        return row["count"] if row else 0
+    def open_hypotheses(self, tag: str) -> tuple[Hypothesis, ...]:
+        """Return the hypotheses of a person's that nobody tested yet, in their order."""
+        query = "SELECT * FROM hypotheses WHERE run = ? AND status = 'open' ORDER BY id"
+        with readable("a hypothesis"):
+            return tuple(map(rows.read_hypothesis, self._all(query, tag)))
 
     def analyses(self, tag: str, first: int = 0, last: int = LAST) -> tuple[Analysis, ...]:
         """Return the analyses before these experiments, and the policy's after them."""

@@ -19,6 +19,7 @@ from runner.records import (
     GuardRecord,
     Hypothesis,
     HypothesisStatus,
+    Keep,
     ModelCall,
     Origin,
     Purpose,
@@ -122,6 +123,12 @@ def read_experiment(
 def _read_origin(document: dict[str, Any]) -> Origin:
     forfeit = document.pop("forfeit")
     return Origin(**document, forfeit=Violation(**forfeit) if forfeit else None)
+
+
+def read_keep(row: Mapping[str, Any], decision: Entry) -> Keep:
+    """Return a keep of some of its row and the entry of its decision."""
+    said = decision.document
+    return Keep(**row, sure=said.get("sure"), weight=said.get("weight"))
 
 
 def guard_document(number: int, guard: GuardRecord) -> dict[str, Any]:

@@ -33,7 +33,7 @@ from runner.decision import (
 )
 from runner.history import scores_by_draw
 from runner.policy.schema import FALSE_KEEPS, Policy
-from runner.records import ExperimentStatus, Place, TrialRecord
+from runner.records import ExperimentStatus, Outlook, Place, TrialRecord
 from runner.rules import belief, constants
 from runner.rules.belief import Belief, Bounds, Estimate, Move, Prior, Sums
 from runner.rules.scores import failed, failure, metric_of, score_of
@@ -161,11 +161,26 @@ class Posterior:
             )
         )
         asked = self._asked_of_the_best(seen)
+        outlook = self._outlook(seen, found, believed)
         if move is Move.INCUMBENT and asked.wasted < PATIENCE:
-            return Ask(places=self._places(seen, seen.incumbent, asked.count))
+            return Ask(places=self._places(seen, seen.incumbent, asked.count), outlook=outlook)
         if move in (Move.INCUMBENT, Move.CANDIDATE):
-            return Ask(places=self._places(seen, seen.number, found.trials))
+            return Ask(places=self._places(seen, seen.number, found.trials), outlook=outlook)
         return self._decision(seen, found, believed, move, origin[0], needed)
+
+    def _outlook(self, seen: Evidence, found: Found, believed: Belief) -> Outlook:
+        return Outlook(
+            experiment=seen.number,
+            trials=found.trials,
+            most_trials=self.bounds.most,
+            against=len(self._scores(seen.incumbent_trials, len(seen.splits))),
+            gain=float(belief.level(found.estimate, believed, found.deviation).gain),
+            margin=_margin(found, believed),
+            better=float(believed.better),
+            keep_from=self.bounds.keep,
+            hope=float(believed.hope),
+            drop_below=self.bounds.drop,
+        )
 
     def _level(self, seen: Evidence) -> tuple[float, float]:
         """Return the best's level before this candidate, and how many trials it is worth."""
@@ -232,7 +247,7 @@ class Posterior:
     ) -> Decision:
         level = belief.level(found.estimate, believed, found.deviation)
         gain, better = float(level.gain), float(believed.better)
-        margin = 1.96 * math.sqrt(float(believed.variance)) * found.deviation
+        margin = _margin(found, believed)
         kept = move is Move.KEEP
         # A program that is not kept teaches nothing of the best, and stands where the gain puts it.
         value = float(level.value) if kept else float(found.estimate.incumbent) + gain
@@ -321,6 +336,11 @@ def _squares(values: Sequence[float]) -> float:
         return 0.0
     middle = math.fsum(values) / len(values)
     return math.fsum((value - middle) ** 2 for value in values)
+
+
+def _margin(found: Found, believed: Belief) -> float:
+    """Return half of the gain's interval of 95 %."""
+    return 1.96 * math.sqrt(float(believed.variance)) * found.deviation
 
 
 def _than(needed: float) -> str:

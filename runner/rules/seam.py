@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from runner.decision import Decision, Tie
-from runner.records import Place, TrialRecord
+from runner.records import Outlook, Place, TrialRecord
 from runner.rules.belief import Noise
 
 
@@ -51,6 +51,8 @@ class Ask:
     """
 
     places: tuple[Place, ...]
+    outlook: Outlook | None = field(default=None, compare=False)
+    """How the candidate stands by what was measured so far, for a person who watches."""
 
 
 class Rule(Protocol):

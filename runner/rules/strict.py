@@ -7,11 +7,12 @@ worse than the best after its first seed needs no others.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 
 from runner import draws
 from runner.decision import Decision, Metric, Seeds, compare, exact, mean
 from runner.policy.schema import Policy
-from runner.records import Place, TrialRecord
+from runner.records import Outlook, Place, TrialRecord
 from runner.rules.scores import failed, failure, metric_of, score_of
 from runner.rules.seam import Ask, Evidence
 
@@ -51,7 +52,7 @@ class Strict:
             if ran == one_seed < one_seed * self.seeds and self._hopeless(seen, scores):
                 break
             if ran < batch:
-                return Ask(places=self._plan(seen)[:batch])
+                return Ask(places=self._plan(seen)[:batch], outlook=self._outlook(seen, scores))
         seeds = Seeds(ran=ran // one_seed, planned=self.seeds, splits=one_seed)
         return compare(self.metric, seen.best, mean(scores), seeds, self.min_gain, seen.tie)
 
@@ -61,6 +62,17 @@ class Strict:
             Place(experiment=seen.number, split=split, index=index)
             for index in indexes
             for split in seen.splits
+        )
+
+    def _outlook(self, seen: Evidence, scores: list[float]) -> Outlook | None:
+        if seen.best is None or not scores:
+            return None
+        return Outlook(
+            experiment=seen.number,
+            trials=ceil(len(scores) / len(seen.splits)),
+            most_trials=self.seeds,
+            against=self.seeds,
+            gain=self.metric.gain(seen.best, mean(scores)),
         )
 
     def _hopeless(self, seen: Evidence, first: list[float]) -> bool:

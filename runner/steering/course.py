@@ -42,6 +42,11 @@ class Course:
         """How long it has been going in all; clocks are set, so no moments are compared."""
         return self.earlier + time.monotonic() - self.begun
 
+    @property
+    def seconds_left(self) -> float | None:
+        """How long it may go on; `None` for no limit."""
+        return None if self.hours is None else max(0.0, self.hours * 3600 - self.seconds)
+
     def done(self, number: int) -> float | None:
         """Return how much of the run lies before experiment `number`; `None` if nobody knows."""
         shares = []

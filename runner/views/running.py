@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from runner.progress import DEVICE, Activity, Progress, machine_seconds
@@ -62,30 +63,56 @@ def _times(at: Activity) -> str:
     return f": {'; '.join(parts)}"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Doing:
+    """One thing that is under way, as of a moment; see `Activity`."""
+
+    who: str
+    what: str
+    experiment: int | None
+    trial: int | None
+    trials: int | None
+    seed: int | None
+    seeds: int | None
+    stage: str | None
+    began_at: str
+    elapsed_seconds: float | None
+    """Absent where its process was killed."""
+    stage_seconds: float | None
+    most_seconds: float | None
+    usual_seconds: float | None
+
+
+SAME = (
+    "what", "experiment", "trial", "trials", "seed", "seeds", "stage", "began_at",
+    "most_seconds", "usual_seconds",
+)  # fmt: skip
+
+
+def doing(progress: Progress | None, clock: float) -> tuple[Doing, ...]:
+    """Return what is under way at a moment of the machine's time, what devices do first."""
+    if progress is None:
+        return ()
+    alive = progress.alive
+    order = sorted(progress.activities.items(), key=lambda each: not each[0].startswith(DEVICE))
+    return tuple(
+        Doing(
+            who=who,
+            elapsed_seconds=max(0.0, clock - at.began) if alive else None,
+            stage_seconds=max(0.0, clock - at.stage_began) if alive else None,
+            **{name: getattr(at, name) for name in SAME},
+        )
+        for who, at in order
+    )
+
+
 def document(progress: Progress | None) -> dict[str, Any] | None:
     """Return what runs as plain values; `None` where nothing does, or nothing was left."""
     if progress is None:
         return None
-    clock, alive = machine_seconds(), progress.alive
     return {
-        "alive": alive,
+        "alive": progress.alive,
         "pid": progress.pid,
         "experiments": progress.experiments,
-        "activities": [
-            {
-                "what": at.what,
-                "experiment": at.experiment,
-                "trial": at.trial,
-                "trials": at.trials,
-                "seed": at.seed,
-                "seeds": at.seeds,
-                "stage": at.stage,
-                "began_at": at.began_at,
-                "elapsed_seconds": clock - at.began if alive else None,
-                "stage_seconds": clock - at.stage_began if alive else None,
-                "most_seconds": at.most_seconds,
-                "usual_seconds": at.usual_seconds,
-            }
-            for at in progress.activities.values()
-        ],
+        "activities": [asdict(each) for each in doing(progress, machine_seconds())],
     }

@@ -12,7 +12,7 @@ from runner.decision import Metric
 from runner.history import metric_of, unguarded
 from runner.journal.reader import Reader
 from runner.money.usage import together
-from runner.records import Experiment, ExperimentStatus, Run, Spent
+from runner.records import Experiment, ExperimentStatus, Keep, Run, Spent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +30,8 @@ class Standing:
     unguarded: tuple[int, ...] = ()
     """Kept ones that rest on somebody whom nothing kept from this host."""
     unfinished: tuple[int, ...] = ()
-    how_sure: tuple[float | None, ...] = ()
-    """Of each keep after the baseline: how probable it is that it is better."""
+    keeps: tuple[Keep, ...] = ()
+    """The steps of the running best, the baseline first."""
     models: Mapping[str, Spent]
     """Model → what calls to it took."""
 
@@ -53,7 +53,7 @@ class Standing:
     @property
     def false_keeps(self) -> float | None:
         """How many keeps are expected to be luck; `None` where the rule does not say so."""
-        said = [sure for sure in self.how_sure if sure is not None]
+        said = [each.sure for each in self.keeps[1:] if each.sure is not None]
         return sum(1.0 - sure for sure in said) if said else None
 
     @property
@@ -74,6 +74,6 @@ def standing_of(ledger: Reader, run: Run) -> Standing:
         else ledger.spent_by_experiment(run.tag, best, best).get(best),
         unguarded=unguarded(ledger.kept_line(run.tag)),
         unfinished=ledger.still_open(run.tag),
-        how_sure=ledger.how_sure(run.tag),
+        keeps=ledger.keeps(run.tag),
         models=ledger.spent_by_model(run.tag),
     )

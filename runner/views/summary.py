@@ -6,22 +6,19 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from runner import paths
 from runner.agreement import Agreement, Gain, compared
 from runner.decision import Metric
 from runner.history import mean_audit
-from runner.progress import Progress
 from runner.records import (
     SELF_REPORTED,
     Experiment,
     ExperimentStatus,
 )
-from runner.views import lines, running
+from runner.views import lines
 from runner.views.standing import Standing
 
 PAUSED, ENDED = "run.paused", "run.ended"
@@ -62,10 +59,10 @@ def summary(
     rows = [
         ("ended", reason),
         *([("to do", to_do)] if to_do else []),
-        *_scores(standing),
+        *scores_rows(standing),
         ("experiments", tally(standing)),
-        *_spent(standing, cap),
-        *_trust(standing),
+        *spent_rows(standing, cap),
+        *trust_rows(standing),
         ("ledger", str(state.ledger)),
         ("logs", f"{state.run(run.tag) / 'logs'}"),
     ]
@@ -97,69 +94,11 @@ def _go_on(standing: Standing, experiments: int | None) -> str:
     return f"{command} --experiments {experiments + MORE if got_there else experiments}"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Beside:
-    """What stands beside a run's experiments."""
-
-    guidance: Path
-    open_hypotheses: int = 0
-    cap: float | None = None
-    """What its calls to models may cost."""
-    analyses: int = 0
-    analysis_seconds: float = 0.0
-    last_end: Mapping[str, Any] | None = None
-    """The event of how the run last paused or ended."""
-    progress: Progress | None = None
-    """What its supervisor does, or did when it was killed; absent where it ended."""
-
-
-def status_lines(standing: Standing, beside: Beside) -> str:
-    """Say where a run stands, why it last paused or ended, and what a person may tell it."""
-    run, progress = standing.run, beside.progress
-    rows = [
-        ("run", f"{run.tag} of {run.task}, created {run.created_at[:19]}, agent {run.agent}"),
-        *_scores(standing),
-        ("experiments", tally(standing)),
-        *_spent(standing, beside.cap),
-        *([("analyses", _analyses(beside))] if beside.analyses else []),
-        *_trust(standing),
-        ("hypotheses", f"{beside.open_hypotheses} open"),
-        ("guidance", _guidance(beside.guidance)),
-    ]
-    if progress is not None:
-        rows += running.rows(progress, run.tag, program())
-    if not (progress and progress.alive):
-        ends = (f"experiment {number} ends on resume" for number in standing.unfinished)
-        rows += [("unfinished", end) for end in ends]
-        rows += _last(beside.last_end)
-    return lines.aligned(rows)
-
-
-def _spent(standing: Standing, cap: float | None) -> list[tuple[str, str]]:
+def spent_rows(standing: Standing, cap: float | None) -> list[tuple[str, str]]:
     return [("spent", lines.spending(standing.spent, cap))] if standing.spent else []
 
 
-def _analyses(beside: Beside) -> str:
-    return f"{beside.analyses} of training rows, {lines.duration(beside.analysis_seconds)} in all"
-
-
-def _guidance(path: Path) -> str:
-    return f"{path}{'' if path.is_file() else ' (read before each proposal; not there yet)'}"
-
-
-def _last(last: Mapping[str, Any] | None) -> list[tuple[str, str]]:
-    """Return how the run last ended, if that is the last that was heard of it."""
-    if last is None:
-        return []
-    detail = last["detail"]
-    if last["name"] == ENDED:
-        return [("last end", f"{last['at'][:19]}: {detail['reason']}")]
-    to_do = f"; {detail['to_do']}" if detail.get("to_do") else ""
-    what = detail["message"].removeprefix("paused: ")
-    return [("last pause", f"{last['at'][:19]}: {what}{to_do}")]
-
-
-def _scores(standing: Standing) -> list[tuple[str, str]]:
+def scores_rows(standing: Standing) -> list[tuple[str, str]]:
     metric, baseline, top = standing.metric, standing.baseline, standing.best
     if top is None or top.score is None or baseline is None:
         return [("best", "none: there is no baseline")]
@@ -170,7 +109,7 @@ def _scores(standing: Standing) -> list[tuple[str, str]]:
     if not metric.self_reported:
         audit = audit_sentence(metric, baseline, top)
     rows = [("best", said), ("audit", audit)]
-    return [*rows, ("believe", belief(standing))] if standing.how_sure else rows
+    return [*rows, ("believe", belief(standing))] if standing.keeps[1:] else rows
 
 
 LUCK = "half to three quarters"
@@ -179,7 +118,7 @@ LUCK = "half to three quarters"
 
 def belief(standing: Standing) -> str:
     """Say in one sentence whether to believe the gain, and what speaks for or against it."""
-    keeps, baseline, top = len(standing.how_sure), standing.baseline, standing.best
+    keeps, baseline, top = len(standing.keeps[1:]), standing.baseline, standing.best
     kept = "1 keep" if keeps == 1 else f"{keeps} keeps"
     if standing.false_keeps is None or baseline is None or top is None:
         return (
@@ -239,7 +178,7 @@ TRUST = {
 }
 
 
-def _trust(standing: Standing) -> list[tuple[str, str]]:
+def trust_rows(standing: Standing) -> list[tuple[str, str]]:
     found = [("trust", trust(standing.run.agent_isolation, standing.unguarded))]
     if standing.run.self_reported:
         sealed = f"runner seal {standing.run.task} leads from here"
