@@ -37,6 +37,7 @@ VERBS = {
     "list": "List runs, or the experiments of one.",
     "mcp": "Let any MCP client be the researcher.",
     "new-task": "Write the files of a task of your own.",
+    "noise": "Measure how noisy a task is, and what gain a run can see.",
     "policy": "Check or show policies.",
     "prepare": "Prepare a task's data, public and sealed.",
     "propose": "Run a patch as one experiment.",

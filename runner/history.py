@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from runner.decision import Direction, Metric, mean
-from runner.records import Descent, Experiment, ExperimentStatus, Purpose, Run, TrialRecord
+from runner.records import PLANTED, Descent, Experiment, ExperimentStatus, Purpose, Run, TrialRecord
 
 
 def metric_of(run: Run) -> Metric:
@@ -25,8 +25,13 @@ def best(history: tuple[Experiment, ...]) -> Experiment | None:
 
 
 def last_tried(history: Sequence[Experiment]) -> Experiment | None:
-    """Return the newest experiment that there is something to learn from: no forfeit."""
-    return next((one for one in reversed(history) if not (one.origin and one.origin.forfeit)), None)
+    """Return the newest that there is something to learn from: no forfeit, and not planted."""
+
+    def teaches(one: Experiment) -> bool:
+        origin = one.origin
+        return origin is None or (origin.forfeit is None and origin.mode != PLANTED)
+
+    return next((one for one in reversed(history) if teaches(one)), None)
 
 
 def record(history: Sequence[Experiment], metric: Metric) -> float | None:

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 
+from runner.agents.planted import Planter
 from runner.ends import End, Outcome
 from runner.errors import SpentError
 from runner.proposals.context import make_context
@@ -78,11 +79,25 @@ class Proposers:
         *,
         events: Events,
         is_over: Callable[[], bool],
+        planted: int = 0,
     ) -> None:
-        """Make them; `is_over` says whether the run has ended, to whoever still thinks."""
+        """Make them.
+
+        Args:
+            session: the run.
+            agents: who proposes.
+            ahead: see `run_loop`.
+            events: where this thread hears of what they made.
+            is_over: says whether the run has ended, to whoever still thinks.
+            planted: how many changes of nothing the run is to have in all.
+        """
         capacity = session.executor.capacity
         self._session, self._events, self._is_over = session, events, is_over
         self._all = [Proposer(agent=each, ahead=_ahead(each, ahead, capacity)) for each in agents]
+        self._planted = planted
+        self._planter = Proposer(agent=Planter(), ahead=0) if planted else None
+        if self._planter is not None:
+            self._all.append(self._planter)
         self.waiting: deque[Made] = deque()
         """What was handed over, the oldest first."""
         self._last_slot = 0
@@ -114,10 +129,13 @@ class Proposers:
         for proposer in self._all:
             if proposer.slot is not None:
                 continue
+            if proposer is self._planter and not self._to_plant():
+                enough = f"{self._planted} changes of nothing were planted"
+                proposer.end = End(outcome=Outcome.FINISHED, reason=enough)
             may = proposer.end is None and proposer.unsettled <= proposer.ahead
             if proposer.back:
                 self._think(course, proposer, *proposer.back.popleft())
-            elif may and (slot := self._slot(course)) is not None:
+            elif may and (slot := self._slot(course, proposer)) is not None:
                 self._think(course, proposer, slot, ())
 
     def _under_way(self) -> list[Slot]:
@@ -125,20 +143,30 @@ class Proposers:
         back = [slot for proposer in self._all for slot, _ in proposer.back]
         return [*thinking, *back, *(made.slot for made in self.waiting)]
 
-    def _last_is_out(self, course: Course) -> bool:
+    def _to_plant(self) -> int:
+        """Return how many changes of nothing are still to be proposed."""
+        if self._planter is None:
+            return 0
+        under_way = bool(self._planter.slot) + len(self._planter.back)
+        under_way += sum(made.proposer is self._planter for made in self.waiting)
+        return max(self._planted - self._session.now.planted - under_way, 0)
+
+    def _last_is_out(self, course: Course, *, reserved: int = 0) -> bool:
         """Say whether what is under way makes as many experiments as there are to be."""
         most, count = course.experiments, self._session.now.count
-        return most is not None and count + len(self._under_way()) > most
+        return most is not None and count + len(self._under_way()) + reserved > most
 
-    def _slot(self, course: Course) -> Slot | None:
+    def _slot(self, course: Course, proposer: Proposer) -> Slot | None:
         """Return a place for one more proposal, unless those under way are the last ones."""
-        if self._last_is_out(course):
+        plants = proposer is self._planter
+        if self._last_is_out(course, reserved=0 if plants else self._to_plant()):
             return None
         state, under_way = self._session.now, self._under_way()
         self._last_slot = max(state.count + len(self.waiting), self._last_slot + 1)
         reserved = {slot.hypotheses[0].id for slot in under_way if slot.hypotheses}
         reserved |= {one.origin.answers or 0 for one in state.open.values() if one.origin}
-        waiting = [one for one in state.open_hypotheses if one.id not in reserved]
+        open_ones = () if plants else state.open_hypotheses
+        waiting = [one for one in open_ones if one.id not in reserved]
         return Slot(number=self._last_slot, hypotheses=tuple(waiting))
 
     def _think(
@@ -146,7 +174,7 @@ class Proposers:
     ) -> None:
         """Have an agent think about a proposal for this place, in its own thread."""
         proposer.slot = slot
-        context = self._context(course, slot, returned)
+        context = self._context(course, slot, returned, planted=proposer is self._planter)
         desk = SessionDesk(self._session, context, ended=self._is_over)
 
         def think() -> None:
@@ -160,12 +188,14 @@ class Proposers:
             else:
                 self._events.put(partial(self._proposed, proposer, slot, based, desk.returned))
 
-        if len(self._all) == 1 and not proposer.ahead:
+        if proposer is self._planter or (len(self._all) == 1 and not proposer.ahead):
             think()  # nothing else happens meanwhile, and a person's editor wants this thread
         else:
             proposer.thread.submit(think)
 
-    def _context(self, course: Course, slot: Slot, returned: tuple[Violation, ...]) -> Context:
+    def _context(
+        self, course: Course, slot: Slot, returned: tuple[Violation, ...], *, planted: bool
+    ) -> Context:
         phases = self._session.policy.phases
         unsettled = list(self._session.now.open.values())
         return make_context(
@@ -176,6 +206,7 @@ class Proposers:
             returned=returned,
             experiments=course.experiments,
             pending=[*unsettled, *(self._as_proposed(made) for made in self.waiting)],
+            planted=planted,
         )
 
     def _as_proposed(self, made: Made) -> Experiment:

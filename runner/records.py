@@ -81,6 +81,10 @@ class Proposal:
     """A person owes neither takeaways nor answers."""
 
 
+PLANTED, RETRY = "planted", "retry"
+"""Modes that no strategy chooses: a change of nothing, and an undecided experiment once more."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Origin:
     """How an experiment's proposal came about. It is a record; nothing is decided by it."""
@@ -100,6 +104,8 @@ class Origin:
     takeaway_of: int | None = None
     """The experiment that the takeaway is about: the last one that its agent knew of."""
     answers: int | None = None
+    retries: int | None = None
+    """The undecided experiment that it continues."""
     returned: int = 0
     """How often it was sent back to the agent before it was taken."""
     forfeit: Violation | None = None

@@ -66,12 +66,18 @@ from runner.steering.course import Course, course_of, note_work, reason_to_end
 from runner.trial.specification import specification
 from runner.workspace import NOTES_REF
 
+TO_PLANT = "aa.asked"
+"""The note of how many changes of nothing a person wants."""
 LOOK_SECONDS = 0.2
 """How often the thread looks up from its waiting, so that signals are handled."""
 
 
 def run_loop(
-    session: Session, *agents: Agent, experiments: int | None, ahead: int | None = None
+    session: Session,
+    *agents: Agent,
+    experiments: int | None,
+    ahead: int | None = None,
+    planted: int | None = None,
 ) -> End:
     """Conduct experiments until a limit, the agents' end, or a wish to stop; return how it ended.
 
@@ -81,12 +87,15 @@ def run_loop(
         experiments: how many after the baseline the run is to have in all; `None` for no limit.
         ahead: how many proposals each agent makes while its last experiment has no result yet;
             `None` for what suits the agent, or one for each device where there are several.
+        planted: how many changes of nothing the run is to have among them; `None` for as many as
+            an earlier start was to have.
 
     Raises:
         RunStoppedError: the baseline failed.
         RunnerError: a failure of ours; what was in progress is conducted again on resume.
     """
-    scheduler = Scheduler(session, agents, course_of(session, experiments), ahead)
+    course = course_of(session, experiments)
+    scheduler = Scheduler(session, agents, course, ahead, wanted_planted(session, planted))
     try:
         return scheduler.run()
     finally:
@@ -95,16 +104,35 @@ def run_loop(
             note_work(session, scheduler.course)
 
 
+def wanted_planted(session: Session, asked: int | None) -> int:
+    """Return how many changes of nothing there are to be, and write down what was asked."""
+    known = int(session.now.noted.get(TO_PLANT, {}).get("count", 0))
+    if asked is None or asked == known:
+        return known
+    session.ledger.event(session.run.tag, TO_PLANT, count=asked)
+    return asked
+
+
 class Scheduler:
     """One start of a run."""
 
     def __init__(
-        self, session: Session, agents: Sequence[Agent], course: Course, ahead: int | None
+        self,
+        session: Session,
+        agents: Sequence[Agent],
+        course: Course,
+        ahead: int | None,
+        planted: int = 0,
     ) -> None:
         self.session, self.course, self.rule = session, course, rule_of(session.policy)
         self._events: Events = queue.SimpleQueue()
         self._proposers = Proposers(
-            session, agents, ahead, events=self._events, is_over=lambda: self.end is not None
+            session,
+            agents,
+            ahead,
+            events=self._events,
+            is_over=lambda: self.end is not None,
+            planted=planted,
         )
         self._flying: dict[object, Future[Any]] = {}
         """What was submitted and has not come back: trials by purpose and place, guards by name."""

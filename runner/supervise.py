@@ -24,6 +24,7 @@ def supervise(
     *,
     experiments: int | None,
     ahead: int | None = None,
+    planted: int | None = None,
     researcher: Callable[[Live], Agent] | None = None,
 ) -> int:
     """Run the loop for a person at a terminal; return the exit code.
@@ -32,6 +33,7 @@ def supervise(
         request: which run.
         experiments: how many after the baseline it is to have in all; `None` for no limit.
         ahead: how many proposals an agent makes before it knows the result of its last one.
+        planted: how many changes of nothing the run is to have in all.
         researcher: makes who proposes, in place of the run's own agent.
 
     Raises:
@@ -43,7 +45,7 @@ def supervise(
         stop = Stop(live.say, patient=True)
         with stop.listening(), opened(request, live, stop) as work:
             agents = (researcher(live),) if researcher else work.agents
-            return go_through(work, agents, live, experiments, ahead).exit_code
+            return go_through(work, agents, live, experiments, ahead, planted).exit_code
 
 
 @contextmanager
@@ -68,12 +70,13 @@ def go_through(
     live: Live,
     experiments: int | None,
     ahead: int | None = None,
+    planted: int | None = None,
 ) -> End:
     """Run the loop to its end, show the summary, and return how it ended."""
     session = work.session
     try:
         with host_fault():
-            end = run_loop(session, *agents, experiments=experiments, ahead=ahead)
+            end = run_loop(session, *agents, experiments=experiments, ahead=ahead, planted=planted)
     except RunnerError as error:
         error.hint = to_do(session.run.tag, error)
         kind = type(error).__name__

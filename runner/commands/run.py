@@ -51,6 +51,12 @@ POLICY = click.Path(exists=True, dir_okay=False, path_type=Path)
     help="How many trials run at the same time at most; by default as many as the machine's GPUs "
     "or processors have room for.",
 )
+@click.option(
+    "--aa",
+    "planted",
+    type=click.IntRange(min=1, max=10_000),
+    help="Plant so many proposals that change nothing: what is kept of them is noise.",
+)
 def command(
     task: str | None,
     agent: str,
@@ -63,6 +69,7 @@ def command(
     agents: int,
     ahead: int | None,
     devices: int | None,
+    planted: int | None,
 ) -> None:
     """Run the loop on TASK, one line per experiment as it ends.
 
@@ -89,4 +96,4 @@ def command(
         agents=agents,
         devices=devices,
     )
-    raise SystemExit(supervise(request, experiments=experiments, ahead=ahead))
+    raise SystemExit(supervise(request, experiments=experiments, ahead=ahead, planted=planted))

@@ -100,17 +100,18 @@ def _played(name: str, found: dict[str, Any], say: Say, *, with_cheats: bool) ->
 
     from runner import data, engines, paths, raw
     from runner.engines import images
+    from runner.noise import report
     from runner.one_off import one_off
     from runner.policy.load import load_policy
     from runner.stopping import Stop
-    from runner.task_check import comparing, playing
+    from runner.task_check import comparing, noisy, playing
+    from runner.views import reading
 
     loaded, state = load_policy(paths.policy_path(name)), paths.state()
     policy = loaded.policy
     tag, aside = playing.tag_of(name), partial(click.echo, err=True)
     stop = Stop(aside)
     with stop.listening(), closing(engines.connect()) as engine, ExitStack() as stack:
-        image_id = images.require_image(engine, loaded.image)
         scorer_image_id = images.require_image(engine, images.SCORER)
         if policy.self_reported:
             prepared = data.load(state, name)
@@ -123,9 +124,7 @@ def _played(name: str, found: dict[str, Any], say: Say, *, with_cheats: bool) ->
         sandbox = stack.enter_context(
             one_off(engine, state, tag, policy.resources_record(), stop, aside)
         )
-        spec = playing.specification(
-            name, policy, prepared, image_id=image_id, scorer_image_id=scorer_image_id
-        )
+        spec = playing.template_trial(engine, loaded, prepared, tag=tag)
         all_fine = True
         for played in playing.play(sandbox, spec, policy, with_cheats=with_cheats):
             verdict = "ok" if played.fine else "FAILED"
@@ -138,6 +137,14 @@ def _played(name: str, found: dict[str, Any], say: Say, *, with_cheats: bool) ->
             if (adopted := comparing.reported(name)) is not None:
                 found["reported"] = asdict(adopted)
                 say(f"compare  {'reported':14} {comparing.compared(adopted, policy, played)}")
+            with reading.ledger_if_any() as ledger:
+                noise = noisy.known(ledger, spec, policy, played.error)
+            seen = report.sight(policy, noise.deviation) if noise.deviation else None
+            for line in report.warnings(policy, noise, seen):
+                found["warnings"] = [*found["warnings"], line]
+                say(f"warning  {'noise':14} {line}")
+            if noise.deviation is None:
+                say(f"unknown  {'noise':14} no run of this template was made: runner noise {name}")
     if policy.self_reported:
         say("SELF-REPORTED: every cheat works, as the code under test prints this number")
     return all_fine

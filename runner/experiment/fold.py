@@ -14,6 +14,7 @@ from runner.experiment import noise
 from runner.journal import rows
 from runner.journal.entries import Entry, Head, Kind
 from runner.records import (
+    PLANTED,
     Analysis,
     Experiment,
     ExperimentStatus,
@@ -36,6 +37,8 @@ class RunState:
     """Those that were proposed and are not settled."""
     kept: tuple[int, ...] = ()
     """Numbers of settled experiments that were kept."""
+    planted: int = 0
+    """How many experiments change nothing, to measure the noise."""
     noise: Noise = field(default_factory=Noise)
     """What is known of the spread of trials, those of the best left out."""
     fingerprints: Mapping[str, int] = field(default_factory=dict)
@@ -100,6 +103,7 @@ def _changes(  # noqa: C901 - one case for each kind
                 raise ValueError(f"experiment {said['number']} comes after {state.count - 1}")
             made = rows.proposed(said, entry.run, entry.chain)
             yield "open", {**state.open, made.number: made}
+            yield "planted", state.planted + is_planted(made)
         case Kind.REVIEWED:
             review = rows.read_review(said)
             yield from _changed(state, said["number"], review=review)
@@ -165,6 +169,11 @@ def _settled(state: RunState, entry: Entry, said: Mapping[str, Any]) -> Iterator
     yield "open", {other: found for other, found in state.open.items() if other != number}
     if made.status is ExperimentStatus.KEPT:
         yield "kept", (*state.kept, number)
+
+
+def is_planted(experiment: Experiment) -> bool:
+    """Say whether it changes nothing, to measure the noise."""
+    return experiment.origin is not None and experiment.origin.mode == PLANTED
 
 
 def _with_status(said: Mapping[str, Any]) -> dict[str, Any]:

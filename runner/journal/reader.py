@@ -19,6 +19,7 @@ from runner.errors import LedgerError
 from runner.journal import projections, rows
 from runner.journal.entries import GENESIS, RESULTS, Entry, Head, of_row
 from runner.records import (
+    PLANTED,
     Analysis,
     Descent,
     Experiment,
@@ -190,6 +191,18 @@ class Reader:
                 number = row.pop("experiment")
                 found[number] += (rows.read_trial(of_row(row).document),)
         return found
+
+    def planted(self, tag: str) -> tuple[ExperimentStatus, ...]:
+        """Return how each experiment ended that changes nothing, but for what was refused."""
+        query = """SELECT x.status, e.* FROM experiments AS x
+            JOIN entries AS e ON e.run = x.run AND e.seq = x.proposed
+            WHERE x.run = ? AND x.category = 'planted' AND x.ended_at IS NOT NULL
+                AND x.status != 'refused'
+            ORDER BY x.number"""
+        with readable("a proposal"):
+            found = [(ExperimentStatus(row.pop("status")), row) for row in self._all(query, tag)]
+            origins = ((status, of_row(row).document["origin"] or {}) for status, row in found)
+            return tuple(status for status, origin in origins if origin.get("mode") == PLANTED)
 
     def still_open(self, tag: str) -> tuple[int, ...]:
         """Return the experiments that have not ended, oldest first."""

@@ -11,6 +11,7 @@ from runner.policy.words import summary
 from runner.prompt.history import crash_line
 from runner.proposals.crashes import bare
 from runner.records import (
+    PLANTED,
     Experiment,
     Files,
     Hypothesis,
@@ -21,9 +22,18 @@ from runner.records import (
 from runner.seams import Context, Phase
 from runner.session import Session
 from runner.steering.phases import policy_in
-from runner.steering.strategy import Choice, choose, from_the_template, parent_commit
+from runner.steering.strategy import (
+    Choice,
+    choose,
+    from_the_template,
+    on_the_best,
+    parent_commit,
+)
 from runner.workspace import with_changes
 
+WHY_PLANTED = (
+    "planted by the person: it changes nothing on purpose, so that it may repeat and change nothing"
+)
 MOST_GUIDANCE = 10_000
 """Characters of `guidance.md` that are read."""
 
@@ -37,6 +47,7 @@ def make_context(
     returned: tuple[Violation, ...] = (),
     experiments: int | None = None,
     pending: Sequence[Experiment] = (),
+    planted: bool = False,
 ) -> Context:
     """Choose where experiment `number` starts, and say what its agent may know.
 
@@ -48,10 +59,13 @@ def make_context(
         returned: why an earlier proposal for this place came back.
         experiments: how many this start is to reach; the policy may say fewer.
         pending: what was proposed and has no result yet.
+        planted: whether it is to change nothing.
     """
     ended = session.ended
     set_by = [most for most in (experiments, session.policy.limits.experiments) if most is not None]
-    choice = _choice(session, ended, number)
+    choice = (
+        on_the_best(ended, PLANTED, WHY_PLANTED) if planted else _choice(session, ended, number)
+    )
     commit = parent_commit(choice.parent)
     return Context(
         number=number,

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from runner.decision import Metric
 from runner.policy.case import Tried
 from runner.policy.lines import count_lines
 from runner.policy.review import Earlier, Examination, fingerprint, review
-from runner.records import Experiment, Files, Proposal, Review
+from runner.records import PLANTED, RETRY, Experiment, Files, Proposal, Review
 from runner.seams import Context
 from runner.session import Session
 from runner.steering.phases import policy_in
 from runner.workspace import with_changes
 
+WAIVED = {PLANTED: {"no-change", "repeat"}, RETRY: {"repeat"}}
+"""Mode → the rules that do not hold for what the supervisor itself proposes in it. No agent and no
+strategy can choose these modes, and why it was proposed stands in its origin."""
+
 
 def examined(session: Session, context: Context, proposal: Proposal) -> Examination:
     """Review a proposal against everything tried so far, what is still at work too."""
     policy = policy_in(session.policy, context.phase_name)
-    return review(proposal, policy, files=context.files, earlier=tried(session))
+    found = review(proposal, policy, files=context.files, earlier=tried(session))
+    return _waived(found, context.mode)
+
+
+def _waived(found: Examination, mode: str) -> Examination:
+    waived = WAIVED.get(mode, set())
+    left = tuple(violation for violation in found.violations if violation.rule not in waived)
+    return replace(found, violations=left)
 
 
 def reviewed(session: Session, experiment: Experiment, found: Examination | None) -> Review:
@@ -38,6 +51,7 @@ def reviewed(session: Session, experiment: Experiment, found: Examination | None
         )
         noted = session.workspace.with_notes(experiment.parent_commit)
         found = review(proposal, policy, files=noted, earlier=tried(session, experiment.number))
+        found = _waived(found, origin.mode if origin else "")
     forfeit = (origin.forfeit,) if origin and origin.forfeit else ()
     # That nothing changes follows from there being nothing to run.
     broken = forfeit if forfeit and not changes else (*forfeit, *found.violations)

@@ -57,7 +57,7 @@ def choose(
     elif name == RANDOM:
         choice = _anywhere(history, chance)
     else:
-        choice = _from_the_best(history)
+        choice = on_the_best(history)
     return replace(choice, why=f"{why}{choice.why}")
 
 
@@ -89,11 +89,14 @@ def parent_commit(parent: Experiment) -> str:
     return commit
 
 
-def _from_the_best(history: Sequence[Experiment]) -> Choice:
+def on_the_best(
+    history: Sequence[Experiment], mode: str = IMPROVE, why: str = "from the best so far"
+) -> Choice:
+    """Choose the best so far, whatever the strategy is."""
     parent = best(tuple(history))
     if parent is None:
         raise ValueError("there is no baseline to start from")
-    return Choice(parent=parent, strategy=GREEDY, mode=IMPROVE, why="from the best so far")
+    return Choice(parent=parent, strategy=GREEDY, mode=mode, why=why)
 
 
 def _among_the_best(

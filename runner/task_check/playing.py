@@ -22,7 +22,9 @@ from runner import paths, trial
 from runner.agreement import ERROR
 from runner.data import Prepared
 from runner.decision import Decision
+from runner.engines import Docker, images
 from runner.experiment.steps import judged
+from runner.policy.load import LoadedPolicy
 from runner.policy.schema import Policy
 from runner.records import (
     EXECUTABLE,
@@ -69,6 +71,21 @@ class Played:
 def tag_of(task: str) -> str:
     """Return what a check's containers are labelled with; no run's tag begins so."""
     return f"_check-{task}"
+
+
+def template_trial(
+    engine: Docker, loaded: LoadedPolicy, prepared: Prepared, *, tag: str
+) -> TrialSpec:
+    """Return the template's first decision trial, under a name that no run has.
+
+    Raises:
+        SandboxError: an image that it needs is not built.
+    """
+    policy = loaded.policy
+    image_id = images.require_image(engine, loaded.image)
+    scorer = images.require_image(engine, images.SCORER)
+    spec = specification(policy.task, policy, prepared, image_id=image_id, scorer_image_id=scorer)
+    return replace(spec, run=tag)
 
 
 def specification(

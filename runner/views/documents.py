@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from runner import intervals
 from runner.agreement import compared
 from runner.decision import Metric, verdict_in
 from runner.history import mean_audit
-from runner.records import Analysis, Experiment, Purpose, Spent, TrialRecord
+from runner.records import Analysis, Experiment, ExperimentStatus, Purpose, Spent, TrialRecord
 from runner.views.standing import Standing
 
 
@@ -24,6 +25,7 @@ def run_document(standing: Standing) -> dict[str, Any]:
         "experiments": standing.experiments,
         "advisory": standing.advisory,
         "expected_false_keeps": standing.false_keeps,
+        "planted": planted_document(standing),
         "spent": standing.spent and spent_document(standing.spent),
         "best": top
         and experiment_document(
@@ -33,6 +35,13 @@ def run_document(standing: Standing) -> dict[str, Any]:
         and experiment_document(baseline, run.metric, self_reported=run.self_reported),
         "audit": audit,
     }
+
+
+def planted_document(standing: Standing) -> dict[str, Any] | None:
+    """Return how many changes of nothing were kept, with the interval of that share."""
+    count, kept = len(standing.planted), standing.planted.count(ExperimentStatus.KEPT)
+    interval = intervals.share(kept, count) if count else None
+    return interval and {"count": count, "kept": kept, "interval": interval}
 
 
 def audit_document(metric: Metric, baseline: Experiment, top: Experiment) -> dict[str, Any] | None:

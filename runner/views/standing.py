@@ -32,6 +32,8 @@ class Standing:
     unfinished: tuple[int, ...] = ()
     keeps: tuple[Keep, ...] = ()
     """The steps of the running best, the baseline first."""
+    planted: tuple[ExperimentStatus, ...] = ()
+    """How those ended that change nothing, to measure the noise."""
     models: Mapping[str, Spent]
     """Model → what calls to it took."""
 
@@ -75,5 +77,6 @@ def standing_of(ledger: Reader, run: Run) -> Standing:
         unguarded=unguarded(ledger.kept_line(run.tag)),
         unfinished=ledger.still_open(run.tag),
         keeps=ledger.keeps(run.tag),
+        planted=ledger.planted(run.tag),
         models=ledger.spent_by_model(run.tag),
     )

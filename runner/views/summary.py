@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from runner import paths
+from runner import intervals, paths
 from runner.agreement import Agreement, Gain, compared
 from runner.decision import Metric
 from runner.history import mean_audit
@@ -109,7 +109,18 @@ def scores_rows(standing: Standing) -> list[tuple[str, str]]:
     if not metric.self_reported:
         audit = audit_sentence(metric, baseline, top)
     rows = [("best", said), ("audit", audit)]
-    return [*rows, ("believe", belief(standing))] if standing.keeps[1:] else rows
+    rows += [("believe", belief(standing))] if standing.keeps[1:] else []
+    return [*rows, ("a/a", planted(standing.planted))] if standing.planted else rows
+
+
+def planted(ended: Sequence[ExperimentStatus]) -> str:
+    """Say what share of the changes of nothing was kept, with its interval."""
+    count, kept = len(ended), ended.count(ExperimentStatus.KEPT)
+    low, high = intervals.share(kept, count)
+    return (
+        f"{kept} of {count} planted proposals that change nothing were kept: {kept / count:.1%}"
+        f" ({low:.1%} to {high:.1%} with 95 %)"
+    )
 
 
 LUCK = "half to three quarters"

@@ -1,0 +1,1 @@
+"""How noisy a task is, and what gain a run of it can see."""
