@@ -41,6 +41,7 @@ VERBS = {
     "policy": "Check or show policies.",
     "prepare": "Prepare a task's data, public and sealed.",
     "propose": "Run a patch as one experiment.",
+    "replicate": "Measure a run's baseline and best again, on fresh draws.",
     "run": "Run the loop on a task, or go on with a run.",
     "seal": "Make a sealed task of an adopted project.",
     "setup": "Install the engine where allowed, and build the image.",

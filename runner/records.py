@@ -241,14 +241,18 @@ class Purpose(StrEnum):
 
     DECISION = "decision"
     AUDIT = "audit"
+    REPLICATION = "replication"
+    """What a decision saw, once more, for a person."""
+    LOCKED_REPLICATION = "locked-replication"
+    """What an audit saw, once more."""
 
     @property
     def part(self) -> str:
         """The sealed part that is scored."""
         match self:
-            case Purpose.DECISION:
+            case Purpose.DECISION | Purpose.REPLICATION:
                 return "holdout"
-            case Purpose.AUDIT:
+            case Purpose.AUDIT | Purpose.LOCKED_REPLICATION:
                 return "locked"
             case _:
                 assert_never(self)
@@ -259,7 +263,7 @@ class Purpose(StrEnum):
         match self:
             case Purpose.DECISION:
                 return True
-            case Purpose.AUDIT:
+            case Purpose.AUDIT | Purpose.REPLICATION | Purpose.LOCKED_REPLICATION:
                 return False
             case _:
                 assert_never(self)

@@ -22,7 +22,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from runner import commit_messages
+from runner import commit_messages, trials
 from runner.draws import index as draw_index
 from runner.ends import End, Outcome
 from runner.errors import LedgerError, RunStoppedError
@@ -38,7 +38,6 @@ from runner.experiment.steps import (
     Wait,
     next_step,
 )
-from runner.journal.entries import RESULTS
 from runner.logs import LOGS_KEPT, drop_logs
 from runner.policy.review import Examination
 from runner.proposals.context import history_as_told
@@ -54,16 +53,12 @@ from runner.records import (
     HypothesisStatus,
     Place,
     Purpose,
-    TrialRecord,
-    TrialResult,
-    TrialSpec,
 )
 from runner.rules import rule_of
 from runner.seams import Agent
 from runner.session import Session
 from runner.steering.between import between
 from runner.steering.course import Course, course_of, note_work, reason_to_end
-from runner.trial.specification import specification
 from runner.workspace import NOTES_REF
 
 TO_PLANT = "aa.asked"
@@ -407,10 +402,10 @@ class Scheduler:
             key = (step.purpose, place)
             if key in self._flying or len(self._flying) >= self.session.executor.capacity:
                 continue
-            spec = self._specification(step.purpose, place)
+            spec = trials.specified(self.session, step.purpose, place)
             about = self._progress(experiment, step, place)
             future = self.session.executor.submit(spec, about)
-            self._await(key, future, partial(self._trial_ended, experiment.number, spec))
+            self._await(key, future, partial(trials.ended, self.session, experiment.number, spec))
 
     def _await(self, key: object, future: Future[Any], handle: Callable[[Any], None]) -> None:
         """Have this thread handle what a device brings back; its failure is raised here."""
@@ -421,26 +416,6 @@ class Scheduler:
 
         self._flying[key] = future
         future.add_done_callback(lambda _: self._events.put(back))
-
-    def _specification(self, purpose: Purpose, place: Place) -> TrialSpec:
-        session, policy = self.session, self.session.policy
-        attempt = session.read(place.experiment).attempt_commit
-        if attempt is None:
-            raise ValueError("a trial before its attempt was kept")
-        return specification(
-            policy,
-            run=session.run.tag,
-            experiment=place.experiment,
-            purpose=purpose,
-            split=place.split,
-            index=place.index,
-            seed=session.seed(purpose, place.split, place.index),
-            image_id=session.run.image_id,
-            scorer_image_id=session.run.scorer_image_id,
-            data_digest=session.run.data_digest,
-            harness_digest=session.run.harness_digest,
-            workspace=session.workspace.files(attempt),
-        )
 
     def _progress(self, experiment: Experiment, step: Measure, place: Place) -> dict[str, Any]:
         """Return where in its plan a trial is, and how long trials like it took."""
@@ -464,39 +439,6 @@ class Scheduler:
             "usual_seconds": statistics.median(took) if took else None,
         }
 
-    def _trial_ended(self, asked_by: int, spec: TrialSpec, result: TrialResult) -> None:
-        """Keep a trial's output for the person, and record it."""
-        session = self.session
-        for stage, output in result.logs.items():
-            name = f"{spec.purpose}-{spec.split}-{spec.index}"
-            self._write_log(spec.experiment, name, stage, output)
-        trial = TrialRecord(
-            purpose=spec.purpose,
-            split=spec.split,
-            index=spec.index,
-            seed=spec.seed,
-            asked_by=asked_by,
-            result=result,
-        )
-        entry = session.ledger.trial_ended(session.run.tag, spec.experiment, trial)
-        # The event log is a witness of the journal's results.
-        witnessed = {"seq": entry.seq, "chain": entry.chain} if entry.kind in RESULTS else {}
-        session.log.info(
-            "trial.ended",
-            experiment=spec.experiment,
-            purpose=spec.purpose,
-            split=spec.split,
-            seed=spec.seed,
-            status=result.status,
-            reason=result.reason,
-            self_modified=list(result.self_modified),
-            wall_seconds=round(result.wall_seconds, 3),
-            overhead_seconds=round(result.overhead_seconds, 3),
-            peak_memory_bytes=result.peak_memory_bytes,
-            peak_gpu_memory_bytes=result.peak_gpu_memory_bytes,
-            **witnessed,
-        )
-
     def _run_guard(self, experiment: Experiment, step: RunGuard) -> None:
         """Submit a guard; it is held like the trainer of the experiment's first trial."""
         session, key = self.session, (experiment.number, step.name)
@@ -508,13 +450,13 @@ class Scheduler:
             split=session.policy.evaluation.splits[0],
             index=draw_index(experiment.number, 0),
         )
-        spec = self._specification(Purpose.DECISION, place)
+        spec = trials.specified(session, Purpose.DECISION, place)
         about = {"what": f"the guard {step.name} of", "experiment": experiment.number}
         future = session.executor.submit_guard(spec, guard, about)
         self._await(key, future, partial(self._guard_ended, experiment.number, step.name))
 
     def _guard_ended(self, number: int, name: str, result: GuardResult) -> None:
-        self._write_log(number, "guard", name, result.log)
+        trials.write_log(self.session, number, "guard", name, result.log)
         guard = GuardRecord(name=name, failed=result.failed, wall_seconds=result.wall_seconds)
         self.session.ledger.guard_ended(self.session.run.tag, number, guard)
         self.session.log.info(
@@ -524,8 +466,3 @@ class Scheduler:
             failed=result.failed,
             wall_seconds=round(result.wall_seconds, 3),
         )
-
-    def _write_log(self, number: int, trial: str, stage: str, output: bytes) -> None:
-        path = self.session.state.log(self.session.run.tag, number, trial, stage)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(output)

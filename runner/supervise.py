@@ -9,6 +9,7 @@ from dataclasses import replace
 from runner import paths
 from runner.ends import End, Outcome
 from runner.errors import LedgerError, ModelError, RunnerError, SandboxError
+from runner.replication import replicate
 from runner.scheduler import run_loop
 from runner.seams import Agent
 from runner.session import Person, Session
@@ -46,6 +47,19 @@ def supervise(
         with stop.listening(), opened(request, live, stop) as work:
             agents = (researcher(live),) if researcher else work.agents
             return go_through(work, agents, live, experiments, ahead, planted).exit_code
+
+
+def replicated(tag: str, draws: int) -> None:
+    """Measure a run's baseline and best again, for a person at a terminal.
+
+    Raises:
+        RunnerError: nothing was kept, or a failure of ours; what ended is in the journal.
+    """
+    with Live(stderr=True) as live:
+        stop = Stop(live.say, patient=True)
+        request = Request(tag=tag, resume=True, somebody_else=True)
+        with stop.listening(), opened(request, live, stop) as work, host_fault():
+            replicate(work.session, draws)
 
 
 @contextmanager

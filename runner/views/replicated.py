@@ -1,0 +1,109 @@
+"""What a run's baseline and best came to when they were measured again; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from runner import intervals
+from runner.decision import Metric
+from runner.draws import PER_EXPERIMENT
+from runner.history import scores_by_draw
+from runner.records import Experiment, Purpose
+
+PARTS = {Purpose.REPLICATION: "holdout", Purpose.LOCKED_REPLICATION: "locked part"}
+"""What was measured again → the part that a person reads of."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Again:
+    """One part of the data, on the draws that both sides have a score of."""
+
+    part: str
+    baseline: tuple[float, ...]
+    best: tuple[float, ...]
+    failed: int
+    """Trials without a score."""
+    gains: tuple[float, ...]
+
+    @property
+    def gain(self) -> tuple[float, float | None]:
+        """The mean gain, and half of its interval of 95 %: each draw is a pair of its own."""
+        return intervals.of_mean(self.gains)
+
+
+def measured_again(metric: Metric, baseline: Experiment, best: Experiment) -> Iterator[Again]:
+    """Yield each part that was measured again for this best."""
+    for purpose, part in PARTS.items():
+        some = [
+            [
+                trial
+                for trial in side.trials
+                if trial.purpose is purpose and trial.index // PER_EXPERIMENT == best.number
+            ]
+            for side in (baseline, best)
+        ]
+        before, after = (scores_by_draw(trials, metric.name) for trials in some)
+        both = [index for index in before if index in after]
+        if some[0] or some[1]:
+            yield Again(
+                part=part,
+                baseline=tuple(before[index] for index in both),
+                best=tuple(after[index] for index in both),
+                failed=sum(trial.result.score is None for trials in some for trial in trials),
+                gains=tuple(metric.gain(before[index], after[index]) for index in both),
+            )
+
+
+def rows(metric: Metric, best: Experiment, found: list[Again]) -> list[tuple[str, str]]:
+    """Return what a person reads."""
+    claimed = "" if best.score is None else f", {metric.label} {best.score:.6g} when it was kept"
+    lines = [("best", f"experiment {best.number}{claimed}")]
+    lines += [(each.part, _said(each)) for each in found]
+    return lines
+
+
+def _said(found: Again) -> str:
+    failures = "trial" if found.failed == 1 else "trials"
+    failed = f"; {found.failed} failed {failures}" if found.failed else ""
+    if not found.gains:
+        return f"no draw has a score of both{failed}"
+    levels = [intervals.of_mean(values) for values in (found.baseline, found.best)]
+    (before, after), (gain, margin) = (_with(*level) for level in levels), found.gain
+    draws = "1 draw" if len(found.gains) == 1 else f"{len(found.gains)} draws"
+    sign = _verdict(gain, margin)
+    return (
+        f"baseline {before}, best {after}: gain {_with(gain, margin, '+')} on {draws}{sign}{failed}"
+    )
+
+
+def _with(value: float, margin: float | None, sign: str = "") -> str:
+    return f"{value:{sign}.6g}" + ("" if margin is None else f" ± {margin:.2g}")
+
+
+def _verdict(gain: float, margin: float | None) -> str:
+    if margin is None:
+        return ", which says nothing of noise"
+    if gain - margin > 0:
+        return ", a gain with more than 97 %"
+    return ", a loss with more than 97 %" if gain + margin < 0 else ", which may be noise"
+
+
+def document(metric: Metric, best: Experiment, found: list[Again]) -> dict[str, Any]:
+    """Return the same for machines; each margin is half of an interval of 95 %."""
+
+    def level(values: tuple[float, ...]) -> dict[str, Any]:
+        mean, margin = intervals.of_mean(values) if values else (None, None)
+        return {"scores": values, "mean": mean, "margin": margin}
+
+    parts = {
+        each.part: {
+            "baseline": level(each.baseline),
+            "best": level(each.best),
+            "gain": level(each.gains),
+            "failed": each.failed,
+        }
+        for each in found
+    }
+    return {"run": best.run, "best": best.number, "metric": metric.name, "parts": parts}
