@@ -42,6 +42,7 @@ VERBS = {
     "prepare": "Prepare a task's data, public and sealed.",
     "propose": "Run a patch as one experiment.",
     "replicate": "Measure a run's baseline and best again, on fresh draws.",
+    "retry": "Continue an undecided experiment on the same evidence.",
     "run": "Run the loop on a task, or go on with a run.",
     "seal": "Make a sealed task of an adopted project.",
     "setup": "Install the engine where allowed, and build the image.",

@@ -41,7 +41,7 @@ from runner.experiment.steps import (
 from runner.logs import LOGS_KEPT, drop_logs
 from runner.policy.review import Examination
 from runner.proposals.context import history_as_told
-from runner.proposals.opening import open_baseline, open_proposal
+from runner.proposals.opening import open_baseline, open_proposal, open_retry
 from runner.proposals.rebasing import Returned, on_the_best
 from runner.proposals.reviewing import reviewed
 from runner.proposers import Events, Proposer, Proposers
@@ -73,6 +73,7 @@ def run_loop(
     experiments: int | None,
     ahead: int | None = None,
     planted: int | None = None,
+    retry: int | None = None,
 ) -> End:
     """Conduct experiments until a limit, the agents' end, or a wish to stop; return how it ended.
 
@@ -83,14 +84,16 @@ def run_loop(
         ahead: how many proposals each agent makes while its last experiment has no result yet;
             `None` for what suits the agent, or one for each device where there are several.
         planted: how many changes of nothing the run is to have among them; `None` for as many as
-            an earlier start was to have.
+            an earlier start was to have, 0 for none in this one.
+        retry: the undecided experiment that a person wants continued.
 
     Raises:
         RunStoppedError: the baseline failed.
         RunnerError: a failure of ours; what was in progress is conducted again on resume.
     """
     course = course_of(session, experiments)
-    scheduler = Scheduler(session, agents, course, ahead, wanted_planted(session, planted))
+    plants = wanted_planted(session, planted)
+    scheduler = Scheduler(session, agents, course, ahead, planted=plants, retry=retry)
     try:
         return scheduler.run()
     finally:
@@ -104,6 +107,8 @@ def wanted_planted(session: Session, asked: int | None) -> int:
     known = int(session.now.noted.get(TO_PLANT, {}).get("count", 0))
     if asked is None or asked == known:
         return known
+    if not asked:
+        return 0
     session.ledger.event(session.run.tag, TO_PLANT, count=asked)
     return asked
 
@@ -117,7 +122,9 @@ class Scheduler:
         agents: Sequence[Agent],
         course: Course,
         ahead: int | None,
+        *,
         planted: int = 0,
+        retry: int | None = None,
     ) -> None:
         self.session, self.course, self.rule = session, course, rule_of(session.policy)
         self._events: Events = queue.SimpleQueue()
@@ -136,6 +143,9 @@ class Scheduler:
         self._begun: dict[int, float] = {}
         self._examined: dict[int, Examination] = {}
         self.end: End | None = None
+        under_way = (one.origin.retries for one in session.now.open.values() if one.origin)
+        self._retry = None if retry in under_way else retry
+        """What is still to be opened for the person; what was cut off goes on by itself."""
 
     # -- the loop -------------------------------------------------------------------------
 
@@ -152,10 +162,13 @@ class Scheduler:
             self._activate(open_baseline(self.session), None)
             self._work_off()
         self._require_baseline()
+        if self._retry is not None:
+            self._activate(open_retry(self.session, self._retry), None)
         self.course = replace(self.course, known=len(self.session.now.settled))
         self.end = reason_to_end(self.session, self.course)
         if self.end is None:
             between(self.session, self.course)
+        self._advance()
         while not self._is_over():
             if self.end is None:
                 self._proposers.hand_out(self.course)

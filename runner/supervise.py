@@ -26,6 +26,7 @@ def supervise(
     experiments: int | None,
     ahead: int | None = None,
     planted: int | None = None,
+    retry: int | None = None,
     researcher: Callable[[Live], Agent] | None = None,
 ) -> int:
     """Run the loop for a person at a terminal; return the exit code.
@@ -34,7 +35,8 @@ def supervise(
         request: which run.
         experiments: how many after the baseline it is to have in all; `None` for no limit.
         ahead: how many proposals an agent makes before it knows the result of its last one.
-        planted: how many changes of nothing the run is to have in all.
+        planted: how many changes of nothing the run is to have in all; 0 for none in this start.
+        retry: the undecided experiment that is to be continued.
         researcher: makes who proposes, in place of the run's own agent.
 
     Raises:
@@ -46,7 +48,9 @@ def supervise(
         stop = Stop(live.say, patient=True)
         with stop.listening(), opened(request, live, stop) as work:
             agents = (researcher(live),) if researcher else work.agents
-            return go_through(work, agents, live, experiments, ahead, planted).exit_code
+            return go_through(
+                work, agents, live, experiments, ahead, planted=planted, retry=retry
+            ).exit_code
 
 
 def replicated(tag: str, draws: int) -> None:
@@ -84,13 +88,22 @@ def go_through(
     live: Live,
     experiments: int | None,
     ahead: int | None = None,
+    *,
     planted: int | None = None,
+    retry: int | None = None,
 ) -> End:
     """Run the loop to its end, show the summary, and return how it ended."""
     session = work.session
     try:
         with host_fault():
-            end = run_loop(session, *agents, experiments=experiments, ahead=ahead, planted=planted)
+            end = run_loop(
+                session,
+                *agents,
+                experiments=experiments,
+                ahead=ahead,
+                planted=planted,
+                retry=retry,
+            )
     except RunnerError as error:
         error.hint = to_do(session.run.tag, error)
         kind = type(error).__name__

@@ -85,7 +85,7 @@ def invoke(home, monkeypatch) -> Callable[..., Result]:
 
 def test_status_says_where_the_run_stands(invoke):
     shown = invoke("status", TAG).output
-    assert "mean_rank 90.0 (experiment 1), baseline 100.0" in shown
+    assert "mean_rank 90.0 (experiment 1, as it was when kept), baseline 100.0" in shown
     assert "gain +12 against +10 on the holdout, the two agree" in shown
     assert "4 after the baseline: 1 kept, 0 reverted, 1 crashed, 1 timed out" in shown
     assert "the disk is full" in shown

@@ -14,7 +14,7 @@ from runner.audit.evidence import Evidence
 from runner.audit.findings import LEDGER, Finding
 from runner.decision import Decision, Metric, after_guards
 from runner.experiment import noise
-from runner.experiment.steps import audits_owed, judged, measured
+from runner.experiment.steps import audits_owed, continued, judged, measured
 from runner.experiment.steps import evidence as seen_by_the_rule
 from runner.policy.schema import Policy
 from runner.records import Experiment, ExperimentStatus, Purpose, TrialResult, TrialStatus
@@ -123,7 +123,8 @@ def _tried(
     if not all(_usable(trial.result, metric) for trial in trials.values()):
         yield _finding("score", experiment, f"a trial is scored without {metric.name}")
         return
-    seen = seen_by_the_rule(kept, experiment, policy, metric, known)
+    before = continued(evidence.written.experiments.__getitem__, experiment)
+    seen = seen_by_the_rule(kept, experiment, policy, metric, known, before)
     answer, used = judged(rule_of(policy), seen, trials)
     if isinstance(answer, Ask):
         yield _finding("trials", experiment, f"is {experiment.status}, and trials are missing")

@@ -22,7 +22,7 @@ from runner.views.live import Live
 
 def by_its_agent(tag: str | None) -> int:
     chosen, experiments = _one_more(tag)
-    return supervise(Request(tag=chosen, resume=True), experiments=experiments)
+    return supervise(Request(tag=chosen, resume=True), experiments=experiments, planted=0)
 
 
 def by_hand(tag: str | None, hypothesis: str) -> int:
@@ -55,11 +55,19 @@ def _by_a_person(tag: str | None, drafting: Callable[[Live], Draft]) -> int:
         return people[-1]
 
     request = Request(tag=chosen, resume=True, somebody_else=True)
-    code = supervise(request, experiments=experiments, researcher=researcher)
+    code = supervise(request, experiments=experiments, planted=0, researcher=researcher)
     for person in people:
         if person.gave_up is not None:
             raise person.gave_up
     return code
+
+
+def retried(tag: str | None, number: int) -> int:
+    """Continue an undecided experiment; raise `ConfigError` where it cannot be."""
+    with reading.ledger_for_reading() as ledger:
+        chosen = reading.find_run(ledger, tag).tag
+    request = Request(tag=chosen, resume=True, somebody_else=True)
+    return supervise(request, experiments=None, planted=0, retry=number)
 
 
 def _one_more(tag: str | None) -> tuple[str, int]:

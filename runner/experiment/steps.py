@@ -9,7 +9,7 @@ too. So the best that one is compared with does not depend on which trial came b
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from runner.decision import Decision, Metric, Tie, after_guards
@@ -133,8 +133,11 @@ def _towards_a_decision(
         return Decide(decision=refusal(violations)) if first_of_all else Wait()
     kept = [state.settled[other] for other in state.kept]
     if first_of_all:
-        seen = evidence(kept, found, policy, metric, state.noise)
+        before = continued(state.experiment, found)
+        seen = evidence(kept, found, policy, metric, state.noise, before)
         answer, _ = judged(rule, seen, measured(kept, found))
+    elif found.origin and found.origin.retries is not None:
+        return Wait()
     else:  # who is to be compared with is not known yet: only what it asks for first can run
         seen = Evidence(number=found.number, splits=policy.evaluation.splits)
         answer, _ = judged(rule, seen, measured([], found), once=True)
@@ -162,8 +165,22 @@ def _audit_is_owed(state: RunState, policy: Policy) -> bool:
 # -- what a rule sees -----------------------------------------------------------------------------
 
 
+def continued(known: Callable[[int], Experiment], found: Experiment) -> list[Experiment]:
+    """Return the undecided experiments that this one continues, oldest first."""
+    before: list[Experiment] = []
+    while found.origin and found.origin.retries is not None and len(before) < found.number:
+        found = known(found.origin.retries)
+        before.insert(0, found)
+    return before
+
+
 def evidence(
-    kept: Sequence[Experiment], found: Experiment, policy: Policy, metric: Metric, noise: Noise
+    kept: Sequence[Experiment],
+    found: Experiment,
+    policy: Policy,
+    metric: Metric,
+    noise: Noise,
+    before: Sequence[Experiment] = (),
 ) -> Evidence:
     """Return what is known before any trial of a candidate.
 
@@ -173,6 +190,7 @@ def evidence(
         policy: the run's.
         metric: the run's.
         noise: what is known of it once all before the candidate are settled.
+        before: what the candidate continues; the best is still the one that it was compared with.
     """
     best = kept[-1] if kept else None
     known = [] if best is None else _decisive(best)
@@ -182,6 +200,8 @@ def evidence(
     return Evidence(
         number=found.number,
         splits=policy.evaluation.splits,
+        candidate=tuple(trial for one in before for trial in _decisive(one)),
+        retries=frozenset(one.number for one in before),
         incumbent=best.number if best else None,
         incumbent_trials=tuple(trial for trial in known if trial.asked_by < found.number),
         best=record(kept, metric),

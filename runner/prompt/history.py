@@ -5,6 +5,7 @@
 | the last 20 | in full |
 | kept before those | in one short line each; the more there are, the shorter |
 | all before those | by category: how many, the best, the worst |
+| undecided, the last 10 | its hypothesis |
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
+from runner.decision import Verdict, verdict_in
 from runner.prompt.untrusted import one_line, said
 from runner.records import Crash, Curve, Experiment, ExperimentStatus
 from runner.sandbox.evidence import escaped
@@ -25,6 +27,7 @@ KEPT_CHARACTERS = (1200, 3000)
 KEPT_LINE = (24, 120)
 """Characters of one such line: the fewest, below which the oldest are folded, and the most."""
 CATEGORIES = 8
+UNDECIDED = 10
 REASON = 300
 CURVES = 4
 
@@ -38,8 +41,20 @@ def digest(context: Context) -> str:
     in_full = "\n".join([*head, *entries])
     room = min(max(KEPT_CHARACTERS[0], len(in_full) // KEPT_SHARE), KEPT_CHARACTERS[1])
     kept = [found for found in older if found.status is ExperimentStatus.KEPT]
-    parts = [_kept(context, kept, room), _by_category(context, older), in_full]
+    parts = [_kept(context, kept, room), _by_category(context, older), in_full, undecided(history)]
     return "\n\n".join(part for part in parts if part) or "Nothing was tried yet."
+
+
+def undecided(history: Sequence[Experiment]) -> str:
+    """Return what nobody knows yet, by its hypothesis alone: what to try again, if anything."""
+    again = {found.origin.retries for found in history if found.origin}
+    ideas = [
+        f"#{found.number} {said(found.hypothesis, 200)}"
+        for found in history
+        if verdict_in(found.reason) is Verdict.UNDECIDED and found.number not in again
+    ][-UNDECIDED:]
+    head = "Undecided, neither better nor worse for certain; the first to try again, made stronger:"
+    return "\n".join([head, *ideas]) if ideas else ""
 
 
 def takeaways_of(history: Sequence[Experiment]) -> Mapping[int, str]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from runner.decision import Verdict, verdict_in
+from runner.errors import ConfigError
 from runner.history import last_tried
 from runner.journal.entries import now
 from runner.policy.schema import Policy
 from runner.proposals.rebasing import Based
-from runner.records import Experiment, Origin, Proposal
+from runner.records import RETRY, Experiment, Origin, Proposal
 from runner.seams import Agent, Context
 from runner.session import Session
 from runner.steering.phases import policy_in
@@ -46,6 +48,53 @@ def open_proposal(session: Session, based: Based, agent: Agent, *, returned: int
     return _open(session, context.parent_commit, proposal, origin)
 
 
+def open_retry(session: Session, number: int) -> int:
+    """Open an experiment that continues an undecided one, as the person asked.
+
+    Raises:
+        ConfigError: it cannot be continued on the same evidence.
+    """
+    state = session.now
+    before = state.settled[number] if number < len(state.settled) else None
+    if before is None or before.origin is None:
+        raise ConfigError(f"run {session.run.tag} has no proposal {number} that has ended")
+    if verdict_in(before.reason) is not Verdict.UNDECIDED or before.rule is not None:
+        raise ConfigError(
+            f"experiment {number} is not undecided: {before.reason}", hint="see: runner list"
+        )
+    again = [one for one in state.history if one.origin and one.origin.retries == number]
+    for other in again:
+        raise ConfigError(f"experiment {number} was continued before, as {other.number}")
+    if state.best is not None and state.best.number > number:
+        raise ConfigError(
+            f"experiment {state.best.number} was kept after {number}, so that its trials say"
+            " nothing of the two together",
+            hint=f"try it on the best: runner show {number} {session.run.tag} --diff | runner"
+            f' propose - --tag {session.run.tag} -m "{number} again"',
+        )
+    notes = session.policy.files.notes
+    origin = replace(
+        before.origin,
+        mode=RETRY,
+        why=f"a person asked for more trials of experiment {number}, which was undecided",
+        retries=number,
+        answers=None,
+        takeaway="",
+        takeaway_of=None,
+        returned=0,
+    )
+    return _record(
+        session,
+        replace(
+            before,
+            number=state.count,
+            changes=tuple(change for change in before.changes if change.path not in notes),
+            origin=origin,
+            started_at=now(),
+        ),
+    )
+
+
 def _last_told(context: Context) -> int | None:
     last = last_tried(context.history)
     return last.number if last else None
@@ -72,8 +121,13 @@ def _open(session: Session, parent_commit: str, proposal: Proposal, origin: Orig
         origin=origin,
         started_at=now(),
     )
+    return _record(session, experiment)
+
+
+def _record(session: Session, experiment: Experiment) -> int:
+    number, hypothesis = experiment.number, experiment.hypothesis
     session.ledger.propose(experiment, session.run)
-    session.log.info("experiment.started", experiment=number, hypothesis=proposal.hypothesis)
+    session.log.info("experiment.started", experiment=number, hypothesis=hypothesis)
     return number
 
 

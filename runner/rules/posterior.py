@@ -142,44 +142,50 @@ class Posterior:
 
     def _weighed(self, seen: Evidence, known: dict[int, float]) -> Ask | Decision:
         assert seen.level is not None  # noqa: S101 - looked at before
-        origin = self._level(seen)
-        found = self._found(seen, known, *origin)
+        origin, own = self._level(seen), _own(seen, known)
+        found, bounds = self._found(seen, known, *origin), self.bounds
+        if seen.retries:  # a person wants to know: trials anew, and no end for small hope alone
+            bounds = bounds._replace(most=bounds.most + len(known) - len(own), drop=0.0)
         needed, shorter = self.min_gain, self._needed_if_shorter(seen, origin[0])
         believed = found.believe(self.prior, needed)
-        if shorter is not None and shorter < needed and believed.better < self.bounds.keep:
+        if shorter is not None and shorter < needed and believed.better < bounds.keep:
             believed = found.believe(self.prior, needed := shorter)
         move = Move(
             int(
                 belief.move(
                     found.estimate,
                     believed,
-                    self.bounds,
+                    bounds,
                     trials=found.trials,
                     distinct=found.distinct,
                     varies=seen.varies,
                 )
             )
         )
+        if seen.retries and self._not_kept(float(believed.better)) is Verdict.WORSE:
+            move = Move.DROP
         asked = self._asked_of_the_best(seen)
-        outlook = self._outlook(seen, found, believed)
+        outlook = self._outlook(seen, found, believed, bounds)
         if move is Move.INCUMBENT and asked.wasted < PATIENCE:
             return Ask(places=self._places(seen, seen.incumbent, asked.count), outlook=outlook)
         if move in (Move.INCUMBENT, Move.CANDIDATE):
-            return Ask(places=self._places(seen, seen.number, found.trials), outlook=outlook)
+            return Ask(places=self._places(seen, seen.number, len(own)), outlook=outlook)
         return self._decision(seen, found, believed, move, origin[0], needed)
 
-    def _outlook(self, seen: Evidence, found: Found, believed: Belief) -> Outlook:
+    def _outlook(
+        self, seen: Evidence, found: Found, believed: Belief, bounds: Bounds
+    ) -> Outlook:
         return Outlook(
             experiment=seen.number,
             trials=found.trials,
-            most_trials=self.bounds.most,
+            most_trials=bounds.most,
             against=len(self._scores(seen.incumbent_trials, len(seen.splits))),
             gain=float(belief.level(found.estimate, believed, found.deviation).gain),
             margin=_margin(found, believed),
             better=float(believed.better),
-            keep_from=self.bounds.keep,
+            keep_from=bounds.keep,
             hope=float(believed.hope),
-            drop_below=self.bounds.drop,
+            drop_below=bounds.drop,
         )
 
     def _level(self, seen: Evidence) -> tuple[float, float]:
@@ -188,7 +194,8 @@ class Posterior:
         splits, own = len(seen.splits), seen.incumbent or 0
         if not seen.varies and len({*self._scores(seen.incumbent_trials, splits).values()}) == 1:
             return seen.level.score, EXACT
-        since = [t for t in seen.incumbent_trials if own < t.asked_by < seen.number]
+        before = [t for t in seen.incumbent_trials if own < t.asked_by < seen.number]
+        since = [trial for trial in before if trial.asked_by not in seen.retries]
         later = _once(self._scores(since, splits).values())
         weight = seen.level.weight + len(later)
         gains = [self._gain(seen.level.score, value) for value in later]
@@ -200,10 +207,13 @@ class Posterior:
     ) -> Found:
         splits = len(seen.splits)
         theirs = self._scores(seen.incumbent_trials, splits)
-        now = self._scores([t for t in seen.incumbent_trials if t.asked_by == seen.number], splits)
+        asking = {seen.number, *seen.retries}
+        now = self._scores([t for t in seen.incumbent_trials if t.asked_by in asking], splits)
         mine = {i: self._gain(origin, v) for i, v in _once_by_draw(known).items()}
         other = {i: self._gain(origin, v) for i, v in _once_by_draw(now).items()}
-        groups = [list(mine.values()), [self._gain(origin, v) for v in _once(theirs.values())]]
+        # What the trials of a retried experiment say of noise is in the run's noise already.
+        fresh = [mine[index] for index in _own(seen, mine)]
+        groups = [fresh, [self._gain(origin, v) for v in _once(theirs.values())]]
         squares = math.fsum([float(seen.noise.squares), *map(_squares, groups)])
         freedom = float(seen.noise.freedom) + sum(max(len(group) - 1, 0) for group in groups)
         exact_side = not seen.varies and len(mine) == 1 and len(known) > 1
@@ -317,6 +327,11 @@ class Asked:
     """Draws."""
     wasted: int
     """Those of them that failed, or gave a score that it had before."""
+
+
+def _own(seen: Evidence, draws_of_it: Iterable[int]) -> list[int]:
+    """Return the candidate's draws without those of the experiments that it continues."""
+    return [index for index in draws_of_it if index // draws.PER_EXPERIMENT == seen.number]
 
 
 def _once(values: Iterable[float]) -> list[float]:

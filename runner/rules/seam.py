@@ -27,6 +27,8 @@ class Evidence:
     """The candidate's."""
     splits: tuple[str, ...]
     candidate: tuple[TrialRecord, ...] = ()
+    retries: frozenset[int] = frozenset()
+    """Undecided experiments that the candidate continues: their trials are its own too."""
     incumbent: int | None = None
     """The best so far; absent for the baseline."""
     incumbent_trials: tuple[TrialRecord, ...] = ()

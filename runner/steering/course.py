@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 
 from runner.ends import End, Outcome
-from runner.history import record
 from runner.records import Experiment, ExperimentStatus
 from runner.sandbox.evidence import escaped
 from runner.session import Session
@@ -99,9 +98,7 @@ def reason_to_end(session: Session, course: Course) -> End | None:
 
 def _goal_reached(session: Session) -> str | None:
     state, goal = session.now, session.policy.stop_at
-    best = record([state.settled[number] for number in state.kept], session.metric)
-    if session.policy.decision.rule == "posterior" and state.best is not None:
-        best = state.best.score  # the level that is believed now: it may have fallen
+    best = state.best.score if state.best is not None else None  # its level: it may have fallen
     if goal is None or best is None or session.metric.gain(goal, best) < 0:
         return None
     metric, shown = session.metric, session.metric.rounded(best)  # an agent over MCP is told it

@@ -104,7 +104,8 @@ def scores_rows(standing: Standing) -> list[tuple[str, str]]:
         return [("best", "none: there is no baseline")]
     base = top.score if baseline.score is None else baseline.score
     before, after = lines.levels(metric, base, top.score)
-    said = f"{metric.label} {after} (experiment {top.number}), baseline {before}"
+    kept = ", as it was when kept" if top.number else ""
+    said = f"{metric.label} {after} (experiment {top.number}{kept}), baseline {before}"
     audit = "none: a score that the code prints has no locked part"
     if not metric.self_reported:
         audit = audit_sentence(metric, baseline, top)

@@ -217,7 +217,7 @@ class Tools:
         return await self._answer(exchange.hand_in(work, lambda _: work), exchange, call)
 
     async def history(self, call: Call) -> str:
-        """Wait for what is running, then tell what was tried and what came of it."""
+        """Wait for what is running; tell what was tried, what came of it, what is undecided."""
         exchange = self._host.go_on()
         if (running := exchange.at_work) is not None:
             with suppress(RunStoppedError):  # said below
