@@ -147,6 +147,11 @@ def _towards_a_decision(
         return Measure(purpose=Purpose.DECISION, places=answer.places, outlook=answer.outlook)
     if not first_of_all:
         return Wait()
+    return _after_guards(found, policy, answer)
+
+
+def _after_guards(found: Experiment, policy: Policy, answer: Decision) -> Step:
+    """Say which guard comes before a keep, or what is decided after them."""
     if answer.status is ExperimentStatus.KEPT:
         ended = {guard.name: guard for guard in found.guards}
         for guard in policy.guards:

@@ -172,9 +172,7 @@ class Posterior:
             return Ask(places=self._places(seen, seen.number, len(own)), outlook=outlook)
         return self._decision(seen, found, believed, move, origin[0], needed)
 
-    def _outlook(
-        self, seen: Evidence, found: Found, believed: Belief, bounds: Bounds
-    ) -> Outlook:
+    def _outlook(self, seen: Evidence, found: Found, believed: Belief, bounds: Bounds) -> Outlook:
         return Outlook(
             experiment=seen.number,
             trials=found.trials,
@@ -184,8 +182,8 @@ class Posterior:
             margin=_margin(found, believed),
             better=float(believed.better),
             keep_from=bounds.keep,
-            hope=float(believed.hope),
-            drop_below=bounds.drop,
+            hope=float(believed.hope) if bounds.drop else None,
+            drop_below=bounds.drop or None,
         )
 
     def _level(self, seen: Evidence) -> tuple[float, float]:
