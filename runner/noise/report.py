@@ -244,7 +244,7 @@ def _sees(seen: Sight, deviation: float, metric: str) -> str:
 def document(policy: Policy, noise: Noise, seen: Sight | None) -> dict[str, object]:
     """Return the same for machines; what is not known is null."""
     deviation = noise.deviation
-    visible = [None, None]
+    visible: list[float | None] = [None, None]
     if seen is not None and deviation:
         visible = [None if gain is None else gain * deviation for gain in (seen.half, seen.most)]
     return {

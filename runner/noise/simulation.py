@@ -118,7 +118,8 @@ class Trials:
 
     def candidate(self, some: np.ndarray, slot: np.ndarray) -> np.ndarray:
         if self.world.fixed:
-            return self.own[some] * self.candidate_sd[some]
+            fixed: np.ndarray = self.own[some] * self.candidate_sd[some]
+            return fixed
         return self._noise(some, slot, self.candidate_sd[some])
 
     def incumbent(self, some: np.ndarray, slot: np.ndarray) -> np.ndarray:
@@ -132,7 +133,7 @@ class Trials:
         else:
             own = random.normal(size=len(some))
         rho = world.correlation
-        made = sd * (np.sqrt(rho) * self.shared[some, slot] + np.sqrt(1 - rho) * own)
+        made: np.ndarray = sd * (np.sqrt(rho) * self.shared[some, slot] + np.sqrt(1 - rho) * own)
         if world.drift:
             step = world.drift * np.sqrt(1 - world.memory**2)
             fresh = random.normal(0.0, step, len(some))
@@ -161,7 +162,8 @@ class Group:
 
     @property
     def freedom(self) -> np.ndarray:
-        return np.maximum(self.count - 1, 0)
+        found: np.ndarray = np.maximum(self.count - 1, 0)
+        return found
 
 
 def posterior(
