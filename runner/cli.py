@@ -31,6 +31,7 @@ VERBS = {
     "baseline": "Create a run and score the unmodified template.",
     "clean": "Remove containers and volumes that killed runs left.",
     "cost": "Say what a run's models cost, or will cost.",
+    "dashboard": "Show runs in a browser, live.",
     "doctor": "Check what this machine has and needs.",
     "export": "Write a run's results.tsv.",
     "hypothesis": "Say what the agents of a run should try first.",

@@ -168,10 +168,17 @@ class Workspace:
         lines = self._git("for-each-ref", form, prefix).decode().splitlines()
         return {ref: commit for ref, _, commit in (line.partition(" ") for line in lines)}
 
-    def diff(self, old: str, new: str) -> str:
-        """Return the unified diff between two commits; nothing in them can run."""
-        command = ("diff-tree", "-p", "--no-ext-diff", "--no-textconv", "--no-color", old, new)
-        return self._git(*command).decode("utf-8", errors="backslashreplace")
+    def diff(self, old: str, new: str, context: int = 3) -> str:
+        """Return the unified diff between two commits; nothing in them can run.
+
+        Args:
+            old: a commit.
+            new: another one.
+            context: how many unchanged lines stand around each change.
+        """
+        plain = ("--no-ext-diff", "--no-textconv", "--no-color", f"--unified={context}")
+        found = self._git("diff-tree", "-p", *plain, old, new)
+        return found.decode("utf-8", errors="backslashreplace")
 
     def patches(self, base: str, tip: str) -> list[bytes]:
         """Return each commit after `base` up to `tip` as a mail, the oldest first."""

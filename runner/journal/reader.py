@@ -10,7 +10,7 @@ import shlex
 import sqlite3
 import threading
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 from runner.errors import LedgerError
 from runner.journal import projections, rows
 from runner.journal.entries import GENESIS, RESULTS, Entry, Head, of_row
+from runner.journal.finding import Wanted
 from runner.records import (
     PLANTED,
     Analysis,
@@ -149,6 +150,13 @@ class Reader:
         row = self._one(query, tag)
         return row["number"] if row else None
 
+    def kept_before(self, tag: str, number: int) -> int | None:
+        """Return the number of the best when an experiment was decided on."""
+        query = """SELECT max(number) AS number FROM experiments
+            WHERE run = ? AND status = 'kept' AND number < ?"""
+        row = self._one(query, tag, number)
+        return row["number"] if row else None
+
     def counts(self, tag: str) -> dict[ExperimentStatus | None, int]:
         """Return how many ended in which way after the baseline; under `None` those still open."""
         query = """SELECT status, count(*) AS count FROM experiments
@@ -156,6 +164,43 @@ class Reader:
         found = {row["status"]: row["count"] for row in self._all(query, tag)}
         with readable("a status"):
             return {name and ExperimentStatus(name): count for name, count in found.items()}
+
+    def wanted(self, tag: str, wanted: Wanted, first: int, count: int) -> tuple[list[int], int]:
+        """Return the numbers of `count` such experiments, from the `first` on, and how many are."""
+        where, values = wanted.where()
+        query = f"SELECT count(*) AS count FROM experiments WHERE {where}"  # noqa: S608
+        row = self._one(query, tag, *values)
+        query = f"""SELECT number FROM experiments WHERE {where}
+            ORDER BY {wanted.order()} LIMIT ? OFFSET ?"""  # noqa: S608
+        found = self._all(query, tag, *values, count, first)
+        return [each["number"] for each in found], row["count"] if row else 0
+
+    def sampled(
+        self, tag: str, first: int, last: int, every: int, also: Sequence[int] = ()
+    ) -> tuple[dict[str, Any], ...]:
+        """Return of every n-th of these experiments, and of some, what a mark in a picture shows."""
+        marks = ", ".join("?" for _ in also)
+        query = f"""SELECT number, status, reason, score, hypothesis FROM experiments
+            WHERE run = ? AND number BETWEEN ? AND ? AND (number % ? = 0 OR number IN ({marks}))
+            ORDER BY number"""  # noqa: S608
+        return tuple(self._all(query, tag, first, last, every, *also))
+
+    def outcomes(self, tag: str) -> tuple[dict[str, Any], ...]:
+        """Return how many experiments after the baseline ended in which way, by their category.
+
+        Each is a `count` beside `category`, `status`, `rule` and whether nobody knows (`undecided`).
+        """
+        query = """SELECT category, status, rule, reason LIKE 'undecided: %' AS undecided,
+                count(*) AS count
+            FROM experiments WHERE run = ? AND number > 0 GROUP BY 1, 2, 3, 4"""
+        return tuple(self._all(query, tag))
+
+    def children(self, tag: str, parents: Sequence[int]) -> tuple[dict[str, Any], ...]:
+        """Return the experiments that started from these, as far as a line of descent shows them."""
+        marks = ", ".join("?" for _ in parents)
+        query = f"""SELECT number, parent, status, reason, score, gain, category, hypothesis
+            FROM experiments WHERE run = ? AND parent IN ({marks}) ORDER BY number"""  # noqa: S608
+        return tuple(self._all(query, tag, *parents))
 
     def scores(self, tag: str) -> Iterator[float]:
         """Yield every score, in no order."""
@@ -247,10 +292,11 @@ class Reader:
 
     # -- what stands beside experiments ---------------------------------------------------
 
-    def calls(self, tag: str) -> tuple[ModelCall, ...]:
-        query = "SELECT * FROM calls WHERE run = ? ORDER BY seq"
+    def calls(self, tag: str, first: int = 0, last: int = LAST) -> tuple[ModelCall, ...]:
+        """Return the calls that were made for these experiments, in their order."""
+        query = "SELECT * FROM calls WHERE run = ? AND experiment BETWEEN ? AND ? ORDER BY seq"
         with readable("a call"):
-            return tuple(rows.read_call(row) for row in self._all(query, tag))
+            return tuple(rows.read_call(row) for row in self._all(query, tag, first, last))
 
     def spent_by_model(self, tag: str) -> dict[str, Spent]:
         """Return what each model took, the dearest first."""
@@ -263,6 +309,16 @@ class Reader:
         with readable("a call"):
             found = self._all(SPENT.format(by="experiment", order="experiment"), tag, first, last)
             return {row["experiment"]: rows.read_spent(row) for row in found}
+
+    def spent_along(self, tag: str, every: int) -> tuple[tuple[int, float], ...]:
+        """Return what was spent up to every n-th experiment: (number, US dollars so far)."""
+        query = """SELECT max(experiment) AS number, total(usd) AS usd FROM calls
+            WHERE run = ? GROUP BY experiment / ? ORDER BY number"""
+        found, so_far = [], 0.0
+        for row in self._all(query, tag, every):
+            so_far += row["usd"]
+            found.append((row["number"], so_far))
+        return tuple(found)
 
     def asked_models(self, tag: str) -> bool:
         """Say whether any call to a model was recorded."""

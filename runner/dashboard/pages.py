@@ -1,0 +1,533 @@
+"""What each page shows, as plain values for its template; reads the journal, writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from markupsafe import Markup
+
+from runner import progress
+from runner.charts.lines import Curves
+from runner.charts.progression import Fate
+from runner.dashboard import diffs, pictures
+from runner.dashboard.table import EACH_PAGE, STATUSES, Shown
+from runner.decision import Metric, percent, verdict_in
+from runner.errors import RunnerError
+from runner.history import mean_audit, metric_of
+from runner.journal.reader import Reader
+from runner.paths import State
+from runner.records import Experiment, ExperimentStatus, Run, Spent
+from runner.views import lines, summary
+from runner.views.overview import Life, Overview, overview_of
+from runner.workspace import Workspace
+
+RUNS_A_PAGE = 20
+MOST_HYPOTHESIS = 160
+MOST_SAID = 2_000
+LOG_BYTES = 20_000
+"""Of one log, its end, that are shown with an experiment."""
+MOST_LOGS = 40
+MOST_TRIALS = 200
+AFTER = 8
+"""Experiments after one that are looked through for what was learned from it."""
+KEPT_A_PAGE = 40
+MOST_CHILDREN = 60
+"""Attempts from one parent that a line of descent shows."""
+UNKNOWN = "unknown"
+SAVED = 128
+"""Diffs and charts that are kept in memory, as they never change."""
+
+
+class NotThere(Exception):  # noqa: N818 - it is an answer, no fault
+    """What an address names is not there."""
+
+
+def run_link(tag: str, *more: object, **query: object) -> str:
+    """Return the address of a run's page, or of one below it."""
+    path = "/".join(["/runs", quote(tag, safe=""), *(quote(str(part), safe="") for part in more)])
+    return f"{path}?{urlencode(query)}" if query else path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pill:
+    """One word with a colour and a shape."""
+
+    kind: str
+    """`kept`, `reverted`, `undecided`, `crashed`, `refused`, `open`; or of a run."""
+    word: str
+
+
+def pill(experiment: Experiment, *, running: bool) -> Pill:
+    """Name how an experiment ended; what could not be measured is never called rejected."""
+    status = experiment.status
+    fate = pictures.fate_of(status, experiment.reason)
+    if status is None or fate is None:
+        return Pill(kind="open", word="running" if running else "not ended")
+    if status is ExperimentStatus.REVERTED:
+        verdict = verdict_in(experiment.reason)
+        word = experiment.rule or (str(verdict) if verdict else "reverted")
+        return Pill(kind=str(fate), word=word)
+    words = {
+        ExperimentStatus.KEPT: "kept",
+        ExperimentStatus.REFUSED: "refused",
+        ExperimentStatus.CRASHED: "crashed",
+        ExperimentStatus.TIMEOUT: "timed out",
+        ExperimentStatus.INVALID_OUTPUTS: "invalid outputs",
+    }
+    return Pill(kind=str(fate), word=words[status])
+
+
+LIVES = {
+    Life.RUNNING: Pill(kind="running", word="running"),
+    Life.PAUSED: Pill(kind="paused", word="paused"),
+    Life.KILLED: Pill(kind="killed", word="was killed"),
+    Life.ENDED: Pill(kind="ended", word="ended"),
+    Life.IDLE: Pill(kind="idle", word="idle"),
+}
+
+
+def overview(ledger: Reader, state: State, run: Run) -> Overview:
+    from runner.money.spending import cap_of
+
+    said = progress.read(state.progress(run.tag))
+    return overview_of(ledger, run, said, cap=cap_of(run))
+
+
+def find_run(ledger: Reader, tag: str) -> Run:
+    run = ledger.run(tag)
+    if run is None:
+        raise NotThere(f"there is no run {tag}")
+    return run
+
+
+# -- all runs -----------------------------------------------------------------------------------
+
+
+def all_runs(ledger: Reader, state: State, page: int) -> dict[str, Any]:
+    """Return the newest runs, by their tasks."""
+    runs = ledger.runs()[::-1]
+    start = (page - 1) * RUNS_A_PAGE
+    shown = [hero(overview(ledger, state, run)) for run in runs[start : start + RUNS_A_PAGE]]
+    tasks: dict[str, list[dict[str, Any]]] = {}
+    for each in shown:
+        tasks.setdefault(each["run"].task, []).append(each)
+    return {
+        "tasks": tasks,
+        "count": len(runs),
+        "page": page,
+        "pages": max(1, -(-len(runs) // RUNS_A_PAGE)),
+    }
+
+
+# -- one run ------------------------------------------------------------------------------------
+
+
+def hero(found: Overview) -> dict[str, Any]:
+    """Return what a person looks for in ten seconds."""
+    standing, metric = found.standing, found.metric
+    base, best = standing.baseline, standing.best
+    scores = [each.score for each in (base, best) if each and each.score is not None]
+    written = lines.levels(metric, *scores) if scores else ()
+    gain, audit = found.gain, found.audit
+    return {
+        "run": found.run,
+        "link": run_link(found.run.tag),
+        "life": LIVES[found.life],
+        "metric": metric,
+        "best": written[-1] if best and best.score is not None else None,
+        "best_number": best.number if best else None,
+        "best_link": run_link(found.run.tag, "experiments", best.number) if best else None,
+        "baseline": written[0] if base and base.score is not None else None,
+        "gain": gain and summary.shown(gain),
+        "is_better": gain is not None and gain.value > 0,
+        "audit_gain": audit and summary.shown(audit.audited),
+        "agreement": audit and str(audit.agreement),
+        "audit_says": found.audit_says,
+        "believe": found.believe,
+        "trust": [text for _, text in summary.trust_rows(standing)],
+        "advisory": standing.advisory,
+        "self_reported": metric.self_reported,
+        "kept": max(0, len(standing.keeps) - 1),
+        "tried": sum(standing.counts.values()),
+        "counts": [
+            (word, standing.counts[status], str(status))
+            for status, word in summary.COUNTED
+            if standing.counts.get(status)
+        ],
+        "open": standing.counts.get(None, 0),
+        "spent": spent_words(found.spent),
+        "cap": found.cap,
+        "cost_each_keep": _each_keep(found),
+        "left": None if found.seconds_left is None else lines.duration(found.seconds_left),
+        "experiments_left": found.experiments_left,
+        "each": None if found.seconds_each is None else lines.duration(found.seconds_each),
+        "last_end": _last_end(found),
+        "hypotheses": len(found.hypotheses),
+    }
+
+
+def spent_words(spent: Spent | None) -> str | None:
+    """Say what calls cost; `None` where none were recorded, which is not the same as nothing."""
+    return None if spent is None else lines.money(spent.usd)
+
+
+def _each_keep(found: Overview) -> str | None:
+    keeps = len(found.standing.keeps) - 1
+    if found.spent is None or keeps < 1:
+        return None
+    return lines.money(found.spent.usd / keeps)
+
+
+def _last_end(found: Overview) -> str | None:
+    """Say why a run paused or ended, where it is not at work."""
+    if found.last_end is None or found.life is Life.RUNNING:
+        return None
+    detail = found.last_end["detail"]
+    said = detail.get("reason") or detail.get("message", "")
+    return f"{said}; {detail['to_do']}" if detail.get("to_do") else str(said)
+
+
+def now(found: Overview) -> dict[str, Any]:
+    """Return what is being measured, with the evidence for it so far."""
+    outlook = found.outlook
+    metric = found.metric
+    return {
+        "life": LIVES[found.life],
+        "run": found.run,
+        "doing": found.doing,
+        "devices": found.devices,
+        "pending": [
+            (each.number, run_link(found.run.tag, "experiments", each.number))
+            for each in found.pending
+        ],
+        "outlook": outlook,
+        "gauge": outlook and pictures.evidence_gauge(outlook),
+        "outlook_gain": outlook
+        and f"{outlook.gain:+.4g}" + (f" ± {outlook.margin:.2g}" if outlook.margin else ""),
+        "outlook_link": outlook and run_link(found.run.tag, "experiments", outlook.experiment),
+        "better": outlook and outlook.better is not None and percent(outlook.better),
+        "metric": metric,
+        "last_end": _last_end(found),
+        "busy": _busy(found),
+    }
+
+
+def _busy(found: Overview) -> float | None:
+    """Return which share of the newest experiments' time their devices were at work."""
+    from datetime import datetime
+
+    ended = [each for each in found.recent if each.ended_at and each.started_at]
+    if len(ended) < 2:
+        return None
+    start = min(datetime.fromisoformat(each.started_at) for each in ended)
+    end = max(datetime.fromisoformat(each.ended_at or "") for each in ended)
+    span = (end - start).total_seconds() * max(1, len(found.devices))
+    worked = sum(trial.result.wall_seconds for each in ended for trial in each.trials)
+    return min(1.0, worked / span) if span > 0 else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """An experiment in a table."""
+
+    number: int
+    link: str
+    pill: Pill
+    score: str
+    moved: str
+    category: str
+    hypothesis: str
+    why: str
+    """Why there is no score."""
+    seconds: str
+    usd: str | None
+    """Absent where the run asked no model."""
+
+
+def table(ledger: Reader, run: Run, shown: Shown, *, running: bool) -> dict[str, Any]:
+    """Return a page of a run's experiments."""
+    start = (shown.page - 1) * EACH_PAGE
+    numbers, count = ledger.wanted(run.tag, shown.wanted, start, EACH_PAGE)
+    metric, asked = metric_of(run), ledger.asked_models(run.tag)
+    return {
+        "run": run,
+        "shown": shown,
+        "rows": [_row(ledger, metric, run, number, asked, running) for number in numbers],
+        "count": count,
+        "start": start,
+        "pages": max(1, -(-count // EACH_PAGE)),
+        "asked": asked,
+        "metric": metric,
+        "statuses": STATUSES,
+    }
+
+
+def _row(
+    ledger: Reader, metric: Metric, run: Run, number: int, asked: bool, running: bool
+) -> Row:
+    found = ledger.experiment(run.tag, number)
+    if found is None:
+        raise NotThere(f"there is no experiment {number}")
+    score, moved = lines.change(metric, found)
+    spent = ledger.spent_by_experiment(run.tag, number, number).get(number) if asked else None
+    return Row(
+        number=number,
+        link=run_link(run.tag, "experiments", number),
+        pill=pill(found, running=running),
+        score=score if found.score is not None else "",
+        moved=moved.strip("()").removeprefix("Δ "),
+        category=lines.plain(found.category, 24),
+        hypothesis=lines.plain(found.hypothesis, MOST_HYPOTHESIS) or "(no hypothesis)",
+        why="" if found.score is not None else lines.plain(found.reason, MOST_HYPOTHESIS),
+        seconds="" if found.wall_seconds is None else lines.duration(found.wall_seconds),
+        usd=(spent_words(spent) or UNKNOWN) if asked and number else None,
+    )
+
+
+def charts(
+    ledger: Reader, found: Overview, *, first: int, last: int | None, logarithmic: bool
+) -> dict[str, Any]:
+    """Return the pictures of a run."""
+    tag = found.run.tag
+    newest = ledger.newest(tag) or 0
+    failures, categories = pictures.outcomes(
+        ledger, tag, lambda name, value: run_link(tag, **{name: value}) + "#experiments"
+    )
+    return {
+        "progression": pictures.run_progression(
+            ledger,
+            found,
+            lambda number: run_link(tag, "experiments", number),
+            first=first,
+            last=last,
+            logarithmic=logarithmic,
+        ),
+        "first": first,
+        "last": newest if last is None else min(last, newest),
+        "newest": newest,
+        "logarithmic": logarithmic,
+        "ranges": _ranges(newest),
+        "failures": failures,
+        "categories": categories,
+        "cost": pictures.spending(ledger, found),
+    }
+
+
+def _ranges(newest: int) -> list[tuple[str, int]]:
+    found = [("all", 0)]
+    found += [(f"newest {n:,}", newest - n + 1) for n in (500, 100, 30) if newest > n]
+    return found
+
+
+# -- one experiment -----------------------------------------------------------------------------
+
+
+def experiment(ledger: Reader, state: State, run: Run, number: int) -> dict[str, Any]:
+    """Return an experiment with all that is known of it."""
+    found = ledger.experiment(run.tag, number)
+    if found is None:
+        raise NotThere(f"run {run.tag} has no experiment {number}")
+    metric, newest = metric_of(run), ledger.newest(run.tag) or 0
+    before = ledger.kept_before(run.tag, number)
+    incumbent = None if before is None else ledger.experiment(run.tag, before)
+    said = progress.read(state.progress(run.tag))
+    score, moved = lines.change(metric, found)
+    origin = found.origin
+    asked = origin.answers if origin else None
+    files, more_files = _diff(state, run.tag, found.parent_commit, found.attempt_commit)
+    calls = ledger.calls(run.tag, number, number)
+    curves = pictures.curves_of(found, incumbent)
+    return {
+        "run": run,
+        "metric": metric,
+        "found": found,
+        "number": number,
+        "previous": number - 1 if number else None,
+        "next": number + 1 if number < newest else None,
+        "pill": pill(found, running=bool(said and said.alive)),
+        "score": score if found.score is not None else None,
+        "moved": moved.strip("()").removeprefix("Δ "),
+        "sure": None if found.sure is None else percent(found.sure),
+        "seeds": lines.seeds(found).strip(),
+        "audit": mean_audit(found, metric.name),
+        "hypothesis": found.hypothesis[:MOST_SAID] or "(no hypothesis)",
+        "reason": found.reason[:MOST_SAID],
+        "origin": origin,
+        "asked": next((h for h in ledger.hypotheses(run.tag, asked)), None) if asked else None,
+        "learned": _learned(ledger, run.tag, number),
+        "incumbent": incumbent,
+        "dots": pictures.trials_of_both(metric, found, incumbent),
+        "trials": found.trials[:MOST_TRIALS],
+        "more_trials": max(0, len(found.trials) - MOST_TRIALS),
+        "curves": [(each.name, pictures.curve(each), _points(each)) for each in curves],
+        "files": files,
+        "more_files": more_files,
+        "logs": list(_logs(state.logs(run.tag, number))),
+        "calls": calls,
+        "spent": ledger.spent_by_experiment(run.tag, number, number).get(number),
+        "asked_models": ledger.asked_models(run.tag),
+        "analyses": ledger.analyses(run.tag, number, number),
+        "gigabytes": lines.memory,
+        "duration": lines.duration,
+    }
+
+
+def _learned(ledger: Reader, tag: str, number: int) -> tuple[int, str] | None:
+    """Return what a later proposal made of an experiment, and which."""
+    for later in ledger.whole(tag, number + 1, number + AFTER):
+        origin = later.origin
+        if origin and origin.takeaway and origin.takeaway_of == number:
+            return later.number, origin.takeaway[:MOST_SAID]
+    return None
+
+
+def _points(found: Curves) -> dict[str, Any]:
+    """Return what a browser draws: the points of each trial's curve."""
+    return {"name": found.name, "candidate": found.candidate, "incumbent": found.incumbent}
+
+
+@lru_cache(SAVED)
+def _diff(
+    state: State, tag: str, old: str, new: str | None
+) -> tuple[Sequence[diffs.FileDiff], int]:
+    """Return what became of each file; commits never change, so it is worked out once."""
+    if new is None:
+        return (), 0
+    text = Workspace(state.repository(tag), tag).diff(old, new, diffs.WHOLE)
+    return diffs.parsed(text)
+
+
+def _logs(folder: Path) -> Iterator[dict[str, Any]]:
+    """Yield the end of what each container printed."""
+    paths = sorted(folder.glob("*.log"))
+    for path in paths[:MOST_LOGS]:
+        yield {"name": path.name} | log_end(path, LOG_BYTES)
+
+
+def log_end(path: Path, most: int) -> dict[str, Any]:
+    """Return the last bytes of a file as text, and how many came before them."""
+    if not path.is_file():  # a pipe would be waited for
+        raise NotThere("there is no such log")
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        file.seek(max(0, size - most))
+        text = file.read(most).decode("utf-8", errors="backslashreplace")
+    return {"text": text, "size": size, "left_out": max(0, size - most)}
+
+
+# -- beside -------------------------------------------------------------------------------------
+
+
+def lineage(ledger: Reader, run: Run, page: int) -> dict[str, Any]:
+    """Return what was kept, the newest first, with all that was tried from it."""
+    line = ledger.kept_line(run.tag)[::-1]
+    start = (page - 1) * KEPT_A_PAGE
+    part = line[start : start + KEPT_A_PAGE]
+    children: dict[int, list[dict[str, Any]]] = {each.number: [] for each in part}
+    for row in ledger.children(run.tag, [each.number for each in part]) if part else ():
+        children[row["parent"]].append(_child(run.tag, row))
+    metric = metric_of(run)
+    return {
+        "run": run,
+        "nodes": [
+            {
+                "found": each,
+                "experiment": next(iter(ledger.outlines(run.tag, each.number, each.number)), None),
+                "link": run_link(run.tag, "experiments", each.number),
+                "children": children[each.number][:MOST_CHILDREN],
+                "more": max(0, len(children[each.number]) - MOST_CHILDREN),
+            }
+            for each in part
+        ],
+        "metric": metric,
+        "write": lambda score: lines.number(metric, score),
+        "page": page,
+        "pages": max(1, -(-len(line) // KEPT_A_PAGE)),
+        "page_link": lambda number: f"?page={number}",
+    }
+
+
+def _child(tag: str, row: Mapping[str, Any]) -> dict[str, Any]:
+    fate = pictures.fate_of(row["status"], row["reason"])
+    return {
+        "number": row["number"],
+        "link": run_link(tag, "experiments", row["number"]),
+        "kind": str(fate) if fate else "open",
+        "title": f"{row['number']}, {fate or 'not ended'}: {lines.plain(row['hypothesis'])}",
+    }
+
+
+def two_experiments(
+    ledger: Reader, state: State, run: Run, first: int, second: int
+) -> dict[str, Any]:
+    """Return two experiments beside each other, and what differs between their files."""
+    metric = metric_of(run)
+    sides = []
+    for number in (first, second):
+        found = ledger.experiment(run.tag, number)
+        if found is None:
+            raise NotThere(f"run {run.tag} has no experiment {number}")
+        score, moved = lines.change(metric, found)
+        spent = ledger.spent_by_experiment(run.tag, number, number).get(number)
+        sides.append(
+            {
+                "found": found,
+                "link": run_link(run.tag, "experiments", number),
+                "pill": pill(found, running=False),
+                "score": score if found.score is not None else "none",
+                "moved": moved.strip("()").removeprefix("Δ "),
+                "sure": None if found.sure is None else percent(found.sure),
+                "audit": mean_audit(found, metric.name),
+                "spent": spent_words(spent) or UNKNOWN,
+                "seconds": found.wall_seconds and lines.duration(found.wall_seconds),
+            }
+        )
+    old, new = (_tree(side["found"]) for side in sides)
+    files, more = _diff(state, run.tag, old, new) if old and new else ((), 0)
+    curves = _against(sides[0]["found"], sides[1]["found"])
+    return {
+        "sides": sides,
+        "files": files,
+        "more_files": more,
+        "curves": [(each.name, pictures.curve(each), _points(each)) for each in curves],
+        "asked_models": ledger.asked_models(run.tag),
+        "first": first,
+        "second": second,
+    }
+
+
+def _tree(found: Experiment) -> str | None:
+    """Return a commit with an experiment's files."""
+    return found.attempt_commit or found.commit or (found.parent_commit if not found.number else None)
+
+
+def _against(first: Experiment, second: Experiment) -> list[Curves]:
+    return pictures.curves_of(second, first)
+
+
+def two_runs(ledger: Reader, state: State, tags: Sequence[str]) -> dict[str, Any]:
+    """Return two runs beside each other."""
+    found = [overview(ledger, state, find_run(ledger, tag)) for tag in tags]
+    return {
+        "heroes": [hero(each) for each in found],
+        "pictures": [
+            pictures.run_progression(
+                ledger, each, lambda n, tag=each.run.tag: run_link(tag, "experiments", n)
+            )
+            for each in found
+        ],
+        "comparable": len({(each.run.task, each.run.policy_digest) for each in found}) == 1,
+    }
+
+
+def explained(error: RunnerError) -> Markup:
+    """Return an expected failure in words."""
+    from runner.characters import visible
+
+    hint = Markup("<p>{}</p>").format(visible(error.hint)) if error.hint else Markup("")
+    return Markup("<p>{}</p>").format(visible(str(error))) + hint

@@ -1,0 +1,247 @@
+"""From the reader's values to the charts of a page: which marks, which lines, which links."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+
+from markupsafe import Markup
+
+from runner.agreement import WIDTH, spread
+from runner.charts import bars, evidence, lines, progression
+from runner.charts.bars import Bar, Category
+from runner.charts.evidence import Dots, Gauge, Side
+from runner.charts.lines import Cost, Curves
+from runner.charts.progression import Fate, Mark, Progression, Step
+from runner.decision import Direction, Metric, Verdict, verdict_in
+from runner.history import scores_by_draw
+from runner.journal.reader import Reader
+from runner.records import Experiment, ExperimentStatus, Outlook
+from runner.views.lines import LABELS, plain
+from runner.views.overview import Overview, Point
+
+MOST_MARKS = 240
+MOST_KEEPS = 160
+MOST_TITLE = 72
+"""Characters of a hypothesis beside its mark."""
+MOST_CURVES = 8
+MOST_SPENT = 200
+MOST_BARS = 12
+Link = Callable[[int], str]
+"""From an experiment's number to its page."""
+
+
+def fate_of(status: str | None, reason: str) -> Fate | None:
+    """Return how an experiment ended, as far as a picture tells it apart."""
+    match status:
+        case None:
+            return None
+        case ExperimentStatus.KEPT:
+            return Fate.KEPT
+        case ExperimentStatus.REFUSED:
+            return Fate.REFUSED
+        case ExperimentStatus.REVERTED:
+            undecided = verdict_in(reason) is Verdict.UNDECIDED
+            return Fate.UNDECIDED if undecided else Fate.REVERTED
+        case _:
+            return Fate.CRASHED
+
+
+def run_progression(
+    ledger: Reader,
+    found: Overview,
+    link: Link,
+    *,
+    first: int = 0,
+    last: int | None = None,
+    logarithmic: bool = False,
+) -> Markup:
+    """Draw a run between two experiments, for a desk and for a phone."""
+    newest = ledger.newest(found.run.tag) or 0
+    last = newest if last is None else min(last, newest)
+    first = min(first, last)
+    count = last - first + 1
+    every = -(-count // MOST_MARKS)
+    shown = [point for point in found.series if point.number <= last and point.score is not None]
+    steps = _thinned([point for point in shown if point.number >= first], MOST_KEEPS)
+    before = [point for point in shown if point.number < first][-1:]
+    keeps = [point.number for point in steps]
+    rows = [
+        row
+        for row in ledger.sampled(found.run.tag, first, last, every, keeps)
+        if row["status"] != ExperimentStatus.KEPT or row["number"] in keeps
+    ]
+    marks = [
+        Mark(number=row["number"], fate=fate, value=row["score"], title=_title(row, found.metric),
+             href=link(row["number"]))
+        for row in rows
+        if (fate := fate_of(row["status"], row["reason"])) is not None
+    ]  # fmt: skip
+    best = [
+        Step(
+            number=max(point.number, first),
+            value=point.score,
+            low=None if point.margin is None else point.score - point.margin,
+            high=None if point.margin is None else point.score + point.margin,
+        )
+        for point in (*before, *steps)
+        if point.score is not None
+    ]
+    audit = [
+        Step(number=max(point.number, first), value=point.audit)
+        for point in (*before, *steps)
+        if point.audit is not None
+    ]
+    value = Progression(
+        metric=found.metric.label,
+        minimize=found.metric.direction is Direction.MINIMIZE,
+        first=first,
+        last=last,
+        marks=sorted(marks, key=lambda mark: mark.number),
+        best=best,
+        audit=audit,
+        logarithmic=logarithmic,
+        missing=count - len(marks),
+    )
+    return Markup(progression.progression(value, class_="wide"))  # noqa: S704 - escaped by charts
+
+
+def _thinned(values: Sequence[Point], most: int) -> list[Point]:
+    """Return every n-th, and the last."""
+    every = max(1, -(-len(values) // most))
+    return [*values[:-1:every], *values[-1:]]
+
+
+def _title(row: dict[str, object], metric: Metric) -> str:
+    score = row["score"]
+    shown = f"{metric.name} {score:.6g}, " if isinstance(score, float) else ""
+    label = LABELS[ExperimentStatus(str(row["status"]))].lower()
+    return f"{row['number']}: {shown}{label}. {plain(str(row['hypothesis']), MOST_TITLE)}"
+
+
+def evidence_gauge(outlook: Outlook) -> Markup | None:
+    """Draw how far the candidate that is being measured is from either bound, where a rule says."""
+    if outlook.better is None or outlook.keep_from is None:
+        return None
+    found = Gauge(
+        better=outlook.better,
+        keep=outlook.keep_from,
+        hope=outlook.hope,
+        drop=outlook.drop_below,
+        trials=outlook.trials,
+        most_trials=outlook.most_trials,
+    )
+    return Markup(evidence.gauge(found))  # noqa: S704 - escaped by charts
+
+
+def trials_of_both(
+    metric: Metric, experiment: Experiment, incumbent: Experiment | None
+) -> Markup | None:
+    """Draw the trials that decided, of an experiment and of the best before it."""
+    if incumbent is None or incumbent.number == experiment.number:
+        return None
+    deviation = spread(metric, (incumbent, experiment))
+    before = [t for t in incumbent.trials if t.asked_by <= experiment.number]
+    mine = _side(metric, experiment, f"experiment {experiment.number}", deviation)
+    if not mine.values:
+        return None
+    theirs = [t for t in before if t.purpose.decides]
+    known = scores_by_draw(theirs, metric.name)
+    found = Dots(
+        metric=metric.label,
+        minimize=metric.direction is Direction.MINIMIZE,
+        candidate=mine,
+        incumbent=Side(
+            name=f"best, {incumbent.number}",
+            values=tuple(known.values()),
+            level=incumbent.score,
+            margin=_margin(deviation, incumbent.weight or len(known)),
+        ),
+        kept=experiment.status is ExperimentStatus.KEPT,
+    )
+    return Markup(evidence.dots(found))  # noqa: S704 - escaped by charts
+
+
+def _side(metric: Metric, experiment: Experiment, name: str, deviation: float | None) -> Side:
+    known = scores_by_draw((t for t in experiment.trials if t.purpose.decides), metric.name)
+    margin = _margin(deviation, experiment.weight or len(known))
+    return Side(name=name, values=tuple(known.values()), level=experiment.score, margin=margin)
+
+
+def _margin(deviation: float | None, weight: float) -> float | None:
+    return WIDTH * deviation / weight**0.5 if deviation and weight else None
+
+
+def curves_of(experiment: Experiment, incumbent: Experiment | None) -> list[Curves]:
+    """Return what the trials logged that decide, with the same of the best before."""
+    mine, theirs = _logged(experiment), {} if incumbent is None else _logged(incumbent)
+    return [
+        Curves(name=name, candidate=mine[name], incumbent=theirs.get(name, ()))
+        for name in list(mine)[:MOST_CURVES]
+    ]
+
+
+def _logged(experiment: Experiment) -> dict[str, list[Sequence[tuple[float, float]]]]:
+    found: dict[str, list[Sequence[tuple[float, float]]]] = defaultdict(list)
+    for trial in experiment.trials:
+        if trial.purpose.decides and trial.asked_by == experiment.number:
+            for curve in trial.result.curves:
+                found[curve.name].append(curve.points)
+    return found
+
+
+def curve(found: Curves) -> Markup:
+    return Markup(lines.curves(found))  # noqa: S704 - escaped by charts
+
+
+def spending(ledger: Reader, found: Overview) -> Markup | None:
+    """Draw what a run cost so far; `None` where no model was asked."""
+    newest = ledger.newest(found.run.tag) or 0
+    spent = ledger.spent_along(found.run.tag, max(1, newest // MOST_SPENT))
+    if not spent:
+        return None
+    keeps = [point.number for point in found.series if point.number]
+    value = Cost(spent=spent, keeps=keeps)
+    return Markup(lines.cost(value))  # noqa: S704 - escaped by charts
+
+
+def outcomes(ledger: Reader, tag: str, link: Callable[[str, str], str]) -> tuple[Markup, Markup]:
+    """Draw failures by kind, and categories by success.
+
+    Args:
+        ledger: the journal.
+        tag: whose.
+        link: from a column and what it is to hold to the table of these.
+    """
+    failures: Counter[tuple[str, str, Fate]] = Counter()
+    categories: dict[str, Counter[Fate]] = defaultdict(Counter)
+    for row in ledger.outcomes(tag):
+        fate = fate_of(row["status"], "undecided: " if row["undecided"] else "")
+        if fate is None:
+            continue
+        categories[row["category"]][fate] += row["count"]
+        if fate in (Fate.CRASHED, Fate.REFUSED) or row["rule"]:
+            failures[(row["status"], row["rule"] or "", fate)] += row["count"]
+    shown = [
+        Bar(
+            name=rule or STATUS_WORDS.get(status, status),
+            counts=[(fate, count)],
+            said=f"{count:,} {'' if not rule else status}".strip(),
+            href=link("status", status),
+        )
+        for (status, rule, fate), count in failures.most_common(MOST_BARS)
+    ]
+    tried = sorted(categories.items(), key=lambda each: -each[1].total())[:MOST_BARS]
+    found = [Category(name=plain(name, 40), counts=dict(counts)) for name, counts in tried]
+    return (
+        Markup(bars.bars(shown, title="Failures by kind")),  # noqa: S704 - escaped by charts
+        Markup(bars.categories(found)),  # noqa: S704 - escaped by charts
+    )
+
+
+STATUS_WORDS = {
+    "crashed": "crashed",
+    "timeout": "ran out of time",
+    "invalid-outputs": "outputs not readable",
+    "refused": "refused",
+}

@@ -1,0 +1,342 @@
+"""The addresses of the dashboard, and what answers each: one reader a request, one page each."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from importlib import resources
+from typing import Any
+from urllib.parse import parse_qsl
+
+import uvicorn
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from runner import charts, progress
+from runner.characters import visible
+from runner.dashboard import pages, watching
+from runner.dashboard.access import Guard, Keys
+from runner.dashboard.pages import NotThere
+from runner.dashboard.table import Shown
+from runner.errors import ConfigError, RunnerError
+from runner.journal.reader import Reader, open_reader
+from runner.paths import State
+from runner.views import lines
+
+THEMES = ("auto", "light", "dark")
+YEAR = 365 * 24 * 3600
+TYPES = {"js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
+HTMX = {
+    "allowEval": False,
+    "allowScriptTags": False,
+    "includeIndicatorStyles": False,
+    "attributesToSettle": ["class"],
+    "historyCacheSize": 0,
+    "refreshOnHistoryMiss": True,
+    "selfRequestsOnly": True,
+}
+"""How htmx is to behave: no code from attributes, nothing from elsewhere, nothing kept on disk."""
+LOG_PAGE_BYTES = 1_000_000
+MOST_FORM = 20_000
+"""Bytes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """What is served, and to whom."""
+
+    state: State
+    keys: Keys
+    control: bool = False
+    """Whether pages may do something."""
+    ending: Callable[[], bool] = field(default=lambda: False)
+
+    @contextmanager
+    def ledger(self) -> Iterator[Reader]:
+        if not self.state.ledger.is_file():
+            raise NotThere("there are no runs yet")
+        with open_reader(self.state.ledger) as reader:
+            yield reader
+
+    @cached_property
+    def static(self) -> Mapping[str, tuple[bytes, str]]:
+        """What pages load: name → bytes and type."""
+        folder = resources.files("runner.dashboard") / "static"
+        found = {each.name: each.read_bytes() for each in folder.iterdir()}
+        found["charts.css"] = charts.stylesheet().encode()
+        ends = {name: TYPES.get(name.rpartition(".")[2], "text/plain") for name in found}
+        return {name: (content, ends[name]) for name, content in found.items()}
+
+    def asset(self, name: str) -> str:
+        """Return the address of what pages load, which changes with its bytes."""
+        digest = hashlib.sha256(self.static[name][0]).hexdigest()[:10]
+        return f"/static/{name}?v={digest}"
+
+    @cached_property
+    def templates(self) -> Environment:
+        """All text in a page is escaped, and what is not seen is made visible, by construction."""
+        made = Environment(
+            loader=PackageLoader("runner.dashboard"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            finalize=_shown,
+        )
+        made.globals |= {
+            "asset": self.asset,
+            "htmx": json.dumps(HTMX),
+            "run_link": pages.run_link,
+            "themes": THEMES,
+            "control": self.keys.control if self.control else None,
+            "duration": lines.duration,
+            "money": lines.money,
+        }
+        made.filters |= {"line": lines.plain, "json": _json}
+        return made
+
+    def page(self, request: Request, template: str, status: int = 200, **values: Any) -> Response:
+        theme = request.cookies.get("theme", "auto")
+        shown = {
+            "theme": theme if theme in THEMES else "auto",
+            "here": f"{request.url.path}?{request.url.query}".rstrip("?"),
+            "part": request.headers.get("hx-request") == "true",
+            "run": None,
+            "tab": "",
+        }
+        text = self.templates.get_template(template).render(shown | values)
+        return HTMLResponse(text, status, headers={"vary": "HX-Request"})
+
+
+def _shown(value: Any) -> Any:
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+def application(site: Site) -> Guard:
+    """Return the server's application, behind its guard."""
+    routes = [
+        Route("/enter", partial(_enter, site)),
+        Route("/static/{name}", partial(_static, site)),
+        Route("/theme", partial(_theme, site), methods=["POST"]),
+        Route("/", partial(_runs, site)),
+        Route("/compare", partial(_compare_runs, site)),
+        Route("/runs/{tag}", partial(_overview, site)),
+        Route("/runs/{tag}/events", partial(_events, site)),
+        Route("/runs/{tag}/experiments/{number:int}", partial(_experiment, site)),
+        Route("/runs/{tag}/experiments/{number:int}/logs/{name}", partial(_log, site)),
+        Route("/runs/{tag}/lineage", partial(_lineage, site)),
+        Route("/runs/{tag}/hypotheses", partial(_hypotheses, site)),
+        Route("/runs/{tag}/compare", partial(_compare, site)),
+    ]
+    handlers: Mapping[Any, Any] = {
+        NotThere: partial(_missing, site),
+        RunnerError: partial(_failed, site),
+        404: partial(_missing, site),
+    }
+    return Guard(Starlette(routes=routes, exception_handlers=handlers), site.keys)
+
+
+# -- around -------------------------------------------------------------------------------------
+
+
+def _enter(site: Site, request: Request) -> Response:
+    """Take the token and give a cookie.
+
+    The browser goes on by itself from a page of ours, so that it sends a cookie that is strict
+    also where the link was clicked on another site, as in a terminal in the browser.
+    """
+    if not site.keys.is_token(request.query_params.get("token", "")):
+        return site.page(request, "enter.html", 401, entered=False)
+    response = site.page(request, "enter.html", entered=True)
+    response.headers["refresh"] = "0; url=/"
+    site.keys.enter(response)
+    return response
+
+
+def _static(site: Site, request: Request) -> Response:
+    found = site.static.get(request.path_params["name"])
+    if found is None:
+        raise NotThere("there is no such file")
+    content, kind = found
+    kept = {"cache-control": f"public, max-age={YEAR}, immutable"}
+    return Response(content, media_type=kind, headers=kept)
+
+
+async def form_of(request: Request) -> dict[str, str]:
+    """Return what a form says; what is too long for one of ours is refused."""
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > MOST_FORM:
+            raise NotThere("that is too long for a form of this page")
+    return dict(parse_qsl(body.decode(errors="replace"), keep_blank_values=True))
+
+
+async def _theme(site: Site, request: Request) -> Response:
+    said = await form_of(request)
+    theme, back = said.get("theme", ""), said.get("back", "/")
+    local = back.startswith("/") and not back.startswith(("//", "/\\"))
+    response = RedirectResponse(back if local else "/", 303)
+    if theme in THEMES:
+        response.set_cookie("theme", theme, max_age=YEAR, httponly=True, samesite="strict")
+    return response
+
+
+def _missing(site: Site, request: Request, error: Exception) -> Response:
+    words = str(error) if isinstance(error, NotThere) else "there is no such page"
+    return site.page(request, "missing.html", 404, words=words, hint="")
+
+
+def _failed(site: Site, request: Request, error: RunnerError) -> Response:
+    return site.page(request, "missing.html", 503, words=str(error), hint=error.hint)
+
+
+# -- pages --------------------------------------------------------------------------------------
+
+
+def _runs(site: Site, request: Request) -> Response:
+    if not site.state.ledger.is_file():
+        return site.page(request, "runs.html", tasks={}, count=0, page=1, pages=1)
+    with site.ledger() as ledger:
+        found = pages.all_runs(ledger, site.state, _number(request, "page", 1))
+    return site.page(request, "runs.html", **found)
+
+
+PARTS = ("hero", "now", "charts", "experiments")
+
+
+def _overview(site: Site, request: Request) -> Response:
+    """Answer with a run's page, or with the one part of it that a page asks for anew."""
+    target = request.headers.get("hx-target", "")
+    wanted = (target,) if target in PARTS else PARTS
+    shown = Shown.of(request.query_params)
+    with site.ledger() as ledger, ledger.at_one_moment():
+        run = pages.find_run(ledger, request.path_params["tag"])
+        values: dict[str, Any] = {"run": run, "tab": "overview", "shown": shown}
+        if set(wanted) & {"hero", "now", "charts"}:
+            found = pages.overview(ledger, site.state, run)
+            values["hero"], values["now"] = pages.hero(found), pages.now(found)
+        if "charts" in wanted:
+            values["charts"] = pages.charts(
+                ledger,
+                found,
+                first=_number(request, "from", 0),
+                last=_number(request, "to", 0) or None,
+                logarithmic=request.query_params.get("scale") == "log",
+            )
+        if "experiments" in wanted:
+            said = progress.read(site.state.progress(run.tag))
+            alive = said is not None and said.alive
+            values["table"] = pages.table(ledger, run, shown, running=alive)
+    template = "overview.html" if len(wanted) > 1 else f"parts/{target}.html"
+    return site.page(request, template, **values)
+
+
+def _events(site: Site, request: Request) -> Response:
+    with site.ledger() as ledger:
+        run = pages.find_run(ledger, request.path_params["tag"])
+    told = watching.events(site.state, run.tag, site.ending)
+    return StreamingResponse(told, media_type="text/event-stream")
+
+
+def _experiment(site: Site, request: Request) -> Response:
+    with site.ledger() as ledger:
+        run = pages.find_run(ledger, request.path_params["tag"])
+        found = pages.experiment(ledger, site.state, run, request.path_params["number"])
+    return site.page(request, "experiment.html", **found)
+
+
+def _log(site: Site, request: Request) -> Response:
+    with site.ledger() as ledger:
+        run = pages.find_run(ledger, request.path_params["tag"])
+    number, name = request.path_params["number"], request.path_params["name"]
+    path = site.state.logs(run.tag, number) / name
+    if path.parent != site.state.logs(run.tag, number) or path.suffix != ".log":
+        raise NotThere("there is no such log")
+    found = pages.log_end(path, LOG_PAGE_BYTES)
+    return site.page(request, "log.html", run=run, number=number, name=name, log=found)
+
+
+def _lineage(site: Site, request: Request) -> Response:
+    with site.ledger() as ledger:
+        run = pages.find_run(ledger, request.path_params["tag"])
+        found = pages.lineage(ledger, run, _number(request, "page", 1))
+    return site.page(request, "lineage.html", tab="lineage", **found)
+
+
+def _hypotheses(site: Site, request: Request) -> Response:
+    with site.ledger() as ledger:
+        run = pages.find_run(ledger, request.path_params["tag"])
+        found = ledger.hypotheses(run.tag)[::-1]
+    return site.page(request, "hypotheses.html", tab="hypotheses", run=run, found=found)
+
+
+def _compare(site: Site, request: Request) -> Response:
+    with site.ledger() as ledger:
+        run = pages.find_run(ledger, request.path_params["tag"])
+        best = ledger.best(run.tag) or 0
+        first, second = _number(request, "a", 0), _number(request, "b", best)
+        found = pages.two_experiments(ledger, site.state, run, first, second)
+    return site.page(request, "compare.html", tab="compare", run=run, **found)
+
+
+def _compare_runs(site: Site, request: Request) -> Response:
+    with site.ledger() as ledger:
+        known = [run.tag for run in ledger.runs()][::-1]
+        said = [request.query_params.get(name, "") for name in ("a", "b")]
+        tags = [tag or known[min(place, len(known) - 1)] for place, tag in enumerate(said)]
+        found = pages.two_runs(ledger, site.state, tags)
+    return site.page(request, "compare_runs.html", known=known, tags=tags, **found)
+
+
+def _number(request: Request, name: str, otherwise: int) -> int:
+    said = request.query_params.get(name, "")
+    return int(said) if said.isdecimal() and len(said) < 12 else otherwise
+
+
+# -- serving ------------------------------------------------------------------------------------
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """Return a socket that listens there; port 0 takes one that is free.
+
+    Raises:
+        ConfigError: it cannot.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except (OSError, OverflowError) as error:
+        hint = "choose another one: --port 8502, or --port 0 for any that is free"
+        raise ConfigError(f"cannot listen on {host} port {port}: {error}", hint=hint) from error
+
+
+def serve(state: State, bound: socket.socket, *, keys: Keys, control: bool) -> None:
+    """Serve until a person ends it."""
+    servers: list[uvicorn.Server] = []
+    site = Site(
+        state=state, keys=keys, control=control, ending=lambda: servers[0].should_exit
+    )
+    config = uvicorn.Config(
+        application(site),
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        lifespan="off",
+        timeout_graceful_shutdown=3,
+    )
+    servers.append(uvicorn.Server(config))
+    servers[0].run(sockets=[bound])

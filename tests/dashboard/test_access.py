@@ -1,0 +1,114 @@
+"""Who gets in, and what a page may do."""
+
+from __future__ import annotations
+
+import pytest
+from dashboards import client_of
+
+from runner.dashboard.access import HEADERS, Keys
+
+PAGES = ("/", "/runs/t1", "/runs/t1/events", "/runs/t1/experiments/1", "/theme", "/nowhere")
+
+
+@pytest.fixture
+def stranger(home):
+    return client_of(home)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_without_the_cookie_there_is_nothing_to_see(stranger, page):
+    client, _ = stranger
+    answer = client.get(page)
+    assert answer.status_code == 401
+    assert "t1" not in answer.text
+
+
+def test_the_link_gives_a_cookie_that_scripts_and_other_sites_cannot_use(stranger):
+    client, keys = stranger
+    answer = client.get(keys.link)
+    said = answer.headers["set-cookie"]
+    assert "HttpOnly" in said and "SameSite=strict" in said
+    assert keys.token not in said and keys.token not in answer.text
+    assert client.get("/").status_code == 200
+
+
+@pytest.mark.parametrize("token", ["", "wrong", "\u00fc"])
+def test_a_wrong_token_gives_no_cookie(stranger, token):
+    client, _ = stranger
+    answer = client.get("/enter", params={"token": token})
+    assert answer.status_code == 401
+    assert "set-cookie" not in answer.headers
+
+
+def test_each_start_has_keys_of_its_own():
+    one, other = Keys(port=1), Keys(port=1)
+    assert {one.token, one.cookie, one.control}.isdisjoint({other.token, other.cookie})
+    assert len({one.token, one.cookie, one.control}) == 3
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1:8501", 200),
+        ("localhost:9000", 200),  # forwarded under another number
+        ("[::1]:8501", 200),
+        ("evil.example:8501", 421),
+        ("127.0.0.1.evil.example", 421),
+        ("localhost@evil.example", 421),
+        ("[", 421),
+        ("", 421),
+    ],
+)
+def test_a_name_that_is_not_the_server_s_own_is_refused(client, host, status):
+    cookies = {name: value for name, value in client.cookies.items()}
+    answer = client.get("/", headers={"host": host}, cookies=cookies)
+    assert answer.status_code == status
+
+
+def test_where_it_listens_everywhere_an_address_is_a_name_of_it_and_a_name_is_not():
+    keys = Keys(port=1, host="0.0.0.0")
+    assert keys.names("192.0.2.7:8501")
+    assert not keys.names("evil.example:8501")
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:9999", None])
+def test_another_site_changes_nothing(client, origin):
+    headers = {} if origin is None else {"origin": origin}
+    answer = client.post("/theme", data={"theme": "dark"}, headers=headers)
+    assert answer.status_code == 403
+    assert "theme" not in client.cookies
+
+
+def test_another_site_reads_nothing(client):
+    assert client.get("/", headers={"origin": "http://evil.example"}).status_code == 403
+
+
+@pytest.mark.parametrize("page", ["/", "/enter", "/static/dashboard.js", "/nowhere", "/runs/none"])
+def test_every_answer_has_a_policy_without_inline_code(client, page):
+    answer = client.get(page)
+    assert HEADERS.items() <= dict(answer.headers).items()
+    policy = answer.headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self'")
+    assert "unsafe" not in policy and "http" not in policy and "*" not in policy
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_pages_are_kept_nowhere_and_what_they_load_is(client):
+    assert client.get("/").headers["cache-control"] == "no-store"
+    assert "immutable" in client.get("/static/dashboard.css").headers["cache-control"]
+
+
+def test_the_theme_is_kept_and_leads_back(client):
+    own = {"origin": "http://127.0.0.1:8501"}
+    said = {"theme": "dark", "back": "/runs/t1"}
+    answer = client.post("/theme", data=said, headers=own, follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/runs/t1")
+    assert 'data-theme="dark"' in client.get("/").text
+
+
+@pytest.mark.parametrize("back", ["//evil.example", "https://evil.example", "/\\evil.example"])
+def test_the_theme_leads_to_no_other_site(client, back):
+    own = {"origin": "http://127.0.0.1:8501"}
+    said = {"theme": "dark", "back": back}
+    answer = client.post("/theme", data=said, headers=own, follow_redirects=False)
+    assert answer.headers["location"] == "/"

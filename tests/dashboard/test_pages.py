@@ -1,0 +1,136 @@
+"""What pages say, over a run that was really made."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+from dashboards import COUNT, entered
+from fakes import TAG
+
+from runner.journal.reader import open_reader
+from runner.journal.store import open_journal
+from runner.records import ExperimentStatus
+
+RUN = f"/runs/{TAG}"
+PAGES = (
+    "/", RUN, f"{RUN}?scale=log&from=2&to=9", f"{RUN}/experiments/0", f"{RUN}/experiments/3",
+    f"{RUN}/experiments/9", f"{RUN}/lineage", f"{RUN}/hypotheses", f"{RUN}/compare",
+    f"{RUN}/compare?a=1&b=2", "/compare",
+)  # fmt: skip
+
+
+class Strict(HTMLParser):
+    """Finds what a strict policy would block, and links that lead elsewhere."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bad: list[str] = []
+        self.ids: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        known = dict(attrs)
+        self.ids += [known["id"]] if known.get("id") else []
+        if tag == "style" or (tag == "script" and "src" not in known):
+            self.bad.append(tag)
+        self.bad += [f"{tag} {name}" for name, _ in attrs if name == "style" or name[:2] == "on"]
+        for name in ("src", "href", "action", "hx-get", "sse-connect"):
+            if not (known.get(name) or "/").startswith(("/", "#", "?")) or "//" in (
+                known.get(name) or ""
+            ):
+                self.bad.append(f"{tag} {name}={known[name]}")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_opens_and_holds_nothing_that_its_policy_forbids(client, page):
+    answer = client.get(page)
+    assert answer.status_code == 200
+    found = Strict()
+    found.feed(answer.text)
+    assert found.bad == []
+    assert len(found.ids) == len(set(found.ids))
+
+
+@pytest.mark.parametrize("page", ["/runs/none", f"{RUN}/experiments/999", "/nowhere",
+                                  f"{RUN}/compare?a=999", f"{RUN}/experiments/1/logs/no.log"])  # fmt: skip
+def test_what_is_not_there_is_said_in_words(client, page):
+    answer = client.get(page)
+    assert answer.status_code == 404
+    assert "there is no" in answer.text or "has no experiment" in answer.text
+
+
+def test_before_the_first_run_the_page_says_how_to_start_one(tmp_path):
+    client = entered(tmp_path)
+    assert "There are no runs yet" in client.get("/").text
+
+
+def test_an_overview_says_what_status_says(client, home):
+    text = client.get(RUN).text
+    with open_reader(home / "journal.sqlite") as ledger:
+        best, run = ledger.best(TAG), ledger.run(TAG)
+        found = ledger.experiment(TAG, best)
+    assert f"experiment {best}" in text
+    assert "ended" in text and "believe it?" in text
+    assert f"{found.score:.2f}"[:4] in text
+    assert run.task in text
+
+
+def numbers(text: str) -> list[int]:
+    """Return the experiments of a page's table, in their order."""
+    return [int(found) for found in re.findall(r'id="x(\d+)"', text)]
+
+
+def test_the_table_can_be_sorted_filtered_searched_and_paged(client, home):
+    with open_reader(home / "journal.sqlite") as ledger:
+        all_of_them = list(ledger.outlines(TAG))
+    newest_first = [each.number for each in reversed(all_of_them)]
+    assert numbers(client.get(RUN).text) == newest_first[:25]
+    scored = [each for each in all_of_them if each.score is not None]
+    by_score = numbers(client.get(RUN, params={"sort": "score"}).text)
+    assert by_score[0] == min(scored, key=lambda each: each.score).number
+    refused = numbers(client.get(RUN, params={"status": "refused"}).text)
+    assert refused == [n.number for n in all_of_them if n.status is ExperimentStatus.REFUSED] == [9]
+    assert numbers(client.get(RUN, params={"q": "machine's load"}).text) == [9]
+    assert numbers(client.get(RUN, params={"q": "100%_nothing"}).text) == []
+    assert numbers(client.get(RUN, params={"page": "2"}).text) == newest_first[25:]
+    odd = {"sort": "number; DROP TABLE runs", "page": "-1", "status": "'"}
+    assert numbers(client.get(RUN, params=odd).text) == newest_first[:25]
+
+
+def test_a_part_that_is_asked_for_comes_alone(client):
+    headers = {"hx-request": "true", "hx-target": "experiments"}
+    answer = client.get(RUN, headers=headers)
+    assert answer.text.lstrip().startswith('<section id="experiments"')
+    assert "<html" not in answer.text
+    assert "HX-Request" in answer.headers["vary"]
+
+
+def test_an_experiment_tells_its_whole_story(client, home):
+    text = client.get(f"{RUN}/experiments/3").text
+    with open_reader(home / "journal.sqlite") as ledger:
+        found = ledger.experiment(TAG, 3)
+    for words in ("Verdict", "What was thought", "Learning curves", "Trials", "claude-opus-5-5"):
+        assert words in text
+    assert found.origin.expectation in text
+    assert 'class="side old gone"' in text and 'class="side new come"' in text
+    assert 'class="k-' in text
+    assert "<summary><code>" in text and "loss" in text
+
+
+def test_a_missing_cost_is_unknown_and_never_nothing(tmp_path, home):
+    shutil.copytree(home, tmp_path / "state")
+    with open_journal(tmp_path / "state" / "journal.sqlite") as journal:
+        found, run = journal.experiment(TAG, 3), journal.run(TAG)
+        journal.propose(replace(found, number=99), run)
+    client = entered(tmp_path / "state")
+    assert "<dt>cost</dt><dd>unknown</dd>" in client.get(f"{RUN}/experiments/99").text
+    row = client.get(RUN).text.split('id="x99"')[1].split("</tr>")[0]
+    assert "unknown" in row and "0.00" not in row
+
+
+def test_the_pages_of_a_line_of_descent_name_every_attempt(client):
+    text = client.get(f"{RUN}/lineage").text
+    assert all(f'href="{RUN}/experiments/{number}"' in text for number in range(COUNT + 1))
