@@ -7,9 +7,9 @@ too long is cut off and says so. A file is coloured as a whole, since a string m
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import StrEnum
+from itertools import zip_longest
 
 from markupsafe import Markup, escape
 from pygments.lexer import Lexer
@@ -39,14 +39,6 @@ CONTEXT = 3
 WHOLE = 1_000_000
 """Lines of context that make git show a whole file."""
 HUNK = re.compile(r"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
-
-
-class Side(StrEnum):
-    """What becomes of a row."""
-
-    SAME = "same"
-    CHANGED = "changed"
-    SKIPPED = "skipped"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +80,7 @@ def parsed(diff: str) -> tuple[list[FileDiff], int]:
     return [_of_file(*each) for each in files[:MOST_FILES]], max(0, len(files) - MOST_FILES)
 
 
-def _files(lines: Sequence[str]) -> Iterator[tuple[list[str], list[str]]]:
+def _files(lines: list[str]) -> Iterator[tuple[list[str], list[str]]]:
     """Yield each file's heading and its body; a body's lines are counted, not recognised."""
     place = 0
     while place < len(lines):
@@ -143,13 +135,7 @@ def _rows(body: list[str], old: list[Markup], new: list[Markup]) -> list[Row]:
     n_old = n_new = 0
 
     def paired() -> None:
-        for place in range(max(len(left), len(right))):
-            rows.append(
-                Row(
-                    old=left[place] if place < len(left) else None,
-                    new=right[place] if place < len(right) else None,
-                )
-            )
+        rows.extend(Row(old=one, new=other) for one, other in zip_longest(left, right))
         left.clear()
         right.clear()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,9 @@ from markupsafe import Markup
 
 from runner import progress
 from runner.charts.lines import Curves
-from runner.charts.progression import Fate
 from runner.dashboard import diffs, pictures
 from runner.dashboard.table import EACH_PAGE, STATUSES, Shown
 from runner.decision import Metric, percent, verdict_in
-from runner.errors import RunnerError
 from runner.history import mean_audit, metric_of
 from runner.journal.reader import Reader
 from runner.paths import State
@@ -219,8 +218,6 @@ def now(found: Overview) -> dict[str, Any]:
 
 def _busy(found: Overview) -> float | None:
     """Return which share of the newest experiments' time their devices were at work."""
-    from datetime import datetime
-
     ended = [each for each in found.recent if each.ended_at and each.started_at]
     if len(ended) < 2:
         return None
@@ -267,12 +264,8 @@ def table(ledger: Reader, run: Run, shown: Shown, *, running: bool) -> dict[str,
     }
 
 
-def _row(
-    ledger: Reader, metric: Metric, run: Run, number: int, asked: bool, running: bool
-) -> Row:
-    found = ledger.experiment(run.tag, number)
-    if found is None:
-        raise NotThere(f"there is no experiment {number}")
+def _row(ledger: Reader, metric: Metric, run: Run, number: int, asked: bool, running: bool) -> Row:
+    found = _must(ledger, run, number)
     score, moved = lines.change(metric, found)
     spent = ledger.spent_by_experiment(run.tag, number, number).get(number) if asked else None
     return Row(
@@ -280,7 +273,7 @@ def _row(
         link=run_link(run.tag, "experiments", number),
         pill=pill(found, running=running),
         score=score if found.score is not None else "",
-        moved=moved.strip("()").removeprefix("Δ "),
+        moved=_moved(moved),
         category=lines.plain(found.category, 24),
         hypothesis=lines.plain(found.hypothesis, MOST_HYPOTHESIS) or "(no hypothesis)",
         why="" if found.score is not None else lines.plain(found.reason, MOST_HYPOTHESIS),
@@ -329,9 +322,7 @@ def _ranges(newest: int) -> list[tuple[str, int]]:
 
 def experiment(ledger: Reader, state: State, run: Run, number: int) -> dict[str, Any]:
     """Return an experiment with all that is known of it."""
-    found = ledger.experiment(run.tag, number)
-    if found is None:
-        raise NotThere(f"run {run.tag} has no experiment {number}")
+    found = _must(ledger, run, number)
     metric, newest = metric_of(run), ledger.newest(run.tag) or 0
     before = ledger.kept_before(run.tag, number)
     incumbent = None if before is None else ledger.experiment(run.tag, before)
@@ -351,7 +342,7 @@ def experiment(ledger: Reader, state: State, run: Run, number: int) -> dict[str,
         "next": number + 1 if number < newest else None,
         "pill": pill(found, running=bool(said and said.alive)),
         "score": score if found.score is not None else None,
-        "moved": moved.strip("()").removeprefix("Δ "),
+        "moved": _moved(moved),
         "sure": None if found.sure is None else percent(found.sure),
         "seeds": lines.seeds(found).strip(),
         "audit": mean_audit(found, metric.name),
@@ -467,31 +458,12 @@ def two_experiments(
 ) -> dict[str, Any]:
     """Return two experiments beside each other, and what differs between their files."""
     metric = metric_of(run)
-    sides = []
-    for number in (first, second):
-        found = ledger.experiment(run.tag, number)
-        if found is None:
-            raise NotThere(f"run {run.tag} has no experiment {number}")
-        score, moved = lines.change(metric, found)
-        spent = ledger.spent_by_experiment(run.tag, number, number).get(number)
-        sides.append(
-            {
-                "found": found,
-                "link": run_link(run.tag, "experiments", number),
-                "pill": pill(found, running=False),
-                "score": score if found.score is not None else "none",
-                "moved": moved.strip("()").removeprefix("Δ "),
-                "sure": None if found.sure is None else percent(found.sure),
-                "audit": mean_audit(found, metric.name),
-                "spent": spent_words(spent) or UNKNOWN,
-                "seconds": found.wall_seconds and lines.duration(found.wall_seconds),
-            }
-        )
-    old, new = (_tree(side["found"]) for side in sides)
+    both = [_must(ledger, run, number) for number in (first, second)]
+    old, new = (_tree(each) for each in both)
     files, more = _diff(state, run.tag, old, new) if old and new else ((), 0)
-    curves = _against(sides[0]["found"], sides[1]["found"])
+    curves = pictures.curves_of(both[1], both[0])
     return {
-        "sides": sides,
+        "sides": [_side(ledger, metric, each) for each in both],
         "files": files,
         "more_files": more,
         "curves": [(each.name, pictures.curve(each), _points(each)) for each in curves],
@@ -501,13 +473,39 @@ def two_experiments(
     }
 
 
+def _must(ledger: Reader, run: Run, number: int) -> Experiment:
+    found = ledger.experiment(run.tag, number)
+    if found is None:
+        raise NotThere(f"run {run.tag} has no experiment {number}")
+    return found
+
+
+def _side(ledger: Reader, metric: Metric, found: Experiment) -> dict[str, Any]:
+    """Return one of two experiments that stand beside each other."""
+    score, moved = lines.change(metric, found)
+    tag, number = found.run, found.number
+    spent = ledger.spent_by_experiment(tag, number, number).get(number)
+    return {
+        "found": found,
+        "link": run_link(tag, "experiments", number),
+        "pill": pill(found, running=False),
+        "score": score if found.score is not None else "none",
+        "moved": _moved(moved),
+        "sure": None if found.sure is None else percent(found.sure),
+        "audit": mean_audit(found, metric.name),
+        "spent": spent_words(spent) or UNKNOWN,
+        "seconds": found.wall_seconds and lines.duration(found.wall_seconds),
+    }
+
+
+def _moved(change: str) -> str:
+    """Return a change without what stands around it in a line."""
+    return change.strip("()").removeprefix("Δ ")
+
+
 def _tree(found: Experiment) -> str | None:
     """Return a commit with an experiment's files."""
-    return found.attempt_commit or found.commit or (found.parent_commit if not found.number else None)
-
-
-def _against(first: Experiment, second: Experiment) -> list[Curves]:
-    return pictures.curves_of(second, first)
+    return found.attempt_commit or found.commit or (None if found.number else found.parent_commit)
 
 
 def two_runs(ledger: Reader, state: State, tags: Sequence[str]) -> dict[str, Any]:
@@ -515,19 +513,11 @@ def two_runs(ledger: Reader, state: State, tags: Sequence[str]) -> dict[str, Any
     found = [overview(ledger, state, find_run(ledger, tag)) for tag in tags]
     return {
         "heroes": [hero(each) for each in found],
-        "pictures": [
-            pictures.run_progression(
-                ledger, each, lambda n, tag=each.run.tag: run_link(tag, "experiments", n)
-            )
-            for each in found
-        ],
+        "pictures": [_picture(ledger, each) for each in found],
         "comparable": len({(each.run.task, each.run.policy_digest) for each in found}) == 1,
     }
 
 
-def explained(error: RunnerError) -> Markup:
-    """Return an expected failure in words."""
-    from runner.characters import visible
-
-    hint = Markup("<p>{}</p>").format(visible(error.hint)) if error.hint else Markup("")
-    return Markup("<p>{}</p>").format(visible(str(error))) + hint
+def _picture(ledger: Reader, found: Overview) -> Markup:
+    tag = found.run.tag
+    return pictures.run_progression(ledger, found, lambda n: run_link(tag, "experiments", n))

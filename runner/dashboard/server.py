@@ -159,8 +159,8 @@ def _enter(site: Site, request: Request) -> Response:
     also where the link was clicked on another site, as in a terminal in the browser.
     """
     if not site.keys.is_token(request.query_params.get("token", "")):
-        return site.page(request, "enter.html", 401, entered=False)
-    response = site.page(request, "enter.html", entered=True)
+        return site.page(request, "enter.html", 401, entered=False, here="/")
+    response = site.page(request, "enter.html", entered=True, here="/")  # not its token
     response.headers["refresh"] = "0; url=/"
     site.keys.enter(response)
     return response
@@ -185,7 +185,7 @@ async def form_of(request: Request) -> dict[str, str]:
     return dict(parse_qsl(body.decode(errors="replace"), keep_blank_values=True))
 
 
-async def _theme(site: Site, request: Request) -> Response:
+async def _theme(_site: Site, request: Request) -> Response:
     said = await form_of(request)
     theme, back = said.get("theme", ""), said.get("back", "/")
     local = back.startswith("/") and not back.startswith(("//", "/\\"))
@@ -223,7 +223,7 @@ def _overview(site: Site, request: Request) -> Response:
     target = request.headers.get("hx-target", "")
     wanted = (target,) if target in PARTS else PARTS
     shown = Shown.of(request.query_params)
-    with site.ledger() as ledger, ledger.at_one_moment():
+    with site.ledger() as ledger:
         run = pages.find_run(ledger, request.path_params["tag"])
         values: dict[str, Any] = {"run": run, "tab": "overview", "shown": shown}
         if set(wanted) & {"hero", "now", "charts"}:
@@ -327,9 +327,7 @@ def listening(host: str, port: int) -> socket.socket:
 def serve(state: State, bound: socket.socket, *, keys: Keys, control: bool) -> None:
     """Serve until a person ends it."""
     servers: list[uvicorn.Server] = []
-    site = Site(
-        state=state, keys=keys, control=control, ending=lambda: servers[0].should_exit
-    )
+    site = Site(state=state, keys=keys, control=control, ending=lambda: servers[0].should_exit)
     config = uvicorn.Config(
         application(site),
         log_level="warning",

@@ -67,7 +67,7 @@ class Shown:
         return f"{'-' if self.descending else ''}{self.by}"
 
     def link(self, **changed: Any) -> str:
-        """Return the address of another part, which begins on its first page unless that is said."""
+        """Return the address of another part, on its first page unless one is said."""
         after = replace(self, **{"page": 1} | changed)
         said = {"q": after.words, "status": after.status, "category": after.category}
         said |= {"sort": "" if after.sort == "-number" else after.sort}

@@ -178,7 +178,7 @@ class Reader:
     def sampled(
         self, tag: str, first: int, last: int, every: int, also: Sequence[int] = ()
     ) -> tuple[dict[str, Any], ...]:
-        """Return of every n-th of these experiments, and of some, what a mark in a picture shows."""
+        """Return what a mark in a picture shows, of every n-th of these experiments and of some."""
         marks = ", ".join("?" for _ in also)
         query = f"""SELECT number, status, reason, score, hypothesis FROM experiments
             WHERE run = ? AND number BETWEEN ? AND ? AND (number % ? = 0 OR number IN ({marks}))
@@ -188,7 +188,7 @@ class Reader:
     def outcomes(self, tag: str) -> tuple[dict[str, Any], ...]:
         """Return how many experiments after the baseline ended in which way, by their category.
 
-        Each is a `count` beside `category`, `status`, `rule` and whether nobody knows (`undecided`).
+        Each is a `count` beside `category`, `status`, `rule` and `undecided`.
         """
         query = """SELECT category, status, rule, reason LIKE 'undecided: %' AS undecided,
                 count(*) AS count
@@ -196,7 +196,7 @@ class Reader:
         return tuple(self._all(query, tag))
 
     def children(self, tag: str, parents: Sequence[int]) -> tuple[dict[str, Any], ...]:
-        """Return the experiments that started from these, as far as a line of descent shows them."""
+        """Return what a line of descent shows of the experiments that started from these."""
         marks = ", ".join("?" for _ in parents)
         query = f"""SELECT number, parent, status, reason, score, gain, category, hypothesis
             FROM experiments WHERE run = ? AND parent IN ({marks}) ORDER BY number"""  # noqa: S608

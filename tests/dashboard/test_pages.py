@@ -54,8 +54,11 @@ def test_every_page_opens_and_holds_nothing_that_its_policy_forbids(client, page
     assert len(found.ids) == len(set(found.ids))
 
 
-@pytest.mark.parametrize("page", ["/runs/none", f"{RUN}/experiments/999", "/nowhere",
-                                  f"{RUN}/compare?a=999", f"{RUN}/experiments/1/logs/no.log"])  # fmt: skip
+MISSING = ("/runs/none", f"{RUN}/experiments/999", "/nowhere", f"{RUN}/compare?a=999",
+           f"{RUN}/experiments/1/logs/no.log")  # fmt: skip
+
+
+@pytest.mark.parametrize("page", MISSING)
 def test_what_is_not_there_is_said_in_words(client, page):
     answer = client.get(page)
     assert answer.status_code == 404
@@ -73,7 +76,8 @@ def test_an_overview_says_what_status_says(client, home):
         best, run = ledger.best(TAG), ledger.run(TAG)
         found = ledger.experiment(TAG, best)
     assert f"experiment {best}" in text
-    assert "ended" in text and "believe it?" in text
+    assert "ended" in text
+    assert "believe it?" in text
     assert f"{found.score:.2f}"[:4] in text
     assert run.task in text
 
@@ -115,9 +119,11 @@ def test_an_experiment_tells_its_whole_story(client, home):
     for words in ("Verdict", "What was thought", "Learning curves", "Trials", "claude-opus-5-5"):
         assert words in text
     assert found.origin.expectation in text
-    assert 'class="side old gone"' in text and 'class="side new come"' in text
+    assert 'class="side old gone"' in text
+    assert 'class="side new come"' in text
     assert 'class="k-' in text
-    assert "<summary><code>" in text and "loss" in text
+    assert "<summary><code>" in text
+    assert "loss" in text
 
 
 def test_a_missing_cost_is_unknown_and_never_nothing(tmp_path, home):
@@ -128,7 +134,8 @@ def test_a_missing_cost_is_unknown_and_never_nothing(tmp_path, home):
     client = entered(tmp_path / "state")
     assert "<dt>cost</dt><dd>unknown</dd>" in client.get(f"{RUN}/experiments/99").text
     row = client.get(RUN).text.split('id="x99"')[1].split("</tr>")[0]
-    assert "unknown" in row and "0.00" not in row
+    assert "unknown" in row
+    assert "0.00" not in row
 
 
 def test_the_pages_of_a_line_of_descent_name_every_attempt(client):
