@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import click
 
+PORT = click.IntRange(0, 65535)
+
 
 @click.command("dashboard")
-@click.option("--port", type=click.IntRange(0, 65535), default=8501, show_default=True)
+@click.option("--port", type=PORT, default=8501, show_default=True, help="0 takes a free one.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option("--control", is_flag=True, help="Let pages steer runs, not only show them.")
-def command(port: int, host: str, control: bool) -> None:
+def command(port: int, host: str) -> None:
     """Show runs in a browser, live. Runs go on without it, and it goes on without them."""
     from runner import paths
     from runner.dashboard.access import LOOPBACK, Keys
@@ -24,4 +25,4 @@ def command(port: int, host: str, control: bool) -> None:
                 f"better: ssh -L {keys.port}:localhost:{keys.port} THIS-MACHINE"
             )
         click.echo("Ctrl-C ends the dashboard; runs go on", err=True)
-        serve(paths.state(), bound, keys=keys, control=control)
+        serve(paths.state(), bound, keys=keys)

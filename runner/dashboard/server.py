@@ -324,10 +324,10 @@ def listening(host: str, port: int) -> socket.socket:
         raise ConfigError(f"cannot listen on {host} port {port}: {error}", hint=hint) from error
 
 
-def serve(state: State, bound: socket.socket, *, keys: Keys, control: bool) -> None:
+def serve(state: State, bound: socket.socket, *, keys: Keys) -> None:
     """Serve until a person ends it."""
     servers: list[uvicorn.Server] = []
-    site = Site(state=state, keys=keys, control=control, ending=lambda: servers[0].should_exit)
+    site = Site(state=state, keys=keys, ending=lambda: servers[0].should_exit)
     config = uvicorn.Config(
         application(site),
         log_level="warning",

@@ -7,6 +7,13 @@ from dashboards import client_of
 
 from runner.dashboard.access import HEADERS, Keys
 
+
+@pytest.fixture
+def home(tmp_path):
+    """Nothing is needed to be refused."""
+    return tmp_path
+
+
 PAGES = ("/", "/runs/t1", "/runs/t1/events", "/runs/t1/experiments/1", "/theme", "/nowhere")
 
 

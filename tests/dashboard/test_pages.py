@@ -15,6 +15,7 @@ from runner.journal.reader import open_reader
 from runner.journal.store import open_journal
 from runner.records import ExperimentStatus
 
+pytestmark = pytest.mark.slow
 RUN = f"/runs/{TAG}"
 PAGES = (
     "/", RUN, f"{RUN}?scale=log&from=2&to=9", f"{RUN}/experiments/0", f"{RUN}/experiments/3",
