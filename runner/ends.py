@@ -1,4 +1,4 @@
-"""How a run ends, as a value with its exit code."""
+"""How a run ends, as a value with its exit code, and what a person may ask of it before."""
 
 from __future__ import annotations
 
@@ -6,6 +6,20 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from runner.errors import RunStoppedError
+
+
+class Wish(StrEnum):
+    """What a person asks of a run at work from elsewhere; what was asked last holds."""
+
+    PAUSE = "pause"
+    """Let what is measured end, and wait."""
+    RESUME = "resume"
+    STOP = "stop"
+    """Let what is measured end, and end."""
+    STOP_NOW = "stop-now"
+
+
+STOPS = (Wish.STOP, Wish.STOP_NOW)
 
 
 class Outcome(StrEnum):

@@ -23,6 +23,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar, get_origin, get_type_hints
 
+from runner.ends import Wish
 from runner.journal.entries import now
 from runner.records import Outlook
 
@@ -76,6 +77,8 @@ class Progress:
     """How many there are."""
     outlook: Outlook | None = None
     """How the candidate stands that is decided on next."""
+    wish: str | None = None
+    """What a person asked of it, and it does."""
     pid: int = field(default_factory=os.getpid)
     """The process that is at it."""
     started: str = field(default_factory=lambda: _started(os.getpid()))
@@ -127,6 +130,17 @@ class Tracker:
         over = None if seconds is None else machine_seconds() + seconds
         with self._changing() as said:
             self._said = replace(said, experiments=experiments, hours_over=over, devices=devices)
+
+    @property
+    def process(self) -> tuple[int, str]:
+        """Which process this is, as nobody else ever is."""
+        return self._said.pid, self._said.started
+
+    def wish(self, asked: Wish | None) -> None:
+        """Say what a person asked of the run, and it does."""
+        if asked != self._said.wish:
+            with self._changing() as said:
+                self._said = replace(said, wish=asked and str(asked))
 
     def outlook(self, found: Outlook | None) -> None:
         """Say how the candidate stands; `None` once it is decided on."""

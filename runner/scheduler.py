@@ -24,7 +24,7 @@ from typing import Any
 
 from runner import commit_messages, trials
 from runner.draws import index as draw_index
-from runner.ends import End, Outcome
+from runner.ends import End, Outcome, Wish
 from runner.errors import LedgerError, RunStoppedError
 from runner.experiment.steps import (
     Answer,
@@ -63,6 +63,8 @@ from runner.workspace import NOTES_REF
 
 TO_PLANT = "aa.asked"
 """The note of how many changes of nothing a person wants."""
+HELD, WENT_ON = "run.held", "run.went-on"
+"""Notes: a person had the run wait, and it went on."""
 LOOK_SECONDS = 0.2
 """How often the thread looks up from its waiting, so that signals are handled."""
 
@@ -146,16 +148,14 @@ class Scheduler:
         under_way = (one.origin.retries for one in session.now.open.values() if one.origin)
         self._retry = None if retry in under_way else retry
         """What is still to be opened for the person; what was cut off goes on by itself."""
+        self._held: float | None = None
+        """Since when a person has the run wait."""
 
     # -- the loop -------------------------------------------------------------------------
 
     def run(self) -> End:
         """Go on with what is there, then propose and conduct until the run ends."""
-        self.session.progress.course(
-            self.course.experiments,
-            seconds=self.course.seconds_left,
-            devices=self.session.executor.capacity,
-        )
+        self._tell_course()
         self._take_up()
         self._work_off()
         if not self.session.now.count:
@@ -170,13 +170,14 @@ class Scheduler:
             between(self.session, self.course)
         self._advance()
         while not self._is_over():
-            if self.end is None:
+            if self.end is None and self._held is None:
                 self._proposers.hand_out(self.course)
             self._wait()
             self._advance()
             self.end = self.end or self._asked_to_stop()
             if self._proposers.failure is not None:
                 self.end = self.end or self._proposers.end
+        self._go_on()
         if self._proposers.failure is not None:
             raise self._proposers.failure
         nothing = End(outcome=Outcome.FINISHED, reason="the run ended")
@@ -204,16 +205,53 @@ class Scheduler:
             self._advance()
 
     def _wait(self) -> None:
-        """Handle what came back, after waiting a moment for it."""
+        """Handle what came back, after waiting a moment for it, and what a person asked."""
         with suppress(queue.Empty):
             self._events.get(timeout=LOOK_SECONDS)()
             while True:
                 self._events.get_nowait()()
+        self._heed()
 
     def _asked_to_stop(self) -> End | None:
-        if self.session.person.stop_asked():
+        if self.session.stop_asked():
             return End(outcome=Outcome.STOPPED, reason="asked to stop")
         return None
+
+    # -- what a person asks from elsewhere ------------------------------------------------
+
+    def _heed(self) -> None:
+        """Hold the run, or let it go on, as a person asked last."""
+        session, wish = self.session, self.session.wish
+        if wish is Wish.PAUSE and self._held is None and self.end is None:
+            self._held = time.monotonic()
+            session.ledger.event(session.run.tag, HELD, under_way=sorted(self._active))
+            session.log.info(HELD)
+            session.person.say(
+                f"paused, as was asked from elsewhere: runner resume {session.run.tag} goes on"
+            )
+        elif wish is not Wish.PAUSE:
+            self._go_on()
+        session.progress.wish(None if wish is Wish.RESUME else wish)
+
+    def _go_on(self) -> None:
+        """Let a run go on that was held; its hours do not count the time."""
+        if self._held is None:
+            return
+        session, seconds = self.session, time.monotonic() - self._held
+        self._held = None
+        self.course = replace(self.course, begun=self.course.begun + seconds)
+        self._tell_course()
+        session.ledger.event(session.run.tag, WENT_ON, seconds=seconds)
+        session.log.info(WENT_ON, seconds=round(seconds, 3))
+        session.person.say(f"going on after {seconds:.0f} s")
+
+    def _tell_course(self) -> None:
+        """Say to whoever looks from elsewhere how far this start goes."""
+        self.session.progress.course(
+            self.course.experiments,
+            seconds=self.course.seconds_left,
+            devices=self.session.executor.capacity,
+        )
 
     # -- going on -------------------------------------------------------------------------
 
@@ -390,7 +428,7 @@ class Scheduler:
 
         It is opened once a device may be free for it, so that it starts from the best there is.
         """
-        if not self._proposers.waiting or self.end is not None:
+        if not self._proposers.waiting or self.end is not None or self._held is not None:
             return False
         if len(self._active) >= self.session.executor.capacity:
             return False

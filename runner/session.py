@@ -11,6 +11,7 @@ from functools import cached_property, partial
 from runner import draws, paths
 from runner.data import Prepared
 from runner.decision import Metric
+from runner.ends import STOPS, Wish
 from runner.errors import ConfigError
 from runner.executor import LocalExecutor
 from runner.experiment.fold import RunState, folded
@@ -36,6 +37,8 @@ from runner.seams import Sandbox
 from runner.workspace import Workspace
 
 ANALYSIS_SCRIPT = "analysis.py"
+ASKED = "run.asked"
+"""The note of what a person asked from elsewhere."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +118,18 @@ class Session:
             fresh = self.ledger.entries(self.run.tag, after=before.head.seq)
             self.known.state = folded(fresh, before)
             return self.known.state
+
+    @property
+    def wish(self) -> Wish | None:
+        """What a person asked last, from elsewhere, of the process that is at work here."""
+        asked = self.now.noted.get(ASKED)
+        if asked is None or (asked.get("pid"), asked.get("started")) != self.progress.process:
+            return None
+        return next((each for each in Wish if each == asked.get("what")), None)
+
+    def stop_asked(self) -> bool:
+        """Say whether a person wants the run to end, here or from elsewhere."""
+        return self.person.stop_asked() or self.wish in STOPS
 
     @property
     def history(self) -> tuple[Experiment, ...]:

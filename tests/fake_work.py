@@ -11,6 +11,8 @@ from unittest import mock
 
 from fakes import POLICY_TEXT, TAG, FakeSandbox, ScriptedAgent, make_session
 
+from runner import paths
+from runner.progress import Tracker
 from runner.records import TrialResult, TrialSpec
 from runner.start import AtWork
 
@@ -36,7 +38,12 @@ def fake_work(
     @contextmanager
     def at_work(state, request, person):
         more = {"policy_text": policy_text, "tag": request.tag or TAG, **vars(person)}
-        with make_session(folder, sandbox, **more) as session:
+        path = paths.State(folder / "state").progress(more["tag"])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with (
+            Tracker.at(path) as tracker,
+            make_session(folder, sandbox, progress=tracker, **more) as session,
+        ):
             yield AtWork(session=session, agents=(agent or ScriptedAgent([]),))
 
     with mock.patch("runner.supervise.at_work", at_work):

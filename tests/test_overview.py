@@ -100,7 +100,7 @@ def test_a_run_that_has_ended_has_its_gain_its_series_and_what_to_believe(seen):
 def test_what_was_killed_is_not_alive_and_says_nothing_of_the_time_left(seen):
     at = Activity(what="a trial of", experiment=2)
     dead = Progress(activities={DEVICE: at}, experiments=9, started="another process")
-    found = replace(seen[-1], progress=dead)
+    found = replace(seen[-1], progress=dead, alive=dead.alive)
     assert found.life is Life.KILLED
     assert (found.devices, found.seconds_left, found.outlook) == ((), None, None)
     assert found.doing[0].elapsed_seconds is None
@@ -110,11 +110,10 @@ def test_time_left_is_the_nearest_of_the_limits(seen):
     over = seen[-1]
     each = over.seconds_each
     assert each is not None
-    at_work = replace(over, progress=Progress(activities={}, experiments=12))
+    at_work = replace(over, progress=Progress(activities={}, experiments=12), alive=True)
     assert at_work.seconds_left == pytest.approx(10 * each)
-    at_work = replace(
-        over, progress=Progress(activities={}, experiments=12, hours_over=over.clock + each)
-    )
+    hours = Progress(activities={}, experiments=12, hours_over=over.clock + each)
+    at_work = replace(over, progress=hours, alive=True)
     assert at_work.seconds_left == pytest.approx(each)
 
 

@@ -23,7 +23,7 @@ def command(tag: str | None, as_json: bool) -> None:
         run = reading.find_run(ledger, tag)
         cap = _cap(run) if as_json or ledger.asked_models(run.tag) else None
         at = progress.read(paths.state().progress(run.tag))
-        found = overview_of(ledger, run, at, cap=cap)
+        found = overview_of(ledger, run, at, cap=cap, audits=False)
     guidance = paths.state().guidance(run.tag)
     if not as_json:
         reading.say(status.status_lines(found, guidance))

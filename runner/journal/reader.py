@@ -224,15 +224,16 @@ class Reader:
                 for row in self._all(query, tag)
             )
 
-    def audits(self, tag: str) -> dict[int, tuple[TrialRecord, ...]]:
-        """Return the audit's trials of each experiment that was kept."""
+    def audits(self, tag: str, first: int = 0) -> dict[int, tuple[TrialRecord, ...]]:
+        """Return the audit's trials of each experiment that was kept, from `first` on."""
         query = f"""SELECT t.experiment, {ENTRY} FROM experiments AS x
             JOIN trials AS t ON t.run = x.run AND t.experiment = x.number AND purpose = 'audit'
             JOIN entries AS e ON e.run = t.run AND e.seq = t.seq
-            WHERE x.run = ? AND x.status = 'kept' ORDER BY t.experiment, t.seq"""  # noqa: S608
+            WHERE x.run = ? AND x.status = 'kept' AND x.number >= ?
+            ORDER BY t.experiment, t.seq"""  # noqa: S608
         found: dict[int, tuple[TrialRecord, ...]] = defaultdict(tuple)
         with readable("an audit's trial"):
-            for row in self._all(query, tag):
+            for row in self._all(query, tag, first):
                 number = row.pop("experiment")
                 found[number] += (rows.read_trial(of_row(row).document),)
         return found

@@ -133,7 +133,7 @@ class SessionDesk:
 
     def stop_asked(self) -> bool:
         """See `Desk.stop_asked`."""
-        return self._session.person.stop_asked() or self._ended()
+        return self._session.stop_asked() or self._ended()
 
 
 def asked_for(context: Context, proposal: Proposal) -> tuple[Violation, ...]:

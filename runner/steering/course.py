@@ -79,7 +79,7 @@ def note_work(session: Session, course: Course) -> None:
 def reason_to_end(session: Session, course: Course) -> End | None:
     """Return how the run ends, if there is a reason to end it."""
     limits, state, most = session.policy.limits, session.now, course.experiments
-    if session.person.stop_asked():
+    if session.stop_asked():
         return End(outcome=Outcome.STOPPED, reason="asked to stop")
     if most is not None and state.count > most:
         return End(outcome=Outcome.FINISHED, reason=f"experiments: {most} of {most}")

@@ -18,6 +18,7 @@ from typing import Any
 
 from runner.agreement import WIDTH, Compared, Gain, compared, gain, spread
 from runner.decision import Metric
+from runner.ends import STOPS, Wish
 from runner.history import audited
 from runner.journal.reader import Reader
 from runner.progress import DEVICE, Progress, machine_seconds
@@ -34,6 +35,10 @@ class Life(StrEnum):
     """What becomes of a run at this moment."""
 
     RUNNING = "running"
+    WAITING = "waiting"
+    """A person paused it: its process waits to be told to go on."""
+    STOPPING = "stopping"
+    """A person asked it to end, and what is measured is still under way."""
     KILLED = "killed"
     """Its process was: it goes on when a person resumes it."""
     PAUSED = "paused"
@@ -69,7 +74,7 @@ class Overview:
     hypotheses: tuple[Hypothesis, ...]
     """A person's that nobody tested yet."""
     audits: Mapping[int, tuple[TrialRecord, ...]]
-    """Of what was kept."""
+    """Of what was kept, where they were asked for."""
     analyses: int
     analysis_seconds: float
     last_end: Mapping[str, Any] | None
@@ -78,6 +83,8 @@ class Overview:
     """What its calls to models may cost, in US dollars."""
     progress: Progress | None
     """What its supervisor does, or did when it was killed."""
+    alive: bool
+    """Whether that process still is."""
     clock: float
     """When that was read, by the machine's time."""
 
@@ -93,8 +100,13 @@ class Overview:
 
     @property
     def life(self) -> Life:
+        if self.alive and self.progress is not None:
+            if self.progress.wish in STOPS:
+                return Life.STOPPING
+            held = self.progress.wish == Wish.PAUSE and not self.unfinished
+            return Life.WAITING if held else Life.RUNNING
         if self.progress is not None:
-            return Life.RUNNING if self.progress.alive else Life.KILLED
+            return Life.KILLED
         if self.last_end is None:
             return Life.IDLE
         return Life.ENDED if self.last_end["name"] == summary.ENDED else Life.PAUSED
@@ -102,12 +114,12 @@ class Overview:
     @property
     def doing(self) -> tuple[Doing, ...]:
         """What is under way, what devices do first."""
-        return running.doing(self.progress, self.clock)
+        return running.doing(self.progress, self.clock, alive=self.alive)
 
     @property
     def devices(self) -> tuple[Doing | None, ...]:
         """What each device does; `None` for one that is free."""
-        if self.life is not Life.RUNNING or self.progress is None:
+        if not self.alive or self.progress is None:
             return ()
         at = {each.who: each for each in self.doing if each.who.startswith(DEVICE)}
         count = self.progress.devices or len(at)
@@ -130,7 +142,7 @@ class Overview:
     @property
     def experiments_left(self) -> int | None:
         """How many this start still has to go; `None` where there is no limit, or none is at it."""
-        if self.life is not Life.RUNNING or not self.progress or self.progress.experiments is None:
+        if not self.alive or self.progress is None or self.progress.experiments is None:
             return None
         counts = self.standing.counts
         return max(0, self.progress.experiments - sum(counts.values()) + counts.get(None, 0))
@@ -139,7 +151,7 @@ class Overview:
     def seconds_left(self) -> float | None:
         """How long it will go on, by its limits and what experiments took; `None`: nobody knows."""
         if self.life is not Life.RUNNING or self.progress is None:
-            return None
+            return None  # nobody knows for how long it waits
         found = []
         if self.progress.hours_over is not None:
             found.append(max(0.0, self.progress.hours_over - self.clock))
@@ -152,7 +164,7 @@ class Overview:
     @property
     def outlook(self) -> Outlook | None:
         """The evidence so far for the candidate that is being measured."""
-        return self.progress.outlook if self.progress and self.life is Life.RUNNING else None
+        return self.progress.outlook if self.progress and self.alive else None
 
     @property
     def gain(self) -> Gain | None:
@@ -211,7 +223,13 @@ class Overview:
 
 
 def overview_of(
-    ledger: Reader, run: Run, progress: Progress | None, *, cap: float | None = None
+    ledger: Reader,
+    run: Run,
+    progress: Progress | None,
+    *,
+    cap: float | None = None,
+    audits: bool = True,
+    before: Overview | None = None,
 ) -> Overview:
     """Read a run.
 
@@ -220,6 +238,8 @@ def overview_of(
         run: which run.
         progress: what its file of progress says.
         cap: what its calls to models may cost, in US dollars, where it is known.
+        audits: whether the audit of every keep is read, which takes a second for 1,000 of them.
+        before: what was seen of the same run earlier: what is known of old keeps is not read again.
     """
     tag = run.tag
     with ledger.at_one_moment():
@@ -236,14 +256,24 @@ def overview_of(
                 for found in ledger.outlines(tag, number, number)
             ),
             hypotheses=ledger.open_hypotheses(tag),
-            audits=ledger.audits(tag),
+            audits=_audits(ledger, tag, before) if audits else {},
             analyses=analyses,
             analysis_seconds=seconds,
             last_end=ledger.last_event(tag, summary.PAUSED, summary.ENDED),
             cap=cap,
             progress=progress,
+            alive=progress is not None and progress.alive,
             clock=machine_seconds(),
         )
+
+
+def _audits(
+    ledger: Reader, tag: str, before: Overview | None
+) -> Mapping[int, tuple[TrialRecord, ...]]:
+    known = before.audits if before else {}
+    newest = max(known, default=0)  # the audit of the newest may still have been under way
+    fresh = ledger.audits(tag, newest)
+    return {number: trials for number, trials in known.items() if number < newest} | fresh
 
 
 def gauge(outlook: Outlook) -> float | None:
@@ -281,5 +311,4 @@ def overview_document(found: Overview) -> dict[str, Any]:
         "experiments_left": found.experiments_left,
         "pending": [each.number for each in found.pending],
         "hypotheses": [asdict(each) for each in found.hypotheses],
-        "series": [asdict(each) for each in found.series],
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from runner.ends import STOPS, Wish
 from runner.progress import DEVICE, Activity, Progress, machine_seconds
 from runner.views import lines
 
@@ -19,9 +20,17 @@ def rows(progress: Progress, tag: str, program: str) -> list[tuple[str, str]]:
     limit = (
         "no limit" if progress.experiments is None else f"until experiment {progress.experiments}"
     )
-    told = [("RUNNING", f"process {progress.pid}, {limit}")]
+    told = [_word(progress, f"process {progress.pid}, {limit}", f"{program} resume {tag}")]
     order = sorted(progress.activities.items(), key=lambda each: not each[0].startswith(DEVICE))
     return told + [("now", activity(each)) for _, each in order]
+
+
+def _word(progress: Progress, process: str, resume: str) -> tuple[str, str]:
+    if progress.wish in STOPS:
+        return "STOPPING", f"{process}: it ends once what is measured has ended, as was asked"
+    if progress.wish == Wish.PAUSE:
+        return "PAUSED", f"{process}: what is measured ends, then it waits for: {resume}"
+    return "RUNNING", process
 
 
 def activity(at: Activity) -> str:
@@ -89,11 +98,10 @@ SAME = (
 )  # fmt: skip
 
 
-def doing(progress: Progress | None, clock: float) -> tuple[Doing, ...]:
+def doing(progress: Progress | None, clock: float, *, alive: bool) -> tuple[Doing, ...]:
     """Return what is under way at a moment of the machine's time, what devices do first."""
     if progress is None:
         return ()
-    alive = progress.alive
     order = sorted(progress.activities.items(), key=lambda each: not each[0].startswith(DEVICE))
     return tuple(
         Doing(
@@ -110,9 +118,11 @@ def document(progress: Progress | None) -> dict[str, Any] | None:
     """Return what runs as plain values; `None` where nothing does, or nothing was left."""
     if progress is None:
         return None
+    alive, clock = progress.alive, machine_seconds()
     return {
-        "alive": progress.alive,
+        "alive": alive,
         "pid": progress.pid,
         "experiments": progress.experiments,
-        "activities": [asdict(each) for each in doing(progress, machine_seconds())],
+        "asked": progress.wish,
+        "activities": [asdict(each) for each in doing(progress, clock, alive=alive)],
     }

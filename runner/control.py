@@ -1,0 +1,64 @@
+"""What a person asks of a run at work from elsewhere: to pause, to go on, to stop.
+
+A wish is a note in the run's journal, addressed to the process that is at work on it; that looks
+there several times a second. So no wish ever reaches a later start of the run, and what was asked
+and what came of it stay on record.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import suppress
+
+from runner import paths, progress
+from runner.ends import Wish
+from runner.errors import ConfigError
+from runner.journal.store import open_journal
+from runner.progress import Progress
+from runner.session import ASKED
+
+SAYS = {
+    Wish.PAUSE: "run {tag} waits once what is measured has ended; it goes on with: runner resume"
+    " {tag}",
+    Wish.RESUME: "run {tag} goes on",
+    Wish.STOP: "run {tag} ends once what is measured has ended; sooner: runner stop --now {tag}",
+    Wish.STOP_NOW: "run {tag} ends now; the experiment in progress runs again on resume",
+}
+"""What comes of a wish."""
+
+
+def ask(state: paths.State, tag: str, wish: Wish, *, via: str = "the command line") -> str:
+    """Ask it of whoever is at work on a run; return what comes of it, in words for a person.
+
+    Args:
+        state: where the run is.
+        tag: which run.
+        wish: what is asked.
+        via: from where, for the record.
+
+    Raises:
+        ConfigError: nobody is at work on it, or a process of another user's is.
+        LedgerError: the journal cannot be written to.
+    """
+    at = at_work(state, tag)
+    if at is None:
+        raise ConfigError(
+            f"the run {tag} is not at work", hint=f"it goes on with: runner run --resume {tag}"
+        )
+    with open_journal(state.ledger) as ledger:
+        ledger.event(tag, ASKED, what=str(wish), pid=at.pid, started=at.started, via=via)
+    if wish is Wish.STOP_NOW:
+        try:
+            with suppress(ProcessLookupError):  # it has just ended
+                os.kill(at.pid, signal.SIGTERM)
+        except PermissionError as error:
+            message = f"the process {at.pid} belongs to another user, and ends when it can"
+            raise ConfigError(message, hint="ask its owner to end it at once") from error
+    return SAYS[wish].format(tag=tag)
+
+
+def at_work(state: paths.State, tag: str) -> Progress | None:
+    """Return what the process does that is at work on a run, if there is one."""
+    found = progress.read(state.progress(tag))
+    return found if found and found.alive else None
