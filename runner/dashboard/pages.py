@@ -83,6 +83,8 @@ def pill(experiment: Experiment, *, running: bool) -> Pill:
 
 LIVES = {
     Life.RUNNING: Pill(kind="running", word="running"),
+    Life.WAITING: Pill(kind="paused", word="waits: paused by a person"),
+    Life.STOPPING: Pill(kind="running", word="stopping"),
     Life.PAUSED: Pill(kind="paused", word="paused"),
     Life.KILLED: Pill(kind="killed", word="was killed"),
     Life.ENDED: Pill(kind="ended", word="ended"),
@@ -184,7 +186,7 @@ def _each_keep(found: Overview) -> str | None:
 
 def _last_end(found: Overview) -> str | None:
     """Say why a run paused or ended, where it is not at work."""
-    if found.last_end is None or found.life is Life.RUNNING:
+    if found.last_end is None or found.alive:
         return None
     detail = found.last_end["detail"]
     said = detail.get("reason") or detail.get("message", "")
