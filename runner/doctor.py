@@ -244,15 +244,15 @@ def _claude_code(machine: Machine) -> Answer:
 
 def _prices(machine: Machine) -> Answer:
     """A list that is old, or that cannot be read, makes the cap on money wrong or useless."""
-    from runner.money.prices import load_prices
+    from runner.providers import load_providers
 
     try:
-        as_of = load_prices(machine.environment).as_of
+        providers = load_providers(machine.environment).values()
     except RunnerError as error:
-        remedy = "correct the list that RUNNER_PRICES names, or unset it"
-        return _answer(str(error).partition("\n")[0], remedy, warn=True)
+        return _answer(str(error).partition("\n")[0], error.hint, warn=True)
+    as_of = min(provider.prices.as_of for provider in providers)
     days = (datetime.fromtimestamp(machine.asked_at, UTC).date() - as_of).days
-    remedy = "compare them with the vendor's, and name a list with RUNNER_PRICES if they differ"
+    remedy = "compare them with the vendor's, and say others in a file: RUNNER_PROVIDERS=FILE"
     age = f", {days} days old" if days > PRICES_DAYS else ""
     return _answer(f"of {as_of}{age}", remedy, warn=days > PRICES_DAYS)
 

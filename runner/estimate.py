@@ -19,6 +19,7 @@ from runner.journal.reader import Reader
 from runner.money.prices import SNAPSHOT, Prices
 from runner.money.usage import by_experiment
 from runner.policy.load import load_policy
+from runner.providers import provider_of
 from runner.records import Spent
 from runner.rules.constants import BASELINE, USUAL_TRIALS
 
@@ -130,6 +131,7 @@ def _of_the_model(
         return None, nothing, 0, why
     if model is None:
         return nothing, nothing, 0, f"the agent {name} asks no model"
+    _, model = provider_of(model)
     prices.of(model)
     same = SNAPSHOT.sub("", model)
     earlier: list[Spent] = []

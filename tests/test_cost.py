@@ -111,7 +111,7 @@ def home(tmp_path_factory) -> Path:
 @pytest.fixture
 def invoke(home, monkeypatch) -> Callable[..., Result]:
     monkeypatch.setenv("RUNNER_HOME", str(home))
-    monkeypatch.delenv("RUNNER_PRICES", raising=False)
+    monkeypatch.delenv("RUNNER_PROVIDERS", raising=False)
     return lambda *arguments: CliRunner().invoke(cli, ["cost", *arguments])
 
 

@@ -16,8 +16,8 @@ import pytest
 
 from runner import doctor
 from runner.doctor import Finding, Machine, Verdict
-from runner.money.prices import load_prices
 from runner.paths import State
+from runner.providers import load_providers
 
 OK, WARN, FAIL = Verdict.OK, Verdict.WARN, Verdict.FAIL
 GIB = 1024**3
@@ -230,7 +230,7 @@ def test_the_program_that_is_named_is_the_one_that_is_asked(tmp_path: Path) -> N
 
 @pytest.mark.parametrize(("days", "verdict"), [(0, OK), (180, OK), (181, WARN), (-10, OK)])
 def test_old_prices_are_a_warning(days: int, verdict: Verdict) -> None:
-    as_of = load_prices({}).as_of
+    as_of = load_providers({})["anthropic"].prices.as_of
     today = datetime.combine(as_of + timedelta(days=days), datetime.min.time(), UTC)
     finding = found("prices", asked_at=today.timestamp())
     assert finding.verdict is verdict
@@ -238,7 +238,7 @@ def test_old_prices_are_a_warning(days: int, verdict: Verdict) -> None:
 
 
 def test_prices_that_cannot_be_read_are_found_before_a_run_needs_them(tmp_path: Path) -> None:
-    finding = found("prices", environment={"RUNNER_PRICES": str(tmp_path / "no.yaml")})
+    finding = found("prices", environment={"RUNNER_PROVIDERS": str(tmp_path / "no.yaml")})
     assert finding.verdict is WARN
     assert "no.yaml" in finding.found
 

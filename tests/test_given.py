@@ -17,7 +17,7 @@ from runner import given
 from runner.cli import cli
 from runner.errors import ConfigError, SandboxError
 from runner.logs import event_log
-from runner.money.prices import load_prices
+from runner.providers import load_providers
 from runner.raw import raw_data
 from runner.scheduler import run_loop
 
@@ -60,9 +60,9 @@ def test_a_link_to_a_file_is_one(tmp_path):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_price_list_is_a_file(odd, kind):
+def test_a_list_of_providers_is_a_file(odd, kind):
     with pytest.raises(ConfigError, match=str(odd[kind])):
-        load_prices({"RUNNER_PRICES": str(odd[kind])})
+        load_providers({"RUNNER_PROVIDERS": str(odd[kind])})
 
 
 @pytest.mark.parametrize("kind", ["pipe", "device", "socket", "loop", "nothing"])

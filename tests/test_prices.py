@@ -1,29 +1,20 @@
-"""What a call costs: the shipped list, one's own, and the arithmetic on it."""
+"""What a call costs: which price is a model's, and the arithmetic on it."""
 
 from __future__ import annotations
 
 from datetime import date
-from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from runner.errors import ConfigError
-from runner.money.prices import Price, Prices, load_prices
+from runner.money.prices import FREE, LongPrompts, Price, Prices
+from runner.providers import load_providers
 from runner.records import Usage
 
 PRICE = Price(input=4, output=20, cache_write_5m=5, cache_write_1h=8, cache_read=0.2)
 LIST = Prices(as_of=date(2026, 11, 1), web_search=0.01, models={"claude-a-1": PRICE})
-OWN = """\
-as_of: 2027-01-31
-web_search: 0.02
-models:
-  mine: {input: 1, output: 2, cache_write_5m: 3, cache_write_1h: 4, cache_read: 5}
-"""
-
-
-def own(folder: Path, text: str) -> dict[str, str]:
-    (folder / "prices.yaml").write_text(text)
-    return {"RUNNER_PRICES": str(folder / "prices.yaml")}
+SHIPPED = {name: found.prices for name, found in load_providers({}).items()}
 
 
 # -- which price ------------------------------------------------------------------------------
@@ -35,7 +26,7 @@ def test_an_unknown_model_is_an_error_and_never_free(model):
         with pytest.raises(ConfigError, match="no price for the model") as refused:
             ask(model)
         assert "claude-a-1" in refused.value.hint
-        assert "RUNNER_PRICES" in refused.value.hint
+        assert "RUNNER_PROVIDERS" in refused.value.hint
 
 
 def test_a_dated_snapshot_costs_what_its_model_costs():
@@ -49,61 +40,34 @@ def test_a_snapshot_with_a_price_of_its_own_has_that():
     assert both.of("claude-a-1-20260101") == PRICE
 
 
-@pytest.mark.parametrize("model", load_prices({}).models)
-def test_no_price_that_is_shipped_is_zero_or_out_of_proportion(model):
-    price = load_prices({}).of(model)
+@pytest.mark.parametrize(
+    ("provider", "model"),
+    [(provider, model) for provider, prices in SHIPPED.items() for model in prices.models],
+)
+def test_no_price_that_is_shipped_is_zero_or_out_of_proportion(provider, model):
+    price = SHIPPED[provider].of(model)
     assert 0 < price.cache_read < price.input < price.output
     assert price.input <= price.cache_write_5m <= price.cache_write_1h < price.output
 
 
-def test_the_shipped_list_says_when_it_held():
-    assert load_prices({}).as_of.year >= 2026
-    assert load_prices({}).web_search > 0
+@pytest.mark.parametrize("prices", SHIPPED.values())
+def test_the_shipped_lists_say_when_they_held(prices):
+    assert prices.as_of.year >= 2026
 
 
-# -- another list -----------------------------------------------------------------------------
+def test_searches_have_a_price():
+    assert SHIPPED["anthropic"].web_search > 0
 
 
-def test_a_list_of_one_s_own_replaces_the_shipped_one(tmp_path):
-    found = load_prices(own(tmp_path, OWN))
-    assert (found.as_of, found.web_search, list(found.models)) == (
-        date(2027, 1, 31),
-        0.02,
-        ["mine"],
-    )
-    with pytest.raises(ConfigError):
-        found.of("claude-opus-5-5")
+def test_what_is_said_to_be_free_costs_nothing_whatever_the_model():
+    assert FREE.cost("anything", Usage(input_tokens=10**9, output_tokens=10**9)) == 0
 
 
-def test_an_empty_name_of_a_list_is_no_name():
-    assert load_prices({"RUNNER_PRICES": ""}) == load_prices({})
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        pytest.param("", id="empty"),
-        pytest.param("a: [", id="not YAML"),
-        pytest.param(OWN.replace("as_of: 2027-01-31\n", ""), id="without a date"),
-        pytest.param(OWN.replace("output: 2, ", ""), id="a price is missing"),
-        pytest.param(OWN.replace("output: 2", "output: -2"), id="a negative price"),
-        pytest.param(OWN.replace("output: 2", "output: .nan"), id="not a number"),
-        pytest.param(OWN.replace("output: 2", "output: .inf"), id="infinite"),
-        pytest.param(OWN.replace("output: 2", "output: 2, thinking: 3"), id="an unknown key"),
-        pytest.param(OWN.replace("web_search: 0.02\n", ""), id="searches without a price"),
-    ],
-)
-def test_a_list_that_cannot_be_used_is_refused_by_name(tmp_path, text):
-    with pytest.raises(ConfigError, match=r"prices\.yaml") as refused:
-        load_prices(own(tmp_path, text))
-    assert refused.value.hint
-
-
-def test_a_list_that_is_not_there_or_not_text_is_refused(tmp_path):
-    (tmp_path / "bytes.yaml").write_bytes(b"\xff\xfe\x00")
-    for name in ("none.yaml", "bytes.yaml", ""):
-        with pytest.raises(ConfigError):
-            load_prices({"RUNNER_PRICES": str(tmp_path / name)})
+def test_a_cache_without_a_price_costs_what_input_does():
+    price = Price.model_validate({"input": 3, "output": 9, "cache_read": 1})
+    assert (price.cache_write_5m, price.cache_write_1h, price.cache_read) == (3, 3, 1)
+    with pytest.raises(ValidationError):
+        Price.model_validate({"input": 3})
 
 
 # -- arithmetic -------------------------------------------------------------------------------
@@ -152,3 +116,17 @@ def test_the_worst_case_is_never_less_than_what_the_tokens_cost(cached):
 def test_the_worst_case_of_an_unknown_model_is_an_error():
     with pytest.raises(ConfigError):
         LIST.worst_case("claude-b", input_tokens=1, output_tokens=1)
+
+
+def test_a_long_prompt_is_dearer_as_a_whole():
+    dearer = LongPrompts(above=1000, input=2, output=1.5)
+    prices = LIST.model_copy(update={"long_prompts": dearer})
+    short = Usage(input_tokens=400, cache_read_tokens=600, output_tokens=100)
+    long = Usage(input_tokens=401, cache_read_tokens=600, output_tokens=100)
+    assert prices.cost("claude-a-1", short) == LIST.cost("claude-a-1", short)
+    given, answered = Usage(input_tokens=401, cache_read_tokens=600), Usage(output_tokens=100)
+    dear = 2 * LIST.cost("claude-a-1", given) + 1.5 * LIST.cost("claude-a-1", answered)
+    assert prices.cost("claude-a-1", long) == pytest.approx(dear)
+    for tokens in (1000, 1001):
+        worst = prices.worst_case("claude-a-1", input_tokens=tokens, output_tokens=100)
+        assert prices.cost("claude-a-1", Usage(input_tokens=tokens, output_tokens=100)) <= worst

@@ -15,9 +15,9 @@ from runner.agents.descriptions import MODELS, model_of, with_model
 from runner.cli import cli
 from runner.errors import ConfigError
 from runner.journal.store import open_journal
-from runner.money.prices import load_prices
 from runner.patterns import MOST_FILES
 from runner.policy.load import load_policy, parse_policy
+from runner.providers import provider_of
 from runner.records import File
 from runner.session import Person
 from runner.start import TAG, Request, _agents, _check_template, _policy, at_work
@@ -70,7 +70,8 @@ def test_a_model_where_there_is_none_or_another_is_an_error(agent, model):
 
 @pytest.mark.parametrize("model", MODELS.values())
 def test_the_model_that_is_asked_if_none_is_named_has_a_price(model):
-    assert load_prices({}).of(model)
+    provider, name = provider_of(model, {})
+    assert provider.prices.of(name)
 
 
 def test_a_runtime_that_the_engine_lacks_is_an_error_before_there_is_a_run(tmp_path, monkeypatch):

@@ -13,16 +13,6 @@ BEST_OF_N = "best-of-n"
 RELATIVE = re.compile(r"\.\.?/")
 MODELS = {"claude": "claude-opus-5-5", "claude-code": "claude-opus-5-5"}
 """Agents whose argument is the model that they ask, and which one it is if none is named."""
-LATER = "the run goes on with: runner run --resume TAG"
-HINTS = {
-    400: f"the API does not take this request; if a newer version does, {LATER}",
-    401: f"check ANTHROPIC_API_KEY, or your token; then {LATER}",
-    402: f"the account has no credit; add some, then {LATER}",
-    403: f"the key may not use this; ask for the permission, then {LATER}",
-    404: "the API does not know this model; name another, as in --agent claude:MODEL",
-    429: f"the account's rate or spend limit is reached; wait or raise it, then {LATER}",
-}
-"""What a person can do about what a model's API answers, by its status."""
 
 
 def name_of(description: str) -> str:

@@ -57,16 +57,18 @@ def command(
 
 
 def _so_far(tag: str | None, as_json: bool) -> None:
-    from runner.money.prices import load_prices
+    from runner.agents.descriptions import model_of
     from runner.money.spending import cap_of
     from runner.money.usage import together
+    from runner.providers import provider_of
     from runner.views import cost, reading
 
     with reading.ledger_for_reading() as ledger:
         run = reading.find_run(ledger, tag)
         models = ledger.spent_by_model(run.tag)
         experiments = ledger.spent_by_experiment(run.tag)
-    cap, as_of = cap_of(run), load_prices().as_of.isoformat()
+    provider, _ = provider_of(model_of(run.agent) or "")
+    cap, as_of = cap_of(run), provider.prices.as_of.isoformat()
     if as_json:
         document = cost.cost_document(run, models, experiments, cap)
         reading.print_json(document | {"prices_as_of": as_of})
@@ -77,11 +79,13 @@ def _so_far(tag: str | None, as_json: bool) -> None:
 
 
 def _beforehand(plan: Plan, as_json: bool) -> None:
+    from runner.agents.descriptions import model_of
     from runner.estimate import estimate
-    from runner.money.prices import load_prices
+    from runner.providers import provider_of
     from runner.views import cost, reading
 
-    prices = load_prices()
+    provider, _ = provider_of(model_of(plan.agent) or "")
+    prices = provider.prices
     with reading.ledger_if_any() as ledger:
         found = estimate(plan, prices, ledger)
     document = cost.estimate_document(asdict(found), found.covered, prices.as_of.isoformat())

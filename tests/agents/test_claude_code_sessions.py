@@ -21,7 +21,7 @@ from runner.agents.claude_code.stream import Stream
 from runner.agents.claude_code.tools import door
 from runner.agents.draft import Said
 from runner.errors import ConfigError, ModelError
-from runner.money.prices import load_prices
+from runner.providers import load_providers
 from runner.records import Change, File, Violation
 from runner.seams import Context
 
@@ -38,7 +38,7 @@ CONTEXT = Context(
     history=(),
 )
 MODEL = "claude-opus-5-5"
-PRICES = load_prices({})
+PRICES = load_providers({})["anthropic"].prices
 PREAMBLE = """\
 import json, os, socket, sys
 from pathlib import Path

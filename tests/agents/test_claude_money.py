@@ -11,12 +11,12 @@ from messages_server import Answer, calls, says, text, tool_use
 
 from runner.agents.claude.model import MOST_OUTPUT
 from runner.errors import SpentError
-from runner.money.prices import load_prices
+from runner.providers import load_providers
 from runner.records import Usage
 from runner.seams import Phase
 
 OPUS = "claude-opus-5-5"
-PRICES = load_prices({})
+PRICES = load_providers({})["anthropic"].prices
 GOOD = calls(text("fine"), proposes())
 SAID = {
     "input_tokens": 100,

@@ -22,13 +22,14 @@ from runner.agents.claude.trouble import StopAskedError, TooLongError
 from runner.agents.descriptions import MODELS
 from runner.agents.draft import Said
 from runner.errors import ConfigError, ModelError
-from runner.money.prices import load_prices
 from runner.prompt.brief import Brief, brief
+from runner.providers import provider_of
 from runner.records import Proposal, Violation
 from runner.sandbox.evidence import escaped
 from runner.seams import Context, Desk
 
-KEY = "ANTHROPIC_API_KEY"
+NO_KEY = "none"
+"""What a provider without a key is told, as the client sends one."""
 SILENCE_SECONDS = 180.0
 """A stream sends pings; one that is silent for so long is dead."""
 MOST_TURNS = 40
@@ -159,22 +160,19 @@ def load_claude(
     The key stays in the client's memory: the agent writes it nowhere, and containers and
     helper processes are started with environments of their own.
     """
-    name, prices = argument or MODELS["claude"], load_prices(environment)
-    prices.of(name)
-    key = environment.get(KEY, "").strip()
-    if not key:
-        hint = f"put the key into the environment: export {KEY}=..."
-        raise ConfigError(f"{KEY} is not set", hint=hint)
-    if not (key.isascii() and key.isprintable()) or " " in key:
-        raise ConfigError(f"{KEY} is no key", hint="it is one word of plain letters; copy it again")
+    provider, name = provider_of(argument or MODELS["claude"], environment)
+    provider.prices.of(name)
+    if provider.protocol != "anthropic":
+        hint = "name a provider with the protocol anthropic"
+        raise ConfigError(f"claude cannot ask {argument}: it speaks {provider.protocol}", hint=hint)
     client = anthropic.Anthropic(
-        api_key=key,
-        base_url=environment.get("ANTHROPIC_BASE_URL") or None,
+        api_key=provider.key(environment) or NO_KEY,
+        base_url=provider.address,
         max_retries=0,
         timeout=anthropic.Timeout(silence, connect=10.0),
         open_telemetry=False,
     )
-    return Claude(Model(client, name, prices, sleep=sleep))
+    return Claude(Model(client, name, provider.prices, sleep=sleep))
 
 
 def _forfeit(answer: Answer) -> Violation | None:

@@ -20,8 +20,8 @@ from typing import TypeVar
 import anthropic
 import httpx2
 
-from runner.agents.descriptions import HINTS, LATER
 from runner.errors import ModelError
+from runner.providers import HINTS, LATER, MONEY_HINT, MONEY_WORDS
 from runner.sandbox.evidence import escaped
 from runner.seams import Desk
 
@@ -29,8 +29,6 @@ PASSING_TYPES = ("api_error", "overloaded_error", "rate_limit_error", "timeout_e
 """Errors that a stream may end with, under the status 200 with which it began."""
 PASSING = (408, 409, 429)
 TOO_LONG = ("prompt is too long", "context window", "context limit")
-MONEY_HINT = f"the account's credit or spend limit is reached; raise it, then {LATER}"
-MONEY_WORDS = ("credit", "billing", "spend limit", "usage limit")
 
 
 PATIENCE_SECONDS = 4 * 3600.0

@@ -18,11 +18,12 @@ from runner.agents.claude_code.launch import Launch
 from runner.agents.claude_code.stream import Stream
 from runner.agents.claude_code.tools import Tools, door
 from runner.agents.client import MOST_SECONDS, Client, Ended
-from runner.agents.descriptions import HINTS, LATER, MODELS
+from runner.agents.descriptions import MODELS
 from runner.agents.draft_folder import DraftFolder, UnsettledError, draft_folder
 from runner.errors import ConfigError, ModelError
-from runner.money.prices import Prices, load_prices
+from runner.money.prices import Prices
 from runner.prompt.brief import brief
+from runner.providers import HINTS, LATER, provider_of
 from runner.records import ModelCall, Proposal, Usage
 from runner.sandbox.evidence import escaped
 from runner.seams import Context, Desk
@@ -229,4 +230,5 @@ def load_claude_code(argument: str, settings: Mapping[str, str] = os.environ) ->
         raise ConfigError(
             "Claude Code has no key", hint=f"set one of {', '.join(launch.CREDENTIALS)}"
         )
-    return ClaudeCode(binary=binary, model=argument or MODELS[NAME], prices=load_prices())
+    provider, model = provider_of(argument or MODELS[NAME])
+    return ClaudeCode(binary=binary, model=model, prices=provider.prices)
