@@ -249,12 +249,13 @@ class MessagesMeter:
         short = kinds.get("ephemeral_5m_input_tokens") or 0
         written = said.get("cache_creation_input_tokens") or 0
         read = said.get("cache_read_input_tokens") or 0
-        given, answered = said.get("input_tokens"), said.get("output_tokens")
+        given: Any = said.get("input_tokens")
+        answered: Any = said.get("output_tokens")
         if not all(map(is_count, (given, answered, short, written, read))):
             return None
         written = max(written, short)
         tools = said.get("server_tool_use")
-        searches = tools.get("web_search_requests") if isinstance(tools, Mapping) else 0
+        searches: Any = tools.get("web_search_requests") if isinstance(tools, Mapping) else 0
         return Usage(
             input_tokens=given,
             output_tokens=answered,

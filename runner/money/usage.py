@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import fields
+from typing import TypeGuard
 
 from runner.records import ModelCall, Spent, Usage
 
@@ -11,7 +12,7 @@ MOST_COUNT = 2**40
 """A number of tokens from here on is none."""
 
 
-def is_count(said: object) -> bool:
+def is_count(said: object) -> TypeGuard[int]:
     """Say whether it is a number of things; clients hand over whatever an API sent."""
     return type(said) is int and 0 <= said < MOST_COUNT
 
