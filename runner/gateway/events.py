@@ -8,32 +8,36 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 BORDER = re.compile(rb"\r\n\r\n|\n\n|\r\r")
-MOST_BYTES = 32 * 1024 * 1024
+MOST_BYTES = 8 * 1024 * 1024
 
 
 class TooLongError(Exception):
-    """An event has no end."""
+    """An event, or an answer, has no end."""
 
 
-async def events(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Yield each event as it came, with its border; the last may lack one.
+async def batches(chunks: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]]:
+    """Yield the events that each chunk completes, as they came; the last may lack its border.
 
     Events are passed on whole, so that nothing that is looked for in one can lie across a border.
 
     Raises:
         TooLongError: one is longer than `MOST_BYTES`.
     """
-    rest, looked = b"", 0
+    rest = b""
     async for chunk in chunks:
+        looked = max(0, len(rest) - 3)
         rest += chunk
-        while found := BORDER.search(rest, max(0, looked - 3)):
-            yield rest[: found.end()]
-            rest, looked = rest[found.end() :], 0
-        looked = len(rest)
-        if looked > MOST_BYTES:
+        found, begun = [], 0
+        for border in BORDER.finditer(rest, looked):
+            found.append(rest[begun : border.end()])
+            begun = border.end()
+        rest = rest[begun:]
+        if len(rest) > MOST_BYTES:
             raise TooLongError
+        if found:
+            yield found
     if rest:
-        yield rest
+        yield [rest]
 
 
 def document(event: bytes) -> dict[str, Any] | None:
@@ -43,6 +47,7 @@ def document(event: bytes) -> dict[str, Any] | None:
 
 
 def parsed(content: bytes) -> dict[str, Any] | None:
+    """Return the JSON object that bytes are; `None` where they are none."""
     try:
         found = json.loads(content)
     except (ValueError, RecursionError):

@@ -336,12 +336,15 @@ class Gateway:
     async def _streamed(
         self, wire: Wire, answer: httpx2.Response, held: Held, meter: Meter
     ) -> None:
-        """Pass a stream on event by event, and hear what was used."""
+        """Pass a stream on, event by event as they come together, and hear what was used."""
         await wire.begin(200, self._passed_on(answer))
-        async for event in events.events(answer.aiter_raw()):
-            found = events.document(event)
-            if not (found and meter.hear(found) and held.hidden):
-                await wire.send(self._without_key(event))
+        async for batch in events.batches(answer.aiter_raw()):
+            kept = []
+            for event in batch:
+                found = events.document(event)
+                if not (found and meter.hear(found) and held.hidden):
+                    kept.append(event)
+            await wire.send(self._without_key(b"".join(kept)))
         await wire.end()
         if meter.whole:
             self._trouble = None
