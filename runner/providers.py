@@ -25,7 +25,7 @@ MOST_BYTES = 1024 * 1024
 LATER = "the run goes on with: runner run --resume TAG"
 HINTS = {
     400: f"the API does not take this request; if a newer version does, {LATER}",
-    401: f"check the key, or your token; then {LATER}",
+    401: f"check ANTHROPIC_API_KEY, OPENAI_API_KEY or your token; then {LATER}",
     402: f"the account has no credit; add some, then {LATER}",
     403: f"the key may not use this; ask for the permission, then {LATER}",
     404: "the API does not know this model; name another, as in --agent claude:MODEL",
