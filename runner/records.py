@@ -81,6 +81,8 @@ class Proposal:
     """A person owes neither takeaways nor answers."""
 
 
+TO_PLANT = "aa.asked"
+"""The note of how many changes of nothing a person wants in a run."""
 PLANTED, RETRY = "planted", "retry"
 """Modes that no strategy chooses: a change of nothing, and an undecided experiment once more."""
 

@@ -46,6 +46,7 @@ from runner.proposals.rebasing import Returned, on_the_best
 from runner.proposals.reviewing import reviewed
 from runner.proposers import Events, Proposer, Proposers
 from runner.records import (
+    TO_PLANT,
     Experiment,
     ExperimentStatus,
     GuardRecord,
@@ -61,8 +62,6 @@ from runner.steering.between import between
 from runner.steering.course import Course, course_of, note_work, reason_to_end
 from runner.workspace import NOTES_REF
 
-TO_PLANT = "aa.asked"
-"""The note of how many changes of nothing a person wants."""
 HELD, WENT_ON = "run.held", "run.went-on"
 """Notes: a person had the run wait, and it went on."""
 LOOK_SECONDS = 0.2

@@ -80,10 +80,12 @@ def test_what_was_cut_off_goes_on_where_it_was(folder):
 def test_a_person_reads_both_sides_and_the_gain_with_its_interval(folder):
     with fake_work(folder, FakeSandbox(results), policy_text=SHIPPED):
         said = CliRunner().invoke(cli, ["replicate", TAG, "--seeds", "4"])
+        status = CliRunner().invoke(cli, ["status"]).stdout
         as_json = CliRunner().invoke(cli, ["replicate", TAG, "--seeds", "4", "--json"])
     assert said.exit_code == 0, said.output
     assert "experiment 1, mean_rank" in said.stdout
     assert said.stdout.count("on 4 draws, a gain with more than 97 %") == 2
+    assert "on fresh draws: holdout gain +" in status
     found = json.loads(as_json.stdout)
     assert [*found["parts"]] == ["holdout", "locked part"]
     assert found["parts"]["holdout"]["gain"]["mean"] == pytest.approx(20, abs=0.3)

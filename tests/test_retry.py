@@ -16,8 +16,8 @@ from runner.draws import PER_EXPERIMENT
 from runner.errors import ConfigError, SandboxError
 from runner.journal.reader import open_reader
 from runner.paths import State
-from runner.prompt.history import undecided
-from runner.proposals.context import history_as_told
+from runner.prompt.history import digest, undecided
+from runner.proposals.context import history_as_told, make_context
 from runner.records import RETRY, Experiment, ExperimentStatus, TrialResult, TrialSpec
 from runner.scheduler import run_loop
 
@@ -113,6 +113,7 @@ def test_a_kill_in_its_middle_loses_nothing_and_asks_for_nothing_twice(folder):
 def test_agents_hear_of_what_is_undecided_by_its_hypothesis_until_it_is_continued(folder):
     with make_session(folder, FakeSandbox(BETTER), policy_text=POLICY) as session:
         said = undecided(history_as_told(session))
+        assert digest(make_context(session, 2)).endswith(said)
         assert said.endswith('\n#1 "a wider network"')
         run_loop(session, experiments=None, retry=1)
         assert undecided(history_as_told(session)) == ""

@@ -143,8 +143,6 @@ def _played(name: str, found: dict[str, Any], say: Say, *, with_cheats: bool) ->
             for line in report.warnings(policy, noise, seen):
                 found["warnings"] = [*found["warnings"], line]
                 say(f"warning  {'noise':14} {line}")
-            if noise.deviation is None:
-                say(f"unknown  {'noise':14} no run of this template was made: runner noise {name}")
     if policy.self_reported:
         say("SELF-REPORTED: every cheat works, as the code under test prints this number")
     return all_fine

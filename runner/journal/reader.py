@@ -21,6 +21,7 @@ from runner.journal.entries import GENESIS, RESULTS, Entry, Head, of_row
 from runner.journal.finding import Wanted
 from runner.records import (
     PLANTED,
+    TO_PLANT,
     Analysis,
     Descent,
     Experiment,
@@ -240,6 +241,8 @@ class Reader:
 
     def planted(self, tag: str) -> tuple[ExperimentStatus, ...]:
         """Return how each experiment ended that changes nothing, but for what was refused."""
+        if self.last_event(tag, TO_PLANT) is None:
+            return ()
         query = """SELECT x.status, e.* FROM experiments AS x
             JOIN entries AS e ON e.run = x.run AND e.seq = x.proposed
             WHERE x.run = ? AND x.category = 'planted' AND x.ended_at IS NOT NULL

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 
 from runner.decision import Verdict, verdict_in
 from runner.prompt.untrusted import one_line, said
-from runner.records import Crash, Curve, Experiment, ExperimentStatus
+from runner.records import PLANTED, Crash, Curve, Experiment, ExperimentStatus
 from runner.sandbox.evidence import escaped
 from runner.seams import Context
 
@@ -47,11 +47,13 @@ def digest(context: Context) -> str:
 
 def undecided(history: Sequence[Experiment]) -> str:
     """Return what nobody knows yet, by its hypothesis alone: what to try again, if anything."""
-    again = {found.origin.retries for found in history if found.origin}
+    done = {found.origin.retries for found in history if found.origin}
     ideas = [
         f"#{found.number} {said(found.hypothesis, 200)}"
         for found in history
-        if verdict_in(found.reason) is Verdict.UNDECIDED and found.number not in again
+        if verdict_in(found.reason) is Verdict.UNDECIDED
+        and found.number not in done
+        and not (found.origin and found.origin.mode == PLANTED)
     ][-UNDECIDED:]
     head = "Undecided, neither better nor worse for certain; the first to try again, made stronger:"
     return "\n".join([head, *ideas]) if ideas else ""

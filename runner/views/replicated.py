@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,7 +56,7 @@ def measured_again(metric: Metric, baseline: Experiment, best: Experiment) -> It
             )
 
 
-def rows(metric: Metric, best: Experiment, found: list[Again]) -> list[tuple[str, str]]:
+def rows(metric: Metric, best: Experiment, found: Sequence[Again]) -> list[tuple[str, str]]:
     """Return what a person reads."""
     claimed = "" if best.score is None else f", {metric.label} {best.score:.6g} when it was kept"
     lines = [("best", f"experiment {best.number}{claimed}")]
@@ -64,18 +64,24 @@ def rows(metric: Metric, best: Experiment, found: list[Again]) -> list[tuple[str
     return lines
 
 
+def gains(found: Sequence[Again]) -> str:
+    """Return the gains alone, as one line."""
+    parts = (f"{each.part} {_gain(each) if each.gains else 'none'}" for each in found)
+    return f"on fresh draws: {'; '.join(parts)}"
+
+
+def _gain(found: Again) -> str:
+    draws = "1 draw" if len(found.gains) == 1 else f"{len(found.gains)} draws"
+    return f"gain {_with(*found.gain, '+')} on {draws}{_verdict(*found.gain)}"
+
+
 def _said(found: Again) -> str:
     failures = "trial" if found.failed == 1 else "trials"
     failed = f"; {found.failed} failed {failures}" if found.failed else ""
     if not found.gains:
         return f"no draw has a score of both{failed}"
-    levels = [intervals.of_mean(values) for values in (found.baseline, found.best)]
-    (before, after), (gain, margin) = (_with(*level) for level in levels), found.gain
-    draws = "1 draw" if len(found.gains) == 1 else f"{len(found.gains)} draws"
-    sign = _verdict(gain, margin)
-    return (
-        f"baseline {before}, best {after}: gain {_with(gain, margin, '+')} on {draws}{sign}{failed}"
-    )
+    before, after = (_with(*intervals.of_mean(level)) for level in (found.baseline, found.best))
+    return f"baseline {before}, best {after}: {_gain(found)}{failed}"
 
 
 def _with(value: float, margin: float | None, sign: str = "") -> str:
@@ -90,7 +96,7 @@ def _verdict(gain: float, margin: float | None) -> str:
     return ", a loss with more than 97 %" if gain + margin < 0 else ", which may be noise"
 
 
-def document(metric: Metric, best: Experiment, found: list[Again]) -> dict[str, Any]:
+def document(metric: Metric, best: Experiment, found: Sequence[Again]) -> dict[str, Any]:
     """Return the same for machines; each margin is half of an interval of 95 %."""
 
     def level(values: tuple[float, ...]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from runner.records import (
     Experiment,
     ExperimentStatus,
 )
-from runner.views import lines
+from runner.views import lines, replicated
 from runner.views.standing import Standing
 
 PAUSED, ENDED = "run.paused", "run.ended"
@@ -110,6 +110,8 @@ def scores_rows(standing: Standing) -> list[tuple[str, str]]:
     if not metric.self_reported:
         audit = audit_sentence(metric, baseline, top)
     rows = [("best", said), ("audit", audit)]
+    again = [*replicated.measured_again(metric, baseline, top)]
+    rows += [("replicated", replicated.gains(again))] if again else []
     rows += [("believe", belief(standing))] if standing.keeps[1:] else []
     return [*rows, ("a/a", planted(standing.planted))] if standing.planted else rows
 
