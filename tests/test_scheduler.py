@@ -434,7 +434,9 @@ def test_a_failure_of_ours_ends_what_runs_beside_it_and_the_run_goes_on_as_it_wo
         run_loop(session, nobody, experiments=2)
         ends = [(found.status, found.hypothesis) for found in session.history[1:]]
     assert ends == [(KEPT, "WIDTH 50"), (KEPT, "RATE 60")]
-    assert asked == {(n, purpose, 0): 1 for n in (1, 2) for purpose in (*Purpose,)}
+    assert asked == {
+        (n, purpose, 0): 1 for n in (1, 2) for purpose in (Purpose.DECISION, Purpose.AUDIT)
+    }
     assert nobody.told == []
     assert is_clean(tmp_path)
 
