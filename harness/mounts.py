@@ -20,6 +20,8 @@ class Mounts:
     """One folder per predictor; written by agent code, so nothing in it is trusted."""
     wire: Path
     """One folder per served predictor; the scorer listens in it."""
+    held: Path
+    """What training left, which nobody here looks into: only its size is told."""
 
 
 def under(root: Path) -> Mounts:
@@ -30,4 +32,5 @@ def under(root: Path) -> Mounts:
         inputs=root / "inputs",
         outputs=root / "outputs",
         wire=root / "wire",
+        held=root / "held",
     )

@@ -78,6 +78,25 @@ def _finite(value: Decimal) -> float:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Price:
+    """The gain that a keep needs, in the metric's unit."""
+
+    min_gain: float
+    per_line: float = 0.0
+    """For each line that a program becomes longer."""
+
+    def needed(self, added_lines: int) -> float:
+        return _finite(exact(self.min_gain) + exact(self.per_line) * max(added_lines, 0))
+
+    def said(self, added_lines: int) -> str:
+        """Say what of it the lines make up, to put behind a reason; nothing where they do not."""
+        if not self.per_line or added_lines <= 0:
+            return ""
+        many = "1 line more" if added_lines == 1 else f"{added_lines} lines more"
+        return f"; {many}, at {written(exact(self.per_line))} each"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Tie:
     """When a score that is about as good as the best is kept: if the program became shorter."""
 

@@ -95,7 +95,8 @@ def estimate(plan: Plan, prices: Prices, ledger: Reader | None) -> Estimate:
     thinking = thinking.times(count / plan.agents)
     predictors = len(evaluation.predict) or (2 if evaluation.shape == "served" else 0)
     stages = budget.startup + budget.train + budget.score
-    deadline = stages + predictors * (budget.startup + budget.predict)
+    stages += predictors * (budget.startup + budget.predict)
+    deadline = stages * policy.budget_record().stretch
     splits, decision = len(evaluation.splits), policy.decision
     measured_often = decision.rule == "posterior"
     planned = splits * (BASELINE if measured_often else decision.trials)

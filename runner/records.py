@@ -291,6 +291,15 @@ class Resources:
     """An OCI runtime that the engine has; absent is the engine's default."""
 
 
+class Clock(StrEnum):
+    """What a budget's seconds are."""
+
+    CPU = "cpu"
+    """Of the container's processors, all of them at work."""
+    WALL = "wall"
+    """As they pass, whatever else the machine does."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Budget:
     """Seconds. A container is killed at `startup` plus the budget of its own stage."""
@@ -299,6 +308,9 @@ class Budget:
     train: float
     predict: float
     score: float
+    clock: Clock = Clock.WALL
+    stretch: float = 1.0
+    """With `Clock.CPU`: how many times as many seconds may pass meanwhile."""
 
 
 class Shape(StrEnum):
@@ -435,6 +447,11 @@ class TrialResult:
     peak_gpu_memory_bytes: int | None = None
     """Of the devices, which no container limit counts; for the person."""
     cpu_seconds: float | None = None
+    artifact_bytes: int | None = None
+    """What training left for its predictor, in whole pages, as the scorer's container found it."""
+    processor_share: float | None = None
+    """How much agent code had of the processor time that it was allowed, what nobody used left
+    out: less than 1 where the machine had other work, or gave its cores away."""
     logs: Mapping[str, bytes] = field(default_factory=dict)
     """Stage → the container's capped output, for the person only."""
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from runner import __version__, data, draws, paths
-from runner.decision import Decision, Metric, Tie
+from runner.decision import Decision, Metric, Price, Tie
 from runner.errors import SpentError, StoppedError
 from runner.executor import LocalExecutor
 from runner.experiment.steps import judged
@@ -210,9 +210,12 @@ def decide(
     min_gain: float,
     splits: int = 1,
     tie: Tie | None = None,
+    per_line: float = 0.0,
+    added_lines: int = 0,
 ) -> Decision | Ask:
     """Have the rule `strict` judge the trials so far of experiment 1, in the order of its plan."""
-    rule = Strict(metric=metric, min_gain=min_gain, seeds=planned // splits, most_trials=planned)
+    price = Price(min_gain=min_gain, per_line=per_line)
+    rule = Strict(metric=metric, price=price, seeds=planned // splits, most_trials=planned)
     names = tuple("abcdefgh"[:splits])
     plan = [
         Place(experiment=1, split=name, index=draws.index(1, count))
@@ -223,7 +226,8 @@ def decide(
         place: trial(Purpose.DECISION, result, split=place.split, index=place.index, asked_by=1)
         for place, result in zip(plan, results, strict=False)
     }
-    answer, _ = judged(rule, Evidence(number=1, splits=names, best=best, tie=tie), trials)
+    seen = Evidence(number=1, splits=names, best=best, tie=tie, added_lines=added_lines)
+    answer, _ = judged(rule, seen, trials)
     return answer
 
 

@@ -94,6 +94,34 @@ def test_the_reason_of_a_tie_holds_its_numbers():
     )
 
 
+@pytest.mark.parametrize(
+    ("score", "added", "expected"),
+    [
+        pytest.param(38.7, 0, KEPT, id="as long as before"),
+        pytest.param(38.7, -5, KEPT, id="shorter is no gain by itself"),
+        pytest.param(38.7, 3, KEPT, id="exactly the price of three lines"),
+        pytest.param(38.7, 4, REVERTED, id="a line too many"),
+        pytest.param(30.0, 200, REVERTED, id="many lines for a clear gain"),
+    ],
+)
+def test_each_line_more_has_its_price(score, added, expected):
+    results = [scored(score), scored(score)]
+    found = decide(RANK, 40.0, results, planned=2, min_gain=1.0, per_line=0.1, added_lines=added)
+    assert isinstance(found, Decision)
+    assert found.status is expected
+    assert ("lines more" in found.reason) is (added > 0)
+
+
+def test_the_reason_says_what_of_the_gain_that_is_needed_the_lines_make_up():
+    results = [scored(38.7), scored(38.7)]
+    found = decide(RANK, 40.0, results, planned=2, min_gain=1.0, per_line=0.1, added_lines=4)
+    assert isinstance(found, Decision)
+    assert found.reason == (
+        "just short: mean_rank 38.7 on 2 of 2 seeds: gain +1.3 over the best 40, needed 1.4;"
+        " 4 lines more, at 0.1 each"
+    )
+
+
 def test_a_failed_guard_reverts_what_would_have_been_kept():
     found = decided(40.0, 30.0, 30.0)
     assert isinstance(found, Decision)

@@ -13,8 +13,9 @@ import pytest
 from fake_engine import FakeContainer, FakeEngine
 from trials import make_host, of_host, trial_spec
 
+from runner.engines.protocol import ContainerSpec, Usage
 from runner.errors import ConfigError, DataError, SandboxError, StoppedError
-from runner.records import File, Guard, Shape, TrialSpec, TrialStatus
+from runner.records import Budget, Clock, File, Guard, Shape, TrialSpec, TrialStatus
 from runner.trial import Host, TrialRunner
 
 AGENTS = {
@@ -181,6 +182,84 @@ def test_draw_and_deadline_reach_a_container_when_it_begins(tmp_path):
     assert float(said["RUNNER_KILL_SECONDS"]) <= 2.0 < float(seconds), "2 s, and the grace"
     assert engine.given["score"].endswith(b"\ngo\n")
     assert b"4711" not in engine.given["score"]
+
+
+class Burning(Keeping):
+    """One stage of it does not end by itself, and takes processor time."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.stage, self.taken = "train", 0.0
+
+    def create(self, spec: ContainerSpec) -> str:
+        identity = super().create(spec)
+        if spec.name.endswith(f"-{self.stage}"):
+            self.containers[identity].gos = 99
+            self.containers[identity].send = lambda _: None  # type: ignore[method-assign]
+        return identity
+
+    def usage(self, identity: str) -> Usage | None:
+        self.taken += identity.endswith(f"-{self.stage}") * 2.0
+        return Usage(cpu_seconds=self.taken, peak_memory_bytes=1)
+
+
+ON_PROCESSORS = Budget(startup=1, train=1, predict=1, score=1, clock=Clock.CPU, stretch=30)
+
+
+def test_the_host_ends_what_has_spent_its_processor_time(tmp_path):
+    runner, _ = runner_on(tmp_path)
+    engine = Burning()
+    spec = trial_of(runner, budget=ON_PROCESSORS)
+    spec = replace(spec, resources=replace(spec.resources, cpus=2))
+    found = replace(runner, engine=engine).run(spec)
+    assert (found.status, found.limit, found.stage) == (TrialStatus.TIMEOUT, "deadline", "train")
+    assert found.reason == "train: killed after 4 s of processor time"
+    assert found.wall_seconds < 5
+
+
+def test_what_is_counted_in_processor_time_is_told_so(tmp_path):
+    runner, _ = runner_on(tmp_path)
+    engine = Keeping()
+    spec = trial_of(runner, budget=ON_PROCESSORS)
+    replace(runner, engine=engine).run(replace(spec, resources=replace(spec.resources, cpus=1.5)))
+    seconds, *variables = engine.given["train"].decode().rstrip("\n").split("\0")
+    said = dict(each.split("=", 1) for each in variables)
+    assert (said["RUNNER_CPUS"], said["RUNNER_CPU_SECONDS"]) == ("1.5", "3")
+    assert said["RUNNER_TRAIN_SECONDS"] == "1"
+    assert 50 < float(said["RUNNER_KILL_SECONDS"]) <= 60 < float(seconds), "thirty times 2 s"
+
+
+class Lost(Burning):
+    """A served model that goes on until it has spent its time; then the scorer has nobody."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.stage = "serve-a"
+
+    def start(self, identity: str) -> None:
+        super().start(identity)
+        if self.containers[identity].is_scorer:
+            frames = self.containers[identity].frames_
+            frames.get()
+            frames.put((True, b"ready\nconnected a\n"))
+
+    def kill(self, identity: str) -> None:
+        super().kill(identity)
+        for container in self.containers.values():
+            if container.is_scorer and identity.endswith("serve-a"):
+                refused = {"status": "invalid-outputs", "output": "a", "code": "disconnected"}
+                container.frames_.put((False, json.dumps(refused).encode()))
+                container.end(0)
+
+
+def test_a_served_model_that_has_spent_its_processor_time_is_ended(tmp_path):
+    runner, _ = runner_on(tmp_path, Shape.SERVED)
+    engine = Lost(gos=2)
+    spec = trial_of(runner, Shape.SERVED, budget=ON_PROCESSORS)
+    found = replace(runner, engine=engine).run(spec)
+    assert (found.status, found.limit, found.stage) == (TrialStatus.TIMEOUT, "deadline", "serve a")
+    assert found.reason == "serve a: killed after 2 s of processor time"
+    assert found.wall_seconds < 5
 
 
 @pytest.mark.parametrize("what", ["create volume", "create", "start"])

@@ -126,4 +126,4 @@ def test_a_flood_of_output_ends_the_trial_whatever_the_score():
 def test_only_a_served_scorer_is_told_of_gain_and_time():
     plain = score_command(trial_spec())
     told = score_command(trial_spec(shape=Shape.SERVED, min_gain=0.02))
-    assert told == [*plain, "--min-gain", "0.02", "--seconds", "1"]
+    assert told == [*plain, "--min-gain", "0.02", "--seconds", "1.0"]

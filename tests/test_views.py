@@ -55,7 +55,9 @@ def answer(spec: TrialSpec) -> TrialResult:
     crash = crashed(f"train: ValueError: {ESCAPES}")
     found = {0: scored(100.0), 1: scored(90.0), 2: crash, 3: timed_out()}[spec.experiment]
     logs = {"train": ESCAPES.encode()} if spec.experiment == 2 else {}
-    return TrialResult(**vars(found) | {"peak_memory_bytes": 2**30, "logs": logs})
+    share = 0.41 if spec.experiment == 1 else 0.97
+    more = {"peak_memory_bytes": 2**30, "processor_share": share, "logs": logs}
+    return TrialResult(**vars(found) | more)
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +91,18 @@ def test_status_says_where_the_run_stands(invoke):
     assert "gain +12 against +10 on the holdout, the two agree" in shown
     assert "4 after the baseline: 1 kept, 0 reverted, 1 crashed, 1 timed out" in shown
     assert "the disk is full" in shown
+
+
+def test_a_trial_that_had_little_of_the_machine_is_marked_everywhere(invoke):
+    assert "2 of 6 trials had less than 60% of the processor time" in invoke("status", TAG).output
+    assert json.loads(invoke("status", TAG, "--json").output)["crowded_trials"] == 2
+    assert "2 on a crowded machine" in invoke("list", TAG).output
+    assert invoke("show", "1").output.count("crowded: training had 41% of its processor time") == 2
+    marked = [
+        trial["crowded"] for trial in json.loads(invoke("show", "1", "--json").output)["trials"]
+    ]
+    assert marked == [True, True, False]
+    assert "crowded" not in invoke("show", "0").output
 
 
 def test_without_a_tag_the_newest_run_is_shown(invoke):

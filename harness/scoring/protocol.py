@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,12 +54,14 @@ def score(dealt: Dealt, mounts: Mounts, *, stdin: TextIO, stdout: TextIO, stderr
     stderr.flush()
     if stdin.readline(len(GO)) != GO:
         return NO_GO
-    tell(lambda: dealt.measure(mounts.outputs), stdout)
+    tell(lambda: dealt.measure(mounts.outputs), mounts, stdout)
     return 0
 
 
-def tell(measure: Callable[[], Mapping[str, float]], stdout: TextIO) -> None:
+def tell(measure: Callable[[], Mapping[str, float]], mounts: Mounts, stdout: TextIO) -> None:
     """Print the document: the metrics, or which output is refused and why.
+
+    Beside the metrics stands how much training left, in whole pages as its quota counts them.
 
     A metric may be any one number, NumPy's included. One that is not finite says nothing of how
     good the outputs are, so they are refused.
@@ -69,9 +72,18 @@ def tell(measure: Callable[[], Mapping[str, float]], stdout: TextIO) -> None:
         for name, value in metrics.items():
             if not math.isfinite(value):
                 raise InvalidOutputsError(Code.NOT_FINITE, f"the metric {name} is {value}")
-        document = {"status": "scored", "metrics": metrics}
+        document = {"status": "scored", "metrics": metrics, "artifact_bytes": _held(mounts)}
     except InvalidOutputsError as refused:
         code, output = str(refused.code), refused.output
         document = {"status": "invalid-outputs", "code": code, "output": output}
     stdout.write(json.dumps(document) + "\n")
     stdout.flush()
+
+
+def _held(mounts: Mounts) -> int | None:
+    """Return the bytes of the artifacts, as their filesystem counts them; no name of it is read."""
+    try:
+        found = os.statvfs(mounts.held)
+    except OSError:
+        return None
+    return (found.f_blocks - found.f_bfree) * found.f_frsize

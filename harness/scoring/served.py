@@ -97,7 +97,7 @@ def score(served: Served, mounts: Mounts, limits: Limits, streams: Streams) -> i
         streams.say(READY)
         host = _Host(listeners, streams, limits)
         try:
-            tell(lambda: measure(served, host, limits.min_gain), streams.stdout)
+            tell(lambda: measure(served, host, limits.min_gain), mounts, streams.stdout)
         except NoGoError:
             return NO_GO
     return 0

@@ -20,6 +20,7 @@ from runner.policy.schema import Policy
 from runner.records import Experiment, ExperimentStatus, Purpose, TrialResult, TrialStatus
 from runner.rules import Ask, rule_of
 from runner.rules.belief import Noise
+from runner.rules.bounds import broken
 from runner.rules.scores import metric_of
 
 
@@ -129,7 +130,8 @@ def _tried(
     if isinstance(answer, Ask):
         yield _finding("trials", experiment, f"is {experiment.status}, and trials are missing")
         return
-    yield from _compared(experiment, _guarded(experiment, answer, policy))
+    best = kept[-1] if kept else None
+    yield from _compared(experiment, _guarded(experiment, answer, policy, best))
     asked = [place for place, trial in trials.items() if trial.asked_by == experiment.number]
     if beyond := [place for place in asked if place not in used]:
         count = len(asked) - len(beyond)
@@ -142,13 +144,18 @@ def _usable(result: TrialResult, metric: Metric) -> bool:
     return not scored or (result.score is not None and metric.name in result.score.metrics)
 
 
-def _guarded(experiment: Experiment, answer: Decision, policy: Policy) -> Decision:
-    """Take guards as they were recorded: what they said is not in the trials."""
+def _guarded(
+    experiment: Experiment, answer: Decision, policy: Policy, best: Experiment | None
+) -> Decision:
+    """Take commands as they were recorded, since what they said is not in the trials."""
     if answer.status is not ExperimentStatus.KEPT:
         return answer
     ended = {guard.name: guard.failed for guard in experiment.guards}
     for guard in policy.guards:
-        if (why := ended.get(guard.name, "it did not run")) is not None:
+        why = ended.get(guard.name, "it did not run")
+        if guard.number is not None:
+            why = broken(guard, experiment, best)
+        if why is not None:
             return after_guards(answer, guard.name, why)
     return answer
 

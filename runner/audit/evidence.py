@@ -312,7 +312,7 @@ def read_repository(objects: Objects, subject: Subject, written: Written) -> Sto
 
 def _lines(objects: Objects, written: Written, commits: Mapping[str, Commit]) -> dict[str, int]:
     policy = written.policy
-    if policy is None or policy.decision.simplicity is None:
+    if policy is None or not policy.decision.counts_lines:
         return {}
     ran = [found for found in written.experiments.values() if written.ran(found)]
     names = {found.attempt_commit or "" for found in ran}

@@ -28,6 +28,7 @@ class Ended(StrEnum):
 
     EXITED = "exited"
     DEADLINE = "deadline"
+    CPU_TIME = "cpu-time"
     OUTPUT = "output"
     PROCESSES = "processes"
 
@@ -50,10 +51,12 @@ class Deadline:
     """A moment on a clock that nobody sets. The code inside is told how far away it is."""
 
     monotonic: float
+    cpu_seconds: float | None = None
+    """The container's processor time at which it is ended, if that comes first."""
 
     @classmethod
-    def after(cls, seconds: float) -> Deadline:
-        return cls(monotonic=time.monotonic() + seconds)
+    def after(cls, seconds: float, cpu_seconds: float | None = None) -> Deadline:
+        return cls(monotonic=time.monotonic() + seconds, cpu_seconds=cpu_seconds)
 
     @property
     def left(self) -> float:
@@ -173,11 +176,12 @@ class Running:
         """
         ended = self._wait(deadline, abort)
         # Output may end long before the last process does.
-        found = self._exit(deadline.monotonic) if ended is Ended.EXITED else None
+        found = self._exit(deadline) if ended is Ended.EXITED else None
         if found is None:
-            ended = Ended.DEADLINE if ended is Ended.EXITED else ended
+            if ended is Ended.EXITED:
+                ended = Ended.CPU_TIME if self.has_spent(deadline) else Ended.DEADLINE
             self._engine.kill(self.identity)
-            found = self._exit(time.monotonic() + KILL_SECONDS)
+            found = self._exit(Deadline.after(KILL_SECONDS))
         ran_seconds = time.monotonic() - self._begun  # the engine's own moments may step
         usage = self._sampler.stop()
         if found is None:
@@ -206,10 +210,19 @@ class Running:
                 return Ended.PROCESSES
             if finished:
                 return Ended.EXITED
+            if self.has_spent(deadline):
+                return Ended.CPU_TIME
         return Ended.DEADLINE
 
-    def _exit(self, until: float) -> Exit | None:
-        while (found := self._engine.ended(self.identity)) is None and time.monotonic() <= until:
+    def has_spent(self, deadline: Deadline) -> bool:
+        """Say whether the account says so, as of the last time that it was read."""
+        most = deadline.cpu_seconds
+        return most is not None and (self._sampler.usage.cpu_seconds or 0.0) >= most
+
+    def _exit(self, until: Deadline) -> Exit | None:
+        while (found := self._engine.ended(self.identity)) is None:
+            if time.monotonic() > until.monotonic or self.has_spent(until):
+                return None
             time.sleep(POLL_SECONDS / 5)
         return found
 

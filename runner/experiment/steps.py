@@ -29,6 +29,7 @@ from runner.records import (
 )
 from runner.rules import Ask, Evidence, Level, Rule
 from runner.rules.belief import Noise
+from runner.rules.bounds import broken
 from runner.sandbox.evidence import escaped
 
 
@@ -147,18 +148,25 @@ def _towards_a_decision(
         return Measure(purpose=Purpose.DECISION, places=answer.places, outlook=answer.outlook)
     if not first_of_all:
         return Wait()
-    return _after_guards(found, policy, answer)
+    return _after_guards(found, kept[-1] if kept else None, policy, answer)
 
 
-def _after_guards(found: Experiment, policy: Policy, answer: Decision) -> Step:
+def _after_guards(
+    found: Experiment, best: Experiment | None, policy: Policy, answer: Decision
+) -> Step:
     """Say which guard comes before a keep, or what is decided after them."""
-    if answer.status is ExperimentStatus.KEPT:
-        ended = {guard.name: guard for guard in found.guards}
-        for guard in policy.guards:
-            if guard.name not in ended:
-                return RunGuard(name=guard.name)
-            if (why := ended[guard.name].failed) is not None:
-                return Decide(decision=after_guards(answer, guard.name, why))
+    if answer.status is not ExperimentStatus.KEPT:
+        return Decide(decision=answer)
+    ended = {guard.name: guard.failed for guard in found.guards}
+    for guard in policy.guards:
+        if guard.number is not None:
+            why = broken(guard, found, best)
+        elif guard.name in ended:
+            why = ended[guard.name]
+        else:
+            return RunGuard(name=guard.name)
+        if why is not None:
+            return Decide(decision=after_guards(answer, guard.name, why))
     return Decide(decision=answer)
 
 
@@ -211,6 +219,7 @@ def evidence(
         incumbent_trials=tuple(trial for trial in known if trial.asked_by < found.number),
         best=record(kept, metric),
         tie=_tie(policy, best, found),
+        added_lines=added_lines(best, found),
         level=level,
         noise=noise,
         varies=_varies(kept, metric),
@@ -283,6 +292,12 @@ def _tie(policy: Policy, best: Experiment | None, found: Experiment) -> Tie | No
     if before is None or after is None:
         return None
     return Tie(within=simplicity.tie_within, lines_before=before, lines=after)
+
+
+def added_lines(best: Experiment | None, found: Experiment) -> int:
+    """Return by how many lines a program is longer than the best; 0 where nobody counted."""
+    before, after = (one.review.lines if one and one.review else None for one in (best, found))
+    return 0 if before is None or after is None else after - before
 
 
 def refusal(violations: Sequence[Violation]) -> Decision:

@@ -16,7 +16,7 @@ from functools import cache
 from typing import Any
 
 from runner.journal.entries import ENTRIES, Entry, Kind
-from runner.journal.rows import note
+from runner.journal.rows import IN_ENTRIES, note
 
 TABLES = """
     CREATE TABLE runs (
@@ -93,6 +93,7 @@ TABLES = """
         peak_memory_bytes INTEGER,
         peak_gpu_memory_bytes INTEGER,
         cpu_seconds REAL,
+        processor_share REAL,           -- of what training was allowed
         ended_at TEXT NOT NULL,
         PRIMARY KEY (run, experiment, purpose, split, "index"),
         FOREIGN KEY (run, experiment) REFERENCES experiments (run, number)
@@ -252,8 +253,6 @@ def writes(entry: Entry) -> Iterator[Write]:  # noqa: C901 - one case for each k
 
 PROPOSED = ("number", "parent_commit", "hypothesis", "category", "started_at")
 """What a row repeats of a proposal."""
-IN_ENTRIES = ("metrics", "crash", "curves")
-"""What a row leaves out of a trial."""
 IN_DECISIONS = ("sure", "weight")
 """What a row leaves out of a decision."""
 MOMENTS = {

@@ -36,7 +36,7 @@ from runner.records import (
     Usage,
 )
 
-VERSION = 103
+VERSION = 104
 """`PRAGMA user_version` of this form of the file."""
 RELEASED = 101
 """The first form that a release wrote; from it on, what an older version wrote can be read."""
@@ -252,6 +252,13 @@ class Reader:
             found = [(ExperimentStatus(row.pop("status")), row) for row in self._all(query, tag)]
             origins = ((status, of_row(row).document["origin"] or {}) for status, row in found)
             return tuple(status for status, origin in origins if origin.get("mode") == PLANTED)
+
+    def crowded(self, tag: str, below: float) -> tuple[int, int]:
+        """Return how many trials had a smaller share of their processors, and of how many."""
+        query = """SELECT count(*) FILTER (WHERE processor_share < ?) AS few,
+            count(processor_share) AS known FROM trials WHERE run = ?"""
+        row = self._one(query, below, tag)
+        return (row["few"], row["known"]) if row else (0, 0)
 
     def still_open(self, tag: str) -> tuple[int, ...]:
         """Return the experiments that have not ended, oldest first."""

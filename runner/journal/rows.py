@@ -187,6 +187,10 @@ def read_changes(documents: Sequence[Mapping[str, Any]]) -> tuple[ChangedFile, .
     return tuple(ChangedFile(**document) for document in documents)
 
 
+IN_ENTRIES = ("metrics", "crash", "curves", "artifact_bytes")
+"""What a trial's row leaves out of its entry."""
+
+
 def trial_document(experiment: int, trial: TrialRecord) -> dict[str, Any]:
     """Return what an entry says of a trial; its logs are files."""
     result = trial.result
@@ -210,6 +214,8 @@ def trial_document(experiment: int, trial: TrialRecord) -> dict[str, Any]:
         "peak_memory_bytes": result.peak_memory_bytes,
         "peak_gpu_memory_bytes": result.peak_gpu_memory_bytes,
         "cpu_seconds": result.cpu_seconds,
+        "artifact_bytes": result.artifact_bytes,
+        "processor_share": result.processor_share,
     }
 
 
@@ -221,6 +227,8 @@ def read_trial(said: Mapping[str, Any]) -> TrialRecord:
     )  # fmt: skip
     result = TrialResult(
         **{name: said[name] for name in same},
+        artifact_bytes=said.get("artifact_bytes"),  # neither before 104
+        processor_share=said.get("processor_share"),
         status=TrialStatus(said["status"]),
         limit=said["failed_limit"],
         score=Score(metrics=said["metrics"]) if said["metrics"] else None,
@@ -236,7 +244,7 @@ def read_trial_row(row: Mapping[str, Any], entry: Entry | None = None) -> TrialR
     """Return the trial of a row; without its entry it has no score, no curves and no crash."""
     said = entry.document if entry else {"metrics": {}, "crash": None, "curves": ()}
     modified = () if row["self_modified"] == "[]" else load(row["self_modified"])
-    in_entry = {name: said[name] for name in ("metrics", "crash", "curves")}
+    in_entry = {name: said.get(name) for name in IN_ENTRIES}
     return read_trial({**row, **in_entry, "self_modified": modified})
 
 

@@ -155,7 +155,8 @@ class Case:
 
 def around(policy: Policy, files: Mapping[str, bytes]) -> Around:
     """Return what a policy, and the scripts of a workspace, run it with."""
-    guards, asked = (" ".join(guard.run) for guard in policy.guards), policy.evaluation.reported
+    asked = policy.evaluation.reported
+    guards = (" ".join(guard.run) for guard in policy.guards if guard.run)
     own = asked.run.split("\n") if asked else ()
     return Around(
         commands=(*command_lines(files, policy.patterns), *guards, *own),

@@ -10,7 +10,13 @@ from packaging.utils import canonicalize_name
 from runner.patterns import is_read_by_itself, matches
 from runner.policy.paths import is_taken, mount_place, twin
 from runner.policy.quantities import show_duration, show_size
-from runner.policy.schema import DecisionRule, Evaluation, FileRules, Policy
+from runner.policy.schema import (
+    ENGINES_NUMBERS,
+    DecisionRule,
+    Evaluation,
+    FileRules,
+    Policy,
+)
 from runner.records import LOG
 from runner.requirements import requirement
 
@@ -44,6 +50,7 @@ def conflicts(policy: Policy) -> Iterator[Conflict]:
     yield from _containers(policy)
     yield from _evaluation(policy.evaluation)
     yield from _decision(policy.decision)
+    yield from _guards(policy)
     yield from _course(policy)
 
 
@@ -137,6 +144,9 @@ def _containers(policy: Policy) -> Iterator[Conflict]:
         if name in OURS or name.startswith(OURS_FROM):
             message = f"must not set {name}: the supervisor does, or it chooses which code runs"
             yield ("resources", "environment", index), message, variable
+    if asked.gpus and policy.budget.clock == "cpu":
+        message = "must be wall, or left out: what a GPU does takes no processor time"
+        yield ("budget", "clock"), message, policy.budget.clock
     if asked.gpus and policy.image.base != "cuda":
         message = f"must be 0: the image {policy.image.base} holds no CUDA, and cuda does"
         yield ("resources", "gpus"), message, asked.gpus
@@ -197,6 +207,36 @@ def _decision(decision: DecisionRule) -> Iterator[Conflict]:
     if rule == "ladder" and decision.trials > 1:
         message = "must be 1, or left out: the rule ladder looks at one trial"
         yield ("decision", "most_trials"), message, most
+
+
+def _guards(policy: Policy) -> Iterator[Conflict]:
+    for index, guard in enumerate(policy.guards):
+        place: Key = ("guards", index)
+        bounds = (guard.at_most, guard.at_least, guard.worse_by)
+        if (guard.run is None) == (guard.number is None):
+            yield place, "must have a command, run, or a number: one of the two", guard.name
+        elif guard.run is not None:
+            if guard.seconds is None:
+                yield (*place, "seconds"), "must say when the command is killed", None
+            if any(bound is not None for bound in (*bounds, guard.better)):
+                yield place, "must have bounds for a number only, not for a command", guard.name
+        else:
+            yield from _number(policy, index)
+
+
+def _number(policy: Policy, index: int) -> Iterator[Conflict]:
+    guard, place = policy.guards[index], ("guards", index)
+    engines = guard.number in ENGINES_NUMBERS
+    if guard.seconds is not None:
+        yield (*place, "seconds"), "must be left out: a number takes no time", guard.seconds
+    if guard.at_most is None and guard.at_least is None and guard.worse_by is None:
+        yield place, "must have a bound: at_most, at_least or worse_by", guard.name
+    if (guard.better is not None) != (guard.worse_by is not None and not engines):
+        message = "must say which way a metric with worse_by is better, low or high, and only then"
+        yield (*place, "better"), message, guard.better
+    if policy.self_reported and guard.number not in ENGINES_NUMBERS[:2]:
+        message = f"must be one of {', '.join(ENGINES_NUMBERS[:2])}: no scorer says another"
+        yield (*place, "number"), message, guard.number
 
 
 def _course(policy: Policy) -> Iterator[Conflict]:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from runner import records
+from runner.decision import Price
 from runner.patterns import PATH, PATTERN, FilePatterns
 from runner.policy.paths import WORKSPACE, mount_place
 from runner.policy.quantities import duration, size
@@ -168,6 +169,12 @@ class Budget(Strict):
     """Each predictor, where there are any."""
     score: Annotated[float, *duration()] = 60.0
     """The scorer, where there is one."""
+    clock: Literal["cpu", "wall"] | None = None
+    """Which seconds these are. `cpu`: of `resources.cpus` processors at work, so that other work on
+    the machine makes a trial longer, and no score worse; `wall`: as they pass; null: `cpu` without
+    GPUs."""
+    stretch: Annotated[float, Field(ge=1, le=100)] = 3.0
+    """With the clock `cpu`, how many times as many seconds may pass before the kill."""
 
 
 class Reported(Strict):
@@ -220,18 +227,28 @@ class Simplicity(Strict):
 
 
 class Guard(Strict):
-    """A command that must exit with 0 before an experiment is kept.
+    """What must hold before an experiment is kept: a command's exit with 0, or a number's bounds.
 
-    It runs in a container like the trainer's, with `/workspace` and `/data`. It meets honest
-    mistakes: the agent's code runs in it and can end it as it likes.
+    A command runs in a container like the trainer's, with `/workspace` and `/data`. It meets honest
+    mistakes: the agent's code runs in it and can end it as it likes. A number is the engine's or
+    the scorer's, over the experiment's own trials.
     """
 
     name: Slug
     """What a revert says."""
-    run: Annotated[tuple[Word, ...], Field(min_length=1, max_length=50)]
+    run: Annotated[tuple[Word, ...], Field(min_length=1, max_length=50)] | None = None
     """The program and its arguments; there is no shell."""
-    seconds: Annotated[float, Field(gt=0, le=86_400)]
-    """When it is killed, after `budget.startup`."""
+    seconds: Annotated[float, Field(gt=0, le=86_400)] | None = None
+    """When the command is killed, after `budget.startup`."""
+    number: Slug | None = None
+    """In place of a command: `peak_memory_gb` or `artifact_bytes`, the most of any trial;
+    `cpu_seconds`, or a metric of the scorer, the mean over trials."""
+    at_most: float | None = None
+    at_least: float | None = None
+    worse_by: Annotated[float, Field(ge=0)] | None = None
+    """By how many percent of the best's it may be worse; null: by any."""
+    better: Literal["low", "high"] | None = None
+    """Which way is worse, for a metric of the scorer with `worse_by`."""
 
 
 class DecisionRule(Strict):
@@ -246,6 +263,9 @@ class DecisionRule(Strict):
     """Of each split of a proposal; null: 14 for `posterior`, 2 for `strict`, 1 for `ladder`."""
     min_gain: Annotated[float, Field(ge=0)] = 0.0
     """A smaller gain is not worth a keep, however certain it is."""
+    price_per_line: Annotated[float, Field(ge=0)] = 0.0
+    """What the gain must be more for each line that the program becomes longer; of the mutable
+    files' syntax trees, written out in one way."""
     simplicity: Simplicity | None = None
     """Null: a tie reverts."""
 
@@ -254,7 +274,19 @@ class DecisionRule(Strict):
         """Of each split of a proposal, at most."""
         return MOST_TRIALS[self.rule] if self.most_trials is None else self.most_trials
 
+    @property
+    def counts_lines(self) -> bool:
+        """Whether anything hangs on how long a program is."""
+        return self.simplicity is not None or self.price_per_line > 0
 
+    @property
+    def price(self) -> Price:
+        """The gain that a keep needs."""
+        return Price(min_gain=self.min_gain, per_line=self.price_per_line)
+
+
+ENGINES_NUMBERS = ("peak_memory_gb", "cpu_seconds", "artifact_bytes")
+"""What a guard may bound besides the scorer's metrics; low is good."""
 MOST_TRIALS = {"posterior": 14, "strict": 2, "ladder": 1}
 FALSE_KEEPS = 0.05
 
@@ -389,6 +421,11 @@ class Policy(Strict):
         chosen = self.resources.flush
         return self.evaluation.shared_targets if chosen is None else chosen
 
+    @property
+    def clock(self) -> records.Clock:
+        """Which seconds a budget is in."""
+        return records.Clock(self.budget.clock or ("wall" if self.resources.gpus else "cpu"))
+
     def resources_record(self) -> records.Resources:
         """What the engine is told."""
         asked = self.resources
@@ -407,10 +444,11 @@ class Policy(Strict):
         )
 
     def guards_records(self) -> tuple[records.Guard, ...]:
-        """What must end well before a keep."""
+        """The commands that must end well before a keep."""
         return tuple(
             records.Guard(name=guard.name, command=guard.run, seconds=guard.seconds)
             for guard in self.guards
+            if guard.run is not None and guard.seconds is not None
         )
 
     def reported_record(self) -> records.Reported | None:
@@ -430,4 +468,12 @@ class Policy(Strict):
 
     def budget_record(self) -> records.Budget:
         """What the deadlines are made of, in seconds."""
-        return records.Budget(**dict(self.budget))
+        asked, clock = self.budget, self.clock
+        return records.Budget(
+            startup=asked.startup,
+            train=asked.train,
+            predict=asked.predict,
+            score=asked.score,
+            clock=clock,
+            stretch=asked.stretch if clock is records.Clock.CPU else 1.0,
+        )

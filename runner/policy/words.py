@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import assert_never
 
 from runner.policy.quantities import show_duration, show_size
-from runner.policy.schema import FALSE_KEEPS, DecisionRule, Policy
+from runner.policy.schema import FALSE_KEEPS, DecisionRule, Guard, Policy
+from runner.records import Clock
 
 FORBIDDEN = {
     "dynamic-code": "eval, exec, pickle, imports by computed names",
@@ -92,10 +93,17 @@ def _trials(policy: Policy) -> Iterator[str]:
         f"{f' Each has the runtime {asked.runtime}.' if asked.runtime else ''}"
         f"{chosen}"
     )
+    ends = "then the container is killed."
+    if policy.clock is Clock.CPU:
+        ends = (
+            f"these are seconds of {asked.cpus:g} processors at work, whatever else the machine"
+            f" does; a container that has spent them is killed, or after {budget.stretch:g} times"
+            " as many on the wall."
+        )
     yield (
         f"Time: train {show_duration(budget.train)}, predict {show_duration(budget.predict)},"
         f" score {show_duration(budget.score)}, each plus {show_duration(budget.startup)} to start;"
-        " then the container is killed."
+        f" {ends}"
     )
     yield (
         f"Evaluation: {evaluation.shape}, predictors: {listed(evaluation.predict, empty='none')};"
@@ -109,11 +117,30 @@ def _trials(policy: Policy) -> Iterator[str]:
             f" A score within {rule.simplicity.tie_within:g} of the best is a tie, which is kept if"
             " the program has fewer lines (its syntax tree written out again, without comments)."
         )
-    guards = ", ".join(f"{guard.name} ({' '.join(guard.run)})" for guard in policy.guards)
-    yield (
-        f"{kept_when(rule)} (rule {rule.rule}).{tie}"
-        f"{f' Before a keep these must exit with 0: {guards}.' if guards else ''}"
+    commands = ", ".join(f"{one.name} ({' '.join(one.run)})" for one in policy.guards if one.run)
+    numbers = ", ".join(f"{one.name} ({_bounds(one)})" for one in policy.guards if one.number)
+    rework = " What is reverted for one of them alone may be reworked, as a new experiment."
+    price = (
+        f" Each line more must gain {rule.price_per_line:g} more." if rule.price_per_line else ""
     )
+    yield (
+        f"{kept_when(rule)} (rule {rule.rule}).{price}{tie}"
+        f"{f' Before a keep these must exit with 0: {commands}.' if commands else ''}"
+        f"{f' Before a keep these must hold: {numbers}.' if numbers else ''}"
+        f"{rework if policy.guards else ''}"
+    )
+
+
+def _bounds(guard: Guard) -> str:
+    """Say between what a number must be."""
+    said = []
+    if guard.at_most is not None:
+        said.append(f"at most {guard.at_most:g}")
+    if guard.at_least is not None:
+        said.append(f"at least {guard.at_least:g}")
+    if guard.worse_by is not None:
+        said.append(f"at most {guard.worse_by:g} % worse than the best's")
+    return f"{guard.number} {' and '.join(said)}"
 
 
 def kept_when(decision: DecisionRule) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from runner.decision import GUARD, IGNORES_SEED, told, verdict_in
+from runner.experiment.steps import added_lines
 from runner.history import record
 from runner.policy.words import summary
 from runner.prompt.history import crash_line
@@ -132,11 +133,14 @@ def history_as_told(session: Session) -> tuple[Experiment, ...]:
     state, known = session.now, session.told
     for experiment in state.settled[len(known) :]:
         kept = [state.settled[number] for number in state.kept if number < experiment.number]
-        known.append(as_told(session, experiment, record(kept, session.metric)))
+        more = added_lines(kept[-1] if kept else None, experiment)
+        known.append(as_told(session, experiment, record(kept, session.metric), more))
     return tuple(known)
 
 
-def as_told(session: Session, experiment: Experiment, best: float | None) -> Experiment:
+def as_told(
+    session: Session, experiment: Experiment, best: float | None, added_lines: int = 0
+) -> Experiment:
     """Return what an agent may know of an experiment: rounded, and without scores per trial.
 
     Of its trials only curves and crashes are left, which were capped when they were read; and of
@@ -146,6 +150,7 @@ def as_told(session: Session, experiment: Experiment, best: float | None) -> Exp
         session: the run.
         experiment: one that has ended.
         best: the score that it was compared with; `None` for the baseline.
+        added_lines: by how many its program is longer than the best's, where that counts.
     """
     own = [
         trial
@@ -173,24 +178,26 @@ def as_told(session: Session, experiment: Experiment, best: float | None) -> Exp
     if best is None:
         reason = f"{session.run.metric} {score:.10g}"
         return replace(some, score=score, gain=None, reason=reason)
-    gain, reason = _compared(session, experiment, experiment.score, best)
+    price = session.policy.decision.price
+    gain, reason = _compared(session, experiment, best, price.needed(added_lines))
+    reason += price.said(added_lines)
     if experiment.rule and experiment.rule.startswith(GUARD):
         reason = f"{experiment.rule} failed, else {reason}"
     return replace(some, score=score, gain=gain, reason=reason)
 
 
 def _compared(
-    session: Session, experiment: Experiment, score: float, best: float
+    session: Session, experiment: Experiment, best: float, needed: float
 ) -> tuple[float, str]:
     """Return gain and reason as an agent may know them; how sure they are is for the person."""
     rule, verdict = session.policy.decision, verdict_in(experiment.reason)
+    score = experiment.score or 0.0
     within = rule.simplicity.tie_within if rule.simplicity else None
     if experiment.sure is None and rule.rule != "ladder":
-        known = {"min_gain": rule.min_gain}
-        return told(session.metric, verdict, best, score, **known, tie_within=within)
+        return told(session.metric, verdict, best, score, min_gain=needed, tie_within=within)
     if experiment.gain is not None:  # the best's level as it was seen then
         best = session.metric.before(score, experiment.gain)
-    gain, levels = told(session.metric, None, best, score, min_gain=rule.min_gain)
+    gain, levels = told(session.metric, None, best, score, min_gain=needed)
     if experiment.rule == IGNORES_SEED:
         return gain, experiment.reason
     return gain, f"{verdict}: {levels}"

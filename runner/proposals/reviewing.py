@@ -66,8 +66,8 @@ def _is_a_repeat_now(session: Session, number: int, found: Examination) -> bool:
 
 
 def _lines(session: Session, files: Files) -> int | None:
-    """Return how long a program is, where the policy lets a shorter one keep."""
-    if session.policy.decision.simplicity is None:
+    """Return how long a program is, where a decision hangs on that."""
+    if not session.policy.decision.counts_lines:
         return None
     mutable = session.policy.patterns.among(files)
     return count_lines({path: files[path].content for path in mutable})

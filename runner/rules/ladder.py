@@ -8,11 +8,11 @@ apart from the best, so that many proposals together learn little about the rows
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from runner import draws
 from runner.agreement import ERROR
-from runner.decision import Decision, Metric, Seeds, compare, mean
+from runner.decision import Decision, Metric, Price, Seeds, compare, mean
 from runner.policy.schema import Policy
 from runner.records import Place
 from runner.rules.scores import failed, failure, metric_of, score_of
@@ -24,14 +24,14 @@ class Ladder:
     """See `runner.rules.ladder`."""
 
     metric: Metric
-    min_gain: float
+    price: Price
     most_trials: int
     plans: bool = True
 
     @classmethod
     def of(cls, policy: Policy) -> Ladder:
         splits = len(policy.evaluation.splits)
-        return cls(metric=metric_of(policy), min_gain=policy.decision.min_gain, most_trials=splits)
+        return cls(metric=metric_of(policy), price=policy.decision.price, most_trials=splits)
 
     def judge(self, seen: Evidence) -> Ask | Decision:
         """See `Rule.judge`.
@@ -49,5 +49,6 @@ class Ladder:
         errors = [score_of(trial, self.metric.name + ERROR) for trial in seen.candidate]
         step = math.hypot(*errors) / len(errors)
         seeds = Seeds(ran=1, planned=1, splits=len(places))
-        needed = max(self.min_gain, step)
-        return compare(self.metric, seen.best, mean(scores), seeds, needed, seen.tie)
+        needed = max(self.price.needed(seen.added_lines), step)
+        answer = compare(self.metric, seen.best, mean(scores), seeds, needed, seen.tie)
+        return replace(answer, reason=answer.reason + self.price.said(seen.added_lines))

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from runner import draws
 from runner.decision import (
@@ -22,6 +22,7 @@ from runner.decision import (
     UNSTABLE,
     Decision,
     Metric,
+    Price,
     Seeds,
     Verdict,
     compare,
@@ -67,7 +68,7 @@ class Posterior:
     """See `runner.rules.posterior`."""
 
     metric: Metric
-    min_gain: float
+    price: Price
     bounds: Bounds
     prior: Prior
     baseline: int
@@ -80,7 +81,7 @@ class Posterior:
         rule = policy.decision
         return cls(
             metric=metric_of(policy),
-            min_gain=rule.min_gain,
+            price=rule.price,
             bounds=constants.bounds(rule.false_keeps or FALSE_KEEPS, rule.trials),
             prior=constants.PRIOR,
             baseline=constants.BASELINE,
@@ -133,10 +134,11 @@ class Posterior:
     def _exactly(self, seen: Evidence, values: list[float]) -> Ask | Decision:
         """Decide by one trial; a gain needs a second draw, which shows that there is no noise."""
         seeds = Seeds(ran=len(values), planned=len(values), splits=len(seen.splits))
-        answer = compare(self.metric, seen.best, values[0], seeds, self.min_gain, seen.tie)
+        needed = self.price.needed(seen.added_lines)
+        answer = compare(self.metric, seen.best, values[0], seeds, needed, seen.tie)
         if answer.status is ExperimentStatus.KEPT and len(values) == 1:
             return Ask(places=self._places(seen, seen.number, 1))
-        return answer
+        return replace(answer, reason=answer.reason + self.price.said(seen.added_lines))
 
     # -- scores with noise ----------------------------------------------------------------
 
@@ -146,7 +148,8 @@ class Posterior:
         found, bounds = self._found(seen, known, *origin), self.bounds
         if seen.retries:  # a person wants to know: trials anew, and no end for small hope alone
             bounds = bounds._replace(most=bounds.most + len(known) - len(own), drop=0.0)
-        needed, shorter = self.min_gain, self._needed_if_shorter(seen, origin[0])
+        needed = self.price.needed(seen.added_lines)
+        shorter = self._needed_if_shorter(seen, origin[0])
         believed = found.believe(self.prior, needed)
         if shorter is not None and shorter < needed and believed.better < bounds.keep:
             believed = found.believe(self.prior, needed := shorter)
@@ -260,13 +263,13 @@ class Posterior:
         # A program that is not kept teaches nothing of the best, and stands where the gain puts it.
         value = float(level.value) if kept else float(found.estimate.incumbent) + gain
         verdict = Verdict.KEPT if kept else self._not_kept(better)
-        if kept and needed < self.min_gain:
+        if kept and needed < self.price.min_gain:
             verdict = Verdict.TIE
         theirs = len(self._scores(seen.incumbent_trials, len(seen.splits)))
         reason = (
             f"{verdict}: {_than(needed)} with {percent(better)}"
             f" (gain {_short(gain, margin)} ± {_short(margin, margin)},"
-            f" {_trials(found.trials)} against {theirs})"
+            f" {_trials(found.trials)} against {theirs}){self.price.said(seen.added_lines)}"
         )
         rule = None
         if move is Move.IGNORES_SEED:

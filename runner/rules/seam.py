@@ -42,7 +42,9 @@ class Evidence:
     varies: bool = True
     """Whether the template's scores differ from draw to draw."""
     tie: Tie | None = None
-    """How long both programs are, where the policy cares."""
+    """How long both programs are, where a shorter one may be kept for that."""
+    added_lines: int = 0
+    """By how many lines the candidate is longer than the best, where the policy cares."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,11 +6,11 @@ worse than the best after its first seed needs no others.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 
 from runner import draws
-from runner.decision import Decision, Metric, Seeds, compare, exact, mean
+from runner.decision import Decision, Metric, Price, Seeds, compare, exact, mean
 from runner.policy.schema import Policy
 from runner.records import Outlook, Place, TrialRecord
 from runner.rules.scores import failed, failure, metric_of, score_of
@@ -22,7 +22,7 @@ class Strict:
     """See `runner.rules.strict`."""
 
     metric: Metric
-    min_gain: float
+    price: Price
     seeds: int
     most_trials: int
     plans: bool = True
@@ -32,7 +32,7 @@ class Strict:
         seeds, splits = policy.decision.trials, len(policy.evaluation.splits)
         return cls(
             metric=metric_of(policy),
-            min_gain=policy.decision.min_gain,
+            price=policy.decision.price,
             seeds=seeds,
             most_trials=seeds * splits,
         )
@@ -54,7 +54,9 @@ class Strict:
             if ran < batch:
                 return Ask(places=self._plan(seen)[:batch], outlook=self._outlook(seen, scores))
         seeds = Seeds(ran=ran // one_seed, planned=self.seeds, splits=one_seed)
-        return compare(self.metric, seen.best, mean(scores), seeds, self.min_gain, seen.tie)
+        needed = self.price.needed(seen.added_lines)
+        answer = compare(self.metric, seen.best, mean(scores), seeds, needed, seen.tie)
+        return replace(answer, reason=answer.reason + self.price.said(seen.added_lines))
 
     def _plan(self, seen: Evidence) -> tuple[Place, ...]:
         indexes = [draws.index(seen.number, count) for count in range(self.seeds)]

@@ -11,7 +11,8 @@ def score_command(spec: TrialSpec) -> list[str]:
     """Return the scorer's command line; a served one keeps time and looks for leaks itself."""
     options = ["--part", spec.purpose.part, "--split", spec.split]
     if spec.shape is Shape.SERVED:
-        options += ["--min-gain", repr(spec.min_gain), "--seconds", repr(spec.budget.score)]
+        seconds = spec.budget.score * spec.budget.stretch
+        options += ["--min-gain", repr(spec.min_gain), "--seconds", repr(seconds)]
     return ["python", "-I", "/harness", "score", spec.task, *options]
 
 

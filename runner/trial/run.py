@@ -38,6 +38,7 @@ from runner.engines.protocol import (
 from runner.errors import SandboxError
 from runner.policy.paths import WORKSPACE, mount_place
 from runner.records import (
+    Clock,
     File,
     Guard,
     GuardResult,
@@ -48,7 +49,7 @@ from runner.records import (
     TrialResult,
     TrialSpec,
 )
-from runner.sandbox import evidence, gpu, staging
+from runner.sandbox import evidence, gpu, processors, staging
 from runner.trial import reported, served
 from runner.trial.host import Host
 from runner.trial.naming import score_command, stage_name, trial_name, trial_prefix
@@ -195,6 +196,8 @@ class _Trial:
         self.self_modified: tuple[str, ...] = ()
         self.scoring_seconds = 0.0
         """From go to the end; before that the scorer only waited."""
+        self.processor_share: float | None = None
+        """Of training: what it had of the processor time that it was allowed."""
 
     @property
     def inside_seconds(self) -> float:
@@ -366,12 +369,14 @@ class _Trial:
         """
         budget = self.spec.budget
         if self.spec.shape is Shape.SERVED:
-            longest = self._serving_seconds + served.SCORER_GRACE_SECONDS + served.HANG_UP_SECONDS
-            predictors = [longest for _ in served.PREDICTORS]
+            predictors = [budget.startup + budget.score for _ in served.PREDICTORS]
+            slack = len(predictors) * (served.SCORER_GRACE_SECONDS + served.HANG_UP_SECONDS)
         else:
             predictors = [budget.startup + budget.predict for _ in self.spec.predictors]
-        stages = [budget.startup + budget.train, *predictors, SCORER_START_SECONDS + budget.score]
-        return sum(stages) + BETWEEN_SECONDS * len(stages)
+            slack = 0.0
+        stages = [budget.startup + budget.train, *predictors, budget.score]
+        slack += SCORER_START_SECONDS + BETWEEN_SECONDS * len(stages)
+        return sum(stages) * budget.stretch + slack
 
     def _await_ready(self, scorer: Running) -> None:
         until = time.monotonic() + SCORER_START_SECONDS
@@ -391,7 +396,7 @@ class _Trial:
 
     def _score(self, scorer: Running) -> TrialResult:
         """Send the go; every agent container of this trial is gone by now."""
-        seconds = self.spec.budget.score
+        seconds = self.spec.budget.score * self.spec.budget.stretch
         self._watch(SCORE, seconds)
         scorer.send(GO)
         begun = time.monotonic()
@@ -413,39 +418,58 @@ class _Trial:
             result = read_score(self.results[SCORE])
         self.scoring_seconds = time.monotonic() - begun
         self.results |= ends
-        return served.explain(result, ends, self._serving_seconds)
-
-    @property
-    def _serving_seconds(self) -> float:
-        return self.spec.budget.startup + self.spec.budget.score
+        return served.explain(result, ends, self._total(self.spec.budget.score))
 
     def _serve_one(
         self, scorer: Running, name: str, ends: dict[str, ContainerResult]
     ) -> TrialResult | None:
         """Run one predictor for as long as the scorer asks it; return why it was never asked."""
         budget, abort, stage = self.spec.budget, self.runner.abort, f"serve {name}"
-        self._watch(stage, self._serving_seconds)
-        deadline = Deadline.after(self._serving_seconds)
+        deadline = self._deadline(budget.score)
+        self._watch(stage, self._total(budget.score))
         slack = served.SCORER_GRACE_SECONDS + served.HANG_UP_SECONDS
         with self._agent(stage, deadline, budget.score, slack=slack) as running:
-            until = Deadline.after(budget.startup)
+            until = Deadline.after(budget.startup * budget.stretch)
             absent = served.await_connected(scorer, running, name, until, abort)
             if absent is None and not scorer.has_ended():
                 scorer.send(GO)
-                until = Deadline.after(budget.score + served.SCORER_GRACE_SECONDS)
-                served.await_done(scorer, name, until, abort)
+                until = Deadline.after(budget.score * budget.stretch + served.SCORER_GRACE_SECONDS)
+                served.await_done(scorer, name, until, abort, running, deadline)
+                if not served.is_done(scorer, name):  # it has spent its processor time
+                    ends[stage] = running.finish(deadline, abort)
+                    served.await_done(scorer, name, until, abort)
+                    return None
             ends[stage] = running.finish(Deadline.after(served.HANG_UP_SECONDS), abort)
         return absent
 
+    def _deadline(self, seconds: float) -> Deadline:
+        """Return when a stage is ended that begins now: by its processor time, and by the wall."""
+        budget, cpu_seconds = self.spec.budget, None
+        if budget.clock is Clock.CPU:
+            cpu_seconds = (budget.startup + seconds) * self.spec.resources.cpus
+        return Deadline.after(self._total(seconds), cpu_seconds)
+
+    def _total(self, seconds: float) -> float:
+        """Return after how many seconds on the wall a stage with this budget is ended."""
+        return (self.spec.budget.startup + seconds) * self.spec.budget.stretch
+
     def agent_stage(self, stage: str, seconds: float) -> TrialResult | None:
         """Run agent code in its slot; return why the trial failed, or nothing."""
-        total = self.spec.budget.startup + seconds
-        deadline = Deadline.after(total)
-        self._watch(stage, total)
+        deadline = self._deadline(seconds)
+        self._watch(stage, self._total(seconds))
         with self._agent(stage, deadline, seconds) as running:
+            before = processors.idle_seconds()
             result = running.finish(deadline, self.runner.abort)
+            after = processors.idle_seconds()
         self.results[stage] = result
-        return failure(stage, result, total)
+        if stage == TRAIN:
+            self.processor_share = processors.share(
+                used=result.usage.cpu_seconds,
+                wall=result.ran_seconds,
+                cpus=self.spec.resources.cpus,
+                idle=None if before is None or after is None else after - before,
+            )
+        return failure(stage, result, self._total(seconds))
 
     @contextmanager
     def _agent(
@@ -469,6 +493,9 @@ class _Trial:
                 "RUNNER_TRAIN_SECONDS": f"{seconds:g}",
                 "RUNNER_KILL_SECONDS": f"{deadline.left:.3f}",
             }
+            if deadline.cpu_seconds is not None:
+                env["RUNNER_CPUS"] = f"{spec.resources.cpus:g}"
+                env["RUNNER_CPU_SECONDS"] = f"{deadline.cpu_seconds:g}"
             with slot.begun(seconds=deadline.left + slack, env=env) as running:
                 yield running
         self.self_modified += staging.changed(staged, spec.workspace)
@@ -491,6 +518,7 @@ class _Trial:
             self_modified=tuple(dict.fromkeys(self.self_modified)),
             peak_memory_bytes=max((peak for peak in peaks if peak), default=None),
             cpu_seconds=math.fsum(spent for spent in seconds if spent) or None,
+            processor_share=self.processor_share,
             logs={stage: found.output for stage, found in self.results.items()},
         )
 

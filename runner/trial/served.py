@@ -48,14 +48,30 @@ def await_connected(
     return None
 
 
-def await_done(scorer: Running, name: str, until: Deadline, abort: threading.Event) -> None:
+def is_done(scorer: Running, name: str) -> bool:
+    """Say whether the scorer needs this predictor no more, or has ended."""
+    return scorer.said(f"done {name}\n".encode()) or scorer.has_ended()
+
+
+def await_done(
+    scorer: Running,
+    name: str,
+    until: Deadline,
+    abort: threading.Event,
+    predictor: Running | None = None,
+    deadline: Deadline | None = None,
+) -> None:
     """Wait until the scorer needs this predictor no more, or has ended.
+
+    A predictor that has spent its processor time is waited for no more: the scorer cannot know.
 
     Raises:
         SandboxError: the scorer, which keeps the budget itself, did neither in time.
     """
-    while not (scorer.said(f"done {name}\n".encode()) or scorer.has_ended()):
+    while not is_done(scorer, name):
         _stop_if(abort)
+        if predictor and deadline and predictor.has_spent(deadline):
+            return
         if time.monotonic() > until.monotonic:
             raise SandboxError("the scorer did not keep its budget", hint="run: runner doctor")
         time.sleep(POLL_SECONDS)

@@ -24,13 +24,22 @@ def first_fault(error: SandboxError) -> SandboxError:
 
 
 def failure(stage: str, result: ContainerResult, seconds: float) -> TrialResult | None:
-    """Say why an agent container's end fails its trial; nothing if it ended well."""
-    if result.ended is Ended.DEADLINE:
+    """Say why an agent container's end fails its trial; nothing if it ended well.
+
+    Args:
+        stage: its name.
+        result: how it ended.
+        seconds: after how many it was to be ended at the latest.
+    """
+    if result.ended in (Ended.DEADLINE, Ended.CPU_TIME):
+        killed = f"killed at the deadline of {seconds:g} s"
+        if result.ended is Ended.CPU_TIME:
+            killed = f"killed after {result.usage.cpu_seconds or 0:.0f} s of processor time"
         return TrialResult(
             status=TrialStatus.TIMEOUT,
             stage=stage,
             limit="deadline",
-            reason=f"{stage}: killed at the deadline of {seconds:g} s",
+            reason=f"{stage}: {killed}",
         )
     if result.ended is Ended.EXITED and result.exit_code == 0:
         return None
@@ -94,8 +103,13 @@ def _parse_score(document: dict[str, Any]) -> TrialResult:
             raise SandboxError(
                 f"the scorer's metric {name} is {value}, and only a finite number is a score"
             )
-    score = Score(metrics=metrics)
-    return TrialResult(status=TrialStatus.SCORED, reason="scored", score=score)
+    held = document.get("artifact_bytes")
+    return TrialResult(
+        status=TrialStatus.SCORED,
+        reason="scored",
+        score=Score(metrics=metrics),
+        artifact_bytes=None if held is None else int(held),
+    )
 
 
 def last_words(result: ContainerResult) -> str:

@@ -11,6 +11,7 @@ from runner.agreement import compared
 from runner.decision import Metric, verdict_in
 from runner.history import mean_audit
 from runner.records import Analysis, Experiment, ExperimentStatus, Purpose, Spent, TrialRecord
+from runner.views import lines
 from runner.views.standing import Standing
 
 
@@ -26,6 +27,7 @@ def run_document(standing: Standing) -> dict[str, Any]:
         "advisory": standing.advisory,
         "expected_false_keeps": standing.false_keeps,
         "planted": planted_document(standing),
+        "crowded_trials": standing.crowded[0],
         "spent": standing.spent and spent_document(standing.spent),
         "best": top
         and experiment_document(
@@ -123,6 +125,9 @@ def trial_document(trial: TrialRecord) -> dict[str, Any]:
         "peak_memory_bytes": result.peak_memory_bytes,
         "peak_gpu_memory_bytes": result.peak_gpu_memory_bytes,
         "cpu_seconds": result.cpu_seconds,
+        "artifact_bytes": result.artifact_bytes,
+        "processor_share": result.processor_share,
+        "crowded": lines.is_crowded(trial),
     }
 
 

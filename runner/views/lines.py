@@ -17,7 +17,7 @@ from runner.decision import (
     verdict_in,
 )
 from runner.prompt.untrusted import one_line
-from runner.records import Analysis, Experiment, ExperimentStatus, Spent
+from runner.records import Analysis, Experiment, ExperimentStatus, Spent, TrialRecord
 
 LABELS = {
     ExperimentStatus.KEPT: "KEPT",
@@ -30,6 +30,8 @@ LABELS = {
 LABEL_WIDTH = max(map(len, LABELS.values()))
 MAX_HYPOTHESIS = 80
 MOST_DECIMALS = 17
+CROWDED = 0.6
+"""A trial whose training had a smaller share of its processors is marked."""
 
 
 def number(metric: Metric, value: float | None) -> str:
@@ -104,13 +106,25 @@ def seeds(experiment: Experiment) -> str:
     return f" on {Seeds(ran=ran, planned=max(ran, planned))}"
 
 
+def is_crowded(trial: TrialRecord) -> bool:
+    """Say whether its training had much less of the machine than its policy allows."""
+    found = trial.result.processor_share
+    return found is not None and found < CROWDED
+
+
+def crowded(experiment: Experiment) -> str:
+    """Mark an experiment of which a trial was; for a person only."""
+    count = sum(map(is_crowded, experiment.trials))
+    return f", {count} on a crowded machine" if count else ""
+
+
 def experiment_line(metric: Metric, experiment: Experiment) -> str:
     """Return the one line of an experiment that has ended."""
     score, moved = change(metric, experiment)
     parts = [
         f"exp {experiment.number}",
         f"{metric.label} {score} {moved}".strip(),
-        f"{label(experiment) + seeds(experiment):<{LABEL_WIDTH}}",
+        f"{label(experiment) + seeds(experiment) + crowded(experiment):<{LABEL_WIDTH}}",
         said(experiment),
         f"{experiment.wall_seconds or 0:.0f} s",
     ]

@@ -13,6 +13,7 @@ from runner.history import metric_of, unguarded
 from runner.journal.reader import Reader
 from runner.money.usage import together
 from runner.records import Experiment, ExperimentStatus, Keep, Run, Spent
+from runner.views.lines import CROWDED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +35,8 @@ class Standing:
     """The steps of the running best, the baseline first."""
     planted: tuple[ExperimentStatus, ...] = ()
     """How those ended that change nothing, to measure the noise."""
+    crowded: tuple[int, int] = (0, 0)
+    """How many trials had much less of the machine than their policy allows, and of how many."""
     models: Mapping[str, Spent]
     """Model → what calls to it took."""
 
@@ -78,5 +81,6 @@ def standing_of(ledger: Reader, run: Run) -> Standing:
         unfinished=ledger.still_open(run.tag),
         keeps=ledger.keeps(run.tag),
         planted=ledger.planted(run.tag),
+        crowded=ledger.crowded(run.tag, CROWDED),
         models=ledger.spent_by_model(run.tag),
     )

@@ -19,6 +19,7 @@ def status_lines(found: Overview, guidance: Path) -> str:
         ("run", f"{run.tag} of {run.task}, created {run.created_at[:19]}, agent {run.agent}"),
         *summary.scores_rows(standing),
         ("experiments", summary.tally(standing)),
+        *summary.crowded_rows(standing),
         *summary.spent_rows(standing, found.cap),
         *([("analyses", _analyses(found))] if found.analyses else []),
         *summary.trust_rows(standing),

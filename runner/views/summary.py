@@ -61,6 +61,7 @@ def summary(
         *([("to do", to_do)] if to_do else []),
         *scores_rows(standing),
         ("experiments", tally(standing)),
+        *crowded_rows(standing),
         *spent_rows(standing, cap),
         *trust_rows(standing),
         ("ledger", str(state.ledger)),
@@ -92,6 +93,16 @@ def _go_on(standing: Standing, experiments: int | None) -> str:
         return command
     got_there = standing.experiments - len(standing.unfinished) > experiments
     return f"{command} --experiments {experiments + MORE if got_there else experiments}"
+
+
+def crowded_rows(standing: Standing) -> list[tuple[str, str]]:
+    """Say how often the machine had other work; with a clock on the wall it is in the scores."""
+    few, known = standing.crowded
+    if not few:
+        return []
+    less = f"had less than {lines.CROWDED:.0%} of the processor time that the policy allows"
+    part = "with budget.clock: wall the machine is part of their scores"
+    return [("crowded", f"{few} of {known} trials {less}; {part}")]
 
 
 def spent_rows(standing: Standing, cap: float | None) -> list[tuple[str, str]]:

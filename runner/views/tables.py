@@ -87,7 +87,9 @@ def cells(
     return [
         str(experiment.number),
         *lines.change(metric, experiment),
-        lines.label(experiment, running=running) + lines.seeds(experiment),
+        lines.label(experiment, running=running)
+        + lines.seeds(experiment)
+        + lines.crowded(experiment),
         lines.memory(peak_memory(experiment)),
         f"{experiment.wall_seconds:.0f}" if experiment.wall_seconds else "",
         *([f"{spent.usd:.4f}" if spent else ""] if took is not None else []),
@@ -117,9 +119,15 @@ def trials_table(trials: Sequence[TrialRecord]) -> Table:
             lines.memory(result.peak_gpu_memory_bytes),
             "" if result.cpu_seconds is None else f"{result.cpu_seconds:.1f}",
             f"{result.wall_seconds:.1f}",
-            Text(_outcome(result)),
+            Text(_outcome(result) + _crowded(trial)),
         )
     return table
+
+
+def _crowded(trial: TrialRecord) -> str:
+    share = trial.result.processor_share or 0.0
+    said = f"; crowded: training had {share:.0%} of its processor time"
+    return said if lines.is_crowded(trial) else ""
 
 
 def _outcome(result: TrialResult) -> str:

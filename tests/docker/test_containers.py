@@ -19,7 +19,7 @@ from functools import partial
 import pytest
 from single import NEVER, PLENTY_SECONDS, RESOURCES, lines, wait_until
 
-from runner import engines
+from runner import engines, paths
 from runner.engines import Docker
 from runner.engines.container import Deadline, Ended, started
 from runner.engines.options import container_config
@@ -106,6 +106,42 @@ def test_whatever_runs_on_is_killed_at_the_deadline(client, spec, code):
     assert result.ended is Ended.DEADLINE
     assert 0 <= late < DEADLINE_ERROR_SECONDS
     assert client.api.containers(all=True, filters={"name": running.name}) == []
+
+
+SPREAD = """
+import os
+for _ in range(2):
+    if os.fork() == 0:
+        if os.fork() == 0:
+            while True: pass
+        os._exit(0)
+os.wait(), os.wait()
+import time; time.sleep(600)
+"""
+
+
+def test_processor_time_ends_a_container_whoever_in_it_took_it(client, spec):
+    with at_work(client, spec("python", "-c", SPREAD)) as running:
+        result = running.finish(Deadline.after(60, cpu_seconds=1.5), NEVER)
+    assert result.ended is Ended.CPU_TIME
+    assert 1.5 <= (result.usage.cpu_seconds or 0) < 3
+    assert result.ran_seconds < 30
+
+
+def test_what_the_kit_reads_inside_is_the_engine_s_account(client, spec, runtime):
+    source = paths.PROJECT / "harness" / "kit" / "processors.py"
+    kit = Mount(source=str(source), target="/account.py")
+    code = "exec(open('/account.py').read()); import time; t = time.process_time()\n"
+    code += "if os.fork() == 0:\n  while time.process_time() < 1: pass\n  os._exit(0)\n"
+    code += "time.sleep(4); print(account()(), account() is _own)"
+    with at_work(client, spec("python", "-c", code, mounts=[kit])) as running:
+        result = running.finish(Deadline.after(60), NEVER)
+    said, is_own = lines(result)[0].split()
+    if runtime == "runsc":  # gVisor shows no control groups
+        assert is_own == "True"
+        return
+    assert float(said) == pytest.approx(result.usage.cpu_seconds, abs=0.3)
+    assert float(said) > 1, "of a child that nobody waited for, too"
 
 
 def test_a_daemon_ends_with_the_process_that_left_it(run):

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import harness.verbs
-from harness.kit import artifacts, curves, data, inputs, outputs, seed, split
+from harness.kit import artifacts, curves, data, inputs, outputs, processors, seed, split
 from harness.kit.deadline import GRACE_SECONDS, Deadline, age
 from runner.sandbox import evidence
 
@@ -124,6 +124,85 @@ def test_a_slow_step_costs_nothing_while_the_kill_is_far(trial):
     assert not deadline.expired()
     time.sleep(0.2)
     assert not deadline.expired()
+
+
+@pytest.fixture
+def on_processors(trial, monkeypatch):
+    """A trial whose budget is processor time, and what its container has taken so far."""
+    taken = [2.0]
+    monkeypatch.setattr(processors, "account", lambda: lambda: taken[0])
+
+    def set_trial(*, killed_at: float = 100.0, killed_in: float = 60.0) -> list[float]:
+        trial(train_seconds=8, killed_in=killed_in)
+        monkeypatch.setenv("RUNNER_CPUS", "2")
+        monkeypatch.setenv("RUNNER_CPU_SECONDS", str(killed_at))
+        return taken
+
+    return set_trial
+
+
+def test_a_budget_of_processor_time_is_spent_by_all_processors_together(on_processors):
+    taken = on_processors()
+    deadline = Deadline()
+    assert (deadline.remaining(), deadline.fraction()) == (8, pytest.approx(0, abs=0.01))
+    taken[0] += 12  # 6 s of two processors
+    assert (deadline.remaining(), deadline.fraction()) == (2, 0.75)
+    assert not deadline.expired()
+    taken[0] += 4
+    assert deadline.expired()
+
+
+def test_training_that_has_little_of_the_machine_ends_before_the_wall_does(on_processors):
+    on_processors(killed_in=GRACE_SECONDS + 0.2)
+    deadline = Deadline()
+    assert not deadline.expired()
+    time.sleep(0.25)
+    assert deadline.expired()
+    assert deadline.fraction() == 1
+
+
+def test_processor_time_that_a_start_took_ends_training_before_the_kill(on_processors):
+    on_processors(killed_at=2 + 2 * (GRACE_SECONDS + 3))
+    assert Deadline().remaining() == pytest.approx(3)
+
+
+V1 = "2:cpuacct:/docker/a\n1:cpu:/docker/a\n0::/docker/a\n"
+JOINT = "4:cpu,cpuacct:/a\n1:name=systemd:/a\n"
+V2_STAT = "usage_usec 2500000\nuser_usec 1\nsystem_usec 1\n"
+
+
+@pytest.mark.parametrize(
+    ("said", "path", "content"),
+    [
+        pytest.param(V1, "cpuacct/cpuacct.usage", "2500000000\n", id="v1, its own group on top"),
+        pytest.param(V1, "cpuacct/docker/a/cpuacct.usage", "2500000000\n", id="v1, the machine's"),
+        pytest.param(JOINT, "cpu,cpuacct/cpuacct.usage", "2500000000\n", id="v1, two together"),
+        pytest.param("0::/\n", "cpu.stat", V2_STAT, id="v2, its own group on top"),
+        pytest.param("0::/docker/a\n", "docker/a/cpu.stat", V2_STAT, id="v2, the machine's"),
+    ],
+)
+def test_the_account_of_the_container_is_found(tmp_path, said, path, content):
+    groups, own = tmp_path / "groups", tmp_path / "own"
+    own.write_text(said)
+    for file, text in (("cpu.stat", "usage_usec 99000000\n"), (path, content)):
+        (groups / file).parent.mkdir(parents=True, exist_ok=True)
+        (groups / file).write_text(text)
+    seconds = processors.account(groups, own)
+    assert seconds() == 2.5
+    (groups / path).write_text(content.replace("25", "35"))
+    assert seconds() == 3.5
+
+
+@pytest.mark.parametrize("said", ["", "0::/\n", "2:cpuacct:/\n"])
+def test_without_an_account_a_process_counts_its_own_and_its_children_s(tmp_path, said):
+    own = tmp_path / "own"
+    own.write_text(said)
+    seconds = processors.account(tmp_path, own)
+    before = seconds()
+    until = time.process_time() + 0.1
+    while time.process_time() < until:
+        pass
+    assert 0.05 < seconds() - before < 5
 
 
 def test_too_late_a_start_is_expired_at_once(trial):

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import harness.verbs
-from harness.mounts import Mounts
+from harness.mounts import Mounts, under
 from harness.scoring import protocol
 
 HARNESS = Path(harness.verbs.__file__).parent
@@ -147,22 +149,33 @@ def test_without_a_go_there_is_no_score(mounted, mounts, said):
     assert (run.returncode, out, err) == (3, "", "")
 
 
+NOWHERE = Path("/nowhere")
+
+
 @pytest.mark.parametrize(
     "number",
     [np.float32(0.5), np.float64(0.5), np.array(0.5), np.array(0.5, dtype=np.float16), 0.5],
 )
 def test_a_scorer_may_give_any_one_number(number):
     said = io.StringIO()
-    protocol.tell(lambda: {"accuracy": number, "rows": np.int64(3)}, said)
+    protocol.tell(lambda: {"accuracy": number, "rows": np.int64(3)}, under(NOWHERE), said)
     assert json.loads(said.getvalue()) == {
-        "status": "scored", "metrics": {"accuracy": 0.5, "rows": 3.0},
+        "status": "scored", "metrics": {"accuracy": 0.5, "rows": 3.0}, "artifact_bytes": None,
     }  # fmt: skip
+
+
+def test_how_much_training_left_is_told_as_its_quota_counts_it(tmp_path):
+    said = io.StringIO()
+    protocol.tell(lambda: {"accuracy": 1}, replace(under(tmp_path), held=tmp_path), said)
+    found = os.statvfs(tmp_path)
+    used = (found.f_blocks - found.f_bfree) * found.f_frsize
+    assert json.loads(said.getvalue())["artifact_bytes"] == pytest.approx(used, rel=0.1)
 
 
 @pytest.mark.parametrize("number", [float("nan"), np.float32("inf"), np.array(float("-inf"))])
 def test_outputs_whose_metric_is_no_finite_number_are_refused_in_a_sentence(number):
     said = io.StringIO()
-    protocol.tell(lambda: {"accuracy": number}, said)
+    protocol.tell(lambda: {"accuracy": number}, under(NOWHERE), said)
     refused = json.loads(said.getvalue())
     assert (refused["status"], refused["code"]) == ("invalid-outputs", "not-finite")
     assert refused["output"] == f"the metric accuracy is {float(number)}"

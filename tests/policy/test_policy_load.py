@@ -107,6 +107,20 @@ def problems(text: str) -> list[str]:
             id="no processor",
         ),
         pytest.param(
+            "score: 2m}",
+            "score: 2m, clock: sun}",
+            "17: budget.clock: must not be 'sun'",
+            "(allowed: one of cpu, wall or null)",
+            id="a clock that is none",
+        ),
+        pytest.param(
+            "score: 2m}",
+            "score: 2m, stretch: 0.5}",
+            "17: budget.stretch: must be greater than or equal to 1, got 0.5",
+            ")",
+            id="less time on the wall than at work",
+        ),
+        pytest.param(
             "shm: 64m",
             "shm: 1g",
             "16: resources.shm: must be less than resources.memory, 1g",
@@ -728,6 +742,26 @@ def test_a_policy_may_name_the_runtime_of_its_containers(policy_text, written, r
     assert policy.resources_record().runtime == runtime
     assert ("runtime runsc" in words.summary(policy)) is (runtime == "runsc")
     assert parse_policy(policy_text).policy.resources_record().runtime is None
+
+
+@pytest.mark.parametrize(
+    ("clock", "gpus", "found"),
+    [("null", 0, "cpu"), ("null", 1, "wall"), ("wall", 0, "wall"), ("cpu", 0, "cpu")],
+)
+def test_a_budget_is_processor_time_where_no_gpu_works_unless_a_person_says_otherwise(
+    policy_text, clock, gpus, found
+):
+    text = policy_text.replace("image: cpu", "image: cuda").replace("gpus: 0", f"gpus: {gpus}")
+    policy = parse_policy(text.replace("score: 2m}", f"score: 2m, clock: {clock}}}")).policy
+    assert policy.budget_record().clock == found
+    assert policy.budget_record().stretch == (3 if found == "cpu" else 1)
+    assert ("seconds of 2 processors at work" in words.summary(policy)) is (found == "cpu")
+
+
+def test_what_a_gpu_does_takes_no_processor_time(policy_text):
+    text = policy_text.replace("image: cpu", "image: cuda").replace("gpus: 0", "gpus: 1")
+    (line,) = problems(text.replace("score: 2m}", "score: 2m, clock: cpu}"))
+    assert line.startswith("p.yaml:17: budget.clock: must be wall, or left out: what a GPU does")
 
 
 def test_tasks_whose_containers_must_not_meet_say_so_in_their_policies():

@@ -10,7 +10,7 @@ import pytest
 from fakes import SHIPPED, crashed, scored, trial
 
 from runner import draws
-from runner.decision import Decision, Direction, Metric, Tie, Verdict, verdict_in
+from runner.decision import Decision, Direction, Metric, Price, Tie, Verdict, verdict_in
 from runner.experiment.noise import after
 from runner.experiment.steps import judged
 from runner.policy.load import parse_policy
@@ -208,11 +208,25 @@ def test_trials_of_the_best_that_came_after_its_keep_move_its_level():
 def test_with_a_gain_that_is_needed_the_question_is_whether_it_is_more_than_that():
     values = scores(96.0, 97.0, 95.5, 97.5)
     plain, _ = play(against(), values)
-    rule = replace(RULE, min_gain=8.0)
+    rule = replace(RULE, price=Price(min_gain=8.0))
     found, _ = play(against(), values, rule=rule)
     assert plain.status is KEPT
     assert found.status is REVERTED
     assert "better by more than 8 with " in found.reason
+
+
+def test_a_longer_program_must_probably_be_worth_its_lines():
+    values = scores(96.0, 97.0, 95.5, 97.5)
+    rule = replace(RULE, price=Price(min_gain=0.0, per_line=0.4))
+    assert play(against(added_lines=-3), values, rule=rule)[0].status is KEPT
+    found, _ = play(against(added_lines=20), values, rule=rule)
+    assert found.status is REVERTED
+    assert "better by more than 8 with " in found.reason
+    assert found.reason.endswith("; 20 lines more, at 0.4 each")
+    exact = against(7.0, 7.0, 7.0, added_lines=3)
+    found, _ = play(exact, scores(6.0), rule=rule)
+    assert found.status is REVERTED
+    assert found.reason.endswith("needed 1.2; 3 lines more, at 0.4 each")
 
 
 def test_a_shorter_program_is_kept_when_it_is_probably_not_worse_by_more_than_a_tie():
