@@ -147,7 +147,7 @@ def test_a_run_s_length_has_two_names(option, monkeypatch):
     monkeypatch.setattr(
         supervise,
         "supervise",
-        lambda request, *, experiments, ahead: asked.append((request, experiments, ahead)),
+        lambda request, *, experiments, ahead, **_: asked.append((request, experiments, ahead)),
     )
     arguments = ["run", "eclip", option, "5", "--model", "m", "--agent", "claude"]
     more = ["--train-seconds", "2.5", "--ahead", "2", "--devices", "3"]

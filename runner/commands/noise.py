@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from runner.errors import ConfigError
+
 POLICY = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -37,6 +39,8 @@ def command(task: str, seeds: int, path: Path | None, as_json: bool) -> None:
     name = paths.require_task(task)
     loaded, state = load_policy(path or paths.policy_path(name)), paths.state()
     policy, aside = loaded.policy, partial(click.echo, err=True)
+    if policy.task != name:
+        raise ConfigError(f"{loaded.path} is a policy of {policy.task}, not of {name}")
     stop = Stop(aside)
     with stop.listening(), closing(engines.connect()) as engine:
         prepared = data.load(state, name)
