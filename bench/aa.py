@@ -14,15 +14,17 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 import yaml
+from tasks import prepare
 
 from runner import intervals, paths
+from runner.errors import RunnerError
 from runner.noise.simulation import World, posterior
 from runner.policy.load import load_policy
 from runner.rules import constants
@@ -82,6 +84,17 @@ def conducted(
     return found
 
 
+def at_hand(tasks: Sequence[str]) -> Iterator[str]:
+    """Yield the tasks whose data are here or can be made here; say why others are left out."""
+    for task in tasks:
+        try:
+            prepare(task)
+        except RunnerError as error:
+            click.echo(f"{task} is left out: {error}", err=True)
+        else:
+            yield task
+
+
 def any_runs() -> bool:
     return paths.state().ledger.is_file()
 
@@ -124,7 +137,7 @@ def row(task: str, rule: str, planted: int, seconds: float | None) -> tuple[str,
 
 def cells(task: str, rule: str, trained: str, kept: int, count: int, likely: float) -> str:
     low, high = intervals.share(kept, count)
-    share = f"{kept / count:.1%} | {low:.1%} to {high:.1%} | {likely:.2f}"
+    share = f"{100 * kept / count:.1f} % | {100 * low:.1f} to {100 * high:.1f} % | {likely:.2f}"
     return f"| {task} | {rule} | {trained} | {count} | {kept} | {share} |"
 
 
@@ -154,7 +167,7 @@ def main(
     rows = []
     for rule in rules:
         found = []
-        for task in tasks or TASKS:
+        for task in at_hand(tasks or TASKS):
             line, *numbers = row(task, rule, planted, train_seconds)
             click.echo(line)
             rows.append(line)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import click
 import numpy as np
-from aa import RULES, conducted
+from aa import RULES, at_hand, conducted
 from aa import run as verb
 
 OUTPUT = Path(__file__).with_suffix(".md")
@@ -132,9 +132,9 @@ def pooled(found: Sequence[Ratchet], runs: Sequence[Ratchet], part: str) -> str:
     whole = sums[sums[:, 0] > 0]
     shares = whole[:, 1] / whole[:, 0]
     if min(map(len, by_task.values())) < 2:
-        return f"{shares[0]:.0%} | "
+        return f"{100 * shares[0]:.0f} % | "
     low, high = np.quantile(shares[1:], [0.025, 0.975])
-    return f"{shares[0]:.0%} | {low:.0%} to {high:.0%}"
+    return f"{100 * shares[0]:.0f} % | {100 * low:.0f} to {100 * high:.0f} %"
 
 
 def page(found: Sequence[Ratchet], times: int, experiments: int, seconds: float | None) -> str:
@@ -165,8 +165,9 @@ def main(
 ) -> None:
     """Run `tune` on TASKS, or on eclip, shakespeare and tabular."""
     found: list[Ratchet] = []
+    known = tuple(at_hand(tasks or TASKS))
     for number in range(1, times + 1):
-        for task in tasks or TASKS:
+        for task in known:
             for rule in rules:
                 found.append(ratchet(task, rule, number, experiments, train_seconds, again))
                 click.echo(found[-1].line)

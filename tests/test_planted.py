@@ -55,7 +55,9 @@ def test_as_many_as_asked_are_planted_among_the_agents_own_and_the_audit_agrees(
     assert len(told) == len(history)
     assert audit_run(State(tmp_path / "state"), TAG, lambda _: ()).findings == ()
     said = summary.planted(standing.planted)
-    assert said.startswith("0 of 4 planted proposals that change nothing were kept: 0.0%")
+    assert said.startswith(
+        "0 of 4 planted proposals that change nothing were kept: 0.0 % (0.0 to 60.2 %"
+    )
     found = documents.run_document(standing)["planted"]
     assert (found["count"], found["kept"]) == (4, 0)
     assert found["interval"][1] == pytest.approx(0.602, abs=0.001)

@@ -9,7 +9,7 @@ from statistics import NormalDist, correlation, fmean, stdev
 
 import numpy as np
 
-from runner.decision import percent
+from runner.decision import percent, rounded, written
 from runner.noise.simulation import EXPERIMENTS, World, posterior
 from runner.policy.schema import FALSE_KEEPS, MOST_TRIALS, Policy
 from runner.rules import constants
@@ -23,6 +23,8 @@ RUNS = 300
 HALF, MOST = 0.5, 0.8
 INVENTED = 0.05
 """The chance at which a proposal that changes nothing may beat the best by `min_gain`."""
+FEWEST_PAIRS = 5
+"""A correlation of fewer says nothing."""
 FINE = 20
 """A step that is so many times smaller than the noise shows nothing but noise."""
 
@@ -53,7 +55,9 @@ class Noise:
     @property
     def correlation(self) -> float | None:
         """Of two programs that do the same, on the same draw; `None` where it has no meaning."""
-        several = len(self.twins) > 2 and len({*self.twins}) > 1 and len({*self.scores}) > 1
+        several = (
+            len(self.twins) >= FEWEST_PAIRS and len({*self.twins}) > 1 and len({*self.scores}) > 1
+        )
         return correlation(self.scores, self.twins) if several else None
 
     @property
@@ -122,7 +126,7 @@ def warnings(policy: Policy, noise: Noise, seen: Sight | None) -> Iterator[str]:
         if noise.error is not None and step > 2 * noise.error:
             yield (
                 f"metric.round_to {step:g} is more than the scorer's own uncertainty"
-                f" ({noise.error:.2g}) twice: it hides gains from agents"
+                f" ({_short(noise.error)}) twice: it hides gains from agents"
             )
         return
     if deviation == 0:
@@ -130,19 +134,19 @@ def warnings(policy: Policy, noise: Noise, seen: Sight | None) -> Iterator[str]:
     if seen is not None and seen.most is not None and step > seen.most * deviation:
         yield (
             f"metric.round_to {step:g} hides gains from agents that the rule sees"
-            f" (of {seen.most * deviation:.2g}): {tidy(deviation / 2):g} shows them"
+            f" (of {_short(seen.most * deviation)}): {tidy(deviation / 2):g} shows them"
         )
     if step * FINE < deviation:
         yield (
             f"metric.round_to {step:g} shows agents differences that are noise"
-            f" (sd {deviation:.2g}): {tidy(deviation / 2):g} is enough"
+            f" (sd {_short(deviation)}): {tidy(deviation / 2):g} is enough"
         )
     if rule.rule == "posterior":
         plain = sight(_without_min_gain(policy), deviation).half if rule.min_gain else None
         if plain is not None and rule.min_gain > plain * deviation:
             yield (
                 f"decision.min_gain {rule.min_gain:g} hides gains that a run would see without it"
-                f" (from {plain * deviation:.2g} on)"
+                f" (from {_short(plain * deviation)} on)"
             )
         return
     luck = chance(policy, noise)
@@ -205,20 +209,22 @@ def lines(policy: Policy, noise: Noise, seen: Sight | None) -> Iterator[tuple[st
         return
     if deviation is None:
         return
-    yield "sd", f"{deviation:.3g} ± {deviation / math.sqrt(2 * (count - 1)):.2g} from draw to draw"
+    error = deviation / math.sqrt(2 * (count - 1))
+    yield "sd", f"{_short(deviation, 3)} ± {_short(error)} from draw to draw"
     if noise.of_the_machine is not None:
         alike = "" if noise.correlation is None else f", correlation {noise.correlation:.2f}"
         yield (
             "same draw",
-            f"sd {noise.of_the_machine:.3g} of what the draw does not decide{alike}: what two"
-            " programs share is at most that",
+            f"sd {_short(noise.of_the_machine, 3)} of what the draw does not decide{alike}: what"
+            " two programs share is at most that",
         )
     yield from _of_rows(noise)
     hidden = noise.hidden(metric.round_to)
     if hidden is not None:
         yield (
             "rounding",
-            f"in steps of {metric.round_to:g} agents see {hidden:.0%} of these pairs as equal",
+            f"in steps of {metric.round_to:g} agents see {100 * hidden:.0f} % of these pairs as"
+            " equal",
         )
     if seen is None:
         return
@@ -231,14 +237,19 @@ def lines(policy: Policy, noise: Noise, seen: Sight | None) -> Iterator[tuple[st
 
 def _of_rows(noise: Noise) -> Iterator[tuple[str, str]]:
     if noise.error is not None:
-        yield "rows", f"{noise.error:.2g} is the scorer's standard error of one score, on its rows"
+        yield (
+            "rows",
+            f"{_short(noise.error)} is the scorer's standard error of one score, on its rows",
+        )
 
 
 def _sees(seen: Sight, deviation: float, metric: str) -> str:
     if seen.half is None:
         return "no gain that was tried: min_gain is far beyond the noise"
-    said = f"a gain of {seen.half * deviation:.2g} in {metric} is kept with 50 %"
-    return said + ("" if seen.most is None else f", one of {seen.most * deviation:.2g} with 80 %")
+    said = f"a gain of {_short(seen.half * deviation)} in {metric} is kept with 50 %"
+    return said + (
+        "" if seen.most is None else f", one of {_short(seen.most * deviation)} with 80 %"
+    )
 
 
 def document(policy: Policy, noise: Noise, seen: Sight | None) -> dict[str, object]:
@@ -266,3 +277,7 @@ def document(policy: Policy, noise: Noise, seen: Sight | None) -> dict[str, obje
         "warnings": list(warnings(policy, noise, seen)),
         "policy": block(policy, noise, seen),
     }
+
+
+def _short(value: float, digits: int = 2) -> str:
+    return written(rounded(value, digits))

@@ -145,6 +145,8 @@ class Posterior:
     def _weighed(self, seen: Evidence, known: dict[int, float]) -> Ask | Decision:
         assert seen.level is not None  # noqa: S101 - looked at before
         origin, own = self._level(seen), _own(seen, known)
+        if not own:  # a retry, which has trials and none of its own yet
+            return Ask(places=self._places(seen, seen.number, 0))
         found, bounds = self._found(seen, known, *origin), self.bounds
         if seen.retries:  # a person wants to know: trials anew, and no end for small hope alone
             bounds = bounds._replace(most=bounds.most + len(known) - len(own), drop=0.0)

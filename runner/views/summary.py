@@ -132,8 +132,8 @@ def planted(ended: Sequence[ExperimentStatus]) -> str:
     count, kept = len(ended), ended.count(ExperimentStatus.KEPT)
     low, high = intervals.share(kept, count)
     return (
-        f"{kept} of {count} planted proposals that change nothing were kept: {kept / count:.1%}"
-        f" ({low:.1%} to {high:.1%} with 95 %)"
+        f"{kept} of {count} planted proposals that change nothing were kept:"
+        f" {100 * kept / count:.1f} % ({100 * low:.1f} to {100 * high:.1f} % with 95 %)"
     )
 
 
