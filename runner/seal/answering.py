@@ -60,6 +60,8 @@ PARTS = re.compile(
 DUMMIES = (
     "its pd.get_dummies makes columns of the rows that are asked: reindex them as training had them"
 )
+FRAMES = ("get_dummies", "concat", "join", "merge", "astype", "assign", "drop", "fillna")
+"""Calls that give a table, whose columns can be kept."""
 LOADER_CHANGES = ("shuffle", "sampler", "drop_last", "num_workers", "persistent_workers")
 BUILTINS = frozenset((*dir(builtins), "__file__"))
 
@@ -84,6 +86,8 @@ class Answering:
     """None where the model itself is called, as a network is."""
     kept: tuple[str, ...]
     """Names that only training has, the model last."""
+    recorded: tuple[tuple[ast.stmt, str], ...] = ()
+    """Lines of the script that follow these statements, for what is kept of the middle of it."""
     notes: tuple[str, ...] = field(default=())
 
 
@@ -293,8 +297,10 @@ class _Slice:
         self.script, self.networks, self.others = script, networks, others
         self.kept: dict[str, None] = {}
         self.notes: dict[str, None] = {}
+        self.recorded: list[tuple[ast.stmt, str]] = []
 
     def of(self, question: _Question) -> Answering:
+        self.lasting = (question.home, self.script.top)
         asked = _all_rows(question.given)
         lines = self.lines(question.scope, question.statement, reads(asked))
         return Answering(
@@ -305,6 +311,7 @@ class _Slice:
             asked=ast.unparse(asked),
             method=question.method,
             kept=(*(name for name in self.kept if name != question.model), question.model),
+            recorded=tuple(self.recorded),
             notes=tuple(self.notes),
         )
 
@@ -315,7 +322,7 @@ class _Slice:
         place = next(at for at, one in enumerate(scope.statements) if one is until)
         for statement in reversed(scope.statements[:place]):
             self._set_aside(needed, fitted)
-            found[:0] = self._made(statement, needed)
+            found[:0] = self._made(scope, statement, needed)
         self._set_aside(needed, fitted)
         for name in sorted(needed & set(scope.parameters)):
             found[:0] = self._given(scope, name)
@@ -350,7 +357,7 @@ class _Slice:
         renamed = [] if ast.unparse(value) == name else [f"{name} = {ast.unparse(value)}"]
         return [*self.lines(caller, above, reads(value)), *renamed]
 
-    def _made(self, statement: ast.stmt, needed: set[str]) -> list[str]:
+    def _made(self, scope: Scope, statement: ast.stmt, needed: set[str]) -> list[str]:
         """Return what of a statement makes something needed; what that reads is needed before."""
         if isinstance(statement, ast.For):
             return self._looped(statement, needed)
@@ -359,7 +366,7 @@ class _Slice:
         if isinstance(statement, ast.Assign):
             target = statement.targets[0]
             if set(names_in(target)) & needed:
-                return self._assigned(statement, target, needed)
+                return self._assigned(scope, statement, target, needed)
             changes = base(target) in needed and not isinstance(target, ast.Tuple)
         elif isinstance(statement, ast.AugAssign):
             changes = base(statement.target) in needed
@@ -371,7 +378,9 @@ class _Slice:
         needed.update(reads(made))
         return [ast.unparse(made)]
 
-    def _assigned(self, statement: ast.Assign, target: ast.expr, needed: set[str]) -> list[str]:
+    def _assigned(
+        self, scope: Scope, statement: ast.Assign, target: ast.expr, needed: set[str]
+    ) -> list[str]:
         parts = _parts(statement.value, target)
         for name in sorted(set(names_in(target)) & needed):
             if _is_summary(parts.get(name, statement.value)):
@@ -389,11 +398,32 @@ class _Slice:
         self._refuse_parting(statement.value)
         made = _all_rows(statement)
         needed.update(reads(made))
-        if called(statement.value) == "get_dummies":
-            self.notes[DUMMIES] = None
         text = ast.unparse(made)
+        if self._makes_columns(statement.value):
+            plain = called(statement.value) in {*FRAMES, *self._functions()}
+            if plain and scope in self.lasting and isinstance(target, ast.Name):
+                return [text, self._columns_of(statement, names[0])]
+            self.notes[DUMMIES] = None
         # `df = df.dropna()` does nothing else than to leave rows out.
         return [] if len(names) == 1 and text == f"{names[0]} = {names[0]}" else [text]
+
+    def _makes_columns(self, value: ast.expr) -> bool:
+        """Whether a table gets a column for each word that is among its rows."""
+        calls, functions = {called(node) for node in ast.walk(value)}, self._functions()
+        own = [functions[name] for name in calls & set(functions)]
+        return "get_dummies" in calls or any("get_dummies(" in ast.unparse(one) for one in own)
+
+    def _functions(self) -> dict[str, ast.stmt]:
+        """Return the project's own functions and classes, those of other modules too."""
+        scripts = (*self.others.values(), self.script)
+        return {name: node for script in scripts for name, node in script.defined.items()}
+
+    def _columns_of(self, statement: ast.stmt, name: str) -> str:
+        """Keep the columns that training has after a statement, and return what gives them back."""
+        kept = f"{name}_columns" + "_" * sum(one.startswith(f"{name}_columns") for one in self.kept)
+        self.kept[kept] = None
+        self.recorded.append((statement, f"{kept} = list({name}.columns)"))
+        return f"{name} = {name}.reindex(columns={kept}, fill_value=0)"
 
     def _refuse_parting(self, value: ast.expr) -> None:
         """Raise where a function of the project parts the rows, so that some of them are gone."""
@@ -485,6 +515,8 @@ class _AllRows(ast.NodeTransformer):
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         self.generic_visit(node)
+        if called(node) == "get_dummies":  # which word is the first depends on the rows
+            node.keywords = [one for one in node.keywords if one.arg != "drop_first"]
         if called(node) == "DataLoader":
             node.keywords = [one for one in node.keywords if one.arg not in LOADER_CHANGES]
         if called(node) == "Subset":

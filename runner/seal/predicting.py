@@ -78,7 +78,8 @@ def written(found: Answering, modules: Mapping[str, Script], *, kind: str, metri
         '    """Return one answer for each row, in their order."""',
         *(f"    {line}" for one in body for line in one.split("\n")),
     ]) + "\n"  # fmt: skip
-    return Written(predict=text, script=_with(script, found.scope, added), added=tuple(added))
+    recorded = tuple(line for _, line in found.recorded)
+    return Written(predict=text, script=_with(found, added), added=(*recorded, *added))
 
 
 def skeleton(why: str, *, given: str, answers: str) -> str:
@@ -305,9 +306,10 @@ def _sorted(imports: Mapping[str, None]) -> list[str]:
     return sorted(imports, key=lambda line: (line.startswith("from"), line))
 
 
-def _with(script: Script, scope: Scope, added: list[str]) -> str:
-    """Return a script with lines at the end of a scope, before what it returns."""
-    if not added:
+def _with(found: Answering, added: list[str]) -> str:
+    """Return a script with lines at the end of a scope, before what it returns, and in between."""
+    script, scope = found.script, found.scope
+    if not added and not found.recorded:
         return script.source
     lines = script.source.splitlines()
     body = scope.body
@@ -316,8 +318,12 @@ def _with(script: Script, scope: Scope, added: list[str]) -> str:
     last = body[-1]
     before = isinstance(last, ast.Return)
     at = last.lineno - 1 if before else (last.end_lineno or last.lineno)
-    indent = " " * last.col_offset
-    lines[at:at] = [indent + line for line in added]
+    inserted = [(at, last.col_offset, added)]
+    inserted += [
+        (one.end_lineno or one.lineno, one.col_offset, [line]) for one, line in found.recorded
+    ]
+    for place, indent, more in sorted(inserted, key=lambda one: one[0], reverse=True):
+        lines[place:place] = [" " * indent + line for line in more]
     return "\n".join(lines) + "\n"
 
 

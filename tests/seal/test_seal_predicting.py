@@ -202,6 +202,34 @@ def test_the_smallest_predict(source, options, lines, added):
     assert len(result.added) == added
 
 
+DUMMIES = SCALED.replace(
+    'X = df.drop(columns=["good"])',
+    'X = pd.get_dummies(df.drop(columns=["good"]), drop_first=True)',
+)
+
+
+def test_columns_made_of_words_are_those_that_training_had():
+    result = made(DUMMIES)
+    assert body(result)[4:8] == [
+        "df = pd.read_csv('data/wine.csv')",
+        "df['ratio'] = df['acid'] / df['sugar']",
+        "X = pd.get_dummies(df.drop(columns=['good']))",
+        "X = X.reindex(columns=X_columns, fill_value=0)",
+    ]
+    lines = result.script.splitlines()
+    after = next(place for place, line in enumerate(lines) if "get_dummies" in line)
+    assert lines[after + 1] == "X_columns = list(X.columns)"
+    assert '"X_columns": X_columns' in lines[-1]
+
+
+def test_columns_that_do_not_outlive_a_function_are_told_of():
+    inside = DUMMIES.replace(
+        "df = pd", "def words(table):\n    return pd.get_dummies(table)\n\ndf = pd"
+    ).replace('pd.get_dummies(df.drop(columns=["good"]), drop_first=True)', "words(df).values")
+    script = Script.read("train.py", inside)
+    assert any("get_dummies" in note for note in answering(script, {}).notes)
+
+
 def test_what_is_saved_is_saved_before_a_function_ends():
     result = made(PIPELINE, kind="regression", metric="r2")
     saved = [line for line in result.script.splitlines() if "joblib.dump" in line]
