@@ -6,7 +6,7 @@ Only files of the context can be seen, so neither the harness nor the host can.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +40,7 @@ class Draft:
         self._before = files
         self._texts: dict[str, str] = {}
         """Every file that was written, also where it is as it was before."""
+        self._removed: set[str] = set()
         self._patterns = patterns
 
     def edit(self, command: Mapping[str, Any]) -> Said:
@@ -53,17 +54,35 @@ class Draft:
     def append(self, path: str, text: str) -> Said:
         """Add lines to the end of a file; a failure is words for the agent."""
         try:
-            before = self._read(path) if path in {*self._texts, *self._before} else ""
+            before = self._read(path) if path in self._paths else ""
             gap = "" if not before or before.endswith("\n") else "\n"
             return Said(text=self._write(path, f"{before}{gap}{text.rstrip()}\n", "appended"))
         except RefusedError as refused:
             return Said(text=str(refused), failed=True)
 
+    def remove(self, path: str) -> Said:
+        """Take a file away; a failure is words for the agent."""
+        try:
+            self._read(path)
+            if path in self._before and not self._patterns.may_remove(path):
+                raise RefusedError(f"{path} must stay: only what a pattern matches may go")
+        except RefusedError as refused:
+            return Said(text=str(refused), failed=True)
+        self._texts.pop(path, None)
+        self._removed |= {path} & set(self._before)
+        return Said(text=f"{path}: removed")
+
     def changes(self) -> tuple[Change, ...]:
         """Return what differs from the start, by path."""
         # What is no text (a lone surrogate) stays for the review to refuse.
         after = {path: text.encode(errors="surrogatepass") for path, text in self._texts.items()}
-        return changed(self._before, dict(sorted(after.items())))
+        gone = dict.fromkeys(self._removed)
+        return changed(self._before, dict(sorted({**gone, **after}.items())))
+
+    @property
+    def _paths(self) -> list[str]:
+        """Every file that there is now."""
+        return sorted({*self._before, *self._texts} - self._removed)
 
     def _edited(self, path: str, command: Mapping[str, Any]) -> str:
         match command.get("command"):
@@ -85,7 +104,7 @@ class Draft:
 
     def _view(self, path: str, lines: Any) -> str:
         if path in ("", ".", ROOT.rstrip("/")):
-            return "\n".join(sorted({*self._before, *self._texts}))
+            return "\n".join(self._paths)
         rows = self._read(path).split("\n")
         most = len(rows)
         match lines:
@@ -125,18 +144,35 @@ class Draft:
         if not self._patterns.may_write(path, self._before):
             raise RefusedError(not_writable(path, self._patterns))
         self._texts[path] = text
+        self._removed.discard(path)
         return f"{path}: {done}"
 
     def _read(self, path: str) -> str:
         if path in self._texts:
             return self._texts[path]
-        if path not in self._before:
-            files = ", ".join(sorted({*self._before, *self._texts}))
+        if path not in self._paths:
+            files = ", ".join(self._paths)
             raise RefusedError(f"there is no file {path}; there are: {files}")
         try:
             return self._before[path].content.decode()
         except UnicodeDecodeError:
             raise RefusedError(f"{path} is not text") from None
+
+
+def without(changes: Sequence[Change], removed: Sequence[str], before: Files) -> list[Change]:
+    """Return changes after which some files are gone, of those before or those just made.
+
+    Raises:
+        RefusedError: there is no such file.
+    """
+    made = {change.path for change in changes}
+    if absent := [path for path in removed if path not in before and path not in made]:
+        raise RefusedError(f"there is no file {absent[0]} to remove")
+    gone = [
+        Change(path=path, content=None, mode=before[path].mode)
+        for path in dict.fromkeys(removed) if path in before
+    ]  # fmt: skip
+    return [*(change for change in changes if change.path not in removed), *gone]
 
 
 def changed(before: Files, after: Mapping[str, bytes | None]) -> tuple[Change, ...]:

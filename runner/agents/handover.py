@@ -38,6 +38,12 @@ Script = Annotated[
 ]
 
 
+Removed = Annotated[
+    tuple[str, ...] | None,
+    Field(description="Files to take away; only ones that the rules let go."),
+]
+
+
 class Words(BaseModel):
     """What is said of a proposal; its edits come from elsewhere."""
 
@@ -48,6 +54,12 @@ class Words(BaseModel):
     expectation: Expectation = ""
     takeaway: Takeaway = ""
     answers: Answers = None
+
+
+class WithRemoved(Words):
+    """The same where edits are files in a folder that an agent cannot take away there."""
+
+    removed: Removed = None
 
 
 class Analysis(BaseModel):
@@ -71,10 +83,10 @@ def parsed(text: str | bytes) -> Any:
         raise ValueError("it is nested too deeply") from None
 
 
-def read(document: Any) -> Words | Violation:
+def read(document: Any) -> WithRemoved | Violation:
     """Return what an agent said, or what is wrong with it, in words for the agent."""
     try:
-        return Words.model_validate(document)
+        return WithRemoved.model_validate(document)
     except ValidationError as error:
         return Violation(rule="not-a-proposal", message=given.wrong(error))
 

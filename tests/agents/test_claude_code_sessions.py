@@ -327,11 +327,32 @@ end()
     assert proposal.changes == (() if refused else (Change(path=path, content=b"A = 2\n"),))
 
 
+def test_a_file_that_may_go_is_taken_away_as_the_edits_are_handed_over(tmp_path):
+    body = """
+said = ask("run_experiment", hypothesis="h", category="c", removed=["src/none.py"])
+Path(KEPT, "said").write_text(json.dumps(said))
+ask("run_experiment", hypothesis="h", category="c", removed=["src/old.py"])
+end()
+"""
+    files = {**CONTEXT.files, "src/old.py": File(content=b"B = 2\n")}
+    context = replace(CONTEXT, files=files, mutable=("train.py", "src/*.py"), may_add=True)
+    proposal = client(tmp_path, body).propose(context, FakeDesk())
+    assert "there is no file src/none.py" in json.loads((tmp_path / "said").read_text())["text"]
+    assert proposal.changes == (Change(path="src/old.py", content=None),)
+
+
+@pytest.mark.parametrize("may_remove", [True, False])
+def test_a_file_to_take_away_is_asked_for_only_where_one_may_go(may_remove):
+    [run, _] = launch.tools(may_remove=may_remove)
+    assert ("removed" in run["inputSchema"]["properties"]) is may_remove
+
+
 # -- how it is started ------------------------------------------------------------------------
 
 
 def started(tmp_path, **more):
-    fields = {"draft": tmp_path / "draft", "private": tmp_path, "writable": ("train.py",), **more}
+    fields = {"draft": tmp_path / "draft", "private": tmp_path, "writable": ("train.py",),
+              "may_remove": False, **more}  # fmt: skip
     return Launch(binary="claude", model=MODEL, usd=1.5, turns=9, **fields)
 
 

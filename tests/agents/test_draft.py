@@ -89,6 +89,26 @@ def test_a_new_file_may_be_created_where_the_policy_lets_some_be_added():
     assert still.edit({"command": "create", "path": "src/a.py", "file_text": ""}).failed
 
 
+def test_what_a_pattern_matches_may_be_taken_away_and_come_back():
+    files = {**FILES, "src/old.py": File(content=b"B = 2\n")}
+    patterns = FilePatterns(mutable=("train.py", "src/*.py"), may_add=True)
+    draft = Draft(files, patterns)
+    create = {"command": "create", "path": "src/new.py", "file_text": "A = 1\n"}
+    assert not draft.edit(create).failed
+    assert not any(draft.remove(path).failed for path in ("src/new.py", "src/old.py"))
+    assert draft.changes() == (Change(path="src/old.py", content=None),)
+    assert draft.edit({"command": "view", "path": "src/old.py"}).failed
+    for path, why in (
+        ("train.py", "must stay"),
+        ("run.sh", "must stay"),
+        ("src/old.py", "no file"),
+    ):
+        assert why in draft.remove(path).text
+    assert not draft.edit({**create, "path": "src/old.py"}).failed
+    assert draft.changes() == (Change(path="src/old.py", content=b"A = 1\n"),)
+    assert Draft(files, FilePatterns(mutable=patterns.mutable)).remove("src/old.py").failed
+
+
 def test_a_change_that_was_taken_back_is_none(draft):
     for old, new in (("B = 2", "B = 3"), ("B = 3", "B = 2")):
         draft.edit({"command": "str_replace", "path": "train.py", "old_str": old, "new_str": new})

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from clients_side import WIDER, Gate, better, call, failing, propose, served
 from fakes import TAG, changed, crashed, found, make_session, scored
 
 from runner.agents import make_agent
+from runner.agents.handover import Words
 from runner.agents.mcp.host import MOST_HYPOTHESES
+from runner.agents.mcp.server import Submission
 from runner.errors import ConfigError, SandboxError
-from runner.records import Curve, ExperimentStatus, TrialResult, TrialSpec
+from runner.records import Curve, ExperimentStatus, File, TrialResult, TrialSpec
+from runner.seams import Context
 
 REFUSED, KEPT = ExperimentStatus.REFUSED, ExperimentStatus.KEPT
 LINK = {"files": {"run.sh": "echo 0\n"}}
@@ -63,6 +67,19 @@ def test_files_come_before_edits_and_keep_their_mode(tmp_path):
         run.ask(scenario)
     [change] = changed(tmp_path, history(tmp_path)[1])
     assert (change.content, change.mode) == (b"WIDTH = 2\n", 0o100644)
+
+
+def test_files_are_taken_away_after_the_edits():
+    files = {name: File(content=b"A = 1\n") for name in ("train.py", "lib/old.py")}
+    context = Context(
+        number=1, files=files, mutable=("train.py", "lib/*.py"), may_add=True, notes=(),
+        metric="m", direction="minimize", history=(),
+    )  # fmt: skip
+    said = Submission(words=Words(), files=(("train.py", "A = 2\n"),), removed=("lib/old.py",))
+    changes = {change.path: change.content for change in said.proposal(context).changes}
+    assert changes == {"train.py": b"A = 2\n", "lib/old.py": None}
+    with pytest.raises(ConfigError, match=r"there is no file lib/none\.py to remove"):
+        replace(said, removed=("lib/none.py",)).proposal(context)
 
 
 def test_a_kept_experiment_is_what_the_next_one_starts_from(tmp_path):

@@ -102,7 +102,7 @@ class Claude:
         for turn in range(1, MOST_TURNS + 1):
             if desk.stop_asked():
                 raise StopAskedError
-            request = talk.request(offered(phase, searches))
+            request = talk.request(offered(phase, searches, may_remove=context.may_add))
             try:
                 answer = self._model.answer(
                     request, desk, experiment=context.number, searches=searches

@@ -17,7 +17,7 @@ from runner.records import Proposal
 from runner.seams import Context, Desk, Phase
 
 EDITOR = "str_replace_based_edit_tool"
-ANALYSIS = "analysis.py"
+ANALYSIS, REMOVE = "analysis.py", "remove"
 MOST_REASON = 1000
 
 
@@ -38,7 +38,14 @@ class Note(BaseModel):
     text: str
 
 
-TOOLS: Mapping[str, type[BaseModel]] = {"analyze": Analyze, "note": Note, "propose": Propose}
+class Remove(BaseModel):
+    """Take one of your files away. A file that you edit stays where it is; one that you create is new."""  # noqa: E501
+
+    file: str
+
+
+TOOLS: Mapping[str, type[BaseModel]] = {"analyze": Analyze, "note": Note, "propose": Propose,
+                                          REMOVE: Remove}  # fmt: skip
 
 
 class Toolbox:
@@ -70,6 +77,8 @@ class Toolbox:
                 content = script.encode(errors="surrogatepass") if script else None
                 own = next((c.content for c in self.draft.changes() if c.path == ANALYSIS), None)
                 return Said(text=quoted("the analysis", self._desk.analyze(content or own)))
+            case Remove(file=file):
+                return self.draft.remove(file)
             case Note(file=file, text=text) if file in self._notes:
                 return self.draft.append(file, text)
         return Said(text=f"your notes are: {', '.join(self._notes) or 'none'}", failed=True)
@@ -83,10 +92,10 @@ class Toolbox:
         return Said(text=f"Your proposal came back. {told}", failed=True)
 
 
-def offered(phase: Phase | None, searches: int) -> list[dict[str, Any]]:
+def offered(phase: Phase | None, searches: int, *, may_remove: bool) -> list[dict[str, Any]]:
     """Return the tools' definitions; so many searches of the web are left."""
     editor = {"type": "text_editor_20250728", "name": EDITOR, "max_characters": MOST_SHOWN}
-    found = [editor, *_definitions()]
+    found = [editor, *(one for one in _definitions() if may_remove or one["name"] != REMOVE)]
     if phase and phase.web_domains and searches > 0:
         found.append(
             {

@@ -135,6 +135,7 @@ class ClaudeCode:
             turns=self._turns,
             draft=draft.path,
             writable=tools.writable,
+            may_remove=tools.context.may_add,
             private=draft.private,
         )
         program = Client(

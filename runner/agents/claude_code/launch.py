@@ -61,6 +61,8 @@ class Launch:
     draft: Path
     writable: Sequence[str]
     """Paths and patterns below the draft."""
+    may_remove: bool
+    """Whether there may be files to take away, for which the client has no tool."""
     private: Path
     """The client's own files are there, and it has no tool for them."""
 
@@ -128,19 +130,21 @@ def settings(launch: Launch) -> Mapping[str, object]:
 
 
 def servers(launch: Launch) -> Mapping[str, object]:
-    arguments = ["-I", str(BRIDGE), "serve", str(launch.socket), json.dumps(tools())]
+    offered = tools(may_remove=launch.may_remove)
+    arguments = ["-I", str(BRIDGE), "serve", str(launch.socket), json.dumps(offered)]
     server = {"type": "stdio", "command": sys.executable, "args": arguments, "alwaysLoad": True}
     return {"mcpServers": {SERVER: server}}
 
 
-def tools() -> list[dict[str, object]]:
+def tools(*, may_remove: bool) -> list[dict[str, object]]:
     """Return the tools that the bridge offers."""
     hand_over = (
         "Hand your edits over as one experiment. It is reviewed at once: what must be mended is"
         " said, and once it is accepted the session is over."
     )
     analyze = "Run a script on training rows in a sealed container and get what it prints, capped."
-    words = handover.schema(handover.Words, "hypothesis", "category")
+    said = handover.WithRemoved if may_remove else handover.Words
+    words = handover.schema(said, "hypothesis", "category")
     script = handover.schema(handover.Analysis)
     return [
         {"name": RUN, "description": hand_over, "inputSchema": words},

@@ -16,7 +16,7 @@ from typing import Any
 from runner.agents import handover
 from runner.agents.about import told
 from runner.agents.claude_code.launch import ANALYZE, RUN
-from runner.agents.draft import RefusedError, Said, not_writable, text_of
+from runner.agents.draft import RefusedError, Said, not_writable, text_of, without
 from runner.agents.draft_folder import DraftFolder, UnsettledError
 from runner.errors import ConfigError
 from runner.prompt.brief import broken, mend
@@ -69,7 +69,8 @@ class Tools:
         if isinstance(words, Violation):
             violations: tuple[Violation, ...] = (words,)
         else:
-            proposal = handover.proposal(words, self.draft.changes(), model=self._model)
+            changes = without(self.draft.changes(), words.removed or (), self.context.files)
+            proposal = handover.proposal(words, changes, model=self._model)
             if not (violations := self.desk.send_back(proposal)):
                 self.accepted = proposal
                 return Said(text="accepted, end now")

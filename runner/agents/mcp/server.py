@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from runner import __version__
 from runner.agents import handover
+from runner.agents.draft import RefusedError, without
 from runner.agents.mcp import telling
 from runner.agents.mcp.exchange import Analysis, Exchange, SentBack, Ticket
 from runner.agents.mcp.host import Host
@@ -59,12 +60,13 @@ class Submission:
     """Path and whole new text."""
     edits: tuple[Edit, ...] = ()
     """Made after `files`, in their order."""
+    removed: tuple[str, ...] = ()
 
     def proposal(self, context: Context) -> Proposal:
         """Return it as a proposal; what is allowed is the review's to say.
 
         Raises:
-            ConfigError: an edit does not fit the workspace.
+            ConfigError: an edit, or a file to remove, does not fit the workspace.
         """
         texts = dict(self.files)
         for edit in self.edits:
@@ -83,6 +85,11 @@ class Submission:
             )
             for path, text in texts.items()
         ]
+        try:
+            changes = without(changes, self.removed, context.files)
+        except RefusedError as refused:
+            hint = f"nothing was handed in; files: {', '.join(sorted(context.files))}"
+            raise ConfigError(str(refused), hint=hint) from None
         return handover.proposal(self.words, changes)
 
 
@@ -173,6 +180,7 @@ class Tools:
         edits: Annotated[
             list[Edit] | None, Field(description="Replacements, made after `files`, in order.")
         ] = None,
+        removed: handover.Removed = None,
     ) -> str:
         """Run one experiment with these changes and return what came of it.
 
@@ -187,7 +195,10 @@ class Tools:
             answers=answers,
         )
         said = Submission(
-            words=words, files=tuple(sorted((files or {}).items())), edits=tuple(edits or ())
+            words=words,
+            files=tuple(sorted((files or {}).items())),
+            edits=tuple(edits or ()),
+            removed=removed or (),
         )
         exchange = self._host.go_on()
 
