@@ -64,6 +64,8 @@ class Understood(Strict):
     time: list[str] | None = None
     splits: list[str]
     audit_splits: list[str]
+    predict: list[str]
+    """Names of the predictors; of a text, whose scorer asks in a conversation, none."""
     shared: bool
     analysis: bool
     parts: dict[str, list[int]]
@@ -75,8 +77,6 @@ class Understood(Strict):
         return [one for one in self.columns if one.kind in FEATURES]
 
 
-SERVED = "text"
-"""The kind whose scorer asks in a conversation, and no predictor by name."""
 FEATURES = ("number", "currency", "percent", "yes/no", "date", "words", "text", "empty")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.arrays import from_npy, npy
-from harness.declared import targets
+from harness.declared import schema, targets
 from harness.declared.schema import ArraysData, Declaration
 from harness.declared.targets import Target
 from harness.raw import BadRawDataError, required
@@ -33,6 +33,8 @@ class ArraysSource:
     """The targets as they are in their file."""
     beside: NDArray[Any] | None
     """[n] what groups the rows or orders them."""
+    origin: NDArray[np.int64]
+    """[n] in which of several sets of files each row is."""
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -50,7 +52,7 @@ class ArraysSource:
         return self.beside.astype(np.float64)
 
     def groups(self) -> NDArray[np.int64] | None:
-        if self.declaration.split.by != "group" or self.beside is None:
+        if not self.declaration.split.grouped or self.beside is None:
             return None
         return np.unique(self.beside, return_inverse=True)[1].astype(np.int64)
 
@@ -77,21 +79,21 @@ def read_source(raw: Path | None, declaration: Declaration) -> ArraysSource:
     data, column = declaration.data, declaration.split.column
     if not isinstance(data, ArraysData):
         raise TypeError("not arrays")
-    found = {name: _array(raw, name) for name in (data.inputs, data.targets)}
-    inputs, written = found[data.inputs], found[data.targets]
+    inputs, written, origin = stacked(raw, schema.sets_of_files(declaration))
     if column is not None and not column.endswith(".npy"):
         raise BadRawDataError(f"split.column: {column!r} must be a .npy file with a value per row")
     beside = _array(raw, column) if column is not None else None
-    if inputs.ndim < 2 or written.ndim not in (1, 2) or len(written) != len(inputs):
+    if inputs.ndim < 2 or written.ndim not in (1, 2):
         raise BadRawDataError(
-            f"{data.targets} must have one row for each row of {data.inputs}: their shapes are "
-            f"{written.shape} and {inputs.shape}"
+            f"{data.inputs} must be [n, ...] and {data.targets} [n] or [n, k]: their shapes are "
+            f"{inputs.shape} and {written.shape}"
         )
     if beside is not None and beside.shape != (len(inputs),):
         raise BadRawDataError(f"{column} must have the shape ({len(inputs)},), not {beside.shape}")
     return ArraysSource(
-        declaration=declaration, data=data, inputs=inputs, written=written, beside=beside
-    )
+        declaration=declaration, data=data, inputs=inputs, written=written, beside=beside,
+        origin=origin,
+    )  # fmt: skip
 
 
 def asked(
@@ -99,6 +101,31 @@ def asked(
 ) -> Mapping[str, NDArray[Any]]:
     """Return what a predictor is given of an evaluated part, in this order."""
     return {data.inputs: from_npy(load(data.inputs))[order]}
+
+
+def stacked(
+    raw: Path | None, sets: Sequence[tuple[str, ...]]
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.int64]]:
+    """Return two arrays with as many rows, each of the sets below each other, and of which it is.
+
+    Raises:
+        BadRawDataError: they do not fit each other.
+    """
+    pairs = []
+    for names in sets:
+        left, right = (_array(raw, name) for name in names)
+        if len(left) != len(right):
+            raise BadRawDataError(
+                f"{names[1]} must have one row for each row of {names[0]}: their shapes are "
+                f"{right.shape} and {left.shape}"
+            )
+        pairs.append((left, right))
+    origin = np.repeat(np.arange(len(pairs)), [len(left) for left, _ in pairs])
+    try:
+        left, right = (np.concatenate(side) for side in zip(*pairs, strict=True))
+    except (ValueError, TypeError) as error:
+        raise BadRawDataError(f"the files of split.asked have other shapes: {error}") from None
+    return left, right, origin.astype(np.int64)
 
 
 def _array(raw: Path | None, name: str) -> NDArray[Any]:

@@ -63,6 +63,8 @@ class Cells:
     """What was done to read it that a person should know."""
     arrow: Any = None
     """The rows of a Parquet file with their own types."""
+    origin: Sequence[int] = ()
+    """[n] in which of several files each row is, where there are several."""
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -85,7 +87,8 @@ class Cells:
         columns = tuple([column[row] for row in rows] for column in self.columns)
         lines = [self.lines[row] for row in rows]
         arrow = None if self.arrow is None else self.arrow.take(rows)
-        return replace(self, columns=columns, lines=lines, arrow=arrow)
+        origin = [self.origin[row] for row in rows] if self.origin else ()
+        return replace(self, columns=columns, lines=lines, arrow=arrow, origin=origin)
 
     def without(self, names: Sequence[str]) -> Cells:
         kept = [place for place, name in enumerate(self.names) if name not in names]
@@ -157,6 +160,34 @@ def read(content: bytes, data: TableData, *, keep_blank: bool = False) -> Cells:
     return _bounded(
         Cells(names=names, columns=columns, lines=lines, dialect=dialect, notes=(*notes, *more))
     )
+
+
+def joined(files: Sequence[Cells], names: Sequence[str]) -> Cells:
+    """Return the rows of several files below each other, in the dialect of the first.
+
+    Raises:
+        BadTableError: they have other columns.
+    """
+    first = files[0]
+    if len(files) == 1:
+        return first
+    for one, name in zip(files, names, strict=True):
+        if one.names != first.names or (one.arrow is None) != (first.arrow is None):
+            odd = [*(set(one.names) ^ set(first.names)), "their order, or the format"][0]
+            raise BadTableError(f"{name} has other columns than {names[0]}: {odd}")
+    arrow: Any = None
+    if first.arrow is not None:
+        pyarrow: Any = library("pyarrow", NO_PARQUET)
+        arrow = pyarrow.concat_tables([one.arrow for one in files])
+    return replace(
+        first,
+        columns=tuple([value for one in each for value in one]
+                      for each in zip(*(one.columns for one in files), strict=True)),
+        lines=[line for one in files for line in one.lines],
+        notes=tuple(dict.fromkeys(note for one in files for note in one.notes)),
+        arrow=arrow,
+        origin=[place for place, one in enumerate(files) for _ in range(len(one))],
+    )  # fmt: skip
 
 
 def _bounded(cells: Cells) -> Cells:

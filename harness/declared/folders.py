@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.arrays import from_npy, npy
-from harness.declared import targets
+from harness.declared import schema, targets
 from harness.declared.schema import Declaration, FolderData
 from harness.declared.tables import pack_texts, unpack_texts
 from harness.declared.targets import Target
@@ -38,6 +38,8 @@ class FolderSource:
     paths: tuple[Path, ...]
     names: tuple[str, ...]
     """[n] drawn."""
+    origin: NDArray[np.int64]
+    """[n] in which of several folders each file is."""
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -81,16 +83,12 @@ def read_source(raw: Path | None, declaration: Declaration, seed: int) -> Folder
     data = declaration.data
     if not isinstance(data, FolderData):
         raise TypeError("not a folder")
-    if declaration.split.by != "random":
-        raise BadRawDataError("split.by: files of a folder are split at random")
-    if raw is None:
-        raise BadRawDataError(f"there is no folder {data.folder} among the raw files")
-    root = raw / data.folder if (raw / data.folder).is_dir() else raw
-    paths = tuple(
-        path
-        for path in sorted(root.glob("*/*"))
-        if path.is_file() and not path.is_symlink() and not path.name.startswith(".")
-    )
+    if declaration.split.by not in ("random", "files"):
+        raise BadRawDataError("split.by: files of a folder are split at random, or by folders")
+    sets = schema.sets_of_files(declaration)
+    each = [_in(raw, name, alone=len(sets) == 1) for [name] in sets]
+    paths = tuple(path for found in each for path in found)
+    origin = np.repeat(np.arange(len(each)), [len(found) for found in each])
     if len({path.parent.name for path in paths}) < 2:
         raise BadRawDataError(f"{data.folder} must hold a folder of files for each class")
     random = np.random.Generator(np.random.PCG64(seed))
@@ -98,7 +96,19 @@ def read_source(raw: Path | None, declaration: Declaration, seed: int) -> Folder
     names = tuple(
         f"{number:06d}{path.suffix.lower()}" for number, path in zip(drawn, paths, strict=True)
     )
-    return FolderSource(declaration=declaration, data=data, paths=paths, names=names)
+    return FolderSource(declaration=declaration, data=data, paths=paths, names=names, origin=origin)
+
+
+def _in(raw: Path | None, name: str, *, alone: bool) -> list[Path]:
+    """Return the files below a folder's folders; of the only one, the raw files may be it."""
+    if raw is None or not ((raw / name).is_dir() or alone):
+        raise BadRawDataError(f"there is no folder {name} among the raw files")
+    root = raw / name if (raw / name).is_dir() else raw
+    return [
+        path
+        for path in sorted(root.glob("*/*"))
+        if path.is_file() and not path.is_symlink() and not path.name.startswith(".")
+    ]
 
 
 def asked(load: Callable[[str], bytes], order: NDArray[np.int64]) -> Mapping[str, bytes]:

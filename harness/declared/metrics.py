@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.declared import rankings
 from harness.declared.schema import Score
 from harness.declared.targets import Target
 from harness.raw import BadRawDataError, library
@@ -30,8 +31,11 @@ DRAWS = 100
 """Bootstrap samples of a standard error; fewer for many rows, which need fewer."""
 MOST_DRAWN = 2_000_000
 THRESHOLD = 0.5
+OURS = ("mean_reciprocal_rank", "mean_rank", "recall_at_")
+"""How metrics begin that scikit-learn does not have."""
 NEEDS = ("labels", "scores", "probabilities", "values")
 BINARY, MULTI, LABELS, NUMBERS = "binary", "multi-class", "multi-label", "regression"
+RANKING = "ranking"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +44,7 @@ class Metric:
 
     name: str
     function: str
-    """In `sklearn.metrics`."""
+    """In `sklearn.metrics`, or of `rankings`."""
     higher: bool
     needs: str
     words: str
@@ -49,6 +53,12 @@ class Metric:
     @property
     def direction(self) -> str:
         return "maximize" if self.higher else "minimize"
+
+    @property
+    def source(self) -> str:
+        """The function's full name."""
+        ours = self.name.startswith(OURS)
+        return rankings.OURS if ours else f"sklearn.metrics.{self.function}"
 
 
 def _table() -> dict[tuple[str, str], Metric]:
@@ -120,16 +130,32 @@ def _table() -> dict[tuple[str, str], Metric]:
     add("r2", "r2_score", "values", "the share of the variance that is explained", NUMBERS)
     add("explained_variance", "explained_variance_score", "values",
         "the share of the variance, a constant offset forgiven", NUMBERS)  # fmt: skip
+    of_lists = "over lists, the mean of"
+    for most in (None, 5, 10):
+        name, places = ("ndcg", "") if most is None else (f"ndcg_at_{most}", f", of {most} places")
+        add(name, "ndcg_score", "values", f"{of_lists} the discounted gain as a share of the best"
+            f"{places}", RANKING, k=most)  # fmt: skip
+    add("mean_average_precision", "average_precision_score", "values",
+        f"{of_lists} the area under precision over recall", RANKING)  # fmt: skip
+    add("mean_reciprocal_rank", "reciprocal_rank", "values",
+        f"{of_lists} one over the place of the first relevant row", RANKING)  # fmt: skip
+    for k in (1, 5, 10):
+        add(f"recall_at_{k}", "recall", "values",
+            f"{of_lists} the share of relevant rows in the first {k}", RANKING, k=k)  # fmt: skip
+    add("mean_rank", "first_rank", "values", f"{of_lists} the place of the first relevant row",
+        RANKING, higher=False)  # fmt: skip
     return found
 
 
 METRICS: Mapping[tuple[str, str], Metric] = _table()
-USUAL = {BINARY: "roc_auc", MULTI: "log_loss", LABELS: "average_precision_macro", NUMBERS: "rmse"}
+USUAL = {BINARY: "roc_auc", MULTI: "log_loss", LABELS: "average_precision_macro", NUMBERS: "rmse",
+         RANKING: "ndcg"}  # fmt: skip
 USUAL_ALSO = {
     BINARY: ("accuracy", "log_loss"),
     MULTI: ("accuracy", "balanced_accuracy"),
     LABELS: ("f1_macro",),
     NUMBERS: ("mae", "r2"),
+    RANKING: ("mean_reciprocal_rank", "recall_at_10"),
 }
 
 
@@ -153,6 +179,8 @@ def find(kind: str, name: str) -> Metric:
     if (kind, name) in METRICS:
         return METRICS[kind, name]
     allowed = ", ".join(metric for one, metric in METRICS if one == kind)
+    if (RANKING, name) in METRICS:
+        allowed += f"; {name} is one of kind: ranking, with the lists as split.column"
     raise BadRawDataError(f"score: {name!r} is no metric of a {kind} target; there are: {allowed}")
 
 
@@ -169,6 +197,8 @@ def reading(kind: str, metric: Metric) -> str:
             return "the class with the highest number; of equal ones the first"
         return "a row's numbers are divided by their sum" if metric.needs == "probabilities" else (
             "the order of a row's numbers counts")  # fmt: skip
+    if kind == RANKING:
+        return "the order of the numbers within a list counts, ties against it"
     return "as they are"
 
 
@@ -225,6 +255,9 @@ def measure(
     places: bool, groups: NDArray[np.int64] | None = None,
 ) -> dict[str, float]:  # fmt: skip
     """Return the metric with its standard error, and those beside it that the answer allows."""
+    if target.kind == RANKING:
+        assert groups is not None  # noqa: S101 - a ranking is of groups
+        return of_lists(rankings.by_group(target.values, answer, groups), chosen, also)
     known: Any = library("sklearn.metrics", "this image holds no scikit-learn")
     found = {}
     compute = partial(_value, known, target, places=places)
@@ -239,6 +272,18 @@ def measure(
             value = compute(other, target.values, answer)
             if math.isfinite(value):
                 found[other.name] = value
+    return found
+
+
+def of_lists(
+    lists: Iterable[rankings.List], chosen: Metric, also: tuple[Metric, ...]
+) -> dict[str, float]:
+    """Return metrics of a ranking, that which decides with its standard error."""
+    wanted = {one.name: (one.function, one.options.get("k")) for one in (chosen, *also)}
+    measured = rankings.means(lists, wanted)
+    found = {name: value for name, (value, _) in measured.items()}
+    if (error := measured[chosen.name][1]) is not None:
+        found[f"{chosen.name}_se"] = error
     return found
 
 

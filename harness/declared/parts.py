@@ -111,10 +111,10 @@ def divide(seed: int, split: Split, strata: NDArray[np.int64], units: NDArray[np
         raise BadRawDataError(f"there are {rows} rows, and {FEWEST_ROWS} are the fewest")
     random = np.random.Generator(np.random.PCG64(seed))
     count = split.folds or 1
-    share = split.holdout if split.holdout is not None else (1 - split.locked) / count
-    shares = [split.locked, *[share] * count]
+    share = split.holdout if split.holdout is not None else (1 - split.share) / count
+    shares = [split.share, *[share] * count]
     if split.holdout is not None:
-        shares.append(1 - split.locked - split.holdout)
+        shares.append(1 - split.share - split.holdout)
     if (found := int(units.max()) + 1) < len(shares) * 2:
         raise BadRawDataError(
             f"there are {found} groups of rows, too few for {len(shares)} parts: --folds 2, say"
@@ -140,6 +140,41 @@ def divide(seed: int, split: Split, strata: NDArray[np.int64], units: NDArray[np
     )  # fmt: skip
     full = Evaluated(split=FULL, part=LOCKED, training=chosen(part != 0), asked=locked)
     return Divided(evaluated=(*folds, full))
+
+
+def by_files(
+    seed: int,
+    split: Split,
+    origin: NDArray[np.int64],
+    strata: NDArray[np.int64],
+    units: NDArray[np.int64],
+) -> Divided:
+    """Let the rows of the first set train; those of the second are asked, and some are locked.
+
+    Args:
+        seed: what is drawn follows from it.
+        split: by files.
+        origin: [n] the set of each row: 0, 1, and 2 where locked rows are a set of their own.
+        strata: [n] the class of each row, say.
+        units: [n] rows with the same number stay together.
+
+    Raises:
+        BadRawDataError: there are too few rows.
+    """
+    random = np.random.Generator(np.random.PCG64(seed))
+    training = np.asarray(random.permutation(np.flatnonzero(origin == 0)), dtype=np.int64)
+    asked, locked = np.flatnonzero(origin == 1), np.flatnonzero(origin == 2)
+    if split.share:
+        part = _dealt(random, [split.share, 1 - split.share], strata[asked], units[asked])
+        asked, locked = asked[part == 1], asked[part == 0]
+    if (fewest := min(len(training), len(asked), len(locked))) < FEWEST_ROWS:
+        raise BadRawDataError(
+            f"one part would have {fewest} rows, and {FEWEST_ROWS} are the fewest"
+        )
+    return Divided(evaluated=(
+        Evaluated(split=SINGLE, part=HOLDOUT, training=training, asked=random.permutation(asked)),
+        Evaluated(split=SINGLE, part=LOCKED, training=training, asked=random.permutation(locked)),
+    ))  # fmt: skip
 
 
 def _dealt(

@@ -20,7 +20,7 @@ from harness.raw import BadRawDataError
 FILE = "task.yaml"
 MOST_BYTES = 64_000
 DIALECT = ("delimiter", "encoding", "header", "decimal")
-KINDS = ("binary", "multi-class", "multi-label", "regression")
+KINDS = ("binary", "multi-class", "multi-label", "regression", "ranking")
 Key = tuple[str, ...]
 T = TypeVar("T")
 
@@ -73,6 +73,10 @@ WORDS = Kind("a list of words", lambda value: isinstance(value, list) and all(
     isinstance(each, str) for each in value))  # fmt: skip
 COLUMNS = Kind("a column, or a list of them", lambda value: _is_text(value) or (
     isinstance(value, list) and value != [] and all(map(_is_text, value))))  # fmt: skip
+FILES = Kind("a raw file, or a list of as many as data names", lambda value: _is_file(value) or (
+    isinstance(value, list) and value != [] and all(map(_is_file, value))))  # fmt: skip
+SHARE_OR_FILES = Kind("a share between 0 and 1, or raw files", lambda value: (
+    SHARE.fits(value) or FILES.fits(value)))  # fmt: skip
 FUNCTION = Kind("FILE.py:FUNCTION", lambda value: _is_text(value) and (
     value.count(":") == 1 and value.split(":")[0].endswith(".py")
     and value.split(":")[1].isidentifier()))  # fmt: skip
@@ -99,6 +103,17 @@ class ArraysData:
     inputs: str = key(ARRAY)
     targets: str = key(ARRAY)
     """[n], or [n, k] of several labels or numbers."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairsData:
+    """Two `.npy` files whose rows belong together, row by row: each query finds its documents.
+
+    Rows with the same query, or with the same document, belong to each other too.
+    """
+
+    queries: str = key(ARRAY)
+    documents: str = key(ARRAY)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,14 +162,28 @@ class TextData:
 class Split:
     """Which rows train, which decide, and which are locked."""
 
-    by: str = key(one_of("random", "group", "time", "order"), "random")
+    by: str = key(one_of("random", "group", "time", "order", "files"), "random")
     column: str | None = key(TEXT, None)
-    """The column that groups rows or orders them; of arrays, a `.npy` file with a value per row."""
-    locked: float = key(SHARE, 0.2)
+    """The column that groups rows or orders them; of arrays, a `.npy` file with a value per row.
+    With files, where it is there, it groups them."""
+    asked: str | tuple[str, ...] | None = key(FILES, None)
+    """With files: what holds the rows that are asked about, in place of the files of `data`."""
+    locked: float | str | tuple[str, ...] = key(SHARE_OR_FILES, 0.2)
+    """Of all rows; with files: of the asked ones, or files with rows of their own."""
     holdout: float | None = key(SHARE, None)
     folds: int | None = key(FOLDS, None)
     cuts: tuple[float, ...] | None = key(CUTS, None)
     """With time or order: where each window's past ends. The last window is locked."""
+
+    @property
+    def grouped(self) -> bool:
+        """Whether the column says which rows belong together."""
+        return self.column is not None and self.by in ("group", "files")
+
+    @property
+    def share(self) -> float:
+        """What part is locked, where it is no file of its own."""
+        return self.locked if isinstance(self.locked, float | int) else 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,9 +200,10 @@ class Score:
     """Of two classes, the one that a high score stands for."""
 
 
-Data = ArraysData | TableData | FolderData | TextData
+Data = ArraysData | PairsData | TableData | FolderData | TextData
 DATA: tuple[tuple[str, type[Data]], ...] = (
-    ("inputs", ArraysData), ("targets", ArraysData), ("folder", FolderData), ("text", TextData),
+    ("inputs", ArraysData), ("targets", ArraysData), ("queries", PairsData),
+    ("documents", PairsData), ("folder", FolderData), ("text", TextData),
 )  # fmt: skip
 """The key that says which kind of data it is; a table without any."""
 
@@ -258,11 +288,16 @@ class _Reader:
             raise self.error(where, f"by: {split.by} cuts windows: use cuts, not holdout or folds")
         if not in_order and split.cuts is not None:
             raise self.error((*where, "cuts"), "is for by: time and by: order")
-        if not in_order and (split.holdout is None) == (split.folds is None):
+        by_files, shared = split.by == "files", split.holdout or split.folds
+        if by_files != (split.asked is not None) or (by_files and shared):
+            raise self.error(where, "by: files needs asked, the others holdout or folds")
+        if not by_files and not isinstance(split.locked, float):
+            raise self.error((*where, "locked"), f"must be {SHARE.words}, but with by: files")
+        if not in_order and not by_files and (split.holdout is None) == (split.folds is None):
             raise self.error(where, "needs one of holdout (a share) and folds (how many)")
-        if split.holdout is not None and split.holdout + split.locked >= 1:
+        if split.holdout is not None and split.holdout + split.share >= 1:
             raise self.error((*where, "locked"), "with holdout leaves nothing to train on")
-        if (split.column is None) == (split.by in ("group", "time")):
+        if (split.column is None) == (split.by in ("group", "time")) and not split.grouped:
             wanted = "is needed" if split.column is None else "is for group and time"
             raise self.error((*where, "column"), f"{wanted}, and by is {split.by}")
         return split
@@ -299,6 +334,33 @@ def _lines(node: yaml.Node | None, above: Key) -> Iterator[tuple[Key, int]]:
             where = (*above, str(name.value))
             yield where, name.start_mark.line + 1
             yield from _lines(value, where)
+
+
+def files_of(data: Data) -> tuple[str, ...]:
+    """Return the raw files that data name."""
+    if isinstance(data, ArraysData):
+        return data.inputs, data.targets
+    if isinstance(data, PairsData):
+        return data.queries, data.documents
+    if isinstance(data, FolderData):
+        return (data.folder,)
+    return (data.text if isinstance(data, TextData) else data.table,)
+
+
+def sets_of_files(declaration: Declaration) -> tuple[tuple[str, ...], ...]:
+    """Return the raw files of each set of rows: those of `data`, the asked ones, the locked ones.
+
+    Raises:
+        BadRawDataError: a set is not of as many files as `data` names.
+    """
+    own, split = files_of(declaration.data), declaration.split
+    if split.by != "files":
+        return (own,)
+    said = (split.asked, None if isinstance(split.locked, float) else split.locked)
+    others = [(one,) if isinstance(one, str) else one for one in said if one is not None]
+    if odd := [one for one in others if len(one) != len(own)]:
+        raise BadRawDataError(f"split: {', '.join(odd[0])} stands for {' and '.join(own)}")
+    return (own, *others)
 
 
 def dialect(data: TableData) -> dict[str, Any]:

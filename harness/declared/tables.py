@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.arrays import from_npy, npy
-from harness.declared import cells, columns, targets
+from harness.declared import cells, columns, schema, targets
 from harness.declared.cells import BadTableError, Cells
 from harness.declared.columns import Column, Reading
 from harness.declared.schema import Declaration, TableData
@@ -90,9 +90,14 @@ class TableSource:
             raise BadTableError(str(error)) from None
         return found.numbers
 
+    @property
+    def origin(self) -> NDArray[np.int64]:
+        """In which of several files each row is, [n]."""
+        return np.array(self.cells.origin or [0] * len(self), dtype=np.int64)
+
     def groups(self) -> NDArray[np.int64] | None:
         split = self.declaration.split
-        if split.by != "group" or split.column is None:
+        if not split.grouped or split.column is None:
             return None
         values = self.cells.column(split.column)
         for value, line in zip(values, self.cells.lines, strict=True):
@@ -156,7 +161,9 @@ def read_source(raw: Path | None, declaration: Declaration, seed: int) -> TableS
     data = declaration.data
     if not isinstance(data, TableData):
         raise TypeError("not a table")
-    found = cells.read(required(raw, data.table).read_bytes(), data)
+    files = [name for [name] in schema.sets_of_files(declaration)]
+    found = cells.joined([cells.read(required(raw, one).read_bytes(), data) for one in files],
+                         files)  # fmt: skip
     target_names = _names(data.target)
     split = declaration.split
     for name in (*target_names, *data.drop, data.id, split.column):

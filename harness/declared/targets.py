@@ -18,6 +18,7 @@ from harness.raw import BadRawDataError
 MOST_NUMBERED_CLASSES = 10
 """Whole numbers that are more different ones are amounts, unless said otherwise."""
 MOST_CLASSES = 1000
+NUMBERS = ("regression", "ranking")
 POSITIVE = ("1", "1.0", *(yes for yes, _ in YES_NO), "positive", "pos")
 """What the positive of two classes is called, where nobody says it."""
 STRATA = 5
@@ -31,7 +32,8 @@ class Target:
     why: str
     values: NDArray[Any]
     """Binary: [n] uint8, 1 where positive. Multi-class: [n] int64 places among the classes.
-    Multi-label: [n, k] uint8. Regression: [n] or [n, k] float64."""
+    Multi-label: [n, k] uint8. Regression: [n] or [n, k] float64. Ranking: [n] float64, how relevant
+    each row is; of pairs [n, 2] int64, which query and which document."""
     classes: tuple[str | float, ...] = ()
     """As they are written in the data, in the order of the places; of labels, their names."""
     notes: tuple[str, ...] = ()
@@ -82,11 +84,11 @@ def of_words(
     kind, why = (kind, "as declared") if kind else (guess, why)
     if positive is not None and kind != "binary":
         raise BadTableError(f"{said} is {kind}, and only a binary one has a positive class")
-    if kind == "regression":
+    if kind in NUMBERS:
         if known is None:
             odd = next(value for value in values if _number(value, reading) is None)
             raise BadTableError(f"{said} is to be a number, and holds {odd!r}: --kind multi-class")
-        return Target(kind=kind, why=why, values=np.array([known[value] for value in values]))
+        return _of_numbers(kind, why, np.array([known[value] for value in values]))
     _refuse_classes(said, kind, spelt, rows=len(values))
     seen = {one: found.most_common(1)[0][0] for one, found in spelt.items()}
     order = sorted(seen, key=lambda one: known[seen[one]] if known else seen[one])
@@ -157,10 +159,10 @@ def of_array(
         raise BadRawDataError(f"every target is {distinct[0] if len(distinct) else 'absent'}")
     found = kind or _kind_of_array(values, distinct)
     why = "as declared" if kind else f"{len(distinct)} different values of {values.dtype}"
-    if found == "regression":
+    if found in NUMBERS:
         if values.dtype.kind not in "biuf":
             raise BadRawDataError(f"targets of {values.dtype} are not numbers")
-        return Target(kind=found, why=why, values=values.astype(np.float64))
+        return _of_numbers(found, why, values.astype(np.float64))
     if found == "multi-label" or (found == "binary") != (len(distinct) == 2):
         raise BadRawDataError(f"targets with {len(distinct)} different values are not {found}")
     classes = distinct.tolist()
@@ -173,6 +175,12 @@ def of_array(
     codes = places[np.searchsorted(distinct, values)]
     codes = codes.astype(np.uint8 if found == "binary" else np.int64)
     return Target(kind=found, why=why, values=codes, classes=tuple(classes))
+
+
+def _of_numbers(kind: str, why: str, values: NDArray[np.float64]) -> Target:
+    if kind == "ranking" and (values < 0).any():
+        raise BadRawDataError("of a ranking, the target is how relevant a row is: 0 or more")
+    return Target(kind=kind, why=why, values=values)
 
 
 def _kind_of_array(values: NDArray[Any], distinct: NDArray[Any]) -> str:

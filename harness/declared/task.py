@@ -23,6 +23,7 @@ from harness.declared import (
     copies,
     folders,
     metrics,
+    pairs,
     parts,
     schema,
     tables,
@@ -31,8 +32,16 @@ from harness.declared import (
 )
 from harness.declared.arrays import ArraysSource
 from harness.declared.folders import FolderSource
+from harness.declared.pairs import PairsSource
 from harness.declared.parts import Divided, Evaluated, Twins
-from harness.declared.schema import ArraysData, Declaration, FolderData, TableData, TextData
+from harness.declared.schema import (
+    ArraysData,
+    Declaration,
+    FolderData,
+    PairsData,
+    TableData,
+    TextData,
+)
 from harness.declared.tables import TableSource
 from harness.declared.targets import Target
 from harness.raw import BadRawDataError, required
@@ -45,7 +54,8 @@ from harness.sealing import Built, read_sealed
 PREDICTOR = "rows"
 IDS, PREDICTIONS = f"{PREDICTOR}/ids.npy", f"{PREDICTOR}/predictions.npy"
 ABOUT, TARGETS, GROUPS = "about.json", "scored.npy", "groups.npy"
-Source = TableSource | ArraysSource | FolderSource
+Source = TableSource | ArraysSource | PairsSource | FolderSource
+FEWEST_LISTS = 2
 
 
 def read(raw: Path | None, declaration: Declaration, seed: int) -> Source:
@@ -58,6 +68,8 @@ def read(raw: Path | None, declaration: Declaration, seed: int) -> Source:
         return tables.read_source(raw, declaration, seed)
     if isinstance(declaration.data, FolderData):
         return folders.read_source(raw, declaration, seed)
+    if isinstance(declaration.data, PairsData):
+        return pairs.read_source(raw, declaration)
     return arrays.read_source(raw, declaration)
 
 
@@ -74,8 +86,13 @@ def divide(source: Source, seed: int) -> tuple[Divided, Twins]:
         units = source.groups()
         if units is None:
             units = twins.units if twins.together else np.arange(len(source))
-        divided = parts.divide(seed, split, source.target.strata(), units)
+        if split.by == "files":
+            divided = parts.by_files(seed, split, source.origin, source.target.strata(), units)
+        else:
+            divided = parts.divide(seed, split, source.target.strata(), units)
     metric, _ = metrics.chosen(source.target.kind, source.declaration.score)
+    if source.target.kind == metrics.RANKING:
+        _check_lists(source, divided)
     for one in divided.evaluated:
         _check(
             one, source.target,
@@ -124,6 +141,8 @@ def deal(sealed: Path, part: str, split: str, *, declaration: Declaration) -> De
     folder, data = f"{part}/{split}", declaration.data
     if isinstance(data, TextData):
         return texts.deal(sealed, part, split, declaration)
+    if isinstance(data, PairsData):
+        return pairs.deal(sealed, folder, declaration)
     about = json.loads(read_sealed(sealed, f"{folder}/{ABOUT}"))
     values = load_sealed(sealed, f"{folder}/{TARGETS}")
     order, ids = draw_order(len(values)), draw_ids(len(values))
@@ -139,7 +158,7 @@ def deal(sealed: Path, part: str, split: str, *, declaration: Declaration) -> De
     else:
         given = tables.asked(schema.with_dialect(data, about["dialect"]), load, order)
     groups = None
-    if declaration.split.by == "group":
+    if declaration.split.grouped:
         groups = load_sealed(sealed, f"{folder}/{GROUPS}")[order]
     target = Target(
         kind=about["kind"], why="", values=values[order], classes=tuple(about["classes"])
@@ -188,7 +207,9 @@ def understand(raw: Path | None, declaration: Declaration, *, seed: int = 0) -> 
     crossed = parts.crossing(divided, twins.units)
     found = list(_warnings(source))
     found += understanding.of_twins(twins, crossed, by=declaration.split.by)
-    return {**said, **understanding.of_split(divided), "ask": declaration.ask, "warnings": found}
+    predictors = pairs.SIDES if isinstance(source, PairsSource) else (PREDICTOR,)
+    return {**said, **understanding.of_split(divided), "predict": list(predictors),
+            "ask": declaration.ask, "warnings": found}  # fmt: skip
 
 
 def search(raw: Path | None, workspace: Path, declaration: Declaration) -> dict[str, Any]:
@@ -205,6 +226,8 @@ def _looked_for(raw: Path | None, declaration: Declaration) -> copies.Lines | co
         return copies.Lines(source)
     if isinstance(source, FolderSource):
         return copies.Pieces.of_files(source.paths)
+    if isinstance(source, PairsSource):
+        return copies.Pieces.of_array(source.queries)
     return copies.Pieces.of_array(source.inputs)
 
 
@@ -223,6 +246,8 @@ def about_answers(source: Source) -> dict[str, Any]:
                 "dialect": schema.dialect(source.data)}  # fmt: skip
     if isinstance(source, FolderSource):
         return {**about, "files": True, "folder": source.data.folder}
+    if isinstance(source, PairsSource):
+        return about  # each side is told its own
     assert isinstance(data, ArraysData)  # noqa: S101 - of arrays, then
     return {**about, "array": data.inputs}
 
@@ -230,6 +255,23 @@ def about_answers(source: Source) -> dict[str, Any]:
 def _warnings(source: Source) -> Iterator[str]:
     if isinstance(source, TableSource):
         yield from understanding.warnings(source)
+
+
+def _check_lists(source: Source, divided: Divided) -> None:
+    """Raise where rows of a ranking are in no lists, or too few of those can be scored."""
+    if isinstance(source, PairsSource):
+        return
+    groups, relevant = source.groups(), source.target.values > 0
+    if groups is None:
+        raise BadRawDataError("a ranking is of lists: split: {by: group, column: ...} names them")
+    for one in divided.evaluated:
+        names, counts = np.unique(groups[one.asked], return_counts=True)
+        scored = np.isin(names[counts > 1], groups[one.asked][relevant[one.asked]])
+        if scored.sum() < FEWEST_LISTS:
+            raise BadRawDataError(
+                f"{one.part}/{one.split} has {scored.sum()} lists with a relevant row and another "
+                f"one, and {FEWEST_LISTS} are the fewest"
+            )
 
 
 def _check(one: Evaluated, target: Target, *, every_class: bool, in_order: bool) -> None:

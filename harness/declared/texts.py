@@ -45,7 +45,7 @@ def divide(raw: Path | None, declaration: Declaration) -> Parts:
     size = {
         "holdout": int(split.holdout * len(text)),
         "donor": int(DONOR_SHARE * split.holdout * len(text)),
-        "locked": int(split.locked * len(text)),
+        "locked": int(split.share * len(text)),
     }
     fewest = FEWEST_WINDOWS * (data.positions + 1)
     if min(size.values()) < fewest or sum(size.values()) >= len(text):
@@ -94,6 +94,7 @@ def understand(raw: Path | None, declaration: Declaration) -> dict[str, Any]:
         "rows": sum(len(part) for part in found.values()),
         "kind": "text", "why": f"bytes, asked in windows of {data.positions}",
         "classes": {}, "positive": None, "metric": METRIC, "function": "bits per byte",
+        "predict": [],
         "direction": "minimize", "measures": "the mean surprise of a byte, in bits",
         "reads": "a distribution over 256 bytes at every position, normalised by the scorer",
         "also": [], "spread": None, "splits": [SPLIT], "audit_splits": [SPLIT], "shared": False,

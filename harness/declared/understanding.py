@@ -45,7 +45,7 @@ def of_target(declaration: Declaration, target: Target, rows: int) -> dict[str, 
         "classes": target.counts(),
         "positive": None if target.positive is None else str(target.positive),
         "metric": metric.name,
-        "function": f"sklearn.metrics.{metric.function}",
+        "function": metric.source,
         "direction": metric.direction,
         "measures": metric.words,
         "reads": metrics.reading(target.kind, metric),
@@ -83,7 +83,7 @@ def of_table(source: TableSource) -> dict[str, Any]:
         roles[data.id] = "id, dropped"
     split = source.declaration.split
     if split.column is not None:
-        roles[split.column] = {"group": "groups the rows", "time": "orders the rows"}[split.by]
+        roles[split.column] = "groups the rows" if split.grouped else "orders the rows"
     known = {column.name: column for column in source.features}
     described = []
     for name, values in zip(source.cells.names, source.cells.columns, strict=True):
@@ -170,7 +170,7 @@ def of_twins(found: Twins, crossed: int, *, by: str) -> Iterator[str]:
     if not found.rows:
         return
     said = f"{found.rows} rows have a twin, the same in all that a model sees"
-    if by == "random" and found.together:
+    if by in ("random", "files") and found.together and not crossed:
         yield f"{said}: twins stay together in one part"
     elif by == "random":
         yield (

@@ -2,12 +2,14 @@
 
     python -m kit.asking predict.py:predict           in run.sh, as the predictor
     python -m kit.asking predict.py:predict serve     the same of a language model
+    python -m kit.asking embed.py:embed               one side of pairs: queries, or documents
 
 `/inputs/about.json` says what the question is. The function gets inputs as training had them: an
 array, a pandas table without its target, or a list of paths; a language model gets tokens, as
 `kit.serving` has them. It returns one answer for each row, in their order: a number or a class, or
 a row of numbers, one for each class in sorting order. Where classes are words, a whole number is a
-place in that order, as encoders of labels give it.
+place in that order, as encoders of labels give it. Of pairs it gets one side's rows and that side's
+name, `queries` or `documents`, and returns an embedding of each row, of one width for both.
 
 What this does not protect against: anything. It runs beside the code that it asks, and only makes
 mistakes plain before the scorer refuses them.
@@ -38,8 +40,12 @@ def main(asked: str, *, serving: bool = False) -> None:
         return
     about = json.loads((inputs.FOLDER / "about.json").read_text())
     given = question(about)
-    said = function(asked)(given)
     outputs.save("ids", inputs.load("ids"))
+    if "side" in about:
+        embedded = np.asarray(function(asked)(given, about["side"]), dtype=np.float32)
+        outputs.save("predictions", embedded)
+        return
+    said = function(asked)(given)
     outputs.save("predictions", answers(said, given, about))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from runner import paths
 from runner.agents.numbers import search
-from runner.declared import DECLARATION, SERVED, Understood
+from runner.declared import DECLARATION, Understood
 from runner.errors import ConfigError
 from runner.patterns import MOST_FILES
 from runner.policy.information import information
@@ -18,8 +18,6 @@ from runner.records import EXECUTABLE, Files
 
 TODO = b"TODO"
 RUN, PROGRAM = "run.sh", "program.md"
-PREDICTOR = "rows"
-"""The one predictor of a declared task."""
 MARGIN = re.compile(r"by (?:at least|more than) ([0-9.]*[0-9])")
 TIE = re.compile(r"within ([0-9.]*[0-9]) of the best")
 REVERTED = re.compile(r"\ba tie is reverted", re.IGNORECASE)
@@ -45,6 +43,10 @@ def missing(task: str) -> list[str]:
     ours = (PROGRAM,) if policy.self_reported else (RUN, PROGRAM)
     wanted = (*patterns.absent(template), *(name for name in ours if name not in template))
     found += [f"{place}/{name} is missing" for name in wanted]
+    found += [
+        f"{place}/{name} lies in the scratch folder {folder}, which is empty in every container"
+        for folder in policy.files.scratch for name in template if name.startswith(f"{folder}/")
+    ]  # fmt: skip
     if RUN in template and template[RUN].mode != EXECUTABLE:
         found.append(f"{place}/{RUN} is not executable: chmod +x")
     if PROGRAM in template:
@@ -69,11 +71,10 @@ def tuned(task: str) -> str:
 def undeclared(policy: Policy, found: Understood) -> Iterator[str]:
     """Yield where a policy says otherwise than the declaration of its task."""
     evaluation, metric = policy.evaluation, policy.metric
-    predictor = "" if found.kind == SERVED else PREDICTOR
     for key, said, declared in (
         ("metric.name", metric.name, found.metric),
         ("metric.direction", str(metric.direction), found.direction),
-        ("evaluation.predict", ", ".join(evaluation.predict), predictor),
+        ("evaluation.predict", ", ".join(evaluation.predict), ", ".join(found.predict)),
     ):
         if said != declared:
             yield f"{key} is {said}, and by the declaration {declared}"

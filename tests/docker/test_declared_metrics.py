@@ -26,6 +26,7 @@ CODE = """
 import json, sys, tempfile
 from pathlib import Path
 import numpy as np
+from sklearn import metrics as known
 sys.path.append("/")
 from harness.declared import metrics
 from harness.declared.targets import Target
@@ -40,6 +41,7 @@ targets = {
     "multi-class": Target(kind="multi-class", why="", values=six, classes=tuple("abcdef")),
     "multi-label": Target(kind="multi-label", why="", values=labels, classes=("x", "y", "z")),
     "regression": Target(kind="regression", why="", values=amounts),
+    "ranking": Target(kind="ranking", why="", values=(np.arange(60) % 6 == 2).astype(float)),
 }
 answers = {
     "binary": {"perfect": two.astype(float), "constant": np.full(60, 0.25)},
@@ -47,6 +49,7 @@ answers = {
     "multi-label": {"perfect": labels.astype(float), "constant": np.zeros((60, 3))},
     "regression": {"perfect": amounts, "constant": np.full(60, amounts.mean()),
                    "huge": np.full(60, 1e300)},
+    "ranking": {"perfect": targets["ranking"].values, "constant": np.zeros(60)},
 }
 metrics.DRAWS = 30
 found = {}
@@ -56,8 +59,21 @@ for (kind, name), metric in metrics.METRICS.items():
             np.save(Path(folder) / "a.npy", answer)
             read, places = metrics.read_answer(
                 Path(folder), "a.npy", targets[kind], needs=metric.needs)
-        said = metrics.measure(targets[kind], read, metric, (), places=places)
+        lists = np.arange(60) // 6 if kind == "ranking" else None
+        said = metrics.measure(targets[kind], read, metric, (), places=places, groups=lists)
         found[f"{kind} {name} {which}"] = [metric.higher, said[name], said.get(name + "_se")]
+scores = draw.normal(size=(10, 6))
+truth = targets["ranking"].values.reshape(10, 6)
+same = {
+    "mean_reciprocal_rank": known.label_ranking_average_precision_score(truth, scores),
+    "mean_rank": known.coverage_error(truth, scores),
+    "recall_at_5": known.top_k_accuracy_score(truth.argmax(1), scores, k=5, labels=range(6)),
+    "ndcg_at_5": known.ndcg_score(truth, scores, k=5),
+}
+for name, value in same.items():
+    said = metrics.measure(targets["ranking"], scores.ravel(), metrics.find("ranking", name), (),
+                           places=False, groups=np.arange(60) // 6)
+    same[name] = [said[name], value]
 groups = np.arange(60) // 10
 wrong = six.copy()
 wrong[:20] = (wrong[:20] + 1) % 6
@@ -65,7 +81,7 @@ metric = metrics.find("multi-class", "accuracy")
 for name, given in (("rows", None), ("groups", groups)):
     said = metrics.measure(targets["multi-class"], wrong, metric, (), places=True, groups=given)
     found[f"accuracy by {name}"] = [True, said["accuracy"], said["accuracy_se"]]
-print(json.dumps({"found": found, "share": float(two.mean())}))
+print(json.dumps({"found": found, "same": same, "share": float(two.mean())}))
 """
 
 
@@ -91,7 +107,8 @@ def test_a_perfect_answer_is_best_by_every_metric(document):
     for place, (higher, value, error) in found.items():
         if not place.endswith("perfect"):
             continue
-        assert value == pytest.approx(1.0 if higher else 0.0, abs=1e-9), place
+        best = 1.0 if higher or "mean_rank" in place else 0.0
+        assert value == pytest.approx(best, abs=1e-9), place
         constant = found[place.replace("perfect", "constant")][1]
         assert (value > constant) if higher else (value < constant), place
         assert error == pytest.approx(0.0, abs=1e-9), place
@@ -115,6 +132,11 @@ def test_a_perfect_answer_is_best_by_every_metric(document):
 )
 def test_a_constant_is_worth_what_it_is(document, place, expected):
     assert document["found"][place][1] == pytest.approx(expected)
+
+
+def test_with_one_relevant_row_rankings_are_what_scikit_learn_has_under_other_names(document):
+    for name, (ours, theirs) in document["same"].items():
+        assert ours == pytest.approx(theirs), name
 
 
 def test_a_binary_constant_is_right_about_the_larger_class(document):
