@@ -93,16 +93,13 @@ def estimate(plan: Plan, prices: Prices, ledger: Reader | None) -> Estimate:
     budget, evaluation, count = policy.budget, policy.evaluation, plan.experiments
     usd, thinking, measured, basis = _of_the_model(plan, prices, ledger)
     thinking = thinking.times(count / plan.agents)
-    predictors = len(evaluation.predict) or (2 if evaluation.shape == "served" else 0)
-    stages = budget.startup + budget.train + budget.score
-    stages += predictors * (budget.startup + budget.predict)
-    deadline = stages * policy.budget_record().stretch
     splits, decision = len(evaluation.splits), policy.decision
     measured_often = decision.rule == "posterior"
     planned = splits * (BASELINE if measured_often else decision.trials)
     each = min(USUAL_TRIALS if measured_often else decision.trials, decision.trials)
     shortest = (planned + count) * budget.train  # one trial each, of training alone
-    longest = (planned + count * each * splits + (1 + count) * len(evaluation.audited)) * deadline
+    most = planned + count * each * splits + (1 + count) * len(evaluation.audited)
+    longest = most * policy.trial_seconds
     together = f", {plan.agents} agents think at once" if plan.agents > 1 else ""
     of_the_time = (
         f"time: from one trial of {budget.train:g} s each (the template takes {planned}) to"

@@ -129,6 +129,19 @@ def test_the_template_is_scored_over_all_splits():
     assert (played.fine, played.score) == (True, pytest.approx(0.2))
 
 
+def test_a_quick_check_runs_one_split_and_says_how_much_sooner_it_ends():
+    whole = load_policy(paths.policy_path("heart")).policy
+    quick = playing.quick(whole)
+    assert quick.evaluation.splits == ("fold0",)
+    shortest, longest = playing.foreseen(whole, with_cheats=True)
+    seven = len(playing.CHEATS)
+    train = whole.budget.train
+    assert shortest == 5 * train + seven * min(train, playing.CHEATING_SECONDS)
+    assert longest == 5 * (1 + seven) * whole.trial_seconds
+    assert playing.foreseen(quick, with_cheats=True)[1] == longest / 5
+    assert playing.foreseen(quick, with_cheats=False) == (train, whole.trial_seconds)
+
+
 def test_a_refused_cheat_is_played_on_one_split():
     _, specs, _ = check("heart", lambda _: failed(TrialStatus.INVALID_OUTPUTS), "linked", 0.9)
     assert len(specs) == 1

@@ -20,8 +20,9 @@ def command() -> None:
 @command.command("check")
 @click.argument("name")
 @click.option("--no-cheats", is_flag=True, help="Only read the files and run the template once.")
+@click.option("--quick", is_flag=True, help="Run one split of several, the first.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document, for programs.")
-def check(name: str, no_cheats: bool, as_json: bool) -> None:
+def check(name: str, no_cheats: bool, quick: bool, as_json: bool) -> None:
     """Say what is missing and what `tune` would tune, run the template, and try cheats.
 
     Exits with 1 if anything is missing, the template has no score, or a cheat beats it.
@@ -31,7 +32,7 @@ def check(name: str, no_cheats: bool, as_json: bool) -> None:
     say: Say = _nothing if as_json else click.echo
     found: dict[str, Any] = {
         "task": name, "missing": [], "wrong": [], "warnings": [], "template": None, "cheats": [],
-        "reported": None,
+        "reported": None, "quick": quick,
     }  # fmt: skip
     fine = _checked(name, found, say, with_cheats=not no_cheats)
     if as_json:
@@ -106,10 +107,16 @@ def _played(name: str, found: dict[str, Any], say: Say, *, with_cheats: bool) ->
     from runner.stopping import Stop
     from runner.task_check import comparing, noisy, playing
     from runner.views import reading
+    from runner.views.lines import duration
 
     loaded, state = load_policy(paths.policy_path(name)), paths.state()
-    policy = loaded.policy
+    policy = playing.quick(loaded.policy) if found["quick"] else loaded.policy
+    splits, every = len(policy.evaluation.splits), len(loaded.policy.evaluation.splits)
+    found["quick"] = splits < every
     tag, aside = playing.tag_of(name), partial(click.echo, err=True)
+    shortest, longest = playing.foreseen(policy, with_cheats=with_cheats)
+    of_all = f"; --quick runs one of {every} splits" if splits > 1 else ""
+    aside(f"time     {duration(shortest)} of training, {duration(longest)} at most{of_all}")
     stop = Stop(aside)
     with stop.listening(), closing(engines.connect()) as engine, ExitStack() as stack:
         scorer_image_id = images.require_image(engine, images.SCORER)
@@ -137,12 +144,16 @@ def _played(name: str, found: dict[str, Any], say: Say, *, with_cheats: bool) ->
             if (adopted := comparing.reported(name)) is not None:
                 found["reported"] = asdict(adopted)
                 say(f"compare  {'reported':14} {comparing.compared(adopted, policy, played)}")
+            if found["quick"]:
+                continue  # what noise does is asked of the whole policy
             with reading.ledger_if_any() as ledger:
                 noise = noisy.known(ledger, spec, policy, played.error)
             seen = report.sight(policy, noise.deviation) if noise.deviation else None
             for line in report.warnings(policy, noise, seen):
                 found["warnings"] = [*found["warnings"], line]
                 say(f"warning  {'noise':14} {line}")
+    if found["quick"]:
+        say(f"QUICK: one of {every} splits; the whole check is the one without --quick")
     if policy.self_reported:
         say("SELF-REPORTED: every cheat works, as the code under test prints this number")
     return all_fine

@@ -108,6 +108,25 @@ def specification(
     )
 
 
+def quick(policy: Policy) -> Policy:
+    """Return a policy that is decided by its first split alone."""
+    first = policy.evaluation.splits[:1]
+    return policy.model_copy(
+        update={"evaluation": policy.evaluation.model_copy(update={"splits": first})}
+    )
+
+
+def foreseen(policy: Policy, *, with_cheats: bool) -> tuple[float, float]:
+    """Return how many seconds a check takes: with trials of training alone, and at the deadlines.
+
+    A cheat takes one trial where it is refused, and one of each split where it is scored.
+    """
+    splits, count = len(policy.evaluation.splits), len(cheats(policy.shape)) if with_cheats else 0
+    shortest = splits * policy.budget.train
+    shortest += count * min(policy.budget.train, CHEATING_SECONDS)
+    return shortest, (1 + count) * splits * policy.trial_seconds
+
+
 def play(
     sandbox: Sandbox, spec: TrialSpec, policy: Policy, *, with_cheats: bool
 ) -> Iterator[Played]:

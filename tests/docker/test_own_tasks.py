@@ -81,7 +81,10 @@ def test_a_check_that_was_killed_is_in_the_way_of_no_other(copy, tmp_path):
         killed.kill()
         killed.wait()
         assert client.leftovers(labels)
-        assert "ok       template" in copy.ok("task", "check", "beds", "--no-cheats")
+        quick = copy.runner("task", "check", "beds", "--no-cheats", "--quick")
+        assert "ok       template" in quick.stdout
+        assert "QUICK: one of 2 splits" in quick.stdout
+        assert "of training," in quick.stderr
         assert client.leftovers(labels) == []
 
 
