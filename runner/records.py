@@ -382,6 +382,8 @@ class TrialSpec:
     harness_digest: str
     resources: Resources
     budget: Budget
+    scratch: tuple[str, ...] = ()
+    """Folders of the workspace that agent code may write into, empty at first."""
     reported: Reported | None = None
     """What is run, and where its number is, for the shape of that name."""
     min_gain: float = 0.0

@@ -37,6 +37,7 @@ OURS = (
 """Environment variables that the supervisor sets, or that choose which code runs."""
 OURS_FROM = ("RUNNER_", "PYTHON", "LD_", "LC_", "GLIBC_", "NVIDIA_")
 """Beginnings of more of them."""
+OUR_FILES = ("run.sh", "program.md", LOG)
 Conflict = tuple[Key, str, object]
 """Where, what must hold instead, and the value that was found there."""
 
@@ -44,6 +45,7 @@ Conflict = tuple[Key, str, object]
 def conflicts(policy: Policy) -> Iterator[Conflict]:
     """Find every conflict of a policy whose fields are valid one by one."""
     yield from _paths(policy.files)
+    yield from _scratch(policy)
     yield from _repeated_names(policy)
     yield from _edit_limits(policy)
     yield from _packages(policy)
@@ -77,6 +79,18 @@ def _paths(files: FileRules) -> Iterator[Conflict]:
     if files.may_add and not any("*" in path for path in files.mutable):
         message = "must be false: files.mutable has no pattern that a new file could match"
         yield ("files", "may_add"), message, True
+
+
+def _scratch(policy: Policy) -> Iterator[Conflict]:
+    files = policy.files
+    for index, folder in enumerate(files.scratch):
+        key, top = ("files", "scratch", index), twin(folder)
+        if policy.self_reported:
+            yield key, "must be empty: a project's own command may write everywhere", folder
+        named = [*files.mutable, *files.notes, *files.scratch[:index], *OUR_FILES]
+        for other in map(twin, named):
+            if other == top or other.startswith(f"{top}/") or top.startswith(f"{other}/"):
+                yield key, f"must hold nothing else: {other} is named too", folder
 
 
 def _repeated_names(policy: Policy) -> Iterator[Conflict]:

@@ -99,6 +99,9 @@ class FileRules(Strict):
     """Files that stay as they are although a pattern of `mutable` matches them."""
     may_add: bool = False
     """Whether files that a pattern of `mutable` matches may be added and removed."""
+    scratch: Annotated[tuple[PlainPath, ...], Field(max_length=20)] = ()
+    """Folders that agent code may write into, as a script does that logs beside itself: empty in
+    each container, at most `resources.artifacts` each, and gone with it."""
     notes: Annotated[tuple[PlainPath, ...], Field(max_length=50)]
     """Files that never enter a container and that no revert takes back."""
 
@@ -414,6 +417,14 @@ class Policy(Strict):
     def self_reported(self) -> bool:
         """Whether the code under test says its own score."""
         return self.shape is records.Shape.REPORTED
+
+    @property
+    def trial_seconds(self) -> float:
+        """The longest that the containers of one trial may take together."""
+        budget, asked = self.budget, self.evaluation
+        predictors = len(asked.predict) or (2 if asked.shape == "served" else 0)
+        stages = budget.startup + budget.train + budget.score
+        return stages + predictors * (budget.startup + budget.predict)
 
     @property
     def flushed(self) -> bool:

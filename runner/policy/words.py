@@ -59,6 +59,7 @@ def _edits(policy: Policy) -> Iterator[str]:
         f"Files: {listed(files.mutable)} may be changed{wildcards}{but};"
         f" {listed(files.notes)} may hold notes; every other file is frozen."
         f"{NEW if files.may_add else ''}"
+        f"{f' Code may write into {listed(files.scratch)}.' if files.scratch else ''}"
     )
     yield (
         f"One proposal: at most {edits.max_files} changed file(s), {edits.max_added_lines} added"

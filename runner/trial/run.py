@@ -298,6 +298,8 @@ class _Trial:
         """Return a container for agent code, its folders and files there and empty."""
         folder, place = self.folder / _place(stage), _place(stage)
         workspace, kit = (staging.empty_tree(folder / name) for name in ("workspace", "kit"))
+        for name in self.spec.scratch:  # to be mounted on
+            staging.empty_tree(workspace / name)
         staged = staging.empty_mutable(self.writable / place, self.spec.mutable)
         self.staged[stage] = staged
         alone = [
@@ -318,6 +320,10 @@ class _Trial:
             resources=self.spec.resources,
             labels=self.labels,
             gpu_ids=self.runner.gpu_ids,
+            scratch={
+                f"{WORKSPACE}/{name}": self.spec.resources.artifacts_bytes
+                for name in self.spec.scratch
+            },
         )
 
     def _rows(self) -> Mount:

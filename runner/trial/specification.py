@@ -41,6 +41,7 @@ def specification(
         harness_digest=harness_digest,
         resources=policy.resources_record(),
         budget=policy.budget_record(),
+        scratch=policy.files.scratch,
         reported=policy.reported_record(),
         min_gain=policy.decision.min_gain,
     )
