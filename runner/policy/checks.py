@@ -273,7 +273,11 @@ def imports(case: Case) -> Iterator[Violation]:
         others = [each for each in facts.imports if not f"{each.name}.".startswith(below)]
         if others:
             own = tuple(f"{module}." for module in own_modules(case.after))
-            others = [each for each in others if not f"{each.name}.".lower().startswith(own)]
+            dots = "." if "/" in path else ""  # a file beside `run.sh` is in no package
+            others = [
+                each for each in others
+                if not f"{each.name.lstrip(dots)}.".lower().startswith(own)
+            ]  # fmt: skip
         if others:
             allowed = listed(rule.allow, empty="no imports")
             yield refused("import-not-allowed", path, f"imports {_places(others)}", allowed)

@@ -126,6 +126,9 @@ def test_what_is_the_workspace_s_own_may_be_imported_without_a_list(found):
     new = changed("src/parts/blocks.py", b"import src.model, math\nfrom metrics import score\n")
     uses = b"from src.parts.blocks import score\nfrom src.parts import blocks\n"
     assert found(new, changed("src/model.py", uses)) == {}
+    package = b"from .model import WIDTH\nfrom . import model\nfrom .parts.blocks import score\n"
+    assert found(new, changed("src/extra.py", package)) == {}
+    assert "import-not-allowed" in found(changed("src/extra.py", b"from .other import x\n"))
     tree = {**TREE, "lib/socket/x.py": File(content=b"")}
     other = changed("src/model.py", b"import socket\n")
     assert "import-not-allowed" in found(other, files=tree)
