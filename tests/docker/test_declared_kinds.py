@@ -98,7 +98,8 @@ def test_files_by_class_are_asked_without_their_class_and_code_may_write_where_i
         "data: {folder: pictures}\nsplit: {holdout: 0.3, locked: 0.3}\n"
         "score: {metric: accuracy}\nask: predict.py:predict\n",
         IN_FOLDERS, OF_FILES,
-        {"name: rmse": "name: accuracy", "minimize": "maximize", "scratch: []": "scratch: [logs]"},
+        {"name: rmse": "name: accuracy", "minimize": "maximize", "scratch: []": "scratch: [logs]",
+         "kit, math,": "kit, math, pathlib,"},
     )  # fmt: skip
     assert 0.75 < score < 1
 

@@ -41,7 +41,7 @@ targets = {
     "multi-class": Target(kind="multi-class", why="", values=six, classes=tuple("abcdef")),
     "multi-label": Target(kind="multi-label", why="", values=labels, classes=("x", "y", "z")),
     "regression": Target(kind="regression", why="", values=amounts),
-    "ranking": Target(kind="ranking", why="", values=(np.arange(60) % 6 == 2).astype(float)),
+    "ranking": Target(kind="ranking", why="", values=(np.arange(60) % 12 == 2).astype(float)),
 }
 answers = {
     "binary": {"perfect": two.astype(float), "constant": np.full(60, 0.25)},
@@ -59,20 +59,20 @@ for (kind, name), metric in metrics.METRICS.items():
             np.save(Path(folder) / "a.npy", answer)
             read, places = metrics.read_answer(
                 Path(folder), "a.npy", targets[kind], needs=metric.needs)
-        lists = np.arange(60) // 6 if kind == "ranking" else None
+        lists = np.arange(60) // 12 if kind == "ranking" else None
         said = metrics.measure(targets[kind], read, metric, (), places=places, groups=lists)
         found[f"{kind} {name} {which}"] = [metric.higher, said[name], said.get(name + "_se")]
-scores = draw.normal(size=(10, 6))
-truth = targets["ranking"].values.reshape(10, 6)
+scores = draw.normal(size=(5, 12))
+truth = targets["ranking"].values.reshape(5, 12)
 same = {
     "mean_reciprocal_rank": known.label_ranking_average_precision_score(truth, scores),
     "mean_rank": known.coverage_error(truth, scores),
-    "recall_at_5": known.top_k_accuracy_score(truth.argmax(1), scores, k=5, labels=range(6)),
+    "recall_at_5": known.top_k_accuracy_score(truth.argmax(1), scores, k=5, labels=range(12)),
     "ndcg_at_5": known.ndcg_score(truth, scores, k=5),
 }
 for name, value in same.items():
     said = metrics.measure(targets["ranking"], scores.ravel(), metrics.find("ranking", name), (),
-                           places=False, groups=np.arange(60) // 6)
+                           places=False, groups=np.arange(60) // 12)
     same[name] = [said[name], value]
 groups = np.arange(60) // 10
 wrong = six.copy()
