@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import math
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +21,7 @@ from harness.declared.schema import ArraysData, Declaration
 from harness.declared.targets import Target
 from harness.raw import BadRawDataError, required
 
+IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 KINDS = "biufSU"
 """Of arrays: numbers and words; whatever else would have to be unpickled."""
 
@@ -62,12 +66,12 @@ class ArraysSource:
 
     def training(self, rows: NDArray[np.int64]) -> dict[str, bytes]:
         return {
-            self.data.inputs: npy(self.inputs[rows]),
-            self.data.targets: npy(self.written[rows]),
+            given(self.data.inputs): npy(self.inputs[rows]),
+            given(self.data.targets): npy(self.written[rows]),
         }
 
     def sealed(self, rows: NDArray[np.int64]) -> dict[str, bytes]:
-        return {self.data.inputs: npy(self.inputs[rows])}
+        return {given(self.data.inputs): npy(self.inputs[rows])}
 
 
 def read_source(raw: Path | None, declaration: Declaration) -> ArraysSource:
@@ -100,7 +104,12 @@ def asked(
     data: ArraysData, load: Callable[[str], bytes], order: NDArray[np.int64]
 ) -> Mapping[str, NDArray[Any]]:
     """Return what a predictor is given of an evaluated part, in this order."""
-    return {data.inputs: from_npy(load(data.inputs))[order]}
+    return {given(data.inputs): from_npy(load(given(data.inputs)))[order]}
+
+
+def given(name: str) -> str:
+    """Return what a raw file is called in containers: `train-images-idx3-ubyte.gz.npy`."""
+    return name if name.endswith(".npy") else f"{name}.npy"
 
 
 def stacked(
@@ -129,12 +138,31 @@ def stacked(
 
 
 def _array(raw: Path | None, name: str) -> NDArray[Any]:
+    path = required(raw, name)
     try:
-        array: NDArray[Any] = np.load(required(raw, name), allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
+        idx = not name.endswith(".npy")
+        array: NDArray[Any] = _from_idx(path) if idx else np.load(path, allow_pickle=False)
+    except (ValueError, EOFError, OSError, zlib.error) as error:
         if isinstance(error, BadRawDataError):
             raise
         raise BadRawDataError(f"{name} is no plain array: {error}") from None
     if not isinstance(array, np.ndarray) or array.dtype.kind not in KINDS or array.ndim == 0:
         raise BadRawDataError(f"{name} must hold rows of numbers or words")
     return array
+
+
+def _from_idx(path: Path) -> NDArray[Any]:
+    """Return an idx file's array: two zeros, a type, how many axes, their lengths, the numbers."""
+    opener: Any = gzip.open if path.name.endswith(".gz") else open
+    with opener(path, "rb") as file:
+        head = file.read(4)
+        if len(head) < 4 or head[:2] != b"\0\0" or head[2] not in IDX_TYPES or not head[3]:
+            raise ValueError("it does not begin as idx files do")
+        shape = np.frombuffer(file.read(4 * head[3]), ">u4").tolist()
+        dtype = np.dtype(IDX_TYPES[head[2]])
+        size = math.prod(shape) * dtype.itemsize
+        content = file.read(size + 1)
+    if len(content) != size:
+        raise ValueError(f"its head says {size} bytes of numbers, and it has others")
+    found = np.frombuffer(content, dtype).reshape(shape)
+    return found.astype(dtype.newbyteorder("="))

@@ -19,6 +19,8 @@ from harness.raw import BadRawDataError
 
 FILE = "task.yaml"
 MOST_BYTES = 64_000
+IDX = ("ubyte", "ubyte.gz", ".idx", ".idx.gz")
+"""How names of idx files end, as MNIST has them."""
 DIALECT = ("delimiter", "encoding", "header", "decimal")
 KINDS = ("binary", "multi-class", "multi-label", "regression", "ranking")
 Key = tuple[str, ...]
@@ -63,6 +65,8 @@ TEXT = Kind("a word", _is_text)
 CHARACTER = Kind("one character", lambda value: isinstance(value, str) and len(value) == 1)
 NAME_OF_FILE = Kind("the name of a raw file", _is_file)
 ARRAY = Kind("a .npy file", lambda value: _is_file(value) and value.endswith(".npy"))
+EITHER = Kind("a .npy or an idx file", lambda value: _is_file(value) and (
+    value.endswith((".npy", *IDX))))  # fmt: skip
 TRUTH = Kind("true or false", lambda value: isinstance(value, bool))
 SHARE = Kind("a share between 0 and 1", lambda value: _is_number(value) and 0 < value < 1)
 FOLDS = Kind("a whole number from 2 to 20", lambda value: type(value) is int and 2 <= value <= 20)
@@ -98,10 +102,10 @@ def key(kind: Kind, default: Any = MISSING) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class ArraysData:
-    """Two `.npy` files with as many rows."""
+    """Two `.npy` or idx files with as many rows; containers get `.npy` files."""
 
-    inputs: str = key(ARRAY)
-    targets: str = key(ARRAY)
+    inputs: str = key(EITHER)
+    targets: str = key(EITHER)
     """[n], or [n, k] of several labels or numbers."""
 
 
@@ -137,6 +141,8 @@ class TableData:
     """What an absent value is written as, whatever its case."""
     id: str | None = key(TEXT, None)
     """A column that must not repeat a value; no feature."""
+    joined: tuple[str, ...] = key(WORDS, ())
+    """Tables in which `id` says to which row each of theirs belongs; they come with those rows."""
     drop: tuple[str, ...] = key(WORDS, ())
     """Columns that no model gets, because they tell the target or come after it."""
     drop_missing_target: bool = key(TRUTH, default=False)

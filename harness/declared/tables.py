@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -40,6 +40,8 @@ class TableSource:
     """Columns that number the rows: no features either."""
     seed: int = 0
     """What replaces such numbers follows from it."""
+    joined: Mapping[str, Cells] = field(default_factory=dict)
+    """Other tables that refer to the id."""
 
     @property
     def data(self) -> TableData:
@@ -116,21 +118,46 @@ class TableSource:
     def training(self, rows: NDArray[np.int64]) -> dict[str, bytes]:
         """Return the files of a training part, targets included."""
         if self.data.given == "file":
-            return {self.data.table: self._file(rows).content()}
+            return {self.data.table: self._file(rows).content(), **self._joined(rows)}
         return {**self._columns(rows), "targets.npy": npy(self.target.values[rows])}
 
     def sealed(self, rows: NDArray[np.int64]) -> dict[str, bytes]:
         """Return the files of an evaluated part, of which `asked` deals some."""
         if self.data.given == "file":
             asked = self._file(rows).without(self.target_names)
-            return {self.data.table: asked.content()}
+            return {self.data.table: asked.content(), **self._joined(rows)}
         return self._columns(rows)
+
+    def renumbered(self, ids: Sequence[str]) -> NDArray[np.int64]:
+        """Return another number for each id, the same in every table; none tells a place."""
+        return np.array([self._numbers[one] for one in ids], dtype=np.int64)
+
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
+        ids = self.cells.column(self.data.id or "")
+        drawn = np.random.Generator(np.random.PCG64([self.seed, len(ids)])).permutation(len(ids))
+        return dict(zip(ids, drawn.tolist(), strict=True))
+
+    def _joined(self, rows: NDArray[np.int64]) -> dict[str, bytes]:
+        """Return what other tables hold of some rows, in a drawn order."""
+        name, files = self.data.id or "", {}
+        for file, table in self.joined.items():
+            here = {self.cells.column(name)[row] for row in rows}
+            own = [row for row, one in enumerate(table.column(name)) if one in here]
+            random = np.random.Generator(np.random.PCG64([self.seed, len(own)]))
+            taken = table.take(random.permutation(np.array(own, dtype=np.int64)))
+            files[file] = taken.with_column(name, self.renumbered(taken.column(name))).content()
+        return files
 
     def _file(self, rows: NDArray[np.int64]) -> Cells:
         """Return rows as they came; what no model gets is gone, and an id is another one."""
         taken = self.cells.take(rows).without(self.data.drop)
         random = np.random.Generator(np.random.PCG64([self.seed, *rows[:2].tolist(), len(rows)]))
-        for name in (*self.numbering, *([self.data.id] if self.data.id else [])):
+        if self.joined and self.data.id:
+            ids = self.renumbered(taken.column(self.data.id))
+            taken = taken.with_column(self.data.id, ids)
+        unjoined = [self.data.id] if self.data.id and not self.joined else []
+        for name in (*self.numbering, *unjoined):
             taken = taken.with_column(name, random.integers(0, 2**53, len(rows)))
         return taken
 
@@ -183,20 +210,32 @@ def read_source(raw: Path | None, declaration: Declaration, seed: int) -> TableS
         _check_unique(data.id, found)
     numbering = _numbering(found, (*target_names, *data.drop, data.id, split.column))
     dialect = replace(found.dialect, decimal=decimal)
+    joined = {name: _other(raw, name, data) for name in data.joined}
     source = TableSource(
         declaration=declaration, cells=replace(found, dialect=dialect), reading=reading,
-        notes=(*found.notes, *notes), numbering=numbering, seed=seed,
+        notes=(*found.notes, *notes), numbering=numbering, seed=seed, joined=joined,
     )  # fmt: skip
     if not any(column.kind != "empty" for column in source.features):
         raise BadTableError("no column is left to predict from")
     return source
 
 
+def _other(raw: Path | None, name: str, data: TableData) -> Cells:
+    """Return another table, which must refer to the id of this one."""
+    if data.id is None or data.given != "file":
+        raise BadTableError("data.joined needs id, the column by which tables are joined")
+    own = replace(data, table=name, delimiter=None, encoding=None, header=None, dates=None)
+    found = cells.read(required(raw, name).read_bytes(), own)
+    found.column(data.id)
+    return found
+
+
 def asked(data: TableData, load: Callable[[str], bytes], order: NDArray[np.int64]) -> Given:
     """Return what a predictor is given of an evaluated part, in this order."""
     if data.given == "file":
         rows = cells.read(load(data.table), data, keep_blank=True)
-        return {data.table: rows.take(order).content()}
+        others = {name: load(name) for name in data.joined}
+        return {data.table: rows.take(order).content(), **others}
     arrays = {name: from_npy(load(f"{name}.npy")) for name in (*ROWS, *NAMES)}
     texts = unpack_texts(arrays["texts"], arrays["text_lengths"])
     arrays |= {name: arrays[name][order] for name in ("numbers", "words")}

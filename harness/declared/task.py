@@ -249,7 +249,7 @@ def about_answers(source: Source) -> dict[str, Any]:
     if isinstance(source, PairsSource):
         return about  # each side is told its own
     assert isinstance(data, ArraysData)  # noqa: S101 - of arrays, then
-    return {**about, "array": data.inputs}
+    return {**about, "array": arrays.given(data.inputs)}
 
 
 def _warnings(source: Source) -> Iterator[str]:

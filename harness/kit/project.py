@@ -2,13 +2,15 @@
 
     python -m kit.project train --data data/wine.csv=wine.csv --target quality -- COMMAND
     python -m kit.project predict --data data/wine.csv=wine.csv --target quality -- COMMAND
+    python -m kit.project serve -- COMMAND
 
 `--data PLACE=NAME` says that the project reads at PLACE what the trial has as NAME, a file or a
-folder; PLACE may be an array in an `.npz` file: `data/digits.npz[images]`. Training finds
-the training part there, and what the command writes into the copy is left in `/artifacts`. A
+folder; PLACE may be an array in an `.npz` file, `data/digits.npz[images]`, or an idx file. Training
+finds the training part there, and what the command writes into the copy is left in `/artifacts`. A
 predictor finds all that again at the same places, and at PLACE the rows that are asked, in their
-order. Targets are in no predictor, so each row has that of one training row in its stead, and files
-of a folder are all in the first class: code that reads the whole then runs as it did.
+order; a language model that serves finds no text. Targets are in no predictor, so each row has that
+of one training row in its stead, and files of a folder are all in the first class: code that reads
+the whole then runs as it did.
 
 What this does not protect against: anything. It only lays files where a project expects them.
 """
@@ -29,6 +31,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from . import data, inputs
 from .artifacts import FOLDER as ARTIFACTS
@@ -40,13 +43,14 @@ KEPT, EXAMPLE = "project", "example"
 """Below the artifacts: what the command wrote, and a training row."""
 PARQUET = (".parquet", ".pq")
 ENTRY = re.compile(r"(.*\.npz)\[(\w+)\]")
+IDX_TYPES = {"u1": 0x08, "i1": 0x09, "i2": 0x0B, "i4": 0x0C, "f4": 0x0D, "f8": 0x0E}
 Stamp = tuple[int, int]
 
 
 def main(arguments: Sequence[str]) -> int:
     """Lay out the project, run the command in it, and return the command's exit code."""
     parser = argparse.ArgumentParser(prog="kit.project")
-    parser.add_argument("stage", choices=["train", "predict"])
+    parser.add_argument("stage", choices=["train", "predict", "serve"])
     parser.add_argument("--data", action="append", default=[])
     parser.add_argument("--target", action="append", default=[])
     parser.add_argument("command", nargs="+")
@@ -55,9 +59,10 @@ def main(arguments: Sequence[str]) -> int:
     shutil.copytree(WORKSPACE, PROJECT)
     if (PROJECT / OWN_RUN).exists():  # the trial's has its name
         (PROJECT / OWN_RUN).replace(PROJECT / "run.sh")
-    if said.stage == "predict":
+    if said.stage != "train":
         _restore()
-        _lay_questions(places, said.target)
+        if said.stage == "predict":
+            _lay_questions(places, said.target)
         return subprocess.run(said.command, cwd=PROJECT, check=False).returncode
     _lay({place: data.FOLDER / name for place, name in places.items()})
     before = dict(_stamps())
@@ -76,10 +81,21 @@ def _lay(places: Mapping[str, Path]) -> None:
             if entry[1] not in packed:
                 packed[entry[1]] = _arrays_of(PROJECT / entry[1])
             packed[entry[1]][entry[2]] = np.load(source, allow_pickle=False)
+        elif source.suffix == ".npy" and not place.endswith(".npy"):
+            _write_idx(_fresh(place), np.load(source, allow_pickle=False))
         else:
             _fresh(place).symlink_to(source)
     for place, members in packed.items():
         np.savez(_fresh(place), **members)
+
+
+def _write_idx(path: Path, array: NDArray[Any]) -> None:
+    """Write an array as MNIST has them: two zeros, a type, the axes, their lengths, the numbers."""
+    plain = array.astype(array.dtype.newbyteorder(">"))
+    head = bytes((0, 0, IDX_TYPES[plain.dtype.str[1:]], plain.ndim))
+    opener: Any = gzip.open if path.name.endswith(".gz") else open
+    with opener(path, "wb") as file:
+        file.write(head + np.array(plain.shape, ">u4").tobytes() + plain.tobytes())
 
 
 def _arrays_of(path: Path) -> dict[str, Any]:
@@ -131,8 +147,8 @@ def _keep_example(names: Collection[str], targets: Sequence[str]) -> None:
         first = np.load(data.FOLDER / targets[0], mmap_mode="r", allow_pickle=False)[:1]
         np.save(ARTIFACTS / f"{EXAMPLE}.npy", first, allow_pickle=False)
         return
-    [name] = names
     about = json.loads((data.FOLDER / "about.json").read_text())
+    name = about["file"]
     if name.endswith(PARQUET):
         table = _pandas().read_parquet(data.FOLDER / name)
         columns, first_row = list(table.columns), table.iloc[0].tolist()
@@ -175,7 +191,9 @@ def _lay_questions(places: Mapping[str, str], targets: Sequence[str]) -> None:
         for path in sorted((inputs.FOLDER / "files").iterdir()):
             (PROJECT / place / min(about["classes"]) / path.name).symlink_to(path)
         return
-    [(place, name)] = places.items()
+    name = about["file"]
+    place = next(place for place, own in places.items() if own == name)
+    _lay({other: inputs.FOLDER / own for other, own in places.items() if own != name})
     example = json.loads((ARTIFACTS / f"{EXAMPLE}.json").read_text())
     if name.endswith(PARQUET):
         table = _pandas().read_parquet(inputs.FOLDER / name)

@@ -11,6 +11,7 @@ import click
 @click.option("--target", multiple=True, help="Its column to predict; may be repeated.")
 @click.option("--inputs", help="Or two arrays: the inputs, a .npy file.")
 @click.option("--targets", help="And their targets, a .npy file.")
+@click.option("--text", help="Or a text, of which a language model predicts every byte.")
 @click.option("--metric", help="What is measured; as the project does it without.")
 @click.option("--time", help="Column that orders the rows: train on the past, predict the next.")
 @click.option("--group", help="Column whose equal values stay together in one part.")
@@ -25,6 +26,7 @@ def command(
     target: tuple[str, ...],
     inputs: str | None,
     targets: str | None,
+    text: str | None,
     metric: str | None,
     time: str | None,
     group: str | None,
@@ -45,7 +47,7 @@ def command(
     from runner.seal.seal import Wanted, seal
 
     wanted = Wanted(
-        new_name=new_name, table=table, target=target, inputs=inputs, targets=targets,
+        new_name=new_name, table=table, target=target, inputs=inputs, targets=targets, text=text,
         metric=metric, time=time, group=group, folds=folds, ask=ask, force=force,
     )  # fmt: skip
     if brief:

@@ -420,11 +420,12 @@ class Policy(Strict):
 
     @property
     def trial_seconds(self) -> float:
-        """The longest that the containers of one trial may take together."""
+        """The longest that the containers of one trial may take together, on the wall."""
         budget, asked = self.budget, self.evaluation
         predictors = len(asked.predict) or (2 if asked.shape == "served" else 0)
         stages = budget.startup + budget.train + budget.score
-        return stages + predictors * (budget.startup + budget.predict)
+        stages += predictors * (budget.startup + budget.predict)
+        return stages * self.budget_record().stretch
 
     @property
     def flushed(self) -> bool:

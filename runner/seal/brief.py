@@ -42,6 +42,8 @@ Its data, as the project names them:
      with one training row's target in place of each of theirs. `rows` holds the same without it.
    - It returns one answer for each row, in that order; drop, sort and shuffle nothing.
    - Change nothing else. At most 25 lines in all. Take the words TODO out.
+   - A language model (`--text FILE`) is asked `predict(tokens)`: bytes as whole numbers, int64
+     [rows, positions]. It returns float32 [rows, positions, 256]: logits of every next byte.
 3. If `seal` cannot say what the data are, write `{folder}/task.yaml` and `raw.yaml` by
    hand: `docs/your-own-data.md` explains every key, `runner new-task {new} --blank` writes an
    example.

@@ -11,7 +11,7 @@ import io
 import re
 import zipfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -26,9 +26,13 @@ from runner.seal.script import Script, called
 TABLES = (".csv", ".tsv", ".csv.gz", ".parquet", ".pq")
 ENTRY = re.compile(r"(.*\.npz)\[(\w+)\]")
 """An array of an `.npz` file: `data/digits.npz[images]`."""
+IDX = re.compile(r"(\w+?)[-_.](.*(?:ubyte|idx)(?:\.gz)?)")
+"""An array as MNIST has them: what it is for, and what it holds."""
 GLOB = re.compile(r"[\w.-]+\*[\w.*-]*|\*\.\w+")
 """A pattern of names in code: `visits_*.csv`."""
 LOOKED_AT_BYTES = 8192
+POSITIONS, WINDOWS = (128, 64, 32, 16), 500
+"""How many bytes a language model is given, the usual first, and windows of the whole text."""
 ARRAYS = (".npy", ".npz")
 LEARNED = (
     *(".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib", ".h5", ".safetensors", ".onnx"),
@@ -48,17 +52,19 @@ class Chosen:
 
     data: Mapping[str, Any]
     places: Mapping[str, str]
-    """Where the project reads it → its name among the raw files."""
+    """Where the project reads it → its name among the raw files, the file itself first."""
     targets: tuple[str, ...]
     """Columns of the table, or the array of the targets."""
     folder: str | None = None
     """Where the project reads a folder of files by class."""
 
 
-def files_of(state: paths.State, task: str, parts: Sequence[str]) -> dict[str, Path | bytes]:
+def files_of(
+    state: paths.State, task: str, parts: Sequence[str], *, text: str | None = None
+) -> dict[str, Path | bytes]:
     """Return every file of an adopted project that may be data, by the project's own path.
 
-    An `.npz` file is the arrays in it.
+    An `.npz` file is the arrays in it, and a text is one where the person says so.
     """
     found: dict[str, Path | bytes] = {}
     for index, place in enumerate(parts):
@@ -71,8 +77,10 @@ def files_of(state: paths.State, task: str, parts: Sequence[str]) -> dict[str, P
             found[place] = kept
     root = paths.PROJECT / "workspace-template" / task
     for path in sorted(root.rglob("*")):
-        if path.is_file() and (path.name.endswith((*TABLES, ".npy", ".npz")) or is_table(path)):
-            found.setdefault(path.relative_to(root).as_posix(), path)
+        place = path.relative_to(root).as_posix()
+        kinds = (*TABLES, ".npy", ".npz")
+        if path.is_file() and (path.name.endswith(kinds) or place == text or is_table(path)):
+            found.setdefault(place, path)
     for place in [place for place in found if place.endswith(".npz")]:
         found |= _arrays(place, found.pop(place))
     return found
@@ -81,17 +89,37 @@ def files_of(state: paths.State, task: str, parts: Sequence[str]) -> dict[str, P
 def _arrays(place: str, packed: Path | bytes) -> dict[str, bytes]:
     """Return the arrays of an `.npz` file, each as a file of its own."""
     arrays = {}
-    with suppress(ValueError, OSError, zipfile.BadZipFile), zipfile.ZipFile(_path(packed)) as file:
+    with (
+        suppress(ValueError, OSError, zipfile.BadZipFile),
+        zipfile.ZipFile(path_of(packed)) as file,
+    ):
         for name in file.namelist():
             if name.endswith(".npy"):
                 arrays[f"{place}[{name.removesuffix('.npy')}]"] = file.read(name)
     return arrays
 
 
-def _path(source: Path | bytes) -> Path:
+def path_of(source: Path | bytes) -> Path:
     if isinstance(source, bytes):
         raise TypeError("an array of a packed file has no path")
     return source
+
+
+def refers(other: Path, table: Path, column: str) -> bool:
+    """Whether a table has a column of another one, with values of it: its rows belong to those."""
+    return not _values(table, column).isdisjoint(_values(other, column))
+
+
+def _values(table: Path, column: str) -> set[str]:
+    """Return a plain CSV file's values of a column; none where it has no such column."""
+    header = _header(table)
+    if column not in header or (mark := _mark(table)) is None:
+        return set()
+    with table.open(encoding="utf-8-sig", newline="") as file:
+        place = header.index(column)
+        return {
+            row[place] for row in list(csv.reader(file, delimiter=mark))[1:] if len(row) > place
+        }
 
 
 def is_table(path: Path) -> bool:
@@ -128,6 +156,7 @@ def choose(
     target: tuple[str, ...],
     inputs: str | None,
     targets: str | None,
+    text: str | None,
 ) -> Chosen:
     """Return the data, as said or as the project's code names them.
 
@@ -140,20 +169,28 @@ def choose(
         target: columns.
         inputs: a `.npy` file.
         targets: a `.npy` file.
+        text: a text.
 
     Raises:
         ConfigError: nothing fits, or more than one does; the hint says what to type.
     """
     if bool(inputs) != bool(targets):
         raise ConfigError("--inputs and --targets belong together: give both")
+    if text is not None:
+        place = _known(text, found)
+        name = PurePosixPath(place).name
+        size = path_of(found[place]).stat().st_size
+        fitting = [one for one in POSITIONS if one * WINDOWS <= size]
+        positions = {} if fitting[:1] == [POSITIONS[0]] else {"positions": (fitting or [8])[0]}
+        return Chosen(data={"text": name, **positions}, places={place: name}, targets=())
     folder = None
     if table is None and inputs is None:
         table, inputs, targets, folder = _guessed(found, words)
     if table is not None:
         place = _known(table, found)
-        return _of_table(place, _path(found[place]), target, sources, task)
+        return _of_table(place, path_of(found[place]), target, sources, task)
     if inputs and targets:
-        return _of_arrays(_known(inputs, found), _known(targets, found))
+        return _of_arrays(_known(inputs, found), _known(targets, found), found)
     if folder:
         name = PurePosixPath(folder).name
         inside = [place for place in found if place.startswith(f"{folder}/")]
@@ -162,7 +199,7 @@ def choose(
     raise ConfigError(
         f"which of the data holds the rows of {task} is not plain: "
         f"{', '.join(sorted(found)[:10]) or 'it has none'}",
-        hint="--table FILE --target COLUMN, or --inputs X.npy --targets y.npy; else "
+        hint="--table FILE --target COLUMN, --inputs X.npy --targets y.npy, or --text FILE; else "
         f"runner seal {task} --brief says how to write the declaration by hand",
     )
 
@@ -172,7 +209,10 @@ def _guessed(
 ) -> tuple[str | None, str | None, str | None, str | None]:
     """Return the table, or inputs and targets, or the folder of classes that code names."""
     named = [place for place in found if is_named(place, words)]
-    arrays = [place for place in named if place.endswith(".npy") or ENTRY.match(place)]
+    arrays = [
+        place for place in named
+        if place.endswith(".npy") or ENTRY.match(place) or IDX.fullmatch(short(place))
+    ]  # fmt: skip
     if arrays:
         inputs, targets = _one(arrays, INPUTS, without=TARGETS), _one(arrays, TARGETS)
         if inputs is None and targets is not None and len(arrays) == 2:
@@ -200,15 +240,30 @@ def _of_table(
     return Chosen(data=data, places={place: name}, targets=columns)
 
 
-def _of_arrays(inputs: str, targets: str) -> Chosen:
-    names = [f"{short(place).removesuffix('.npy')}.npy" for place in (inputs, targets)]
-    if names[0] == names[1]:
-        names = ["inputs.npy", "targets.npy"]
-    return Chosen(
-        data={"inputs": names[0], "targets": names[1]},
-        places={inputs: names[0], targets: names[1]},
-        targets=(names[1],),
-    )
+def _of_arrays(inputs: str, targets: str, found: Iterable[str]) -> Chosen:
+    raw = {place: _name_of(place) for place in (inputs, targets)}
+    if raw[inputs] == raw[targets]:
+        raw = {inputs: "inputs.npy", targets: "targets.npy"}
+    data = {"inputs": raw[inputs], "targets": raw[targets]}
+    # Where idx files for tests are, the same rows are found: those that are asked.
+    for place in (inputs, targets):
+        own = IDX.fullmatch(short(place))
+        for other in found if own else ():
+            twin = IDX.fullmatch(short(other))
+            if own and twin and twin[2] == own[2] and folder_of(other) == folder_of(place):
+                raw.setdefault(other, raw[place])
+    return Chosen(data=data, places=raw, targets=(data["targets"],))
+
+
+def _name_of(place: str) -> str:
+    """Return the raw file's name; an array of an `.npz` file is one of its own."""
+    name = short(place)
+    return name if IDX.fullmatch(name) else f"{name.removesuffix('.npy')}.npy"
+
+
+def given(name: str) -> str:
+    """Return what containers call a raw file: what is idx is a `.npy` file there."""
+    return f"{name}.npy" if IDX.fullmatch(name) else name
 
 
 def packed_in(place: str) -> str:
@@ -249,7 +304,12 @@ def whole(found: Mapping[str, Path | bytes]) -> dict[str, bytes]:
 def is_named(place: str, words: str) -> bool:
     """Whether code and configuration name a file, by its name or by a pattern of it."""
     name = PurePosixPath(packed_in(place)).name
-    return name in words or any(fnmatchcase(name, one) for one in GLOB.findall(words))
+    own = IDX.fullmatch(name)
+    return (
+        name in words
+        or bool(own and own[2] in words)
+        or any(fnmatchcase(name, one) for one in GLOB.findall(words))
+    )
 
 
 def _folder(found: Mapping[str, Path | bytes]) -> str | None:

@@ -7,7 +7,7 @@ import posixpath
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -26,7 +26,6 @@ from runner.seal.answering import Answering, NotFoundError, answering
 from runner.seal.data import (
     ARRAYS,
     LEARNED,
-    TABLES,
     TARGETS,
     Chosen,
     choose,
@@ -34,6 +33,8 @@ from runner.seal.data import (
     folder_of,
     is_named,
     packed_in,
+    path_of,
+    refers,
     short,
     whole,
 )
@@ -55,6 +56,7 @@ class Wanted:
     target: tuple[str, ...] = ()
     inputs: str | None = None
     targets: str | None = None
+    text: str | None = None
     metric: str | None = None
     time: str | None = None
     group: str | None = None
@@ -68,6 +70,8 @@ class Wanted:
         Raises:
             ConfigError: it is several ways at once.
         """
+        if self.text is not None:
+            return {"by": "order", "holdout": 0.1, "locked": 0.1}
         if sum(one is not None for one in (self.time, self.group)) > 1:
             raise ConfigError("--time and --group are two ways to split: give one")
         if self.time is not None:
@@ -109,7 +113,7 @@ def seal(name: str, wanted: Wanted, state: paths.State) -> Sealed:
         raise ConfigError(f"{name} is sealed already: its shape is {policy.evaluation.shape}")
     new = layout.require_name(wanted.new_name or f"{name}-sealed", force=wanted.force)
     template = dict(paths.template(name))
-    found = files_of(state, name, reported.data)
+    found = files_of(state, name, reported.data, text=wanted.text)
     sources = {path: script for path in template if (script := _script(path, template[path]))}
     line = reported.run
     words = "\n".join(
@@ -118,13 +122,19 @@ def seal(name: str, wanted: Wanted, state: paths.State) -> Sealed:
     )  # fmt: skip
     chosen = choose(
         found, list(sources.values()), words, task=name, table=wanted.table, target=wanted.target,
-        inputs=wanted.inputs, targets=wanted.targets,
+        inputs=wanted.inputs, targets=wanted.targets, text=wanted.text,
     )  # fmt: skip
-    raw = {raw_name: found[place] for place, raw_name in chosen.places.items()}
+    raw = _raw_of(chosen.places, found)
     declaration: dict[str, Any] = {"data": dict(chosen.data), "split": wanted.split(), "score": {}}
     understood = _understood(declaration, raw, name, said=wanted.metric, own=metric_of(policy))
+    if joined := _joined(understood, chosen, found, words):
+        chosen, raw = replace(chosen, **joined), {**raw, **_raw_of(joined["places"], found)}
+        declaration["data"] = dict(chosen.data)
+        understood = _understood(declaration, raw, name, said=wanted.metric, own=metric_of(policy))
     asks = wanted.ask or f"{_free(line, template)}:predict"
-    declaration |= {"score": {"metric": understood.metric, "kind": understood.kind}, "ask": asks}
+    declaration |= {"score": {"metric": understood.metric}, "ask": asks}
+    if understood.predict:
+        declaration["score"]["kind"] = understood.kind
     if understood.positive is not None and "table" in chosen.data:
         declaration["score"]["positive"] = understood.positive
     kept, left_out = _without_data(template, found, chosen, declaration, raw, words)
@@ -136,7 +146,6 @@ def seal(name: str, wanted: Wanted, state: paths.State) -> Sealed:
         added = kept | {asks.partition(":")[0]: script_file(text), **edited}
     elif asks.partition(":")[0] not in kept:
         raise ConfigError(f"--ask {asks}: the project has no {asks.partition(':')[0]}")
-    notes += tuple(_joins(understood, kept))
     diff, changed = _difference(template, added)
     return Sealed(
         name=new,
@@ -150,15 +159,38 @@ def seal(name: str, wanted: Wanted, state: paths.State) -> Sealed:
     )
 
 
-def _joins(understood: Understood, kept: Mapping[str, File]) -> Iterator[str]:
-    """Yield what a join of the sealed table with another one would meet."""
-    others = [path for path in kept if path.endswith(TABLES)]
-    for column in understood.columns if others else ():
-        if column.kind.startswith(("numbers the rows", "id")):
-            yield (
-                f"{column.name} gets other numbers, so that nothing joins {', '.join(others)} to "
-                "it: join them once by hand, and adopt and seal the whole table"
-            )
+def _raw_of(
+    places: Mapping[str, str], found: Mapping[str, Path | bytes]
+) -> dict[str, Path | bytes]:
+    """Return the raw files, each from the first place that stands for it."""
+    raw: dict[str, Path | bytes] = {}
+    for place, name in places.items():
+        raw.setdefault(name, found[place])
+    return raw
+
+
+def _joined(
+    understood: Understood, chosen: Chosen, found: Mapping[str, Path | bytes], words: str
+) -> dict[str, Any]:
+    """Return the choice with tables that refer to its rows by what numbers them, if there are any.
+
+    Such a column gets other numbers, so that these tables must get the same.
+    """
+    numbers = (one for one in understood.columns if one.kind.startswith(("numbers the", "id")))
+    numbering = next((one.name for one in numbers), None)
+    if numbering is None:
+        return {}
+    [(own, _), *_] = chosen.places.items()
+    others = {
+        place: PurePosixPath(place).name
+        for place, source in found.items()
+        if isinstance(source, Path) and place not in chosen.places and is_named(place, words)
+        and refers(source, path_of(found[own]), numbering)
+    }  # fmt: skip
+    if not others:
+        return {}
+    data = {**chosen.data, "id": numbering, "joined": list(others.values())}
+    return {"data": data, "places": {**chosen.places, **others}}
 
 
 def _script(path: str, file: File) -> Script | None:
@@ -285,6 +317,8 @@ def _predicting(
     """Return `predict.py`, the script where lines were added, why it is a skeleton, and notes."""
     reached = [path for path in _reached(line, template) if path in sources]
     why = "no script of the project is run"
+    if "text" in chosen.data:
+        reached, why = [], "a language model's answers are for you to find"
     for path in reached:
         script = sources[path]
         modules = {PurePosixPath(other).stem: sources[other] for other in sources if other != path}
@@ -302,6 +336,7 @@ def _predicting(
     given = {
         "inputs": "an array, as training had it",
         "folder": "a list of paths",
+        "text": "bytes of the text as whole numbers, int64 [rows, positions]",
     }.get(next(iter(chosen.data)), "a pandas table, as training had it but without the target")
     return skeleton(why, given=given, answers=understood.reads), {}, why, ()
 

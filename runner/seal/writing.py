@@ -30,7 +30,7 @@ from runner.policy.paths import WORKSPACE, mount_place
 from runner.policy.quantities import show_duration, show_size
 from runner.policy.schema import Policy, Reported
 from runner.records import File
-from runner.seal.data import Chosen
+from runner.seal.data import Chosen, given
 from runner.task_check import comparing
 
 POLICY = Path(__file__).with_name("policy.yaml.in")
@@ -152,11 +152,13 @@ def run_script(reported: Reported, chosen: Chosen, ask: str) -> str:
                 f"the project reads its data at {place}, which is far outside of it",
                 hint="let it read them by a path in the project, adopt it again, and seal it",
             )
-        options.append(f"--data {shlex.quote(f'{inside}={name}')}")
-    options += [f"--target {shlex.quote(name)}" for name in chosen.targets]
+        options.append(f"--data {shlex.quote(f'{inside}={given(name)}')}")
+    options += [f"--target {shlex.quote(given(name))}" for name in chosen.targets]
     line = reported.run.replace("{seed}", "$RUNNER_SEED")
     folder = re.match(r"cd\s+(\S+)\s*&&", line)
     asking = f"python -u -P -m kit.asking {shlex.quote(f'{COPY}/{ask}')}"
+    stage = "serve" if "text" in chosen.data else "predict"
+    asking += " serve" if stage == "serve" else ""
     if folder:
         asking = f"sh -c {shlex.quote(f'cd {folder[1]} && exec {asking}')}"
     scripts = [str(PurePosixPath(word).parent) for word in line.split() if word.endswith(".py")]
@@ -164,7 +166,7 @@ def run_script(reported: Reported, chosen: Chosen, ask: str) -> str:
     own += [folder for folder in [str(PurePosixPath(ask).parent)] if folder not in {*own, "."}]
     roots = [COPY, *(f"{COPY}/{one}" for one in own)]
     return f"""#!/bin/sh
-# run.sh train | run.sh predict rows
+# run.sh train | run.sh predict rows | run.sh serve
 # The project runs in a copy that it may write into, with its data where it looks for them; what it
 # writes there is there again when it is asked.
 export PYTHONPATH="$PYTHONPATH:{":".join(roots)}"
@@ -172,7 +174,7 @@ stage="$1"
 set -- {" ".join(options)}
 case "$stage" in
 train) exec python -u -P -m kit.project train "$@" -- sh -c {shlex.quote(line)} ;;
-predict) exec python -u -P -m kit.project predict "$@" -- {asking} ;;
+{stage}) exec python -u -P -m kit.project {stage} "$@" -- {asking} ;;
 esac
 """
 
@@ -215,6 +217,8 @@ def _policy(
         memory=show_size(resources.memory),
         gpus=resources.gpus,
         train=show_duration(policy.budget.train),
+        shape="two-step" if understood.predict else "served",
+        predict=f"[{', '.join(understood.predict)}]",
         splits=", ".join(understood.splits),
         audit=", ".join(understood.audit_splits),
         shared="true" if understood.shared else "false",

@@ -37,7 +37,7 @@ WRONG = {
     "data: {table: rows.csv, target: y, colour: red}\nsplit: {folds: 5}":
         "task.yaml:1: data.colour: is not a known key (allowed: table, target, given",
     "data: {table: rows.csv}\nsplit: {folds: 5}": "task.yaml:1: data.target: is missing",
-    "data: {inputs: x.csv, targets: y.npy}": "data.inputs: must be a .npy file, not 'x.csv'",
+    "data: {inputs: x.csv, targets: y.npy}": "must be a .npy or an idx file, not 'x.csv'",
     "data: {table: ../rows.csv, target: y}": "data.table: must be the name of a raw file",
     "data: {table: rows.csv, target: yes}\nsplit: {folds: 5}":
         "data.target: must be a column, or a list of them, not True",
@@ -311,6 +311,11 @@ def test_what_a_function_says_is_brought_into_the_scorers_form(
     said = ask(tmp_path, monkeypatch, SAY.format(says), about, np.array([[0.0, 1.0], [2.0, 3.0]]))
     assert said.tolist() == expected
     assert said.dtype == (np.int64 if about["needs"] == "labels" else np.float64)
+
+
+def test_a_list_of_files_may_be_answered_with_a_list():
+    about = {"kind": "binary", "classes": ["no", "yes"], "needs": "labels", "width": 1}
+    assert asking.answers(["yes", "no"], ["a.png", "b.png"], about).tolist() == [1, 0]
 
 
 @pytest.mark.parametrize(

@@ -162,6 +162,39 @@ def test_an_embedding_is_asked_of_each_side_by_its_name(tmp_path, monkeypatch):
     assert (found.dtype, found.tolist()) == (np.float32, [[2, 2]] * 3)
 
 
+# -- tables that belong to another one --------------------------------------------------------
+
+
+def test_what_refers_to_a_row_goes_where_the_row_goes_under_the_rows_new_number(tmp_path, raw):
+    rows = [f"{row},{row * 7 % 90},{row % 2}" for row in range(90)]
+    visits = [f"{row % 95},{row}" for row in range(200)]  # some are of rows that are not there
+    (raw / "wells.csv").write_text("\n".join(["well,depth,safe", *rows]) + "\n")
+    (raw / "visits.csv").write_text("\n".join(["well,day", *visits]) + "\n")
+    declaration = declared(
+        tmp_path,
+        """
+data: {table: wells.csv, target: safe, id: well, joined: [visits.csv]}
+split: {holdout: 0.3, locked: 0.3}
+""",
+    )
+    built, folder = sealed(tmp_path, raw, declaration)
+    dealt = task.deal(folder, "holdout", "train", declaration=declaration)
+    days = {}
+    for part, files in (
+        ("train", {name: built.public[f"train/{name}"] for name in ("wells.csv", "visits.csv")}),
+        ("asked", {name: dealt.inputs[f"rows/{name}"] for name in ("wells.csv", "visits.csv")}),
+    ):
+        wells, seen = (
+            [line.split(",") for line in files[name].decode().split()[1:]] for name in files
+        )
+        depth = {row[0]: int(row[1]) for row in wells}
+        assert {row[0] for row in seen} == set(depth)
+        # A day tells the old number, and that the depth: both tables have the same new one.
+        assert all(int(day) % 95 * 7 % 90 == depth[well] for well, day in seen)
+        days[part] = {day for _, day in seen}
+    assert not days["train"] & days["asked"]
+
+
 # -- files of one's own -----------------------------------------------------------------------
 
 BY_FILES = "data: {table: searches.csv, target: clicks}\nscore: {kind: regression}\nsplit: "

@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from harness.declared.arrays import _array
 from harness.kit import data, inputs, project
+from harness.raw import BadRawDataError
 
 COMMA = {"delimiter": ",", "encoding": "utf-8", "header": True, "decimal": "."}
 
@@ -41,7 +43,9 @@ def run(places: Path, stage: str, code: str, *options: str) -> str:
 def table(places: Path, *, dialect=COMMA, name="rows.csv", training: str, asked: str) -> None:
     opener = gzip.open if name.endswith(".gz") else open
     for folder, text in (("data", training), ("inputs", asked)):
-        (places / folder / "about.json").write_text(json.dumps({"dialect": dialect, "kind": ""}))
+        (places / folder / "about.json").write_text(
+            json.dumps({"dialect": dialect, "kind": "", "file": name})
+        )
         with opener(places / folder / name, "wt", encoding=dialect["encoding"]) as file:
             file.write(text)
 
@@ -119,6 +123,27 @@ def test_arrays_of_a_packed_file_lie_together(places):
     )
     assert run(places, "train", read, *options) == "6.0 b a b 7\n"
     assert run(places, "predict", read, *options) == "0.0 b b 7\n"
+
+
+@pytest.mark.parametrize("name", ["x-idx3-ubyte", "x-idx3-ubyte.gz"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_an_array_lies_as_an_idx_file_where_the_project_reads_one(places, name, dtype):
+    array = np.arange(24).reshape(2, 3, 4).astype(dtype)
+    np.save(places / "data" / f"{name}.npy", array)
+    for folder in ("mine", "test"):
+        run(places, "train", "", "--data", f"{folder}/{name}={name}.npy")
+        found = _array(project.PROJECT / folder, name)
+        assert (found.dtype, found.tolist()) == (array.dtype, array.tolist())
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\0\0", b"\x93NUMPY", b"\0\0\x08\1\0\0\0\3ab", b"\0\0\x08\1\0\0\0\1ab"],
+)
+def test_what_is_no_whole_idx_file_is_refused(tmp_path, content):
+    (tmp_path / "x-ubyte").write_bytes(content)
+    with pytest.raises(BadRawDataError, match="x-ubyte is no plain array"):
+        _array(tmp_path, "x-ubyte")
 
 
 def test_files_of_a_folder_keep_their_order_and_all_classes_are_there(places):

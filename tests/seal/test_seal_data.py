@@ -26,7 +26,7 @@ def table(folder: Path, name: str, text: str = "acid,good\n1,yes\n2,no\n3,no\n")
 
 
 def chosen(code: str, found, **said) -> Chosen:
-    options = {"table": None, "target": (), "inputs": None, "targets": None, **said}
+    options = {"table": None, "target": (), "inputs": None, "targets": None, "text": None, **said}
     return choose(found, [Script.read("train.py", code)], code, task="wine", **options)
 
 
@@ -71,6 +71,21 @@ def test_without_a_header_columns_are_counted(tmp_path):
     code = "a = read('rent.train', header=None)\nb = read('rent.test')\ny_train = a[0]\n"
     made = chosen(code, {"rent.train": path, "rent.test": path})
     assert made.data == {"table": "rent.train", "target": "column_1"}
+
+
+def test_idx_files_of_one_kind_all_hold_the_sealed_rows(tmp_path):
+    found = {f"d/{part}-{what}-ubyte.gz": tmp_path for part in ("train", "t10k")
+             for what in ("images-idx3", "labels-idx1")}  # fmt: skip
+    code = "read(part + '-images-idx3-ubyte.gz', part + '-labels-idx1-ubyte.gz')"
+    made = chosen(code, found)
+    names = {"inputs": "train-images-idx3-ubyte.gz", "targets": "train-labels-idx1-ubyte.gz"}
+    assert made.data == names
+    assert made.places == {place: names["inputs" if "images" in place else "targets"]
+                           for place in found}  # fmt: skip
+    reported = Reported(run="python train.py", pattern="a {}", data=("d",))
+    said = run_script(reported, made, "predict.py:predict")
+    assert "--data d/t10k-images-idx3-ubyte.gz=train-images-idx3-ubyte.gz.npy" in said
+    assert "--target train-labels-idx1-ubyte.gz.npy" in said
 
 
 def test_two_arrays_by_their_names(tmp_path):

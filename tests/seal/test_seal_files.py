@@ -155,16 +155,24 @@ def test_what_the_person_says_wins(state, tmp_path):
         seal("wine", wanted, state)
 
 
-def test_a_join_with_another_table_is_told_of(state, tmp_path):
+def test_a_table_that_is_joined_on_the_rows_numbers_is_sealed_with_them(state, tmp_path):
     code = TRAIN.replace("X = df", "df = df.merge(pd.read_csv('more.csv'), on='at')\nX = df")
-    adopted(state, tmp_path / "theirs", {"train.py": code.encode(), "more.csv": b"at,b\n1,2\n"})
+    code += "pd.read_csv('other.csv')\n"
+    files = {"more.csv": b"at,b\n1,2\n2,3\n", "other.csv": b"at,b\nx,2\ny,3\n"}
+    adopted(state, tmp_path / "theirs", {"train.py": code.encode(), **files})
     rows = state.data("wine") / "project" / "0" / "wine.csv"
     lines = rows.read_text().splitlines()
     rows.write_text(
         "\n".join([f"at,{lines[0]}", *(f"{n},{one}" for n, one in enumerate(lines[1:]))])
     )
     made = seal("wine", Wanted(table="data/wine.csv"), state)
-    assert any("at gets other numbers" in note and "more.csv" in note for note in made.notes)
+    declaration = (paths.task_harness("wine-sealed") / declared.DECLARATION).read_text()
+    assert "id: at\n  joined:\n  - more.csv\n" in declaration
+    template = paths.template("wine-sealed")
+    assert "--data more.csv=more.csv" in template["run.sh"].content.decode()
+    assert "other.csv" in template
+    assert "more.csv" not in template
+    assert made.lacking is None
 
 
 def test_the_brief_names_what_there_is(state, tmp_path):
