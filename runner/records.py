@@ -405,6 +405,9 @@ class Score:
     """What the scorer said; `metrics` holds finite floats only."""
 
     metrics: Mapping[str, float]
+    samples: tuple[float | None, ...] = ()
+    """The deciding metric over samples of the rows, the same for every trial of a split; absent
+    where it is not defined. Nobody is told of them."""
 
 
 @dataclass(frozen=True, kw_only=True)

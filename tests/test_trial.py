@@ -97,6 +97,14 @@ def test_a_scored_document_is_a_score():
     assert found.score.metrics == {"mean_rank": 41.0, "recall_at_1": 0.25}
 
 
+def test_what_stands_beside_the_metrics_is_read_too():
+    said = {"artifact_bytes": 8192, "samples": [40, None, 41.5]}
+    found = read_score(document(status="scored", metrics={"mean_rank": 41}, **said))
+    assert found.artifact_bytes == 8192
+    assert found.score is not None
+    assert found.score.samples == (40.0, None, 41.5)
+
+
 def test_refused_outputs_are_a_result_that_names_which():
     found = read_score(document(status="invalid-outputs", output="images", code="not-finite"))
     assert found == TrialResult(
@@ -117,6 +125,12 @@ SCORED = b'{"status": "scored", "metrics": {"mean_rank": %s}}'
         pytest.param(ended(stdout=SCORED % b"null"), id="null"),
         pytest.param(ended(stdout=SCORED % b'"low"'), id="a word"),
         pytest.param(ended(stdout=SCORED % b"[1]"), id="a list"),
+        pytest.param(
+            document(status="scored", metrics={"a": 1}, samples=[1e999]), id="an infinite sample"
+        ),
+        pytest.param(
+            document(status="scored", metrics={"a": 1}, artifact_bytes="big"), id="a size in words"
+        ),
         pytest.param(ended(stdout=b""), id="silence"),
         pytest.param(ended(stdout=b"mean_rank: 0.0\n"), id="a printed metric"),
         pytest.param(ended(stdout=b"[]"), id="a list for a document"),

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -25,11 +25,10 @@ from harness.declared.schema import Score
 from harness.declared.targets import Target
 from harness.raw import BadRawDataError, library
 from harness.scoring.outputs import Code, InvalidOutputsError, Layout, read_array
+from harness.scoring.protocol import Measured
+from harness.scoring.resampling import over_rows
 
 Array = NDArray[Any]
-DRAWS = 100
-"""Bootstrap samples of a standard error; fewer for many rows, which need fewer."""
-MOST_DRAWN = 2_000_000
 THRESHOLD = 0.5
 OURS = ("mean_reciprocal_rank", "mean_rank", "recall_at_")
 """How metrics begin that scikit-learn does not have."""
@@ -252,7 +251,7 @@ def _probabilities(answer: Array, name: str, target: Target) -> Array:
 
 def measure(
     target: Target, answer: Array, chosen: Metric, also: tuple[Metric, ...], *,
-    places: bool, groups: NDArray[np.int64] | None = None,
+    places: bool, order: NDArray[np.int64] | None = None, groups: NDArray[np.int64] | None = None,
 ) -> dict[str, float]:  # fmt: skip
     """Return the metric with its standard error, and those beside it that the answer allows."""
     if target.kind == RANKING:
@@ -263,16 +262,19 @@ def measure(
     compute = partial(_value, known, target, places=places)
     value = compute(chosen, target.values, answer)
     found[chosen.name] = value
-    error = _bootstrap(lambda rows: compute(chosen, target.values[rows], answer[rows]),
-                       len(answer), groups)  # fmt: skip
-    if error is not None:
-        found[f"{chosen.name}_se"] = error
+    dealt = np.arange(len(answer)) if order is None else order
+    samples = over_rows(
+        lambda rows: compute(chosen, target.values[rows], answer[rows]), dealt, groups
+    )
+    defined = [sample for sample in samples if math.isfinite(sample)]
+    if len(defined) > 1:
+        found[f"{chosen.name}_se"] = float(np.std(defined, ddof=1))
     for other in also:
         if _allowed(other, target, answer, places=places):
             value = compute(other, target.values, answer)
             if math.isfinite(value):
                 found[other.name] = value
-    return found
+    return Measured(found, samples)
 
 
 def of_lists(
@@ -324,26 +326,3 @@ def _value(
             return float(getattr(known, metric.function)(truth, answer, **options))
     except ValueError:
         return math.nan
-
-
-def _bootstrap(
-    compute: Callable[[NDArray[np.int64]], float],
-    rows: int,
-    groups: NDArray[np.int64] | None,
-) -> float | None:
-    """Return the standard deviation of a metric over samples of the rows, or of their groups."""
-    random = np.random.Generator(np.random.PCG64(0))
-    if groups is not None:
-        order = np.argsort(groups, kind="stable")
-        members = np.split(order, np.flatnonzero(np.diff(groups[order])) + 1)
-    found = []
-    for _ in range(max(20, min(DRAWS, MOST_DRAWN // max(1, rows)))):
-        if groups is None:
-            chosen = random.integers(0, rows, rows)
-        else:
-            chosen = np.concatenate([members[one] for one in random.integers(
-                0, len(members), len(members))])  # fmt: skip
-        value = compute(chosen)
-        if math.isfinite(value):
-            found.append(value)
-    return float(np.std(found, ddof=1)) if len(found) > 1 else None

@@ -167,7 +167,9 @@ def deal(sealed: Path, part: str, split: str, *, declaration: Declaration) -> De
     inputs |= {IDS: ids, f"{PREDICTOR}/{ABOUT}": json.dumps(about).encode()}
     return Dealt(
         inputs=inputs,
-        measure=partial(measure, ids=ids, target=target, declaration=declaration, groups=groups),
+        measure=partial(
+            measure, ids=ids, order=order, target=target, declaration=declaration, groups=groups
+        ),
     )
 
 
@@ -175,6 +177,7 @@ def measure(
     outputs: Path,
     *,
     ids: NDArray[np.int64],
+    order: NDArray[np.int64],
     target: Target,
     declaration: Declaration,
     groups: NDArray[np.int64] | None = None,
@@ -188,7 +191,7 @@ def measure(
         raise InvalidOutputsError(Code.WRONG_IDS, IDS)
     metric, also = metrics.chosen(target.kind, declaration.score)
     answer, places = metrics.read_answer(outputs, PREDICTIONS, target, needs=metric.needs)
-    return metrics.measure(target, answer, metric, also, places=places, groups=groups)
+    return metrics.measure(target, answer, metric, also, places=places, order=order, groups=groups)
 
 
 def understand(raw: Path | None, declaration: Declaration, *, seed: int = 0) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -21,11 +21,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.mounts import Mounts
+from harness.scoring import resampling
 from harness.scoring.outputs import Code, InvalidOutputsError
 
 READY, GO = "ready\n", "go\n"
 NO_GO = 3
 """Exit code when the input ended without a go: nothing was scored, and nobody is to blame."""
+
+
+class Measured(dict[str, float]):
+    """Metrics by name, with the one that decides over samples of the rows; see `resampling`."""
+
+    def __init__(self, metrics: Mapping[str, float], samples: Sequence[float]) -> None:
+        super().__init__(metrics)
+        self.samples = samples
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,11 +77,14 @@ def tell(measure: Callable[[], Mapping[str, float]], mounts: Mounts, stdout: Tex
     """
     document: dict[str, object]
     try:
-        metrics = {name: float(value) for name, value in measure().items()}
+        found = measure()
+        metrics = {name: float(value) for name, value in found.items()}
         for name, value in metrics.items():
             if not math.isfinite(value):
                 raise InvalidOutputsError(Code.NOT_FINITE, f"the metric {name} is {value}")
         document = {"status": "scored", "metrics": metrics, "artifact_bytes": _held(mounts)}
+        if isinstance(found, Measured):
+            document["samples"] = [resampling.written(value) for value in found.samples]
     except InvalidOutputsError as refused:
         code, output = str(refused.code), refused.output
         document = {"status": "invalid-outputs", "code": code, "output": output}

@@ -187,7 +187,7 @@ def read_changes(documents: Sequence[Mapping[str, Any]]) -> tuple[ChangedFile, .
     return tuple(ChangedFile(**document) for document in documents)
 
 
-IN_ENTRIES = ("metrics", "crash", "curves", "artifact_bytes")
+IN_ENTRIES = ("metrics", "samples", "crash", "curves", "artifact_bytes")
 """What a trial's row leaves out of its entry."""
 
 
@@ -202,6 +202,7 @@ def trial_document(experiment: int, trial: TrialRecord) -> dict[str, Any]:
         "seed": trial.seed,
         "asked_by": trial.asked_by,
         "metrics": dict(result.score.metrics) if result.score else {},
+        "samples": list(result.score.samples) if result.score else [],
         "status": result.status.value,
         "reason": result.reason,
         "stage": result.stage,
@@ -231,13 +232,17 @@ def read_trial(said: Mapping[str, Any]) -> TrialRecord:
         processor_share=said.get("processor_share"),
         status=TrialStatus(said["status"]),
         limit=said["failed_limit"],
-        score=Score(metrics=said["metrics"]) if said["metrics"] else None,
+        score=_read_score(said) if said["metrics"] else None,
         crash=Crash(**said["crash"]) if said["crash"] else None,
         curves=tuple(map(_read_curve, said["curves"])),
         self_modified=tuple(said["self_modified"]),
     )
     where = {name: said[name] for name in ("split", "index", "seed", "asked_by")}
     return TrialRecord(purpose=Purpose(said["purpose"]), **where, result=result)
+
+
+def _read_score(said: Mapping[str, Any]) -> Score:
+    return Score(metrics=said["metrics"], samples=tuple(said.get("samples") or ()))
 
 
 def read_trial_row(row: Mapping[str, Any], entry: Entry | None = None) -> TrialRecord:

@@ -31,6 +31,15 @@ TABLE = (
 STRICTEST = TABLE[0][0]
 
 
+def at_once(false_keeps: float) -> float:
+    """Return the probability to keep at where one look is all there is: rows bring no more of them.
+
+    In the world above it keeps 4 % false ones for 5 %, 9 % for 10 %, and catches 27 and 33 % of the
+    gains above one deviation.
+    """
+    return max(0.5, 1.0 - 2.0 * false_keeps)
+
+
 def bounds(false_keeps: float, most_trials: int) -> Bounds:
     """Return when to stop, for a share of false keeps that the table has, or the next below it."""
     _, keep, drop = max(row for row in TABLE if row[0] <= max(false_keeps, STRICTEST))

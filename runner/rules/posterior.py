@@ -37,6 +37,7 @@ from runner.policy.schema import FALSE_KEEPS, Policy
 from runner.records import ExperimentStatus, Outlook, Place, TrialRecord
 from runner.rules import belief, constants
 from runner.rules.belief import Belief, Bounds, Estimate, Move, Prior, Sums
+from runner.rules.rows import Difference, difference
 from runner.rules.scores import failed, failure, metric_of, score_of
 from runner.rules.seam import Ask, Evidence
 
@@ -74,6 +75,8 @@ class Posterior:
     baseline: int
     """Trials of the template."""
     most_trials: int
+    at_once: float
+    """The probability to keep at where only rows bring noise, of which there are no more."""
     plans: bool = False
 
     @classmethod
@@ -86,6 +89,7 @@ class Posterior:
             prior=constants.PRIOR,
             baseline=constants.BASELINE,
             most_trials=rule.trials * len(policy.evaluation.splits),
+            at_once=constants.at_once(rule.false_keeps or FALSE_KEEPS),
         )
 
     def judge(self, seen: Evidence) -> Ask | Decision:
@@ -133,12 +137,51 @@ class Posterior:
 
     def _exactly(self, seen: Evidence, values: list[float]) -> Ask | Decision:
         """Decide by one trial; a gain needs a second draw, which shows that there is no noise."""
-        seeds = Seeds(ran=len(values), planned=len(values), splits=len(seen.splits))
-        needed = self.price.needed(seen.added_lines)
-        answer = compare(self.metric, seen.best, values[0], seeds, needed, seen.tie)
+        rows = difference(self.metric, seen.candidate, seen.incumbent_trials, seen.splits)
+        if rows is not None and rows.deviation > 0:
+            answer = self._over_rows(seen, rows, len(values))
+        else:
+            seeds = Seeds(ran=len(values), planned=len(values), splits=len(seen.splits))
+            score = values[0] if rows is None else self._beside_the_best(seen, rows.gain)
+            needed = self.price.needed(seen.added_lines)
+            answer = compare(self.metric, seen.best, score, seeds, needed, seen.tie)
         if answer.status is ExperimentStatus.KEPT and len(values) == 1:
             return Ask(places=self._places(seen, seen.number, 1))
         return replace(answer, reason=answer.reason + self.price.said(seen.added_lines))
+
+    def _over_rows(self, seen: Evidence, rows: Difference, trials: int) -> Decision:
+        """Decide by how probable a gain is on other rows like these."""
+        assert seen.level is not None  # noqa: S101 - looked at before
+        needed = self.price.needed(seen.added_lines)
+        shorter = self._needed_if_shorter(seen, seen.level.score)
+
+        def believed_of(needed: float) -> Belief:
+            known, spread = rows.gain / rows.deviation, float(rows.freedom)
+            return belief.believe(known, 1.0, spread, self.prior, needed / rows.deviation)
+
+        believed = believed_of(needed)
+        if shorter is not None and shorter < needed and believed.better < self.at_once:
+            believed = believed_of(needed := shorter)
+        better, gain = float(believed.better), float(believed.mean) * rows.deviation
+        margin = 1.96 * math.sqrt(float(believed.variance)) * rows.deviation
+        kept = better >= self.at_once
+        verdict = Verdict.WORSE if better <= 1 - self.at_once else Verdict.UNDECIDED
+        if kept:
+            verdict = Verdict.TIE if needed < self.price.min_gain else Verdict.KEPT
+        return Decision(
+            status=ExperimentStatus.KEPT if kept else ExperimentStatus.REVERTED,
+            reason=f"{verdict}: {_than(needed)} with {percent(better)} (gain"
+            f" {_short(gain, margin)} ± {_short(margin, margin)} over rows, {_trials(trials)})",
+            score=self._beside_the_best(seen, gain),
+            gain=gain,
+            sure=better,
+            weight=1.0,
+        )
+
+    def _beside_the_best(self, seen: Evidence, gain: float) -> float:
+        """Return the level of what is so much better than the best's own."""
+        assert seen.level is not None  # noqa: S101 - looked at before
+        return self.metric.before(seen.level.score, -gain)
 
     # -- scores with noise ----------------------------------------------------------------
 
@@ -151,7 +194,9 @@ class Posterior:
         if seen.retries:  # a person wants to know: trials anew, and no end for small hope alone
             bounds = bounds._replace(most=bounds.most + len(known) - len(own), drop=0.0)
         needed = self.price.needed(seen.added_lines)
-        shorter = self._needed_if_shorter(seen, origin[0])
+        # An exact score is compared as it is; the level that it has may be less, by what rows say.
+        level = seen.level.score if origin[1] == EXACT else origin[0]
+        shorter = self._needed_if_shorter(seen, level)
         believed = found.believe(self.prior, needed)
         if shorter is not None and shorter < needed and believed.better < bounds.keep:
             believed = found.believe(self.prior, needed := shorter)
@@ -175,7 +220,7 @@ class Posterior:
             return Ask(places=self._places(seen, seen.incumbent, asked.count), outlook=outlook)
         if move in (Move.INCUMBENT, Move.CANDIDATE):
             return Ask(places=self._places(seen, seen.number, len(own)), outlook=outlook)
-        return self._decision(seen, found, believed, move, origin[0], needed)
+        return self._decision(seen, found, believed, move, level, needed)
 
     def _outlook(self, seen: Evidence, found: Found, believed: Belief, bounds: Bounds) -> Outlook:
         return Outlook(
@@ -195,8 +240,9 @@ class Posterior:
         """Return the best's level before this candidate, and how many trials it is worth."""
         assert seen.level is not None  # noqa: S101 - looked at before
         splits, own = len(seen.splits), seen.incumbent or 0
-        if not seen.varies and len({*self._scores(seen.incumbent_trials, splits).values()}) == 1:
-            return seen.level.score, EXACT
+        scores = {*self._scores(seen.incumbent_trials, splits).values()}
+        if not seen.varies and len(scores) == 1:
+            return scores.pop(), EXACT
         before = [t for t in seen.incumbent_trials if own < t.asked_by < seen.number]
         since = [trial for trial in before if trial.asked_by not in seen.retries]
         later = _once(self._scores(since, splits).values())

@@ -104,10 +104,15 @@ def _parse_score(document: dict[str, Any]) -> TrialResult:
                 f"the scorer's metric {name} is {value}, and only a finite number is a score"
             )
     held = document.get("artifact_bytes")
+    samples = tuple(
+        None if value is None else float(value) for value in document.get("samples", ())
+    )
+    if not all(value is None or math.isfinite(value) for value in samples):
+        raise SandboxError("a sample of the scorer's metric is no finite number")
     return TrialResult(
         status=TrialStatus.SCORED,
         reason="scored",
-        score=Score(metrics=metrics),
+        score=Score(metrics=metrics, samples=samples),
         artifact_bytes=None if held is None else int(held),
     )
 

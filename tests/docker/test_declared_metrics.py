@@ -29,6 +29,7 @@ import numpy as np
 from sklearn import metrics as known
 sys.path.append("/")
 from harness.declared import metrics
+from harness.scoring import resampling
 from harness.declared.targets import Target
 
 draw = np.random.default_rng(1)
@@ -51,7 +52,7 @@ answers = {
                    "huge": np.full(60, 1e300)},
     "ranking": {"perfect": targets["ranking"].values, "constant": np.zeros(60)},
 }
-metrics.DRAWS = 30
+resampling.DRAWS = resampling.FEWEST = 30
 found = {}
 for (kind, name), metric in metrics.METRICS.items():
     for which, answer in answers[kind].items():

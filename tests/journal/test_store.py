@@ -33,6 +33,7 @@ from runner.records import (
     Purpose,
     Review,
     Run,
+    Score,
     TrialRecord,
     TrialResult,
     TrialStatus,
@@ -151,6 +152,17 @@ def test_a_trial_comes_back_as_it_was(ledger):
     ledger.trial_ended("t1", 0, trial(Purpose.DECISION, 7, result))
     [found] = ledger.experiments("t1")[0].trials
     assert found == trial(Purpose.DECISION, 7, result)
+
+
+def test_what_engine_and_scorer_gave_beside_a_score_comes_back_as_it_was(ledger):
+    ledger.propose(intent(0), RUN)
+    score = Score(metrics={"mean_rank": 1.0}, samples=(0.1 + 0.2, None, 1e-9))
+    result = replace(scored(1.0), score=score, artifact_bytes=2**33, processor_share=0.41)
+    ledger.trial_ended("t1", 0, trial(Purpose.DECISION, 7, result))
+    assert ledger.experiments("t1")[0].trials[0].result == result
+    [outline] = ledger.outlines("t1")
+    assert outline.trials[0].result.processor_share == 0.41
+    assert outline.trials[0].result.score is None
 
 
 def test_a_score_keeps_every_metric_and_every_digit(ledger):

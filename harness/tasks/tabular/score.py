@@ -11,6 +11,7 @@ task drops as a leak is its description's business.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,7 +25,8 @@ from harness.scoring.classification import auc
 from harness.scoring.dealing import draw_ids, draw_order, load_sealed
 from harness.scoring.errors import with_error
 from harness.scoring.outputs import Code, InvalidOutputsError, Layout, read_array
-from harness.scoring.protocol import Dealt
+from harness.scoring.protocol import Dealt, Measured
+from harness.scoring.resampling import over_rows
 from harness.tasks.tabular import files
 
 PREDICTOR = "rows"
@@ -38,6 +40,8 @@ class Asked:
 
     ids: NDArray[np.int64]
     targets: NDArray[np.uint8]
+    order: NDArray[np.int64]
+    """The sealed row that was asked about at each place."""
 
 
 def deal(sealed: Path, part: str, split: str, *, metric: str) -> Dealt:
@@ -53,11 +57,11 @@ def deal(sealed: Path, part: str, split: str, *, metric: str) -> Dealt:
     for name in files.ROWS:
         array = load_sealed(sealed, f"{folder}/{name}.npy")
         inputs[f"{PREDICTOR}/{name}.npy"] = array[order] if name in PER_ROW else array
-    asked = Asked(ids=ids, targets=targets[order])
+    asked = Asked(ids=ids, targets=targets[order], order=order)
     return Dealt(inputs=inputs, measure=partial(measure, asked=asked, metric=metric))
 
 
-def measure(outputs: Path, *, asked: Asked, metric: str) -> dict[str, float]:
+def measure(outputs: Path, *, asked: Asked, metric: str) -> Measured:
     """Return the area under the ROC curve of what the predictor wrote.
 
     Raises:
@@ -69,4 +73,14 @@ def measure(outputs: Path, *, asked: Asked, metric: str) -> dict[str, float]:
         raise InvalidOutputsError(Code.WRONG_IDS, IDS)
     predictions = read_array(outputs, PREDICTIONS, Layout(dtype="<f8", shape=shape))
     value = auc(asked.targets, predictions)
-    return with_error(metric, value, errors.of_auc(asked.targets, predictions))
+    samples = over_rows(partial(_of_some, asked.targets, predictions), asked.order)
+    error = errors.of_auc(asked.targets, predictions)
+    return Measured(with_error(metric, value, error), samples)
+
+
+def _of_some(
+    targets: NDArray[np.uint8], predictions: NDArray[np.float64], rows: NDArray[np.int64]
+) -> float:
+    """Return the metric of some rows; NaN where they are all of one class."""
+    some = targets[rows]
+    return math.nan if some.all() or not some.any() else auc(some, predictions[rows])
