@@ -176,6 +176,8 @@ class Decision:
     """The number of trials that `score` is worth."""
 
 
+OVER_ROWS = " over rows"
+"""Behind a gain whose uncertainty is that of the rows: more trials say nothing of it."""
 OTHERWISE = "; else "
 """Between a failed guard and what would have been decided without it."""
 GUARD = "guard:"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
@@ -145,3 +147,19 @@ def test_after_another_keep_it_has_to_be_tried_anew(folder):
         with pytest.raises(ConfigError, match="experiment 2 was kept after 1") as raised:
             run_loop(session, experiments=None, retry=1)
     assert "runner propose -" in raised.value.hint
+
+
+def test_what_rows_leave_undecided_no_trial_decides(tmp_path):
+    def over_rows(spec: TrialSpec) -> TrialResult:
+        luck = random.Random(1)  # noqa: S311
+        apart = 1.6 if spec.experiment else 0.0
+        samples = tuple(100.0 - apart * luck.gauss(1, 0.5) for _ in range(200))
+        found = scored(100.0 - apart)
+        assert found.score is not None
+        return replace(found, score=replace(found.score, samples=samples))
+
+    with make_session(tmp_path, FakeSandbox(over_rows), policy_text=POLICY) as session:
+        run_loop(session, ScriptedAgent([IDEA]), experiments=1)
+        assert session.read(1).reason.startswith("undecided: "), session.read(1).reason
+        with pytest.raises(ConfigError, match="undecided by its rows"):
+            run_loop(session, experiments=None, retry=1)

@@ -204,7 +204,8 @@ def lines(policy: Policy, noise: Noise, seen: Sight | None) -> Iterator[tuple[st
     splits = len(policy.evaluation.splits)
     yield "mean", f"{metric.name} {fmean(noise.scores):.6g} on {count} draws"
     if noise.exact:
-        yield "sd", "0: a draw changes nothing of a score; one exact trial decides by min_gain"
+        decides = "by its rows where the scorer samples them, else by min_gain"
+        yield "sd", f"0: a draw changes nothing of a score; one trial decides, {decides}"
         yield from _of_rows(noise)
         return
     if deviation is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from runner.decision import Verdict, verdict_in
+from runner.decision import OVER_ROWS, Verdict, verdict_in
 from runner.errors import ConfigError
 from runner.history import last_tried
 from runner.journal.entries import now
@@ -61,6 +61,11 @@ def open_retry(session: Session, number: int) -> int:
     if verdict_in(before.reason) is not Verdict.UNDECIDED or before.rule is not None:
         raise ConfigError(
             f"experiment {number} is not undecided: {before.reason}", hint="see: runner list"
+        )
+    if OVER_ROWS in before.reason:
+        raise ConfigError(
+            f"experiment {number} is undecided by its rows: more trials would score the same",
+            hint="a larger holdout would tell",
         )
     again = [one for one in state.history if one.origin and one.origin.retries == number]
     for other in again:

@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from runner import draws
 from runner.decision import (
     IGNORES_SEED,
+    OVER_ROWS,
     UNSTABLE,
     Decision,
     Metric,
@@ -171,7 +172,7 @@ class Posterior:
         return Decision(
             status=ExperimentStatus.KEPT if kept else ExperimentStatus.REVERTED,
             reason=f"{verdict}: {_than(needed)} with {percent(better)} (gain"
-            f" {_short(gain, margin)} ± {_short(margin, margin)} over rows, {_trials(trials)})",
+            f" {_short(gain, margin)} ± {_short(margin, margin)}{OVER_ROWS}, {_trials(trials)})",
             score=self._beside_the_best(seen, gain),
             gain=gain,
             sure=better,
