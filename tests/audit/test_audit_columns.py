@@ -128,7 +128,8 @@ ROW_EDITS = [
 STRAYS = [
     "INSERT INTO trials SELECT run, experiment, purpose, split, 5, seed, asked_by, seq, status,"
     " reason, stage, failed_limit, self_modified, wall_seconds, overhead_seconds,"
-    " peak_memory_bytes, peak_gpu_memory_bytes, cpu_seconds, ended_at FROM trials LIMIT 1",
+    " peak_memory_bytes, peak_gpu_memory_bytes, cpu_seconds, processor_share, ended_at FROM trials"
+    " LIMIT 1",
 ]
 """Of no trial: no entry can make them."""
 
