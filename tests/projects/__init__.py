@@ -41,6 +41,17 @@ class Better:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Sealing:
+    """How a person seals it: what they type, and what they write where `runner seal` cannot."""
+
+    options: tuple[str, ...] = ()
+    predict: str | None = None
+    """Where what is in `sealed/NAME.py` goes, by hand."""
+    edits: tuple[tuple[str, str, str], ...] = ()
+    """File, what stands once in it, and what the person makes of that."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Project:
     """One project and how it is adopted; paths are relative to its folder."""
 
@@ -66,10 +77,27 @@ class Project:
     """Lines of the entry file, one of which the sentence should name."""
     private: tuple[str, ...] = ()
     """Files that must not travel."""
+    sealing: Sealing | None = Sealing()
+    """None where it takes more than a person does in a quarter of an hour."""
 
     @property
     def folder(self) -> Path:
         return HERE / self.name
+
+    def write_by_hand(self, template: Path) -> int:
+        """Write into a sealed template what a person does, and return how many lines."""
+        if self.sealing is None or self.sealing.predict is None:
+            return 0
+        answers = (HERE / "sealed" / f"{self.name}.py").read_text()
+        (template / self.sealing.predict).write_text(answers)
+        lines = [line for line in answers.splitlines() if line.strip()]
+        for file, old, new in self.sealing.edits:
+            text = (template / file).read_text()
+            if text.count(old) != 1:
+                raise ValueError(f"{file} has {old!r} {text.count(old)} times, not once")
+            (template / file).write_text(text.replace(old, new))
+            lines += [line for line in new.splitlines() if line not in old.splitlines()]
+        return len(lines)
 
     @property
     def recorded(self) -> bytes:
@@ -120,6 +148,7 @@ PROJECTS = (
             new="learning_rate = 3e-3",
             score=0.6099,
         ),
+        sealing=None,
     ),
     Project(
         name="names_lm",
@@ -138,6 +167,18 @@ PROJECTS = (
             old="default=3e-4",
             new="default=5e-3",
             score=0.9954,
+        ),
+        sealing=Sealing(
+            options=("--text", "names.txt"),
+            predict="predict.py",
+            edits=(
+                (
+                    "namegen.py",
+                    "    print('some new names:')",
+                    "    torch.save((chars, args, model.state_dict()), 'names.pt')\n"
+                    "    print('some new names:')",
+                ),
+            ),
         ),
     ),
     Project(
@@ -217,6 +258,7 @@ PROJECTS = (
             new="lr: 0.003",
             score=0.0188,
         ),
+        sealing=Sealing(predict="src/predict.py"),
     ),
     Project(
         name="signals_tqdm",
@@ -255,6 +297,7 @@ PROJECTS = (
             score=6.1772,
         ),
         private=(".env",),
+        sealing=None,
     ),
     Project(
         name="housing_json",
@@ -272,6 +315,26 @@ PROJECTS = (
             old="learning_rate: float = 0.00002",
             new="learning_rate: float = 0.003",
             score=17534.994140625,
+        ),
+        sealing=Sealing(
+            predict="predict.py",
+            edits=(
+                (
+                    "regress.py",
+                    "    df = df.fillna(df.median())",
+                    '    df.median().to_json("medians.json")\n    df = df.fillna(df.median())',
+                ),
+                (
+                    "regress.py",
+                    "    return (X_train - mu) / sigma",
+                    '    torch.save((mu, sigma), "scale.pt")\n    return (X_train - mu) / sigma',
+                ),
+                (
+                    "regress.py",
+                    "    return lambda inputs:",
+                    '    torch.save((net, mean, scale), "net.pt")\n    return lambda inputs:',
+                ),
+            ),
         ),
     ),
     Project(
@@ -312,6 +375,7 @@ PROJECTS = (
             new='"--learning-rate", type=float, default=0.1',
             score=0.44777,
         ),
+        sealing=Sealing(options=("--table", "datasets/wells/wells.csv", "--group", "village")),
     ),
     Project(
         name="image_folders",
@@ -367,6 +431,7 @@ PROJECTS = (
             new="MUTATION_SIZE = 0.02",
             score=0.298963,
         ),
+        sealing=None,
     ),
     Project(
         name="needs_gpu",
