@@ -175,6 +175,23 @@ def test_a_table_that_is_joined_on_the_rows_numbers_is_sealed_with_them(state, t
     assert made.lacking is None
 
 
+def test_a_text_becomes_a_task_whose_model_is_asked_byte_by_byte(state, tmp_path):
+    tale = "".join(f"{'abc'[at % 3]}{'xy'[at % 2]} " for at in range(7000)).encode()
+    adopted(state, tmp_path / "theirs", {"train.py": TRAIN.encode(), "tale.txt": tale})
+    made = seal("wine", Wanted(text="tale.txt"), state)
+    policy = load_policy(paths.policy_path("wine-sealed")).policy
+    assert list(reading.undeclared(policy, made.understood)) == []
+    assert (policy.evaluation.shape, policy.metric.name) == ("served", "val_bpb")
+    declaration = (paths.task_harness("wine-sealed") / declared.DECLARATION).read_text()
+    assert "positions: 32" in declaration
+    assert "int64 [rows, positions]" in made.diff
+    template = paths.template("wine-sealed")
+    run = template["run.sh"].content.decode()
+    assert "serve) exec python -u -P -m kit.project serve" in run
+    assert run.count("predict.py:predict serve") == 1
+    assert "tale.txt" not in template
+
+
 def test_the_brief_names_what_there_is(state, tmp_path):
     adopted(state, tmp_path / "theirs", {"train.py": TRAIN.encode()})
     text = brief_text("wine", "wine-sealed")
