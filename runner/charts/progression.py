@@ -75,6 +75,8 @@ class Progression:
     audit: Sequence[Step] = ()
     logarithmic: bool = False
     """Where all numbers are positive; linear otherwise."""
+    places: int | None = None
+    """Decimals that scores are written with; as many as matter where it is not said."""
     missing: int = 0
     """Experiments that are not among the marks."""
 
@@ -89,7 +91,7 @@ class Frame:
     bottom: float
 
 
-LEFT, RIGHT, GAP = 58.0, 74.0, 12.0
+LEFT, RIGHT, GAP = 68.0, 74.0, 12.0
 RAIL = 20.0
 STRIP = 76.0
 """Heights, of the rail of what has no score and of an audit with a plot of its own."""
@@ -320,8 +322,13 @@ def _ends(found: Progression, frame: Frame, up: Scale, *, shared: bool) -> Itera
     named = [("kept", found.best)] + ([("audit", found.audit)] if shared else [])
     ends = [(up.at(steps[-1].value), class_, steps[-1].value) for class_, steps in named if steps]
     for y, class_, value in _apart(sorted(ends)):
-        said = svg.text(frame.right + 8, y + 4, f"{value:.5g}", class_="value")
+        said = svg.text(frame.right + 8, y + 4, _score(found, value), class_="value")
         yield svg.group([said], class_)
+
+
+def _score(found: Progression, value: float) -> str:
+    plain = f"{value:.5g}"
+    return plain if found.places is None or len(plain) > 12 else f"{value:.{found.places}f}"
 
 
 def _apart(
@@ -341,5 +348,5 @@ def _strip(found: Progression, frame: Frame, across: Scale) -> Iterator[str]:
     yield from _grid(up, frame, 2)
     yield from _line(found.audit, across, up, found.last, "audit", "line dashed")
     last = found.audit[-1].value
-    said = svg.text(frame.right + 8, up.at(last) + 4, f"{last:.5g}", class_="value")
+    said = svg.text(frame.right + 8, up.at(last) + 4, _score(found, last), class_="value")
     yield svg.group([said], "audit")
