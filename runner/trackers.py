@@ -143,7 +143,7 @@ def _numbers(run: Run, each: Experiment, spent: Spent | None) -> Iterator[tuple[
         f"audit_{run.metric}": mean_audit(each, run.metric),
         "wall_seconds": each.wall_seconds,
         "peak_memory_gb": None if peak is None else peak / 1024**3,
-        "usd": spent and spent.usd,
+        "usd": spent.usd if spent else None,
     }
     yield from (
         (ODD.sub("_", name), float(value)) for name, value in found.items() if value is not None

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from runner.charts import Theme
+
 FILE = click.Path(dir_okay=False, path_type=Path)
 
 
@@ -35,7 +37,7 @@ def command(
     output: Path | None,
     png: Path | None,
     card: Path | None,
-    theme: str,
+    theme: Theme,
     newest: int,
 ) -> None:
     """Write a run as one page that can be sent and kept; the newest run without TAG."""

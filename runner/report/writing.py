@@ -33,7 +33,7 @@ def written(
         hint = "install one: sudo apt-get install fonts-dejavu-core"
         raise ConfigError("this machine has no font to draw a picture with", hint=hint) from error
     if target.suffix == ".md":
-        beside = png and quote(os.path.relpath(png, target.parent))
+        beside = None if png is None else quote(os.path.relpath(png, target.parent))
         yield _write(target, page.markdown(found, beside).encode())
     else:
         yield _write(target, page.html(found).encode())
