@@ -134,7 +134,8 @@ def described(found: Progression) -> str:
     """Say in words what the picture shows."""
     counts = Counter(mark.fate for mark in found.marks)
     told = ", ".join(f"{counts[fate]} {fate}" for fate in Fate if counts[fate])
-    said = f"Experiments {found.first} to {found.last}: {told or 'none'}."
+    said = f"Experiments {found.first} to {found.last}; drawn are {told or 'none'}"
+    said += f", and {found.missing:,} are not." if found.missing else "."
     if found.best:
         first, last = found.best[0].value, found.best[-1].value
         better = "lower" if found.minimize else "higher"
@@ -215,11 +216,12 @@ def _vertical(found: Progression, frame: Frame, *, shared: bool) -> Scale:
 
 
 def _legend(found: Progression, size: Size) -> tuple[list[str], float]:
-    """Return the key to what occurs, with its numbers, and where the plot may begin."""
+    """Return the key to what occurs, and where the plot may begin.
+
+    It counts nothing: not every experiment is a mark, and a page has the numbers.
+    """
     counts = Counter(mark.fate for mark in found.marks)
-    entries = [
-        (_sample(fate), f"{fate} {counts[fate]:,}", str(fate)) for fate in Fate if counts[fate]
-    ]
+    entries = [(_sample(fate), str(fate), str(fate)) for fate in Fate if counts[fate]]
     if found.audit:
         line = svg.path("M-7 0h14", class_="line dashed")
         entries.append((line, "audit, on locked data", "audit"))

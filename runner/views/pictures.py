@@ -125,7 +125,9 @@ def run_progression(
 
 def drawn(found: Progression) -> Markup:
     """Draw a progression for a desk, and for a phone with fewer marks; a page shows one of them."""
-    few = replace(found, marks=progression.thinned(found.marks, MOST_MARKS // 2))
+    marks = progression.thinned(found.marks, MOST_MARKS // 2)
+    missing = found.missing + len(found.marks) - len(marks)
+    few = replace(found, marks=marks, missing=missing)
     wide = progression.progression(found, class_="wide")
     narrow = progression.progression(few, svg.NARROW, class_="narrow")
     return Markup(wide + narrow)  # noqa: S704 - escaped by charts
