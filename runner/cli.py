@@ -46,6 +46,7 @@ VERBS = {
     "replicate": "Measure a run's baseline and best again, on fresh draws.",
     "resume": "Let a paused run go on.",
     "retry": "Continue an undecided experiment on the same evidence.",
+    "report": "Write a run as one page that can be sent and kept.",
     "run": "Run the loop on a task, or go on with a run.",
     "seal": "Make a sealed task of an adopted project.",
     "setup": "Install the engine where allowed, and build the image.",

@@ -191,6 +191,14 @@ def test_of_too_many_marks_all_that_were_kept_stay():
     assert thinned(few, 1000) == few
 
 
+def test_marks_that_are_not_drawn_are_said_and_never_counted_in_the_key():
+    drawn = progression(a_run(missing=900))
+    tree = ElementTree.fromstring(drawn)  # noqa: S314
+    assert "and 900 are not." in (tree[1].text or "")
+    key = [each.text for each in tree.iter(f"{NS}text")][:5]
+    assert key == ["kept", "reverted", "undecided", "crashed", "refused"]
+
+
 def test_the_needle_is_beyond_the_bound_when_the_evidence_is():
     def needle(better: float) -> float:
         drawn = evidence.gauge(Gauge(better=better, keep=0.97, trials=3, most_trials=14))

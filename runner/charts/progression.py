@@ -75,6 +75,8 @@ class Progression:
     audit: Sequence[Step] = ()
     logarithmic: bool = False
     """Where all numbers are positive; linear otherwise."""
+    places: int | None = None
+    """Decimals that scores are written with; as many as matter where it is not said."""
     missing: int = 0
     """Experiments that are not among the marks."""
 
@@ -89,7 +91,7 @@ class Frame:
     bottom: float
 
 
-LEFT, RIGHT, GAP = 58.0, 74.0, 12.0
+LEFT, RIGHT, GAP = 68.0, 74.0, 12.0
 RAIL = 20.0
 STRIP = 76.0
 """Heights, of the rail of what has no score and of an audit with a plot of its own."""
@@ -132,7 +134,8 @@ def described(found: Progression) -> str:
     """Say in words what the picture shows."""
     counts = Counter(mark.fate for mark in found.marks)
     told = ", ".join(f"{counts[fate]} {fate}" for fate in Fate if counts[fate])
-    said = f"Experiments {found.first} to {found.last}: {told or 'none'}."
+    said = f"Experiments {found.first} to {found.last}; drawn are {told or 'none'}"
+    said += f", and {found.missing:,} are not." if found.missing else "."
     if found.best:
         first, last = found.best[0].value, found.best[-1].value
         better = "lower" if found.minimize else "higher"
@@ -213,11 +216,12 @@ def _vertical(found: Progression, frame: Frame, *, shared: bool) -> Scale:
 
 
 def _legend(found: Progression, size: Size) -> tuple[list[str], float]:
-    """Return the key to what occurs, with its numbers, and where the plot may begin."""
+    """Return the key to what occurs, and where the plot may begin.
+
+    It counts nothing: not every experiment is a mark, and a page has the numbers.
+    """
     counts = Counter(mark.fate for mark in found.marks)
-    entries = [
-        (_sample(fate), f"{fate} {counts[fate]:,}", str(fate)) for fate in Fate if counts[fate]
-    ]
+    entries = [(_sample(fate), str(fate), str(fate)) for fate in Fate if counts[fate]]
     if found.audit:
         line = svg.path("M-7 0h14", class_="line dashed")
         entries.append((line, "audit, on locked data", "audit"))
@@ -320,8 +324,13 @@ def _ends(found: Progression, frame: Frame, up: Scale, *, shared: bool) -> Itera
     named = [("kept", found.best)] + ([("audit", found.audit)] if shared else [])
     ends = [(up.at(steps[-1].value), class_, steps[-1].value) for class_, steps in named if steps]
     for y, class_, value in _apart(sorted(ends)):
-        said = svg.text(frame.right + 8, y + 4, f"{value:.5g}", class_="value")
+        said = svg.text(frame.right + 8, y + 4, _score(found, value), class_="value")
         yield svg.group([said], class_)
+
+
+def _score(found: Progression, value: float) -> str:
+    plain = f"{value:.5g}"
+    return plain if found.places is None or len(plain) > 12 else f"{value:.{found.places}f}"
 
 
 def _apart(
@@ -341,5 +350,5 @@ def _strip(found: Progression, frame: Frame, across: Scale) -> Iterator[str]:
     yield from _grid(up, frame, 2)
     yield from _line(found.audit, across, up, found.last, "audit", "line dashed")
     last = found.audit[-1].value
-    said = svg.text(frame.right + 8, up.at(last) + 4, f"{last:.5g}", class_="value")
+    said = svg.text(frame.right + 8, up.at(last) + 4, _score(found, last), class_="value")
     yield svg.group([said], "audit")

@@ -14,14 +14,13 @@ from markupsafe import Markup
 
 from runner import progress
 from runner.charts.lines import Curves
-from runner.dashboard import diffs, pictures
 from runner.dashboard.table import EACH_PAGE, STATUSES, Shown
 from runner.decision import Metric, percent, verdict_in
 from runner.history import mean_audit, metric_of
 from runner.journal.reader import Reader
 from runner.paths import State
 from runner.records import Experiment, ExperimentStatus, Run, Spent
-from runner.views import lines, summary
+from runner.views import diffs, lines, pictures, summary
 from runner.views.overview import Life, Overview, overview_of
 from runner.workspace import Workspace
 

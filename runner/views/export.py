@@ -63,21 +63,32 @@ def tsv(rows: Iterable[dict[str, Any]], numbers: Mapping[str, Iterable[float]]) 
     for each in rows:
         if not names:
             names = list(each)
-            yield _line(_field(name, 0) for name in names)
-        yield _line(_field(each[name], places.get(name, DECIMALS)) for name in names)
+            yield line(names)
+        yield line(_written(each[name], places.get(name, DECIMALS)) for name in names)
     if not names:
-        yield _line(["commit", "memory_gb", "status", "description"])
+        yield line(["commit", "memory_gb", "status", "description"])
 
 
-def _line(fields: Iterable[str]) -> str:
+class Written(str):
+    """A number as it is written: its sign begins no formula."""
+
+    __slots__ = ()
+
+
+def _written(value: Any, places: int) -> Any:
+    return Written(f"{value:.{places}f}") if isinstance(value, float) else value
+
+
+def line(values: Iterable[Any], delimiter: str = "\t") -> str:
+    """Return values as a line of a table; an absent one is an empty field."""
     text = io.StringIO()
-    csv.writer(text, delimiter="\t", lineterminator="\n").writerow(list(fields))
+    csv.writer(text, delimiter=delimiter, lineterminator="\n").writerow(map(_field, values))
     return text.getvalue()
 
 
-def _field(value: Any, places: int) -> str:
+def _field(value: Any) -> str:
     if value is None:
         return ""
-    if isinstance(value, float):
-        return f"{value:.{places}f}"
-    return f"'{value}" if str(value).startswith(FORMULA) else str(value)
+    said = str(value)
+    number = isinstance(value, (int, float, Written))
+    return f"'{said}" if not number and said.startswith(FORMULA) else said

@@ -38,12 +38,12 @@ def number(metric: Metric, value: float | None) -> str:
     """Write a score with the decimals that the metric's step has, at least one."""
     if value is None:
         return "-"
-    return f"{value:.{_decimals(metric)}f}"
+    return f"{value:.{decimals(metric)}f}"
 
 
 def levels(metric: Metric, *values: float) -> tuple[str, ...]:
     """Write scores with so many decimals that different ones stay different, and in order."""
-    places = decimals_apart(values, _decimals(metric))
+    places = decimals_apart(values, decimals(metric))
     return tuple(f"{value:.{places}f}" for value in values)
 
 
@@ -65,7 +65,8 @@ def change(metric: Metric, experiment: Experiment) -> tuple[str, str]:
     return after, f"(Δ {moved:+f})"
 
 
-def _decimals(metric: Metric) -> int:
+def decimals(metric: Metric) -> int:
+    """Return how many decimals a score is written with at least: those of the metric's step."""
     return max(1, math.ceil(-math.log10(metric.round_to)))
 
 

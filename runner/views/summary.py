@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shlex
 import shutil
@@ -185,9 +186,13 @@ def audit_sentence(metric: Metric, baseline: Experiment, top: Experiment) -> str
 
 
 def shown(gain: Gain) -> str:
-    """Write a gain with its interval, if it has one."""
-    margin = "" if not gain.margin else f" ± {gain.margin:.2g}"
-    return f"{gain.value:+.6g}{margin}"
+    """Write a gain with its interval, if it has one, in two digits of the interval."""
+    if not gain.margin or not math.isfinite(gain.margin):
+        return f"{gain.value:+.6g}"
+    places = 1 - math.floor(math.log10(gain.margin))
+    if not 0 <= places < lines.MOST_DECIMALS:
+        return f"{gain.value:+.6g} ± {gain.margin:.2g}"
+    return f"{gain.value:+.{places}f} ± {gain.margin:.{places}f}"
 
 
 def tally(standing: Standing) -> str:

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from markupsafe import Markup
 
 from runner.agreement import WIDTH, spread
-from runner.charts import bars, evidence, lines, progression
+from runner.charts import bars, evidence, lines, progression, svg
 from runner.charts.bars import Bar, Category
 from runner.charts.evidence import Dots, Gauge, Side
 from runner.charts.lines import Cost, Curves
 from runner.charts.progression import Fate, Mark, Progression, Step
+from runner.charts.svg import Size
 from runner.decision import Direction, Metric, Verdict, verdict_in
 from runner.history import scores_by_draw
 from runner.journal.reader import Reader
 from runner.records import Experiment, ExperimentStatus, Outlook
-from runner.views.lines import LABELS, plain
+from runner.views.lines import LABELS, decimals, plain
 from runner.views.overview import Overview, Point
 
 MOST_MARKS = 240
@@ -47,7 +49,7 @@ def fate_of(status: str | None, reason: str) -> Fate | None:
             return Fate.CRASHED
 
 
-def run_progression(
+def progression_of(
     ledger: Reader,
     found: Overview,
     link: Link,
@@ -55,8 +57,8 @@ def run_progression(
     first: int = 0,
     last: int | None = None,
     logarithmic: bool = False,
-) -> Markup:
-    """Draw a run between two experiments, for a desk and for a phone."""
+) -> Progression:
+    """Return what a picture of a run between two experiments shows."""
     newest = ledger.newest(found.run.tag) or 0
     last = newest if last is None else min(last, newest)
     first = min(first, last)
@@ -92,7 +94,7 @@ def run_progression(
         for point in (*before, *steps)
         if point.audit is not None
     ]
-    value = Progression(
+    return Progression(
         metric=found.metric.label,
         minimize=found.metric.direction is Direction.MINIMIZE,
         first=first,
@@ -101,9 +103,34 @@ def run_progression(
         best=best,
         audit=audit,
         logarithmic=logarithmic,
+        places=decimals(found.metric),
         missing=count - len(marks),
     )
-    return Markup(progression.progression(value, class_="wide"))  # noqa: S704 - escaped by charts
+
+
+def run_progression(
+    ledger: Reader,
+    found: Overview,
+    link: Link,
+    *,
+    first: int = 0,
+    last: int | None = None,
+    logarithmic: bool = False,
+) -> Markup:
+    """Draw a run between two experiments, for a desk and for a phone."""
+    return drawn(
+        progression_of(ledger, found, link, first=first, last=last, logarithmic=logarithmic)
+    )
+
+
+def drawn(found: Progression) -> Markup:
+    """Draw a progression for a desk, and for a phone with fewer marks; a page shows one of them."""
+    marks = progression.thinned(found.marks, MOST_MARKS // 2)
+    missing = found.missing + len(found.marks) - len(marks)
+    few = replace(found, marks=marks, missing=missing)
+    wide = progression.progression(found, class_="wide")
+    narrow = progression.progression(few, svg.NARROW, class_="narrow")
+    return Markup(wide + narrow)  # noqa: S704 - escaped by charts
 
 
 def _thinned(values: Sequence[Point], most: int) -> list[Point]:
@@ -194,7 +221,7 @@ def curve(found: Curves) -> Markup:
     return Markup(lines.curves(found))  # noqa: S704 - escaped by charts
 
 
-def spending(ledger: Reader, found: Overview) -> Markup | None:
+def spending(ledger: Reader, found: Overview, size: Size = svg.HALF) -> Markup | None:
     """Draw what a run cost so far; `None` where no model was asked."""
     newest = ledger.newest(found.run.tag) or 0
     spent = ledger.spent_along(found.run.tag, max(1, newest // MOST_SPENT))
@@ -202,7 +229,7 @@ def spending(ledger: Reader, found: Overview) -> Markup | None:
         return None
     keeps = [point.number for point in found.series if point.number]
     value = Cost(spent=spent, keeps=keeps)
-    return Markup(lines.cost(value))  # noqa: S704 - escaped by charts
+    return Markup(lines.cost(value, size))  # noqa: S704 - escaped by charts
 
 
 def outcomes(ledger: Reader, tag: str, link: Callable[[str, str], str]) -> tuple[Markup, Markup]:
