@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from markupsafe import Markup
 
 from runner.agreement import WIDTH, spread
-from runner.charts import bars, evidence, lines, progression
+from runner.charts import bars, evidence, lines, progression, svg
 from runner.charts.bars import Bar, Category
 from runner.charts.evidence import Dots, Gauge, Side
 from runner.charts.lines import Cost, Curves
@@ -20,8 +21,10 @@ from runner.records import Experiment, ExperimentStatus, Outlook
 from runner.views.lines import LABELS, plain
 from runner.views.overview import Overview, Point
 
-MOST_MARKS = 240
-MOST_KEEPS = 160
+MOST_MARKS, MOST_NARROW = 200, 60
+"""In the picture for a desk, and in the one for a phone."""
+THIRD = svg.Size(width=310, height=220)
+"""Of a picture that stands beside two others."""
 MOST_TITLE = 72
 """Characters of a hypothesis beside its mark."""
 MOST_CURVES = 8
@@ -57,13 +60,30 @@ def run_progression(
     logarithmic: bool = False,
 ) -> Markup:
     """Draw a run between two experiments, for a desk and for a phone."""
+    parts = partial(_progression, ledger, found, link, first=first, last=last, log=logarithmic)
+    wide = progression.progression(parts(most=MOST_MARKS), class_="wide")
+    narrow = progression.progression(parts(most=MOST_NARROW), svg.NARROW, class_="narrow")
+    return Markup(wide + narrow)  # noqa: S704 - escaped by charts
+
+
+def _progression(
+    ledger: Reader,
+    found: Overview,
+    link: Link,
+    *,
+    first: int,
+    last: int | None,
+    log: bool,
+    most: int,
+) -> Progression:
+    """Return what is drawn, with about so many marks."""
     newest = ledger.newest(found.run.tag) or 0
     last = newest if last is None else min(last, newest)
     first = min(first, last)
     count = last - first + 1
-    every = -(-count // MOST_MARKS)
+    every = -(-count // most)
     shown = [point for point in found.series if point.number <= last and point.score is not None]
-    steps = _thinned([point for point in shown if point.number >= first], MOST_KEEPS)
+    steps = _thinned([point for point in shown if point.number >= first], most // 2)
     before = [point for point in shown if point.number < first][-1:]
     keeps = [point.number for point in steps]
     rows = [
@@ -92,7 +112,7 @@ def run_progression(
         for point in (*before, *steps)
         if point.audit is not None
     ]
-    value = Progression(
+    return Progression(
         metric=found.metric.label,
         minimize=found.metric.direction is Direction.MINIMIZE,
         first=first,
@@ -100,10 +120,9 @@ def run_progression(
         marks=sorted(marks, key=lambda mark: mark.number),
         best=best,
         audit=audit,
-        logarithmic=logarithmic,
+        logarithmic=log,
         missing=count - len(marks),
     )
-    return Markup(progression.progression(value, class_="wide"))  # noqa: S704 - escaped by charts
 
 
 def _thinned(values: Sequence[Point], most: int) -> list[Point]:
@@ -142,7 +161,7 @@ def trials_of_both(
         return None
     deviation = spread(metric, (incumbent, experiment))
     before = [t for t in incumbent.trials if t.asked_by <= experiment.number]
-    mine = _side(metric, experiment, f"experiment {experiment.number}", deviation)
+    mine = _side(metric, experiment, f"this: {experiment.number}", deviation)
     if not mine.values:
         return None
     theirs = [t for t in before if t.purpose.decides]
@@ -152,7 +171,7 @@ def trials_of_both(
         minimize=metric.direction is Direction.MINIMIZE,
         candidate=mine,
         incumbent=Side(
-            name=f"best, {incumbent.number}",
+            name=f"best: {incumbent.number}",
             values=tuple(known.values()),
             level=incumbent.score,
             margin=_margin(deviation, incumbent.weight or len(known)),
@@ -202,7 +221,7 @@ def spending(ledger: Reader, found: Overview) -> Markup | None:
         return None
     keeps = [point.number for point in found.series if point.number]
     value = Cost(spent=spent, keeps=keeps)
-    return Markup(lines.cost(value))  # noqa: S704 - escaped by charts
+    return Markup(lines.cost(value, THIRD))  # noqa: S704 - escaped by charts
 
 
 def outcomes(ledger: Reader, tag: str, link: Callable[[str, str], str]) -> tuple[Markup, Markup]:
@@ -234,8 +253,8 @@ def outcomes(ledger: Reader, tag: str, link: Callable[[str, str], str]) -> tuple
     tried = sorted(categories.items(), key=lambda each: -each[1].total())[:MOST_BARS]
     found = [Category(name=plain(name, 40), counts=dict(counts)) for name, counts in tried]
     return (
-        Markup(bars.bars(shown, title="Failures by kind")),  # noqa: S704 - escaped by charts
-        Markup(bars.categories(found)),  # noqa: S704 - escaped by charts
+        Markup(bars.bars(shown, title="Failures by kind", width=THIRD.width)),  # noqa: S704 - escaped by charts
+        Markup(bars.categories(found, width=THIRD.width)),  # noqa: S704 - escaped by charts
     )
 
 
