@@ -17,6 +17,7 @@ from runner.charts.lines import Curves
 from runner.dashboard import diffs, pictures
 from runner.dashboard.table import EACH_PAGE, STATUSES, Shown
 from runner.decision import Metric, percent, verdict_in
+from runner.ends import Wish
 from runner.history import mean_audit, metric_of
 from runner.journal.reader import Reader
 from runner.paths import State
@@ -90,6 +91,14 @@ LIVES = {
     Life.ENDED: Pill(kind="ended", word="ended"),
     Life.IDLE: Pill(kind="idle", word="idle"),
 }
+
+
+WISHES = {
+    Life.RUNNING: ((Wish.PAUSE, "Pause"), (Wish.STOP, "Stop after this one")),
+    Life.WAITING: ((Wish.RESUME, "Go on"), (Wish.STOP, "Stop")),
+    Life.STOPPING: ((Wish.STOP_NOW, "Stop now"),),
+}
+"""What can be asked of a run, and what the button says."""
 
 
 def overview(ledger: Reader, state: State, run: Run) -> Overview:
@@ -168,6 +177,7 @@ def hero(found: Overview) -> dict[str, Any]:
         "experiments_left": found.experiments_left,
         "each": None if found.seconds_each is None else lines.duration(found.seconds_each),
         "last_end": _last_end(found),
+        "wishes": WISHES.get(found.life, ()),
         "hypotheses": len(found.hypotheses),
     }
 

@@ -17,19 +17,22 @@ import uvicorn
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from runner import charts, progress
+from runner import charts, control, progress
 from runner.characters import visible
 from runner.dashboard import pages, watching
 from runner.dashboard.access import Guard, Keys
 from runner.dashboard.pages import NotThere
 from runner.dashboard.table import Shown
+from runner.ends import Wish
 from runner.errors import ConfigError, RunnerError
 from runner.journal.reader import Reader, open_reader
 from runner.paths import State
+from runner.records import Run
 from runner.views import lines
 
 THEMES = ("auto", "light", "dark")
@@ -139,6 +142,9 @@ def application(site: Site) -> Guard:
         Route("/runs/{tag}/experiments/{number:int}/logs/{name}", partial(_log, site)),
         Route("/runs/{tag}/lineage", partial(_lineage, site)),
         Route("/runs/{tag}/hypotheses", partial(_hypotheses, site)),
+        Route("/runs/{tag}/hypotheses", partial(_add, site), methods=["POST"]),
+        Route("/runs/{tag}/hypotheses/{number:int}/drop", partial(_drop, site), methods=["POST"]),
+        Route("/runs/{tag}/ask", partial(_ask, site), methods=["POST"]),
         Route("/runs/{tag}/compare", partial(_compare, site)),
     ]
     handlers: Mapping[Any, Any] = {
@@ -201,7 +207,8 @@ def _missing(site: Site, request: Request, error: Exception) -> Response:
 
 
 def _failed(site: Site, request: Request, error: RunnerError) -> Response:
-    return site.page(request, "missing.html", 503, words=str(error), hint=error.hint)
+    status = 400 if isinstance(error, ConfigError) else 503
+    return site.page(request, "missing.html", status, words=str(error), hint=error.hint)
 
 
 # -- pages --------------------------------------------------------------------------------------
@@ -307,6 +314,43 @@ def _number(request: Request, name: str, otherwise: int) -> int:
     return int(said) if said.isdecimal() and len(said) < 12 else otherwise
 
 
+# -- actions ------------------------------------------------------------------------------------
+
+
+async def _asked(site: Site, request: Request) -> tuple[Run, dict[str, str]]:
+    """Return which run a form is about and what it says, where it may do something at all."""
+    said = await form_of(request)
+    if not site.control:
+        raise NotThere("this dashboard only shows; for actions: runner dashboard --control")
+    if not site.keys.is_control(said.get("control", "")):
+        raise NotThere("this page is of an earlier start: load it again")
+    with site.ledger() as ledger:
+        return pages.find_run(ledger, request.path_params["tag"]), said
+
+
+async def _add(site: Site, request: Request) -> Response:
+    run, said = await _asked(site, request)
+    await run_in_threadpool(control.add_hypothesis, site.state, run.tag, said.get("text", ""))
+    return RedirectResponse(pages.run_link(run.tag, "hypotheses"), 303)
+
+
+async def _drop(site: Site, request: Request) -> Response:
+    run, _ = await _asked(site, request)
+    number = request.path_params["number"]
+    await run_in_threadpool(control.drop_hypothesis, site.state, run.tag, number)
+    return RedirectResponse(pages.run_link(run.tag, "hypotheses"), 303)
+
+
+async def _ask(site: Site, request: Request) -> Response:
+    """Have a run at work pause, go on, or end."""
+    run, said = await _asked(site, request)
+    wish = said.get("wish", "")
+    if wish not in list(Wish):
+        raise NotThere("there is no such wish")
+    await run_in_threadpool(control.ask, site.state, run.tag, Wish(wish), via="the dashboard")
+    return RedirectResponse(pages.run_link(run.tag), 303)
+
+
 # -- serving ------------------------------------------------------------------------------------
 
 
@@ -324,10 +368,10 @@ def listening(host: str, port: int) -> socket.socket:
         raise ConfigError(f"cannot listen on {host} port {port}: {error}", hint=hint) from error
 
 
-def serve(state: State, bound: socket.socket, *, keys: Keys) -> None:
+def serve(state: State, bound: socket.socket, *, keys: Keys, control: bool = False) -> None:
     """Serve until a person ends it."""
     servers: list[uvicorn.Server] = []
-    site = Site(state=state, keys=keys, ending=lambda: servers[0].should_exit)
+    site = Site(state=state, keys=keys, control=control, ending=lambda: servers[0].should_exit)
     config = uvicorn.Config(
         application(site),
         log_level="warning",
