@@ -122,7 +122,8 @@ def all_runs(ledger: Reader, state: State, page: int) -> dict[str, Any]:
     """Return the newest runs, by their tasks."""
     runs = ledger.runs()[::-1]
     start = (page - 1) * RUNS_A_PAGE
-    shown = [hero(overview(ledger, state, run)) for run in runs[start : start + RUNS_A_PAGE]]
+    found = [overview(ledger, state, run) for run in runs[start : start + RUNS_A_PAGE]]
+    shown = [hero(each) | {"spark": pictures.sparkline(each)} for each in found]
     tasks: dict[str, list[dict[str, Any]]] = {}
     for each in shown:
         tasks.setdefault(each["run"].task, []).append(each)

@@ -9,11 +9,12 @@ from functools import partial
 from markupsafe import Markup
 
 from runner.agreement import WIDTH, spread
-from runner.charts import bars, evidence, lines, progression, svg
+from runner.charts import bars, evidence, lines, progression, scales, svg
 from runner.charts.bars import Bar, Category
 from runner.charts.evidence import Dots, Gauge, Side
 from runner.charts.lines import Cost, Curves
 from runner.charts.progression import Fate, Mark, Progression, Step
+from runner.charts.scales import Scale
 from runner.decision import Direction, Metric, Verdict, verdict_in
 from runner.history import scores_by_draw
 from runner.journal.reader import Reader
@@ -25,6 +26,7 @@ MOST_MARKS, MOST_NARROW = 200, 60
 """In the picture for a desk, and in the one for a phone."""
 THIRD = svg.Size(width=310, height=220)
 """Of a picture that stands beside two others."""
+SPARK = svg.Size(width=120, height=28)
 MOST_TITLE = 72
 """Characters of a hypothesis beside its mark."""
 MOST_CURVES = 8
@@ -136,6 +138,22 @@ def _title(row: dict[str, object], metric: Metric) -> str:
     shown = f"{metric.name} {score:.6g}, " if isinstance(score, float) else ""
     label = LABELS[ExperimentStatus(str(row["status"]))].lower()
     return f"{row['number']}: {shown}{label}. {plain(str(row['hypothesis']), MOST_TITLE)}"
+
+
+def sparkline(found: Overview) -> Markup | None:
+    """Draw the running best in a line of text; `None` before anything was kept."""
+    known = [(float(p.number), p.score) for p in found.series if p.score is not None]
+    if len(known) < 2:
+        return None
+    low, high = scales.around([score for _, score in known], pad=0.1)
+    last = float(max(sum(found.standing.counts.values()), known[-1][0]))
+    across = Scale(low=0.0, high=last, start=2.0, end=SPARK.width - 2.0)
+    up = Scale(low=low, high=high, start=SPARK.height - 2.0, end=2.0)
+    places = [(svg.number(across.at(n)), svg.number(up.at(score))) for n, score in known]
+    drawn = f"M{places[0][0]} {places[0][1]}" + "".join(f"H{x}V{y}" for x, y in places[1:])
+    line = svg.group([svg.path(f"{drawn}H{across.end:g}", class_="line")], "kept")
+    said = f"from {known[0][1]:.5g} to {known[-1][1]:.5g}"
+    return Markup(svg.picture(SPARK, [line], title="Running best", description=said))  # noqa: S704
 
 
 def evidence_gauge(outlook: Outlook) -> Markup | None:

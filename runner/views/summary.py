@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shlex
 import shutil
@@ -186,8 +187,11 @@ def audit_sentence(metric: Metric, baseline: Experiment, top: Experiment) -> str
 
 def shown(gain: Gain) -> str:
     """Write a gain with its interval, if it has one."""
-    margin = "" if not gain.margin else f" ± {gain.margin:.2g}"
-    return f"{gain.value:+.6g}{margin}"
+    if not gain.margin or not math.isfinite(gain.margin):
+        return f"{gain.value:+.6g}"
+    places = 1 - math.floor(math.log10(gain.margin))  # as far as it is known, and no further
+    value = f"{gain.value:+.{places}f}" if 0 <= places < 12 else f"{gain.value:+.3g}"
+    return f"{value} ± {gain.margin:.2g}"
 
 
 def tally(standing: Standing) -> str:
