@@ -26,11 +26,12 @@ from runner import charts, control, progress
 from runner.characters import visible
 from runner.dashboard import pages, watching
 from runner.dashboard.access import Guard, Keys
+from runner.dashboard.door import Door
 from runner.dashboard.pages import NotThere
 from runner.dashboard.table import Shown
 from runner.ends import Wish
 from runner.errors import ConfigError, RunnerError
-from runner.journal.reader import Reader, open_reader
+from runner.journal.reader import Reader
 from runner.paths import State
 from runner.records import Run
 from runner.views import lines
@@ -65,10 +66,14 @@ class Site:
 
     @contextmanager
     def ledger(self) -> Iterator[Reader]:
-        if not self.state.ledger.is_file():
+        if not self.door.is_there:
             raise NotThere("there are no runs yet")
-        with open_reader(self.state.ledger) as reader:
+        with self.door.reader() as reader:
             yield reader
+
+    @cached_property
+    def door(self) -> Door:
+        return Door(self.state.ledger)
 
     @cached_property
     def static(self) -> Mapping[str, tuple[bytes, str]]:
@@ -215,7 +220,7 @@ def _failed(site: Site, request: Request, error: RunnerError) -> Response:
 
 
 def _runs(site: Site, request: Request) -> Response:
-    if not site.state.ledger.is_file():
+    if not site.door.is_there:
         return site.page(request, "runs.html", tasks={}, count=0, page=1, pages=1)
     with site.ledger() as ledger:
         found = pages.all_runs(ledger, site.state, _number(request, "page", 1))
@@ -255,7 +260,7 @@ def _overview(site: Site, request: Request) -> Response:
 def _events(site: Site, request: Request) -> Response:
     with site.ledger() as ledger:
         run = pages.find_run(ledger, request.path_params["tag"])
-    told = watching.events(site.state, run.tag, site.ending)
+    told = watching.events(site.door, site.state, run.tag, site.ending)
     return StreamingResponse(told, media_type="text/event-stream")
 
 

@@ -10,12 +10,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from starlette.concurrency import run_in_threadpool
 
+from runner.dashboard.door import Door, Stamp, stamp
 from runner.errors import LedgerError
-from runner.journal.reader import open_reader
 from runner.paths import State
 
 LOOK_SECONDS = 0.2
@@ -41,24 +40,22 @@ class Seen:
 class Watch:
     """Looks at a run for one page."""
 
-    def __init__(self, state: State, tag: str) -> None:
-        self._state, self._tag = state, tag
-        self._stamp: tuple[tuple[int, ...], ...] = ()
+    def __init__(self, door: Door, state: State, tag: str) -> None:
+        self._door, self._progress, self._tag = door, state.progress(tag), tag
+        self._stamp: Stamp = ()
         self._seen = Seen()
 
     def look(self) -> set[str]:
         """Return the names of what is new since the last look."""
-        journal = self._state.ledger
-        files = (journal, journal.with_name(f"{journal.name}-wal"))
-        stamp, progress = tuple(map(_stamp, files)), _stamp(self._state.progress(self._tag))
+        found, progress = self._door.stamp(), stamp(self._progress)
         seq, results = self._seen.seq, self._seen.results
-        if stamp != self._stamp:
+        if found != self._stamp:
             try:
-                with open_reader(journal) as reader:
+                with self._door.reader() as reader:
                     seq, results = reader.head(self._tag).seq, reader.result_chain(self._tag)
             except LedgerError:
                 return set()
-            self._stamp = stamp
+            self._stamp = found
         before = self._seen
         self._seen = Seen(seq=seq, results=results, progress=progress)
         changed = {
@@ -69,25 +66,18 @@ class Watch:
         return {name for name, is_new in changed.items() if is_new}
 
 
-def _stamp(path: Path) -> tuple[int, ...]:
-    try:
-        found = path.stat()
-    except OSError:
-        return ()
-    return found.st_ino, found.st_size, found.st_mtime_ns
-
-
 async def events(
-    state: State, tag: str, ending: Callable[[], bool] = lambda: False
+    door: Door, state: State, tag: str, ending: Callable[[], bool] = lambda: False
 ) -> AsyncIterator[bytes]:
     """Yield a page's events, for as long as it listens.
 
     Args:
+        door: the journal.
         state: where runs are.
         tag: which.
         ending: whether the server is about to end, which waits for nobody.
     """
-    watch, clock = Watch(state, tag), asyncio.get_running_loop().time
+    watch, clock = Watch(door, state, tag), asyncio.get_running_loop().time
     await run_in_threadpool(watch.look)  # what the page shows already
     yield b"retry: 1000\n\n"
     told, news = clock(), set[str]()

@@ -85,9 +85,16 @@ class Reader:
     """One connection to the journal, which threads take turns at. Made by `open_reader`."""
 
     def __init__(
-        self, connection: sqlite3.Connection, path: Path, still: tuple[int, ...] | None = None
+        self,
+        connection: sqlite3.Connection,
+        path: Path,
+        still: tuple[int, ...] | None = None,
+        *,
+        is_copy: bool = False,
     ) -> None:
         self._db, self._path, self._still = connection, path, still
+        self.is_live = still is None and not is_copy
+        """Whether it shows what is written after it was opened."""
         self._turn = threading.RLock()
 
     # -- runs and experiments -------------------------------------------------------------
@@ -460,10 +467,11 @@ def open_reader(path: Path) -> Iterator[Reader]:
         with our_fault():
             connection.row_factory = sqlite3.Row
             connection.text_factory = _text
-            if require_form(connection) < VERSION:
+            is_older = require_form(connection) < VERSION
+            if is_older:
                 older, connection = connection, _made_anew(connection, place)
                 older.close()
-        yield Reader(connection, path, still)
+        yield Reader(connection, path, still, is_copy=is_older)
     finally:
         connection.close()
 
