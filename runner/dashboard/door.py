@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TypeVar, cast
 
 from runner.journal.reader import Reader, open_reader
 
+T = TypeVar("T")
+MOST_MADE = 64
+"""Values that are kept because many pages show them."""
 Stamp = tuple[tuple[int, ...], ...]
 
 
@@ -25,6 +30,7 @@ class Door:
         self._open = ExitStack()
         self._reader: Reader | None = None
         self._stamp: Stamp = ()
+        self._made: OrderedDict[Hashable, object] = OrderedDict()
 
     @property
     def is_there(self) -> bool:
@@ -54,6 +60,15 @@ class Door:
         self._reader = self._open.enter_context(open_reader(self._path))
         self._stamp = found
         return self._reader
+
+    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return what was made under this key before, or make it now; the newest few are kept."""
+        with self._turn:
+            found = self._made.pop(key) if key in self._made else make()
+            self._made[key] = found
+            if len(self._made) > MOST_MADE:
+                self._made.popitem(last=False)
+        return cast("T", found)
 
     def close(self) -> None:
         with self._turn:

@@ -16,7 +16,7 @@ from runner.charts.lines import Cost, Curves
 from runner.charts.progression import Fate, Mark, Progression, Step
 from runner.charts.scales import Scale
 from runner.decision import Direction, Metric, Verdict, verdict_in
-from runner.history import scores_by_draw
+from runner.history import audited, scores_by_draw
 from runner.journal.reader import Reader
 from runner.records import Experiment, ExperimentStatus, Outlook
 from runner.views.lines import LABELS, plain
@@ -109,10 +109,11 @@ def _progression(
         for point in (*before, *steps)
         if point.score is not None
     ]
+    locked = ledger.audits(found.run.tag, among=[point.number for point in (*before, *steps)])
     audit = [
-        Step(number=max(point.number, first), value=point.audit)
-        for point in (*before, *steps)
-        if point.audit is not None
+        Step(number=max(number, first), value=value)
+        for number, trials in locked.items()
+        if (value := audited(trials, found.metric.name)) is not None
     ]
     return Progression(
         metric=found.metric.label,

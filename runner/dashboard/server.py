@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import socket
+import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from importlib import resources
@@ -223,7 +224,7 @@ def _runs(site: Site, request: Request) -> Response:
     if not site.door.is_there:
         return site.page(request, "runs.html", tasks={}, count=0, page=1, pages=1)
     with site.ledger() as ledger:
-        found = pages.all_runs(ledger, site.state, _number(request, "page", 1))
+        found = pages.all_runs(site.door, ledger, site.state, _number(request, "page", 1))
     return site.page(request, "runs.html", **found)
 
 
@@ -232,28 +233,37 @@ PARTS = ("hero", "now", "charts", "experiments")
 
 def _overview(site: Site, request: Request) -> Response:
     """Answer with a run's page, or with the one part of it that a page asks for anew."""
-    target = request.headers.get("hx-target", "")
-    wanted = (target,) if target in PARTS else PARTS
+    target, tag = request.headers.get("hx-target", ""), request.path_params["tag"]
+    if target not in PARTS:
+        with site.ledger() as ledger:
+            return _parts(site, request, ledger, PARTS)
+    with site.ledger() as ledger:  # many pages ask for the same, when something is new
+        now = pages.moment(ledger, site.state, tag)
+        key = ("part", target, tag, request.url.query, *now)
+        return site.door.once(key, lambda: _parts(site, request, ledger, (target,)))
+
+
+def _parts(site: Site, request: Request, ledger: Reader, wanted: tuple[str, ...]) -> Response:
     shown = Shown.of(request.query_params)
-    with site.ledger() as ledger:
-        run = pages.find_run(ledger, request.path_params["tag"])
-        values: dict[str, Any] = {"run": run, "tab": "overview", "shown": shown}
-        if set(wanted) & {"hero", "now", "charts"}:
-            found = pages.overview(ledger, site.state, run)
-            values["hero"], values["now"] = pages.hero(found), pages.now(found)
-        if "charts" in wanted:
-            values["charts"] = pages.charts(
-                ledger,
-                found,
-                first=_number(request, "from", 0),
-                last=_number(request, "to", 0) or None,
-                logarithmic=request.query_params.get("scale") == "log",
-            )
-        if "experiments" in wanted:
-            said = progress.read(site.state.progress(run.tag))
-            alive = said is not None and said.alive
-            values["table"] = pages.table(ledger, run, shown, running=alive)
-    template = "overview.html" if len(wanted) > 1 else f"parts/{target}.html"
+    run = pages.find_run(ledger, request.path_params["tag"])
+    values: dict[str, Any] = {"run": run, "tab": "overview", "shown": shown}
+    if set(wanted) & {"hero", "now", "charts"}:
+        found = pages.overview(site.door, ledger, site.state, run)
+        values["hero"], values["now"] = pages.hero(found), pages.now(found)
+    if "charts" in wanted:
+        values["charts"] = pages.charts(
+            site.door,
+            ledger,
+            found,
+            first=_number(request, "from", 0),
+            last=_number(request, "to", 0) or None,
+            logarithmic=request.query_params.get("scale") == "log",
+        )
+    if "experiments" in wanted:
+        said = progress.read(site.state.progress(run.tag))
+        alive = said is not None and said.alive
+        values["table"] = pages.table(ledger, run, shown, running=alive)
+    template = "overview.html" if len(wanted) > 1 else f"parts/{wanted[0]}.html"
     return site.page(request, template, **values)
 
 
@@ -310,7 +320,7 @@ def _compare_runs(site: Site, request: Request) -> Response:
         known = [run.tag for run in ledger.runs()][::-1]
         said = [request.query_params.get(name, "") for name in ("a", "b")]
         tags = [tag or known[min(place, len(known) - 1)] for place, tag in enumerate(said)]
-        found = pages.two_runs(ledger, site.state, tags)
+        found = pages.two_runs(site.door, ledger, site.state, tags)
     return site.page(request, "compare_runs.html", known=known, tags=tags, **found)
 
 
@@ -373,6 +383,16 @@ def listening(host: str, port: int) -> socket.socket:
         raise ConfigError(f"cannot listen on {host} port {port}: {error}", hint=hint) from error
 
 
+def _prepare(site: Site) -> None:
+    """Work out what the first page will show, while a person still looks for the link."""
+    for name in site.templates.list_templates():
+        site.templates.get_template(name)
+    with suppress(RunnerError, NotThere), site.ledger() as ledger:
+        for run in ledger.runs()[-1:]:
+            found = pages.overview(site.door, ledger, site.state, run)
+            pages.charts(site.door, ledger, found, first=0, last=None, logarithmic=False)
+
+
 def serve(state: State, bound: socket.socket, *, keys: Keys, control: bool = False) -> None:
     """Serve until a person ends it."""
     servers: list[uvicorn.Server] = []
@@ -386,4 +406,5 @@ def serve(state: State, bound: socket.socket, *, keys: Keys, control: bool = Fal
         timeout_graceful_shutdown=3,
     )
     servers.append(uvicorn.Server(config))
+    threading.Thread(target=_prepare, args=(site,), daemon=True).start()
     servers[0].run(sockets=[bound])

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from starlette.concurrency import run_in_threadpool
 
+from runner import progress
 from runner.dashboard.door import Door, Stamp, stamp
 from runner.errors import LedgerError
 from runner.paths import State
@@ -21,6 +22,8 @@ LOOK_SECONDS = 0.2
 """Between two looks at the files."""
 QUIET_SECONDS = 0.4
 """Between two events of a page, at least."""
+ALIVE_SECONDS = 3.0
+"""After which it is asked again whether the run's process is there."""
 PING_SECONDS = 15.0
 """After which a line is sent that says nothing, so that a dead connection shows."""
 PROGRESS, ENTRY, RESULT = "progress", "entry", "result"
@@ -35,19 +38,26 @@ class Seen:
     results: str = ""
     """The chain at the newest result."""
     progress: tuple[int, ...] = ()
+    alive: bool = False
+    """Whether its process is there: one that is killed leaves its file as it is."""
 
 
 class Watch:
     """Looks at a run for one page."""
 
     def __init__(self, door: Door, state: State, tag: str) -> None:
-        self._door, self._progress, self._tag = door, state.progress(tag), tag
+        self._door, self._path, self._tag = door, state.progress(tag), tag
         self._stamp: Stamp = ()
         self._seen = Seen()
 
+    @property
+    def is_due(self) -> bool:
+        """Whether a file has changed since the last look; that takes no time to say."""
+        return (self._door.stamp(), stamp(self._path)) != (self._stamp, self._seen.progress)
+
     def look(self) -> set[str]:
         """Return the names of what is new since the last look."""
-        found, progress = self._door.stamp(), stamp(self._progress)
+        found, marked = self._door.stamp(), stamp(self._path)
         seq, results = self._seen.seq, self._seen.results
         if found != self._stamp:
             try:
@@ -57,9 +67,11 @@ class Watch:
                 return set()
             self._stamp = found
         before = self._seen
-        self._seen = Seen(seq=seq, results=results, progress=progress)
+        said = progress.read(self._path)
+        alive = said is not None and said.alive
+        self._seen = Seen(seq=seq, results=results, progress=marked, alive=alive)
         changed = {
-            PROGRESS: progress != before.progress,
+            PROGRESS: (marked, alive) != (before.progress, before.alive),
             ENTRY: seq != before.seq,
             RESULT: results != before.results,
         }
@@ -80,10 +92,12 @@ async def events(
     watch, clock = Watch(door, state, tag), asyncio.get_running_loop().time
     await run_in_threadpool(watch.look)  # what the page shows already
     yield b"retry: 1000\n\n"
-    told, news = clock(), set[str]()
+    told, looked, news = clock(), clock(), set[str]()
     while not ending():
         await asyncio.sleep(LOOK_SECONDS)
-        news |= await run_in_threadpool(watch.look)
+        if watch.is_due or clock() - looked >= ALIVE_SECONDS:
+            news |= await run_in_threadpool(watch.look)
+            looked = clock()
         since = clock() - told
         if news and since >= QUIET_SECONDS:
             yield b"".join(_event(name) for name in (PROGRESS, ENTRY, RESULT) if name in news)

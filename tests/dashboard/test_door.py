@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
+import subprocess
 from contextlib import closing
+from dataclasses import asdict
 
 import pytest
 from test_access import RUN
@@ -14,6 +17,7 @@ from runner.dashboard.watching import ENTRY, PROGRESS, RESULT, Watch
 from runner.journal.reader import open_reader
 from runner.journal.store import open_journal
 from runner.paths import State
+from runner.progress import Progress, _started
 
 
 @pytest.fixture
@@ -88,7 +92,22 @@ def test_what_is_new_is_named_once(path, tmp_path):
     with open_journal(path) as journal:
         journal.add_hypothesis("t1", "one")
         assert watch.look() == {ENTRY}
+    assert not watch.is_due
     state.progress("t1").parent.mkdir(parents=True)
     state.progress("t1").write_text("{}")
+    assert watch.is_due
     assert watch.look() == {PROGRESS}
     assert watch.look() == set()
+
+
+def test_a_run_whose_process_was_killed_is_news(path, tmp_path):
+    state = State(tmp_path)
+    state.progress("t1").parent.mkdir(parents=True)
+    with subprocess.Popen(["sleep", "60"]) as process:
+        said = Progress(activities={}, pid=process.pid, started=_started(process.pid))
+        state.progress("t1").write_text(json.dumps(asdict(said)))
+        watch = Watch(Door(path), state, "t1")
+        watch.look()
+        assert watch.look() == set()
+        process.kill()
+    assert watch.look() == {PROGRESS}
