@@ -1,7 +1,7 @@
 # The ways in. `make` alone lists them; docs and CI call nothing else.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup sandbox-run test check lock clean moved
+.PHONY: help setup sandbox-run test check chromium lock clean moved
 
 PYTHON ?= python3
 VENV := .venv
@@ -37,7 +37,7 @@ sandbox-run: setup ## Run the loop on TASK in containers, from nothing to a summ
 setup: $(RUNTIME) ## Make .venv, the container engine (as root) and the images ready.
 	@$(BIN)/runner setup $(if $(TASK),--task $(TASK))
 
-test: $(DEV) $(CLIENT) ## Run every test, those in real containers included.
+test: $(DEV) $(CLIENT) chromium ## Run every test, those in real containers included.
 	@$(BIN)/runner setup --image cpu
 	@$(BIN)/runner setup --image tabular
 	@sh images/runsc.sh
@@ -99,6 +99,14 @@ $(CLIENT):
 	@touch $@
 
 LOCK = $(UV) pip compile -q --generate-hashes --no-header --no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade)
+
+# The browser that tests open the dashboard in.
+chromium:
+	@command -v chromium > /dev/null || { test "$$(id -u)" = 0 && command -v apt-get > /dev/null && \
+		echo "installing the package chromium" && apt-get update -qq && \
+		apt-get install -y -qq --no-install-recommends chromium > /dev/null; } || { \
+		echo "error: the tests need chromium, to open the dashboard in" >&2; \
+		echo " hint: type: sudo apt-get install chromium" >&2; exit 2; }
 
 lock: ## Lock the requirements again (needs uv); UPGRADE=1 takes newer versions.
 	@$(LOCK) --universal --python-version 3.11 --extra build pyproject.toml -o requirements.lock

@@ -1,4 +1,4 @@
-"""What a person asks of a run at work from elsewhere: to pause, to go on, to stop.
+"""What a person asks of a run from elsewhere: to pause, to go on, to stop, to try something first.
 
 A wish is a note in the run's journal, addressed to the process that is at work on it; that looks
 there several times a second. So no wish ever reaches a later start of the run, and what was asked
@@ -16,8 +16,11 @@ from runner.ends import Wish
 from runner.errors import ConfigError
 from runner.journal.store import open_journal
 from runner.progress import Progress
+from runner.records import HypothesisStatus
 from runner.session import ASKED
 
+MOST_CHARACTERS = 2_000
+"""Of a person's hypothesis."""
 SAYS = {
     Wish.PAUSE: "run {tag} waits once what is measured has ended; it goes on with: runner resume"
     " {tag}",
@@ -56,6 +59,37 @@ def ask(state: paths.State, tag: str, wish: Wish, *, via: str = "the command lin
             message = f"the process {at.pid} belongs to another user, and ends when it can"
             raise ConfigError(message, hint="ask its owner to end it at once") from error
     return SAYS[wish].format(tag=tag)
+
+
+def add_hypothesis(state: paths.State, tag: str, said: str) -> int:
+    """Queue a person's hypothesis behind the open ones of a run; return its number.
+
+    Raises:
+        ConfigError: it is empty or too long.
+        LedgerError: the journal cannot be written to.
+    """
+    text = said.strip().encode("utf-8", errors="backslashreplace").decode()  # it may be bytes
+    if not text or len(text) > MOST_CHARACTERS:
+        raise ConfigError(f"a hypothesis has 1 to {MOST_CHARACTERS} characters, got {len(text)}")
+    with open_journal(state.ledger) as ledger:
+        return ledger.add_hypothesis(tag, text)
+
+
+def drop_hypothesis(state: paths.State, tag: str, number: int) -> None:
+    """Withdraw an open hypothesis of a run; a proposal under way may still test it.
+
+    Raises:
+        ConfigError: the run has none of this number that is open.
+        LedgerError: the journal cannot be written to.
+    """
+    with open_journal(state.ledger) as ledger:
+        known = {each.id: each for each in ledger.hypotheses(tag)}
+        if number not in known:
+            raise ConfigError(
+                f"run {tag} has no hypothesis {number}", hint="run: runner hypothesis list"
+            )
+        if not ledger.end_hypothesis(number, HypothesisStatus.DROPPED):
+            raise ConfigError(f"hypothesis {number} is {known[number].status}, not open")
 
 
 def at_work(state: paths.State, tag: str) -> Progress | None:

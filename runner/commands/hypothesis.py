@@ -6,11 +6,8 @@ from dataclasses import asdict
 
 import click
 
-from runner.errors import ConfigError
-
 TAG = click.option("--tag", help="The run's; the newest one otherwise.")
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="For machines.")
-MOST_CHARACTERS = 2_000
 
 
 @click.group("hypothesis")
@@ -24,17 +21,12 @@ def command() -> None:
 @AS_JSON
 def add(words: tuple[str, ...], tag: str | None, as_json: bool) -> None:
     """Queue TEXT behind the open hypotheses of the run; the first one is tested next."""
-    from runner import paths
-    from runner.journal.store import open_journal
+    from runner import control, paths
     from runner.views import reading
 
-    said = " ".join(words).strip()
-    text = said.encode("utf-8", errors="backslashreplace").decode()  # a command line is bytes
-    if not text or len(text) > MOST_CHARACTERS:
-        raise ConfigError(f"a hypothesis has 1 to {MOST_CHARACTERS} characters, got {len(text)}")
+    text = " ".join(words).strip()
     run = reading.run_of(tag)
-    with open_journal(paths.state().ledger) as ledger:
-        number = ledger.add_hypothesis(run.tag, text)
+    number = control.add_hypothesis(paths.state(), run.tag, text)
     if as_json:
         reading.print_json({"id": number, "run": run.tag, "text": text})
     else:
@@ -66,18 +58,8 @@ def show(tag: str | None, as_json: bool) -> None:
 @TAG
 def drop(number: int, tag: str | None) -> None:
     """Withdraw the open hypothesis ID of the run; a proposal under way may still test it."""
-    from runner import paths
-    from runner.journal.store import open_journal
-    from runner.records import HypothesisStatus
+    from runner import control, paths
     from runner.views import reading
 
-    run = reading.run_of(tag)
-    with open_journal(paths.state().ledger) as ledger:
-        known = {each.id: each for each in ledger.hypotheses(run.tag)}
-        if number not in known:
-            raise ConfigError(
-                f"run {run.tag} has no hypothesis {number}", hint="run: runner hypothesis list"
-            )
-        if not ledger.end_hypothesis(number, HypothesisStatus.DROPPED):
-            raise ConfigError(f"hypothesis {number} is {known[number].status}, not open")
+    control.drop_hypothesis(paths.state(), reading.run_of(tag).tag, number)
     click.echo(f"hypothesis {number} is dropped")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
@@ -14,11 +14,14 @@ from markupsafe import Markup
 
 from runner import progress
 from runner.charts.lines import Curves
+from runner.dashboard.door import Door, stamp
 from runner.dashboard.table import EACH_PAGE, STATUSES, Shown
 from runner.decision import Metric, percent, verdict_in
+from runner.ends import Wish
 from runner.history import mean_audit, metric_of
 from runner.journal.reader import Reader
 from runner.paths import State
+from runner.progress import machine_seconds
 from runner.records import Experiment, ExperimentStatus, Run, Spent
 from runner.views import diffs, lines, pictures, summary
 from runner.views.overview import Life, Overview, overview_of
@@ -91,11 +94,40 @@ LIVES = {
 }
 
 
-def overview(ledger: Reader, state: State, run: Run) -> Overview:
+WISHES = {
+    Life.RUNNING: ((Wish.PAUSE, "Pause"), (Wish.STOP, "Stop after this one")),
+    Life.WAITING: ((Wish.RESUME, "Go on"), (Wish.STOP, "Stop")),
+    Life.STOPPING: ((Wish.STOP_NOW, "Stop now"),),
+}
+"""What can be asked of a run, and what the button says."""
+
+
+def overview(door: Door, ledger: Reader, state: State, run: Run) -> Overview:
+    """Return how a run is; as long as nothing is written, what was read before.
+
+    Audits are read where they are drawn.
+    """
+    said = progress.read(state.progress(run.tag))
+    found = door.once(
+        ("overview", run.tag, *moment(ledger, state, run.tag)),
+        lambda: overview_of(ledger, run, said, cap=_cap(run), audits=False),
+    )
+    return replace(found, clock=machine_seconds())
+
+
+def moment(ledger: Reader, state: State, tag: str) -> tuple[object, ...]:
+    """Return what is the same for as long as nothing new can be said of a run."""
+    path = state.progress(tag)
+    said = progress.read(path)
+    return ledger.head(tag), stamp(path), said is not None and said.alive
+
+
+@lru_cache(SAVED)
+def _cap(run: Run) -> float | None:
+    """Ask a run's policy, which never changes, what its calls may cost."""
     from runner.money.spending import cap_of
 
-    said = progress.read(state.progress(run.tag))
-    return overview_of(ledger, run, said, cap=cap_of(run))
+    return cap_of(run)
 
 
 def find_run(ledger: Reader, tag: str) -> Run:
@@ -108,11 +140,12 @@ def find_run(ledger: Reader, tag: str) -> Run:
 # -- all runs -----------------------------------------------------------------------------------
 
 
-def all_runs(ledger: Reader, state: State, page: int) -> dict[str, Any]:
+def all_runs(door: Door, ledger: Reader, state: State, page: int) -> dict[str, Any]:
     """Return the newest runs, by their tasks."""
     runs = ledger.runs()[::-1]
     start = (page - 1) * RUNS_A_PAGE
-    shown = [hero(overview(ledger, state, run)) for run in runs[start : start + RUNS_A_PAGE]]
+    found = [overview(door, ledger, state, run) for run in runs[start : start + RUNS_A_PAGE]]
+    shown = [hero(each) | {"spark": pictures.sparkline(each)} for each in found]
     tasks: dict[str, list[dict[str, Any]]] = {}
     for each in shown:
         tasks.setdefault(each["run"].task, []).append(each)
@@ -167,6 +200,7 @@ def hero(found: Overview) -> dict[str, Any]:
         "experiments_left": found.experiments_left,
         "each": None if found.seconds_each is None else lines.duration(found.seconds_each),
         "last_end": _last_end(found),
+        "wishes": WISHES.get(found.life, ()),
         "hypotheses": len(found.hypotheses),
     }
 
@@ -284,9 +318,23 @@ def _row(ledger: Reader, metric: Metric, run: Run, number: int, asked: bool, run
 
 
 def charts(
-    ledger: Reader, found: Overview, *, first: int, last: int | None, logarithmic: bool
+    door: Door,
+    ledger: Reader,
+    found: Overview,
+    *,
+    first: int,
+    last: int | None,
+    logarithmic: bool,
 ) -> dict[str, Any]:
-    """Return the pictures of a run."""
+    """Return the pictures of a run, drawn anew after each result."""
+    tag = found.run.tag
+    key = ("charts", tag, ledger.result_chain(tag), first, last, logarithmic)
+    return door.once(key, lambda: _charts(ledger, found, first, last, logarithmic=logarithmic))
+
+
+def _charts(
+    ledger: Reader, found: Overview, first: int, last: int | None, *, logarithmic: bool
+) -> dict[str, Any]:
     tag = found.run.tag
     newest = ledger.newest(tag) or 0
     failures, categories = pictures.outcomes(
@@ -509,9 +557,9 @@ def _tree(found: Experiment) -> str | None:
     return found.attempt_commit or found.commit or (None if found.number else found.parent_commit)
 
 
-def two_runs(ledger: Reader, state: State, tags: Sequence[str]) -> dict[str, Any]:
+def two_runs(door: Door, ledger: Reader, state: State, tags: Sequence[str]) -> dict[str, Any]:
     """Return two runs beside each other."""
-    found = [overview(ledger, state, find_run(ledger, tag)) for tag in tags]
+    found = [overview(door, ledger, state, find_run(ledger, tag)) for tag in tags]
     return {
         "heroes": [hero(each) for each in found],
         "pictures": [_picture(ledger, each) for each in found],

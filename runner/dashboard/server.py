@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import socket
+import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from importlib import resources
@@ -17,19 +18,23 @@ import uvicorn
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from runner import charts, progress
+from runner import charts, control, progress
 from runner.characters import visible
 from runner.dashboard import pages, watching
 from runner.dashboard.access import Guard, Keys
+from runner.dashboard.door import Door
 from runner.dashboard.pages import NotThere
 from runner.dashboard.table import Shown
+from runner.ends import Wish
 from runner.errors import ConfigError, RunnerError
-from runner.journal.reader import Reader, open_reader
+from runner.journal.reader import Reader
 from runner.paths import State
+from runner.records import Run
 from runner.views import lines
 
 THEMES = ("auto", "light", "dark")
@@ -62,10 +67,14 @@ class Site:
 
     @contextmanager
     def ledger(self) -> Iterator[Reader]:
-        if not self.state.ledger.is_file():
+        if not self.door.is_there:
             raise NotThere("there are no runs yet")
-        with open_reader(self.state.ledger) as reader:
+        with self.door.reader() as reader:
             yield reader
+
+    @cached_property
+    def door(self) -> Door:
+        return Door(self.state.ledger)
 
     @cached_property
     def static(self) -> Mapping[str, tuple[bytes, str]]:
@@ -139,6 +148,9 @@ def application(site: Site) -> Guard:
         Route("/runs/{tag}/experiments/{number:int}/logs/{name}", partial(_log, site)),
         Route("/runs/{tag}/lineage", partial(_lineage, site)),
         Route("/runs/{tag}/hypotheses", partial(_hypotheses, site)),
+        Route("/runs/{tag}/hypotheses", partial(_add, site), methods=["POST"]),
+        Route("/runs/{tag}/hypotheses/{number:int}/drop", partial(_drop, site), methods=["POST"]),
+        Route("/runs/{tag}/ask", partial(_ask, site), methods=["POST"]),
         Route("/runs/{tag}/compare", partial(_compare, site)),
     ]
     handlers: Mapping[Any, Any] = {
@@ -201,17 +213,18 @@ def _missing(site: Site, request: Request, error: Exception) -> Response:
 
 
 def _failed(site: Site, request: Request, error: RunnerError) -> Response:
-    return site.page(request, "missing.html", 503, words=str(error), hint=error.hint)
+    status = 400 if isinstance(error, ConfigError) else 503
+    return site.page(request, "missing.html", status, words=str(error), hint=error.hint)
 
 
 # -- pages --------------------------------------------------------------------------------------
 
 
 def _runs(site: Site, request: Request) -> Response:
-    if not site.state.ledger.is_file():
+    if not site.door.is_there:
         return site.page(request, "runs.html", tasks={}, count=0, page=1, pages=1)
     with site.ledger() as ledger:
-        found = pages.all_runs(ledger, site.state, _number(request, "page", 1))
+        found = pages.all_runs(site.door, ledger, site.state, _number(request, "page", 1))
     return site.page(request, "runs.html", **found)
 
 
@@ -220,35 +233,44 @@ PARTS = ("hero", "now", "charts", "experiments")
 
 def _overview(site: Site, request: Request) -> Response:
     """Answer with a run's page, or with the one part of it that a page asks for anew."""
-    target = request.headers.get("hx-target", "")
-    wanted = (target,) if target in PARTS else PARTS
+    target, tag = request.headers.get("hx-target", ""), request.path_params["tag"]
+    if target not in PARTS:
+        with site.ledger() as ledger:
+            return _parts(site, request, ledger, PARTS)
+    with site.ledger() as ledger:  # many pages ask for the same, when something is new
+        now = pages.moment(ledger, site.state, tag)
+        key = ("part", target, tag, request.url.query, *now)
+        return site.door.once(key, lambda: _parts(site, request, ledger, (target,)))
+
+
+def _parts(site: Site, request: Request, ledger: Reader, wanted: tuple[str, ...]) -> Response:
     shown = Shown.of(request.query_params)
-    with site.ledger() as ledger:
-        run = pages.find_run(ledger, request.path_params["tag"])
-        values: dict[str, Any] = {"run": run, "tab": "overview", "shown": shown}
-        if set(wanted) & {"hero", "now", "charts"}:
-            found = pages.overview(ledger, site.state, run)
-            values["hero"], values["now"] = pages.hero(found), pages.now(found)
-        if "charts" in wanted:
-            values["charts"] = pages.charts(
-                ledger,
-                found,
-                first=_number(request, "from", 0),
-                last=_number(request, "to", 0) or None,
-                logarithmic=request.query_params.get("scale") == "log",
-            )
-        if "experiments" in wanted:
-            said = progress.read(site.state.progress(run.tag))
-            alive = said is not None and said.alive
-            values["table"] = pages.table(ledger, run, shown, running=alive)
-    template = "overview.html" if len(wanted) > 1 else f"parts/{target}.html"
+    run = pages.find_run(ledger, request.path_params["tag"])
+    values: dict[str, Any] = {"run": run, "tab": "overview", "shown": shown}
+    if set(wanted) & {"hero", "now", "charts"}:
+        found = pages.overview(site.door, ledger, site.state, run)
+        values["hero"], values["now"] = pages.hero(found), pages.now(found)
+    if "charts" in wanted:
+        values["charts"] = pages.charts(
+            site.door,
+            ledger,
+            found,
+            first=_number(request, "from", 0),
+            last=_number(request, "to", 0) or None,
+            logarithmic=request.query_params.get("scale") == "log",
+        )
+    if "experiments" in wanted:
+        said = progress.read(site.state.progress(run.tag))
+        alive = said is not None and said.alive
+        values["table"] = pages.table(ledger, run, shown, running=alive)
+    template = "overview.html" if len(wanted) > 1 else f"parts/{wanted[0]}.html"
     return site.page(request, template, **values)
 
 
 def _events(site: Site, request: Request) -> Response:
     with site.ledger() as ledger:
         run = pages.find_run(ledger, request.path_params["tag"])
-    told = watching.events(site.state, run.tag, site.ending)
+    told = watching.events(site.door, site.state, run.tag, site.ending)
     return StreamingResponse(told, media_type="text/event-stream")
 
 
@@ -298,13 +320,50 @@ def _compare_runs(site: Site, request: Request) -> Response:
         known = [run.tag for run in ledger.runs()][::-1]
         said = [request.query_params.get(name, "") for name in ("a", "b")]
         tags = [tag or known[min(place, len(known) - 1)] for place, tag in enumerate(said)]
-        found = pages.two_runs(ledger, site.state, tags)
+        found = pages.two_runs(site.door, ledger, site.state, tags)
     return site.page(request, "compare_runs.html", known=known, tags=tags, **found)
 
 
 def _number(request: Request, name: str, otherwise: int) -> int:
     said = request.query_params.get(name, "")
     return int(said) if said.isdecimal() and len(said) < 12 else otherwise
+
+
+# -- actions ------------------------------------------------------------------------------------
+
+
+async def _asked(site: Site, request: Request) -> tuple[Run, dict[str, str]]:
+    """Return which run a form is about and what it says, where it may do something at all."""
+    said = await form_of(request)
+    if not site.control:
+        raise NotThere("this dashboard only shows; for actions: runner dashboard --control")
+    if not site.keys.is_control(said.get("control", "")):
+        raise NotThere("this page is of an earlier start: load it again")
+    with site.ledger() as ledger:
+        return pages.find_run(ledger, request.path_params["tag"]), said
+
+
+async def _add(site: Site, request: Request) -> Response:
+    run, said = await _asked(site, request)
+    await run_in_threadpool(control.add_hypothesis, site.state, run.tag, said.get("text", ""))
+    return RedirectResponse(pages.run_link(run.tag, "hypotheses"), 303)
+
+
+async def _drop(site: Site, request: Request) -> Response:
+    run, _ = await _asked(site, request)
+    number = request.path_params["number"]
+    await run_in_threadpool(control.drop_hypothesis, site.state, run.tag, number)
+    return RedirectResponse(pages.run_link(run.tag, "hypotheses"), 303)
+
+
+async def _ask(site: Site, request: Request) -> Response:
+    """Have a run at work pause, go on, or end."""
+    run, said = await _asked(site, request)
+    wish = said.get("wish", "")
+    if wish not in list(Wish):
+        raise NotThere("there is no such wish")
+    await run_in_threadpool(control.ask, site.state, run.tag, Wish(wish), via="the dashboard")
+    return RedirectResponse(pages.run_link(run.tag), 303)
 
 
 # -- serving ------------------------------------------------------------------------------------
@@ -324,10 +383,20 @@ def listening(host: str, port: int) -> socket.socket:
         raise ConfigError(f"cannot listen on {host} port {port}: {error}", hint=hint) from error
 
 
-def serve(state: State, bound: socket.socket, *, keys: Keys) -> None:
+def _prepare(site: Site) -> None:
+    """Work out what the first page will show, while a person still looks for the link."""
+    for name in site.templates.list_templates():
+        site.templates.get_template(name)
+    with suppress(RunnerError, NotThere), site.ledger() as ledger:
+        for run in ledger.runs()[-1:]:
+            found = pages.overview(site.door, ledger, site.state, run)
+            pages.charts(site.door, ledger, found, first=0, last=None, logarithmic=False)
+
+
+def serve(state: State, bound: socket.socket, *, keys: Keys, control: bool = False) -> None:
     """Serve until a person ends it."""
     servers: list[uvicorn.Server] = []
-    site = Site(state=state, keys=keys, ending=lambda: servers[0].should_exit)
+    site = Site(state=state, keys=keys, control=control, ending=lambda: servers[0].should_exit)
     config = uvicorn.Config(
         application(site),
         log_level="warning",
@@ -337,4 +406,5 @@ def serve(state: State, bound: socket.socket, *, keys: Keys) -> None:
         timeout_graceful_shutdown=3,
     )
     servers.append(uvicorn.Server(config))
+    threading.Thread(target=_prepare, args=(site,), daemon=True).start()
     servers[0].run(sockets=[bound])

@@ -10,18 +10,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from starlette.concurrency import run_in_threadpool
 
+from runner import progress
+from runner.dashboard.door import Door, Stamp, stamp
 from runner.errors import LedgerError
-from runner.journal.reader import open_reader
 from runner.paths import State
 
 LOOK_SECONDS = 0.2
 """Between two looks at the files."""
 QUIET_SECONDS = 0.4
 """Between two events of a page, at least."""
+ALIVE_SECONDS = 3.0
+"""After which it is asked again whether the run's process is there."""
 PING_SECONDS = 15.0
 """After which a line is sent that says nothing, so that a dead connection shows."""
 PROGRESS, ENTRY, RESULT = "progress", "entry", "result"
@@ -36,64 +38,66 @@ class Seen:
     results: str = ""
     """The chain at the newest result."""
     progress: tuple[int, ...] = ()
+    alive: bool = False
+    """Whether its process is there: one that is killed leaves its file as it is."""
 
 
 class Watch:
     """Looks at a run for one page."""
 
-    def __init__(self, state: State, tag: str) -> None:
-        self._state, self._tag = state, tag
-        self._stamp: tuple[tuple[int, ...], ...] = ()
+    def __init__(self, door: Door, state: State, tag: str) -> None:
+        self._door, self._path, self._tag = door, state.progress(tag), tag
+        self._stamp: Stamp = ()
         self._seen = Seen()
+
+    @property
+    def is_due(self) -> bool:
+        """Whether a file has changed since the last look; that takes no time to say."""
+        return (self._door.stamp(), stamp(self._path)) != (self._stamp, self._seen.progress)
 
     def look(self) -> set[str]:
         """Return the names of what is new since the last look."""
-        journal = self._state.ledger
-        files = (journal, journal.with_name(f"{journal.name}-wal"))
-        stamp, progress = tuple(map(_stamp, files)), _stamp(self._state.progress(self._tag))
+        found, marked = self._door.stamp(), stamp(self._path)
         seq, results = self._seen.seq, self._seen.results
-        if stamp != self._stamp:
+        if found != self._stamp:
             try:
-                with open_reader(journal) as reader:
+                with self._door.reader() as reader:
                     seq, results = reader.head(self._tag).seq, reader.result_chain(self._tag)
             except LedgerError:
                 return set()
-            self._stamp = stamp
+            self._stamp = found
         before = self._seen
-        self._seen = Seen(seq=seq, results=results, progress=progress)
+        said = progress.read(self._path)
+        alive = said is not None and said.alive
+        self._seen = Seen(seq=seq, results=results, progress=marked, alive=alive)
         changed = {
-            PROGRESS: progress != before.progress,
+            PROGRESS: (marked, alive) != (before.progress, before.alive),
             ENTRY: seq != before.seq,
             RESULT: results != before.results,
         }
         return {name for name, is_new in changed.items() if is_new}
 
 
-def _stamp(path: Path) -> tuple[int, ...]:
-    try:
-        found = path.stat()
-    except OSError:
-        return ()
-    return found.st_ino, found.st_size, found.st_mtime_ns
-
-
 async def events(
-    state: State, tag: str, ending: Callable[[], bool] = lambda: False
+    door: Door, state: State, tag: str, ending: Callable[[], bool] = lambda: False
 ) -> AsyncIterator[bytes]:
     """Yield a page's events, for as long as it listens.
 
     Args:
+        door: the journal.
         state: where runs are.
         tag: which.
         ending: whether the server is about to end, which waits for nobody.
     """
-    watch, clock = Watch(state, tag), asyncio.get_running_loop().time
+    watch, clock = Watch(door, state, tag), asyncio.get_running_loop().time
     await run_in_threadpool(watch.look)  # what the page shows already
     yield b"retry: 1000\n\n"
-    told, news = clock(), set[str]()
+    told, looked, news = clock(), clock(), set[str]()
     while not ending():
         await asyncio.sleep(LOOK_SECONDS)
-        news |= await run_in_threadpool(watch.look)
+        if watch.is_due or clock() - looked >= ALIVE_SECONDS:
+            news |= await run_in_threadpool(watch.look)
+            looked = clock()
         since = clock() - told
         if news and since >= QUIET_SECONDS:
             yield b"".join(_event(name) for name in (PROGRESS, ENTRY, RESULT) if name in news)

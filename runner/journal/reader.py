@@ -85,9 +85,16 @@ class Reader:
     """One connection to the journal, which threads take turns at. Made by `open_reader`."""
 
     def __init__(
-        self, connection: sqlite3.Connection, path: Path, still: tuple[int, ...] | None = None
+        self,
+        connection: sqlite3.Connection,
+        path: Path,
+        still: tuple[int, ...] | None = None,
+        *,
+        is_copy: bool = False,
     ) -> None:
         self._db, self._path, self._still = connection, path, still
+        self.is_live = still is None and not is_copy
+        """Whether it shows what is written after it was opened."""
         self._turn = threading.RLock()
 
     # -- runs and experiments -------------------------------------------------------------
@@ -111,7 +118,7 @@ class Reader:
     def at_one_moment(self) -> Iterator[None]:
         """Let all that is read inside be of the same moment, whoever writes meanwhile."""
         with self._turn:
-            if self._db.in_transaction:
+            if self._db.in_transaction:  # one inside of another is part of it
                 yield
                 return
             self._rows("BEGIN")
@@ -228,16 +235,20 @@ class Reader:
                 for row in self._all(query, tag)
             )
 
-    def audits(self, tag: str, first: int = 0) -> dict[int, tuple[TrialRecord, ...]]:
-        """Return the audit's trials of each experiment that was kept, from `first` on."""
+    def audits(
+        self, tag: str, first: int = 0, among: Sequence[int] | None = None
+    ) -> dict[int, tuple[TrialRecord, ...]]:
+        """Return the audit's trials of what was kept, from `first` on, or of these among it."""
+        marks = ", ".join("?" for _ in among or ())
+        some = "" if among is None else f" AND x.number IN ({marks})"
         query = f"""SELECT t.experiment, {ENTRY} FROM experiments AS x
             JOIN trials AS t ON t.run = x.run AND t.experiment = x.number AND purpose = 'audit'
             JOIN entries AS e ON e.run = t.run AND e.seq = t.seq
-            WHERE x.run = ? AND x.status = 'kept' AND x.number >= ?
+            WHERE x.run = ? AND x.status = 'kept' AND x.number >= ?{some}
             ORDER BY t.experiment, t.seq"""  # noqa: S608
         found: dict[int, tuple[TrialRecord, ...]] = defaultdict(tuple)
         with readable("an audit's trial"):
-            for row in self._all(query, tag, first):
+            for row in self._all(query, tag, first, *(among or ())):
                 number = row.pop("experiment")
                 found[number] += (rows.read_trial(of_row(row).document),)
         return found
@@ -393,7 +404,10 @@ class Reader:
 
     def _read(self, tag: str, first: int, last: int, *, whole: bool) -> list[Experiment]:
         """Read experiments with their trials: a few queries, however many they are."""
-        place = (tag, first, last)
+        with self.at_one_moment():  # no entry comes between the tables and what they name
+            return self._read_now((tag, first, last), whole=whole)
+
+    def _read_now(self, place: tuple[str, int, int], *, whole: bool) -> list[Experiment]:
         named = self._named(*place) if whole else None
         trials: dict[int, list[TrialRecord]] = defaultdict(list)
         query = "SELECT * FROM trials WHERE run = ? AND experiment BETWEEN ? AND ? ORDER BY seq"
@@ -463,10 +477,11 @@ def open_reader(path: Path) -> Iterator[Reader]:
         with our_fault():
             connection.row_factory = sqlite3.Row
             connection.text_factory = _text
-            if require_form(connection) < VERSION:
+            is_older = require_form(connection) < VERSION
+            if is_older:
                 older, connection = connection, _made_anew(connection, place)
                 older.close()
-        yield Reader(connection, path, still)
+        yield Reader(connection, path, still, is_copy=is_older)
     finally:
         connection.close()
 

@@ -9,21 +9,25 @@ from dataclasses import replace
 from markupsafe import Markup
 
 from runner.agreement import WIDTH, spread
-from runner.charts import bars, evidence, lines, progression, svg
+from runner.charts import bars, evidence, lines, progression, scales, svg
 from runner.charts.bars import Bar, Category
 from runner.charts.evidence import Dots, Gauge, Side
 from runner.charts.lines import Cost, Curves
 from runner.charts.progression import Fate, Mark, Progression, Step
+from runner.charts.scales import Scale
 from runner.charts.svg import Size
 from runner.decision import Direction, Metric, Verdict, verdict_in
-from runner.history import scores_by_draw
+from runner.history import audited, scores_by_draw
 from runner.journal.reader import Reader
 from runner.records import Experiment, ExperimentStatus, Outlook
 from runner.views.lines import LABELS, decimals, plain
 from runner.views.overview import Overview, Point
 
-MOST_MARKS = 240
-MOST_KEEPS = 160
+MOST_MARKS, MOST_NARROW = 200, 60
+"""In the picture for a desk, and in the one for a phone."""
+THIRD = svg.Size(width=310, height=220)
+"""Of a picture that stands beside two others."""
+SPARK = svg.Size(width=120, height=28)
 MOST_TITLE = 72
 """Characters of a hypothesis beside its mark."""
 MOST_CURVES = 8
@@ -57,15 +61,16 @@ def progression_of(
     first: int = 0,
     last: int | None = None,
     logarithmic: bool = False,
+    most: int = MOST_MARKS,
 ) -> Progression:
-    """Return what a picture of a run between two experiments shows."""
+    """Return what a picture of a run between two experiments shows, with about so many marks."""
     newest = ledger.newest(found.run.tag) or 0
     last = newest if last is None else min(last, newest)
     first = min(first, last)
     count = last - first + 1
-    every = -(-count // MOST_MARKS)
+    every = -(-count // most)
     shown = [point for point in found.series if point.number <= last and point.score is not None]
-    steps = _thinned([point for point in shown if point.number >= first], MOST_KEEPS)
+    steps = _thinned([point for point in shown if point.number >= first], most // 2)
     before = [point for point in shown if point.number < first][-1:]
     keeps = [point.number for point in steps]
     rows = [
@@ -89,10 +94,11 @@ def progression_of(
         for point in (*before, *steps)
         if point.score is not None
     ]
+    locked = ledger.audits(found.run.tag, among=[point.number for point in (*before, *steps)])
     audit = [
-        Step(number=max(point.number, first), value=point.audit)
-        for point in (*before, *steps)
-        if point.audit is not None
+        Step(number=max(number, first), value=value)
+        for number, trials in locked.items()
+        if (value := audited(trials, found.metric.name)) is not None
     ]
     return Progression(
         metric=found.metric.label,
@@ -125,7 +131,7 @@ def run_progression(
 
 def drawn(found: Progression) -> Markup:
     """Draw a progression for a desk, and for a phone with fewer marks; a page shows one of them."""
-    marks = progression.thinned(found.marks, MOST_MARKS // 2)
+    marks = progression.thinned(found.marks, MOST_NARROW)
     missing = found.missing + len(found.marks) - len(marks)
     few = replace(found, marks=marks, missing=missing)
     wide = progression.progression(found, class_="wide")
@@ -144,6 +150,22 @@ def _title(row: dict[str, object], metric: Metric) -> str:
     shown = f"{metric.name} {score:.6g}, " if isinstance(score, float) else ""
     label = LABELS[ExperimentStatus(str(row["status"]))].lower()
     return f"{row['number']}: {shown}{label}. {plain(str(row['hypothesis']), MOST_TITLE)}"
+
+
+def sparkline(found: Overview) -> Markup | None:
+    """Draw the running best in a line of text; `None` before anything was kept."""
+    known = [(float(p.number), p.score) for p in found.series if p.score is not None]
+    if len(known) < 2:
+        return None
+    low, high = scales.around([score for _, score in known], pad=0.1)
+    last = float(max(sum(found.standing.counts.values()), known[-1][0]))
+    across = Scale(low=0.0, high=last, start=2.0, end=SPARK.width - 2.0)
+    up = Scale(low=low, high=high, start=SPARK.height - 2.0, end=2.0)
+    places = [(svg.number(across.at(n)), svg.number(up.at(score))) for n, score in known]
+    drawn = f"M{places[0][0]} {places[0][1]}" + "".join(f"H{x}V{y}" for x, y in places[1:])
+    line = svg.group([svg.path(f"{drawn}H{across.end:g}", class_="line")], "kept")
+    said = f"from {known[0][1]:.5g} to {known[-1][1]:.5g}"
+    return Markup(svg.picture(SPARK, [line], title="Running best", description=said))  # noqa: S704
 
 
 def evidence_gauge(outlook: Outlook) -> Markup | None:
@@ -169,7 +191,7 @@ def trials_of_both(
         return None
     deviation = spread(metric, (incumbent, experiment))
     before = [t for t in incumbent.trials if t.asked_by <= experiment.number]
-    mine = _side(metric, experiment, f"experiment {experiment.number}", deviation)
+    mine = _side(metric, experiment, f"this: {experiment.number}", deviation)
     if not mine.values:
         return None
     theirs = [t for t in before if t.purpose.decides]
@@ -179,7 +201,7 @@ def trials_of_both(
         minimize=metric.direction is Direction.MINIMIZE,
         candidate=mine,
         incumbent=Side(
-            name=f"best, {incumbent.number}",
+            name=f"best: {incumbent.number}",
             values=tuple(known.values()),
             level=incumbent.score,
             margin=_margin(deviation, incumbent.weight or len(known)),
@@ -221,7 +243,7 @@ def curve(found: Curves) -> Markup:
     return Markup(lines.curves(found))  # noqa: S704 - escaped by charts
 
 
-def spending(ledger: Reader, found: Overview, size: Size = svg.HALF) -> Markup | None:
+def spending(ledger: Reader, found: Overview, size: Size = THIRD) -> Markup | None:
     """Draw what a run cost so far; `None` where no model was asked."""
     newest = ledger.newest(found.run.tag) or 0
     spent = ledger.spent_along(found.run.tag, max(1, newest // MOST_SPENT))
@@ -261,8 +283,8 @@ def outcomes(ledger: Reader, tag: str, link: Callable[[str, str], str]) -> tuple
     tried = sorted(categories.items(), key=lambda each: -each[1].total())[:MOST_BARS]
     found = [Category(name=plain(name, 40), counts=dict(counts)) for name, counts in tried]
     return (
-        Markup(bars.bars(shown, title="Failures by kind")),  # noqa: S704 - escaped by charts
-        Markup(bars.categories(found)),  # noqa: S704 - escaped by charts
+        Markup(bars.bars(shown, title="Failures by kind", width=THIRD.width)),  # noqa: S704 - escaped by charts
+        Markup(bars.categories(found, width=THIRD.width)),  # noqa: S704 - escaped by charts
     )
 
 

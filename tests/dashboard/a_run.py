@@ -11,8 +11,11 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 from fakes import SHIPPED, TAG, FakeSandbox, crashed, make_session, timed_out
 
@@ -70,6 +73,35 @@ def level(source: bytes) -> float:
     )
 
 
+@dataclass
+class Clock:
+    """Goes by what trials and thoughts say that they took."""
+
+    seconds: float = 0.0
+    began: datetime = field(default_factory=lambda: datetime.now(UTC) - timedelta(hours=1.5))
+
+    def now(self) -> str:
+        return (self.began + timedelta(seconds=self.seconds)).isoformat(timespec="milliseconds")
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+
+CLOCK = Clock()
+
+
+@contextmanager
+def made_up_time() -> Iterator[None]:
+    """Have a run that is made in seconds say that it took an evening."""
+    clock = SimpleNamespace(monotonic=CLOCK.monotonic)
+    with (
+        patch("runner.journal.store.now", CLOCK.now),
+        patch("runner.proposals.opening.now", CLOCK.now),
+        patch("runner.scheduler.time", clock),
+    ):
+        yield
+
+
 def answer(spec: TrialSpec) -> TrialResult:
     source = spec.workspace["train.py"].content
     known, draw = constants(source), random.Random(f"{spec.seed} {source!r}")  # noqa: S311
@@ -84,6 +116,7 @@ def answer(spec: TrialSpec) -> TrialResult:
         for step in range(0, 200, 4)
     )
     seconds = draw.uniform(7.5, 8.4)
+    CLOCK.seconds += seconds
     printed = "".join(f"step {int(step):4d}  loss {value:.4f}\n" for step, value in loss[::5])
     return TrialResult(
         status=TrialStatus.SCORED,
@@ -111,7 +144,9 @@ class Researcher:
     def propose(self, context: Context, desk: Desk) -> Proposal | None:
         if context.number > self.count:
             return None
-        desk.record(self._call(context.number))
+        call = self._call(context.number)
+        CLOCK.seconds += call.seconds / 10
+        desk.record(call)
         source = context.files["train.py"].content
         if context.number % 23 == 9:
             text = source.replace(b"import math\n", b"import math\nimport subprocess\n")

@@ -6,6 +6,11 @@ import pytest
 from dashboards import client_of
 
 from runner.dashboard.access import HEADERS, Keys
+from runner.journal.store import open_journal
+from runner.paths import State
+from runner.progress import Tracker
+from runner.records import Run
+from runner.session import ASKED
 
 
 @pytest.fixture
@@ -123,3 +128,84 @@ def test_the_theme_leads_to_no_other_site(client, back):
     said = {"theme": "dark", "back": back}
     answer = client.post("/theme", data=said, headers=own, follow_redirects=False)
     assert answer.headers["location"] == "/"
+
+
+# -- actions --------------------------------------------------------------------------------------
+
+RUN = Run(
+    tag="t1", task="eclip", agent="tune", agent_isolation="api", metric="mean_rank",
+    direction="minimize", round_to=0.5, policy_text="task: eclip", policy_digest="p",
+    harness_digest="h", template_digest="t", image_id="sha256:1", scorer_image_id="sha256:2",
+    data_digest="d", device="cpu", base_commit="b", created_at="2025-11-21T04:00:00",
+    draws_digest="s", runner_version="0", rules_digest="r",
+)  # fmt: skip
+OWN = {"origin": "http://127.0.0.1:8501"}
+
+
+@pytest.fixture
+def journal(tmp_path):
+    """A state folder with a run of which nothing happened yet."""
+    with open_journal(tmp_path / "journal.sqlite") as made:
+        made.create_run(RUN)
+        yield made
+
+
+def opened(home, *, control):
+    client, keys = client_of(home, control=control)
+    client.get(keys.link)
+    return client, keys
+
+
+def test_without_control_nothing_can_be_done_and_no_page_offers_it(home, journal):
+    client, keys = opened(home, control=False)
+    said = {"control": keys.control, "text": "try this"}
+    answer = client.post("/runs/t1/hypotheses", data=said, headers=OWN)
+    assert answer.status_code == 404
+    assert "--control" in answer.text
+    assert "<textarea" not in client.get("/runs/t1/hypotheses").text
+    assert journal.hypotheses("t1") == ()
+
+
+@pytest.mark.parametrize("token", ["", "wrong"])
+def test_an_action_needs_a_token_of_its_own(home, journal, token):
+    client, _ = opened(home, control=True)
+    said = {"control": token, "text": "try this"}
+    assert client.post("/runs/t1/hypotheses", data=said, headers=OWN).status_code == 404
+    assert client.post("/runs/t1/ask", data=said, headers=OWN).status_code == 404
+    assert journal.hypotheses("t1") == ()
+
+
+def test_with_control_hypotheses_are_added_and_dropped(home, journal):
+    client, keys = opened(home, control=True)
+    said = {"control": keys.control, "text": " try <b>this</b> "}
+    answer = client.post("/runs/t1/hypotheses", data=said, headers=OWN)
+    assert "try &lt;b&gt;this&lt;/b&gt;" in answer.text
+    [found] = journal.hypotheses("t1")
+    assert (found.text, found.status) == ("try <b>this</b>", "open")
+    client.post(f"/runs/t1/hypotheses/{found.id}/drop", data=said, headers=OWN)
+    assert [each.status for each in journal.hypotheses("t1")] == ["dropped"]
+    again = client.post(f"/runs/t1/hypotheses/{found.id}/drop", data=said, headers=OWN)
+    assert again.status_code == 400
+    assert "not open" in again.text
+
+
+def test_a_wish_reaches_the_process_that_is_at_work(home, journal):
+    client, keys = opened(home, control=True)
+    said = {"control": keys.control, "wish": "pause"}
+    idle = client.post("/runs/t1/ask", data=said, headers=OWN)
+    assert "is not at work" in idle.text
+    path = State(home).progress("t1")
+    path.parent.mkdir(parents=True)
+    with Tracker.at(path):
+        assert 'value="pause"' in client.get("/runs/t1").text
+        client.post("/runs/t1/ask", data=said, headers=OWN)
+    [asked] = [each for each in journal.events("t1") if each["name"] == ASKED]
+    assert (asked["detail"]["what"], asked["detail"]["via"]) == ("pause", "the dashboard")
+    odd = client.post("/runs/t1/ask", data=said | {"wish": "rm"}, headers=OWN)
+    assert odd.status_code == 404
+
+
+def test_a_form_that_is_too_long_is_not_read_to_its_end(home, journal):
+    client, keys = opened(home, control=True)
+    said = {"control": keys.control, "text": "x" * 30_000}
+    assert client.post("/runs/t1/hypotheses", data=said, headers=OWN).status_code == 404

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -234,3 +235,24 @@ def test_a_table_has_a_row_for_each(invoke, home):
 def test_what_cannot_be_together_is_refused(home, monkeypatch, arguments):
     monkeypatch.setenv("RUNNER_HOME", str(home))
     assert CliRunner().invoke(cli, ["list", *arguments.split()]).exit_code == 2
+
+
+def test_an_experiment_is_read_at_one_moment_whoever_writes(home, tmp_path, monkeypatch):
+    """A trial that ends between two queries is in both of their answers or in neither."""
+    path = shutil.copy(home / "journal.sqlite", tmp_path)
+    named = Reader._named
+    with open_journal(Path(path)) as writer:
+        writer.event("t1", "a supervisor is at work")
+        with open_reader(Path(path)) as reader:
+            before = len(reader.experiment("t1", OPEN).trials)
+
+            def and_then_somebody_writes(self, *place):
+                found = named(self, *place)
+                late = replace(trial(Purpose.DECISION, 8, scored(1.0)), index=8)
+                writer.trial_ended("t1", OPEN, late)
+                return found
+
+            monkeypatch.setattr(Reader, "_named", and_then_somebody_writes)
+            assert len(reader.experiment("t1", OPEN).trials) == before
+            monkeypatch.undo()
+            assert len(reader.experiment("t1", OPEN).trials) == before + 1

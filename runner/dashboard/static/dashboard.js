@@ -5,6 +5,8 @@
   const live = document.querySelector("[sse-connect]");
   const connection = document.getElementById("connection");
 
+  connection.textContent = live ? "Connecting" : "";
+
   // -- the events ----------------------------------------------------------------------------
   // A browser opens few connections to one server: a page that nobody sees gives its own back.
   let source = null;
