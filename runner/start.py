@@ -23,6 +23,7 @@ from runner.agents.descriptions import (
 )
 from runner.agents.numbers import search
 from runner.analysis import analyze, require_rows
+from runner.box import run_in_box
 from runner.engines import images
 from runner.engines.caches import dropper
 from runner.engines.protocol import require_runtime
@@ -112,6 +113,7 @@ def at_work(state: paths.State, request: Request, person: Person) -> Iterator[At
         executor = _executor(policy, tag, sandbox, request.devices, progress, person)
         stack.callback(executor.close)
         session = _session(state, ledger, run, policy, executor, log, progress, person)
+        session = replace(session, boxer=partial(run_in_box, session, sandbox))
         sandbox.sweep(tag)
         if not run.self_reported:
             data.require_sealed(engine, state, run.task)
