@@ -99,9 +99,7 @@ def turn(
         with _held(folder / "turn.lock", fcntl.LOCK_EX, others, say, abort):
             with _held(folder / f"{others}.lock", fcntl.LOCK_EX, others, say, abort):
                 pass
-            stack.enter_context(
-                _held(folder / f"{ours}.lock", fcntl.LOCK_SH, others, say, abort)
-            )
+            stack.enter_context(_held(folder / f"{ours}.lock", fcntl.LOCK_SH, others, say, abort))
         yield
 
 

@@ -2,8 +2,8 @@
 
 `inside.py session PORT SOCKET PROGRAM ARGUMENTS...` copies the workspace that the proposal starts
 from into memory, passes what is sent to this port of the loopback on to the gateway's socket, and
-runs the program with the brief on its standard input. When the program ends, the supervisor is told, and
-says whether it runs once more, and with which words.
+runs the program with the brief on its standard input. When the program ends, the supervisor is
+told, and says whether it runs once more, and with which words.
 
 `inside.py hand-over [--check]`, on the agent's path as `run_experiment`, sends what was changed
 together with `proposal.json`, and prints what the review answers. Exit code 0 means accepted.

@@ -143,7 +143,7 @@ def _begun(
 
 
 def _rows(session: Session) -> Path | None:
-    """Return the rows that every split trains on, where there are such and the policy gives them."""
+    """Return the rows that every split trains on, where there are such, and the box gets them."""
     if session.policy.agent.data == "none":
         return None
     try:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runner.engines.protocol import AGENT_USER, MIB, ContainerSpec, Mount
+from runner.policy.paths import mount_place
 from runner.policy.schema import Policy
 from runner.seams import BoxWork
 
@@ -61,6 +62,11 @@ def specification(
         mounts.append(Mount(source=str(work.programs), target=AGENTS))
     if places.rows:
         mounts.append(Mount(source=str(places.rows), target="/data"))
+        reported = policy.evaluation.reported
+        mounts += [  # where the project itself looks for them
+            Mount(source=str(places.rows / str(index)), target=mount_place(path))
+            for index, path in enumerate(reported.data if reported else ())
+        ]
     return ContainerSpec(
         name=name,
         image_id=image_id,

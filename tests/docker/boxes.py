@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from runner.agents.boxed.agent import Talk
 from runner.records import File
 from runner.seams import BoxWork, Reply
 
@@ -64,7 +62,9 @@ class Asked:
         return self.replies.pop(0) if self.replies else Reply(text="")
 
 
-def work(command: Sequence[str], answer: Callable[[Mapping[str, Any]], Reply], **more: Any) -> BoxWork:
+def work(
+    command: Sequence[str], answer: Callable[[Mapping[str, Any]], Reply], **more: Any
+) -> BoxWork:
     given: dict[str, Any] = {
         "command": command, "environment": {}, "files": FILES, "about": {"brief.md": b"# Brief\n"},
         "programs": None, "gateway": Pipe(), "answer": answer,

@@ -9,23 +9,31 @@ from __future__ import annotations
 
 import base64
 import binascii
+import os
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from runner.agents import handover
+from runner.agents import handover, programs
 from runner.agents.about import about, told
+from runner.agents.boxed import recipes
 from runner.agents.boxed.recipes import Recipe
+from runner.agents.descriptions import NAMED, model_of
 from runner.agents.draft import changed
+from runner.errors import ConfigError
+from runner.gateway import Gateway
 from runner.prompt.brief import mend
+from runner.providers import provider_of
 from runner.records import Proposal, Violation
 from runner.sandbox.evidence import escaped
-from runner.seams import MOST_RETURNS, BoxEnd, BoxWork, Context, Desk, Gateway, Reply
+from runner.seams import MOST_RETURNS, BoxEnd, BoxWork, Context, Desk, Reply
 
 ANSWER = "proposal.json"
 MOST_LAST = 300
 """Characters of what a program said last."""
+FOLDER = "RUNNER_BOX_PROGRAMS"
 MOST_TOLD = 20
 """Of the files that were changed and do not count."""
 SESSIONS = 2
@@ -78,26 +86,29 @@ class Boxed:
         recipe: Callable[[Context], Recipe],
         *,
         model: str | None,
-        programs: Path | None,
+        folder: Path | None,
         gateway: Callable[[Context, Desk], Gateway],
     ) -> None:
         self.name, self._recipe, self._model = name, recipe, model
-        self._programs, self._gateway = programs, gateway
+        self._folder, self._gateway = folder, gateway
 
     def propose(self, context: Context, desk: Desk) -> Proposal | None:
         recipe, talk = self._recipe(context), Talk(context, desk, self._model)
+        gateway = self._gateway(context, desk)
         work = BoxWork(
             command=recipe.command,
             environment=recipe.environment,
             files=context.files,
             about=about(context, how(context)),
-            programs=self._programs,
-            gateway=self._gateway(context, desk),
+            programs=self._folder,
+            gateway=gateway,
             answer=talk.answer,
         )
         ended = desk.boxed(work)
         if talk.accepted is not None:
             return talk.accepted
+        if gateway.fault is not None:
+            raise gateway.fault
         return None if desk.stop_asked() else self._forfeit(talk, ended)
 
     def _forfeit(self, talk: Talk, ended: BoxEnd) -> Proposal:
@@ -109,6 +120,73 @@ class Boxed:
         else:
             rule, why = "no-proposal", "the program ended without a proposal"
         return handover.forfeited(rule, why, model=self._model)
+
+
+def load_boxed(name: str, argument: str, settings: Mapping[str, str] = os.environ) -> Boxed:
+    """Return the agent that `claude-code`, `codex` or `boxed` describes.
+
+    `boxed` has its program's own files, if it needs any, in the folder that `RUNNER_BOX_PROGRAMS`
+    names; the box sees it as `/box/agents`.
+
+    Raises:
+        ConfigError: its program is not there, or there is no key or no price for the model.
+    """
+    asked = model_of(f"{name}:{argument}")
+    if asked is None:
+        raise ConfigError("boxed asks no model", hint="say which: --model MODEL")
+    provider, model = provider_of(asked, settings)
+    provider.prices.of(model)
+    key = provider.key(settings)
+    recipe, folder = _recipe(name, argument, model, settings)
+
+    def gateway(context: Context, desk: Desk) -> Gateway:
+        phase = context.phase
+        return Gateway(
+            provider,
+            key=key,
+            models=[model],
+            reserved=desk.reserved,
+            record=desk.record,
+            agent=name,
+            experiment=context.number,
+            searches=phase.web_uses if phase else 0,
+            domains=phase.web_domains if phase else (),
+        )
+
+    return Boxed(name, recipe, model=model, folder=folder, gateway=gateway)
+
+
+def _recipe(
+    name: str, argument: str, model: str, settings: Mapping[str, str]
+) -> tuple[Callable[[Context], Recipe], Path | None]:
+    """Return how a program is started, and the folder that it needs."""
+    if name == "claude-code":
+        made = lambda context: recipes.claude_code(model, shell=context.shell)  # noqa: E731
+        return made, programs.require(programs.CLAUDE_CODE)
+    if name == "codex":
+        return _with_shell(recipes.codex(model)), programs.require(programs.CODEX)
+    own = settings.get(FOLDER)
+    if own and not Path(own).is_dir():
+        raise ConfigError(f"{FOLDER} is {own}, which is no folder", hint="correct it, or unset it")
+    try:
+        command = tuple(shlex.split(NAMED.sub("", argument)))
+    except ValueError as error:
+        raise ConfigError(f"the agent boxed:{argument}: {error}") from error
+    if not command:
+        raise ConfigError("boxed runs no program", hint="use: --agent 'boxed:PROGRAM ARGS'")
+    return _with_shell(recipes.program(command)), Path(own).resolve() if own else None
+
+
+def _with_shell(recipe: Recipe) -> Callable[[Context], Recipe]:
+    """Return a recipe for contexts with a shell: whether this program runs one nobody can say."""
+
+    def made(context: Context) -> Recipe:
+        if not context.shell:
+            hint = "claude-code can do without; or say agent.shell: true in a policy of your own"
+            raise ConfigError("agent.shell is false, and this agent runs commands", hint=hint)
+        return recipe
+
+    return made
 
 
 class Talk:
@@ -171,7 +249,9 @@ class Talk:
             if not isinstance(text, str):
                 raise ValueError(f"there is no {ANSWER}")
             words = handover.read(handover.parsed(text))
-            after = {path: _bytes(content) for path, content in self._files(said) if self._is_ours(path)}
+            after = {
+                path: _bytes(content) for path, content in self._files(said) if self._is_ours(path)
+            }
         except ValueError as error:
             return Violation(rule="not-a-proposal", message=str(error), path=ANSWER)
         if isinstance(words, Violation):
@@ -182,7 +262,9 @@ class Talk:
     def _undone(self, said: Mapping[str, Any]) -> tuple[str, ...]:
         """Name what was changed of the workspace and does not count; results of tries are not."""
         before = self._context.files
-        paths = [path for path, _ in self._files(said) if path in before and not self._is_ours(path)]
+        paths = [
+            path for path, _ in self._files(said) if path in before and not self._is_ours(path)
+        ]
         for path in paths[:MOST_TOLD]:
             self._desk.violation(path, "was changed, and may only be read")
         return tuple(f"{path} was changed; it does not count" for path in paths[:MOST_TOLD])

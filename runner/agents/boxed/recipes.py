@@ -10,12 +10,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from runner.agents import programs
-from runner.agents.programs import CLAUDE_CODE, CLAUDE_SWITCHES
+from runner.agents.programs import CLAUDE_CODE, CLAUDE_SWITCHES, CODEX
 
 AGENTS = "/box/agents"
 ADDRESS = "http://127.0.0.1:8080"
 """Where the forwarder listens."""
+OPENAI_ADDRESS = f"{ADDRESS}/v1"
 NO_KEY = "the-gateway-has-it"
+KEYS = {"ANTHROPIC_API_KEY": NO_KEY, "OPENAI_API_KEY": NO_KEY}
+"""Clients look for one before they ask."""
+ADDRESSES = {"ANTHROPIC_BASE_URL": ADDRESS, "OPENAI_BASE_URL": OPENAI_ADDRESS}
 MOST_TURNS = 200
 FILE_TOOLS = ("Read", "Edit", "Write", "Glob", "Grep")
 
@@ -29,7 +33,7 @@ class Recipe:
 
 
 def claude_code(model: str, *, shell: bool) -> Recipe:
-    """Return how Claude Code is started; its tools for files are all that it has without a shell."""
+    """Return how Claude Code is started; without a shell it has its tools for files alone."""
     tools = (*FILE_TOOLS, "Bash") if shell else FILE_TOOLS
     return Recipe(
         command=(
@@ -41,10 +45,38 @@ def claude_code(model: str, *, shell: bool) -> Recipe:
         ),
         environment={
             **CLAUDE_SWITCHES,
-            "ANTHROPIC_BASE_URL": ADDRESS,
-            "ANTHROPIC_API_KEY": NO_KEY,
+            **KEYS,
+            **ADDRESSES,
             # What it does on the side goes to the model that may be asked.
             "ANTHROPIC_DEFAULT_HAIKU_MODEL": model,
             "ANTHROPIC_SMALL_FAST_MODEL": model,
         },
     )
+
+
+def codex(model: str) -> Recipe:
+    """Return how Codex is started; its own sandbox needs what a container has not, and is off."""
+    settings = {
+        "model_provider": '"box"',
+        "model_providers.box.name": '"box"',
+        "model_providers.box.base_url": f'"{OPENAI_ADDRESS}"',
+        "model_providers.box.env_key": '"OPENAI_API_KEY"',
+        "model_providers.box.wire_api": '"responses"',
+        "analytics.enabled": "false",
+        "check_for_update_on_startup": "false",
+        "web_search": '"disabled"',
+    }
+    said = (word for name, value in settings.items() for word in ("-c", f"{name}={value}"))
+    return Recipe(
+        command=(
+            *(f"{AGENTS}/{programs.below(CODEX)}", "exec", "--model", model, "--ephemeral"),
+            *("--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox"),
+            *(*said, "-"),
+        ),
+        environment={**KEYS, **ADDRESSES, "CODEX_HOME": "/box/home"},
+    )
+
+
+def program(command: tuple[str, ...]) -> Recipe:
+    """Return how any other program is started."""
+    return Recipe(command=command, environment={**KEYS, **ADDRESSES})
