@@ -61,6 +61,8 @@ class Machine:
     git: str | None
     gpus: str | None
     claude_code: str | None
+    programs: str
+    """Of agents in containers, with their versions."""
     asked_at: float
     engine: Mapping[str, Any] = field(default_factory=dict)
     """Its own words; empty where none answers."""
@@ -78,6 +80,7 @@ def diagnose(state: State, environment: Mapping[str, str] = os.environ) -> tuple
 
 def ask(state: State, environment: Mapping[str, str]) -> Machine:
     """Ask this machine and its engine whatever a check looks at."""
+    from runner.agents import programs
     from runner.engines.docker import connect, our_fault
     from runner.engines.images import SCORER, image_id, image_tag
 
@@ -100,6 +103,7 @@ def ask(state: State, environment: Mapping[str, str]) -> Machine:
         git=_output("git", "--version"),
         gpus=_output("nvidia-smi", "--query-gpu=name", "--format=csv,noheader"),
         claude_code=_output(environment.get(CLAUDE_CODE) or "claude", "--version"),
+        programs=", ".join(f"{each} {programs.version(each)}" for each in programs.here()),
         asked_at=asked_at,
         engine=engine,
         no_engine=no_engine,
@@ -178,6 +182,20 @@ def _caches(machine: Machine) -> Answer:
     return _answer(found, remedy, warn=bool(others))
 
 
+def _sockets(machine: Machine) -> Answer:
+    """An agent's container and a served model meet the outside at sockets of the host."""
+    runtimes = machine.engine.get("Runtimes") or {}
+    closed = [
+        name
+        for name, said in runtimes.items()
+        if name.startswith("runsc")
+        and not any(str(each).startswith("--host-uds") for each in said.get("runtimeArgs") or [])
+    ]
+    remedy = "register it with --host-uds=all, as images/runsc.sh does"
+    found = f"{', '.join(closed)} without --host-uds" if closed else "not closed"
+    return _answer(found, remedy, warn=bool(closed))
+
+
 def _memory(machine: Machine) -> Answer:
     total = int(machine.engine.get("MemTotal", 0))
     remedy = "lower resources.memory in the policy, or give the engine more"
@@ -232,8 +250,13 @@ def _api_key(machine: Machine) -> Answer:
     return _answer("set" if is_set else "not set; only agents that ask a model need one")
 
 
+def _programs(machine: Machine) -> Answer:
+    """Only claude-code and codex need them."""
+    return _answer(machine.programs or "none; runner setup --agents fetches them")
+
+
 def _claude_code(machine: Machine) -> Answer:
-    """Only the agent of that name needs it, but a program that is named should be there."""
+    """Only `--on-host` needs it, but a program that is named should be there."""
     if machine.claude_code:
         return _answer(machine.claude_code.splitlines()[0])
     if named := machine.environment.get(CLAUDE_CODE):
@@ -275,6 +298,7 @@ CHECKS: tuple[tuple[str, Callable[[Machine], Answer], bool], ...] = (
     ("limits by control groups", _limits, True),
     ("seccomp", _seccomp, True),
     ("dropping the kernel's caches", _caches, True),
+    ("sockets under runsc", _sockets, True),
     ("memory", _memory, True),
     ("2 CPUs", _cpus, True),
     ("disk for the engine", _engine_disk, True),
@@ -283,7 +307,8 @@ CHECKS: tuple[tuple[str, Callable[[Machine], Answer], bool], ...] = (
     ("disk for the state folder", lambda m: _disk(m.state, fail=0.5, warn=2), False),
     ("GPU and NVIDIA runtime", _gpus, False),
     ("ANTHROPIC_API_KEY", _api_key, False),
-    ("Claude Code, for the agent claude-code", _claude_code, False),
+    ("programs of agents in containers", _programs, False),
+    ("Claude Code on this machine, for --on-host", _claude_code, False),
     ("prices of models", _prices, False),
     ("clock", _clock, False),
 )

@@ -52,6 +52,7 @@ MACHINE = Machine(
     git="git version 2.39.5",
     gpus=None,
     claude_code=None,
+    programs="",
     asked_at=ASKED_AT,
     engine=INFO,
     images={"autoresearch-runner/cpu:1": "sha256:1", "autoresearch-runner/scorer:1": "sha256:2"},
@@ -202,6 +203,14 @@ def test_an_api_key_is_seen_and_never_shown() -> None:
     assert finding.found == "set"
     assert SECRET not in repr(finding)
     assert found("ANTHROPIC").verdict is OK
+
+
+@pytest.mark.parametrize(
+    ("arguments", "verdict"), [(["--host-uds=all"], OK), (["--platform=ptrace"], WARN)]
+)
+def test_a_runtime_that_closes_the_way_to_sockets_is_named(arguments, verdict):
+    runtimes = {"runc": {"path": "runc"}, "runsc": {"path": "runsc", "runtimeArgs": arguments}}
+    assert found("sockets", **engine(Runtimes=runtimes)).verdict is verdict
 
 
 @pytest.mark.parametrize(

@@ -75,9 +75,14 @@ def folder() -> Path:
     return ROOT / hashlib.sha256(content).hexdigest()[:12] / "node_modules"
 
 
+def here() -> tuple[str, ...]:
+    """Name the packages whose programs are there."""
+    return tuple(each for each in (CLAUDE_CODE, CODEX) if (folder() / below(each)).is_file())
+
+
 def require(package: str) -> Path:
     """Return the folder of the programs; raise `ConfigError` where this one is not there."""
-    if not (folder() / below(package)).is_file():
+    if package not in here():
         raise ConfigError(
             f"{package} {version(package)} is not there", hint="run: runner setup --agents"
         )

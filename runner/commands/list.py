@@ -64,7 +64,8 @@ def _experiments_json(ledger: Reader, run: Run, first: int, last: int) -> None:
 
     from runner.views import documents, reading
 
-    works, tag, boxes = _works(run), run.tag, defaultdict[int, list[Box]](list)
+    works, tag = _works(run), run.tag
+    boxes: dict[int, list[Box]] = defaultdict(list)
     for box in ledger.boxes(tag, first, last):
         boxes[box.experiment].append(box)
     reading.stream_json(
