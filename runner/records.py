@@ -18,6 +18,8 @@ SELF_REPORTED = "SELF-REPORTED: the code under test printed this number"
 """What everything says that shows a score which no scorer gave."""
 LOG = "LOG.md"
 """The page that the supervisor writes from the ledger; no agent may change it."""
+CONTAINED = "contained"
+"""The isolation of an agent in a container of its own, whose one way out leads to its model."""
 BOX_ENDED = "box.ended"
 """The note of what an agent's container took for one proposal; see `Box`."""
 

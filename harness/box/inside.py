@@ -48,6 +48,8 @@ STRAGGLING_SECONDS = 1.0
 def session(port: str, gateway: str, *command: str) -> int:
     lay_out(GIVEN, WORKSPACE)
     os.environ["PATH"] = f"{Path(__file__).parent}:{os.environ['PATH']}"
+    # Shells that a program starts as for a login forget it otherwise.
+    Path.home().joinpath(".profile").write_text(f"export PATH={os.environ['PATH']}\n")
     with Forwarder(("127.0.0.1", int(port)), Conversation) as forwarder:
         forwarder.gateway = gateway
         threading.Thread(target=forwarder.serve_forever, daemon=True).start()

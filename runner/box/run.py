@@ -125,7 +125,7 @@ def _begun(
             inside=staging.write_tree(folder / "inside", paths.below(harness, "box")),
             door=sockets / "door",
             model=sockets / "model",
-            rows=_rows(session),
+            rows=rows_of(session),
         )
         spec = specification(
             session.policy,
@@ -142,7 +142,7 @@ def _begun(
             yield spec, running, opened
 
 
-def _rows(session: Session) -> Path | None:
+def rows_of(session: Session) -> Path | None:
     """Return the rows that every split trains on, where there are such, and the box gets them."""
     if session.policy.agent.data == "none":
         return None

@@ -26,7 +26,7 @@ from runner.errors import ConfigError
 from runner.gateway import Gateway
 from runner.prompt.brief import mend
 from runner.providers import provider_of
-from runner.records import Proposal, Violation
+from runner.records import CONTAINED, Proposal, Violation
 from runner.sandbox.evidence import escaped
 from runner.seams import MOST_RETURNS, BoxEnd, BoxWork, Context, Desk, Reply
 
@@ -77,7 +77,7 @@ expectation, takeaway, and answers (a number or null). \
 class Boxed:
     """Runs one program in a box for each proposal."""
 
-    isolation = "contained"
+    isolation = CONTAINED
     ahead = 0  # no box is at work beside a trial
 
     def __init__(

@@ -54,6 +54,13 @@ def claude_code(model: str, *, shell: bool) -> Recipe:
     )
 
 
+CODEX_WITHOUT = (
+    *("apps", "browser_use", "computer_use", "enable_request_compression", "image_generation"),
+    *("multi_agent", "plugins", "remote_plugin"),
+)
+"""What reaches for more than a shell and files, and bodies that the gateway could not read."""
+
+
 def codex(model: str) -> Recipe:
     """Return how Codex is started; its own sandbox needs what a container has not, and is off."""
     settings = {
@@ -67,11 +74,12 @@ def codex(model: str) -> Recipe:
         "web_search": '"disabled"',
     }
     said = (word for name, value in settings.items() for word in ("-c", f"{name}={value}"))
+    without = (word for name in CODEX_WITHOUT for word in ("--disable", name))
     return Recipe(
         command=(
             *(f"{AGENTS}/{programs.below(CODEX)}", "exec", "--model", model, "--ephemeral"),
             *("--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox"),
-            *(*said, "-"),
+            *(*said, *without, "-"),
         ),
         environment={**KEYS, **ADDRESSES, "CODEX_HOME": "/box/home"},
     )
