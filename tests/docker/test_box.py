@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from contextlib import suppress
 from dataclasses import replace
@@ -17,7 +18,7 @@ from runner.agents.boxed.agent import Talk
 from runner.box import run_in_box
 from runner.paths import State
 from runner.records import File, Violation
-from runner.seams import Context
+from runner.seams import Context, Reply
 from runner.session import Person
 from runner.start import Request, at_work
 
@@ -158,7 +159,7 @@ def test_only_bytes_of_mutable_files_and_notes_leave_it(session):
         number=1, files=files, mutable=("train.py",), notes=("scratchpad.md",), metric="mean_rank",
         direction="minimize", history=(),
     )  # fmt: skip
-    desk = FakeDesk(verdicts=[(), (), WRONG])
+    desk = FakeDesk(verdicts=[WRONG] * 3)
     talk = Talk(context, desk, None)
     ended = boxed(session, ["python", "-c", TALKS], talk.answer)
     assert ended.why is None
@@ -167,3 +168,38 @@ def test_only_bytes_of_mutable_files_and_notes_leave_it(session):
     assert talk.accepted.changes[0].content == b"A = 1\nB = 2\nC = 3\n"
     assert all(change.path == "train.py" for each in desk.proposals for change in each.changes)
     assert ("run.sh", "was changed, and may only be read") in desk.violations
+
+
+WAITS = """
+import socket, time
+with socket.socket(socket.AF_UNIX) as way:
+    way.connect("/box/door/supervisor")
+    way.sendall(b"{}\\n")
+    way.recv(1)
+time.sleep(60)
+"""
+
+
+def test_no_trial_begins_while_a_box_is_at_work(session):
+    there, over, trial = (threading.Event() for _ in range(3))
+
+    def answer(_):
+        there.set()
+        return Reply(text="go on")
+
+    def measure():
+        with session.executor.device({"what": "a trial of"}):
+            trial.set()
+
+    box = threading.Thread(
+        target=boxed, args=(session, ["python", "-c", WAITS], answer), kwargs={"stop": over.is_set}
+    )
+    box.start()
+    assert there.wait(60)
+    measuring = threading.Thread(target=measure)
+    measuring.start()
+    assert not trial.wait(1)
+    over.set()
+    assert trial.wait(60), "once the box is gone"
+    box.join()
+    measuring.join()
