@@ -177,7 +177,7 @@ def _introduce(session: Session, request: Request, say: Callable[[str], None]) -
 def _shown(rows: Path) -> str:
     """Say which rows an agent's container has."""
     sizes = [path.stat().st_size for path in rows.rglob("*") if path.is_file()]
-    return f"the {len(sizes)} files of training rows in {rows} ({sum(sizes) / 1e6:.1f} MB)"
+    return f"the training rows in {rows} ({len(sizes)} file(s), {sum(sizes) / 1e6:.1f} MB)"
 
 
 def _tag(ledger: Journal, request: Request) -> str:

@@ -112,6 +112,9 @@ def _begun(
     ):
         (sockets / "door" / "model").mkdir()  # to be mounted on
         harness = session.harness
+        if not paths.below(harness, "box"):
+            hint = "start a new run, or one with: --agent claude-code --on-host"
+            raise ConfigError(f"{session.run.tag} is from before there were boxes", hint=hint)
         places = Places(
             given=staging.write_tree(folder / "given", work.files),
             about=staging.write_tree(

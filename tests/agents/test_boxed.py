@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 from fakes import FakeDesk
 
-from runner.agents.boxed.agent import Boxed, Talk, how
+from runner.agents.boxed.agent import Boxed, Talk, how, load_boxed
 from runner.agents.boxed.recipes import Recipe, claude_code
 from runner.agents.descriptions import canonical, model_of, on_host, with_model
 from runner.errors import ConfigError
@@ -205,6 +205,40 @@ def test_without_a_shell_there_is_no_tool_for_commands_and_no_word_of_one():
     assert any("Bash" in word for word in shell)
     assert not any("Bash" in word for word in files)
     assert "shell" not in how(replace(CONTEXT, shell=False))
+
+
+KEYS = {"ANTHROPIC_API_KEY": "sk-1", "OPENAI_API_KEY": "sk-2"}
+PROGRAM = "model=claude-opus-5-5 agent '--say=a b'"
+
+
+def test_any_program_is_an_agent():
+    agent = load_boxed("boxed", PROGRAM, KEYS)
+    assert (agent.name, agent.isolation, agent.ahead) == ("boxed", "contained", 0)
+    recipe = agent._recipe(CONTEXT)
+    assert recipe.command == ("agent", "--say=a b")
+    assert "sk-1" not in recipe.environment.values()
+
+
+@pytest.mark.parametrize(
+    ("argument", "settings", "message"),
+    [
+        pytest.param("agent", KEYS, "asks no model", id="no model"),
+        pytest.param("model=claude-opus-5-5 ", KEYS, "no program", id="no program"),
+        pytest.param("model=claude-opus-5-5 '", KEYS, "quotation", id="no words"),
+        pytest.param("model=claude-0 agent", KEYS, "no price", id="no price"),
+        pytest.param(PROGRAM, {}, "ANTHROPIC_API_KEY is not set", id="no key"),
+        pytest.param(PROGRAM, {**KEYS, "RUNNER_BOX_PROGRAMS": "/x/y"}, "no folder", id="no folder"),
+    ],
+)
+def test_what_cannot_run_is_said_before_a_run(argument, settings, message):
+    with pytest.raises(ConfigError, match=message):
+        load_boxed("boxed", argument, settings)
+
+
+def test_a_program_that_may_run_commands_needs_a_policy_that_lets_it(desk):
+    agent = load_boxed("boxed", PROGRAM, KEYS)
+    with pytest.raises(ConfigError, match=r"agent\.shell is false"):
+        agent.propose(replace(CONTEXT, shell=False), desk)
 
 
 def test_a_program_s_model_is_kept_with_it():

@@ -10,8 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import box_attacks
+import messages_server
 import pytest
-from boxes import FILES, Asked, work
+from boxes import FILES, Asked, Pipe, work
 from fakes import FakeDesk
 
 from runner.agents.boxed.agent import Talk
@@ -178,6 +179,21 @@ with socket.socket(socket.AF_UNIX) as way:
     way.recv(1)
 time.sleep(60)
 """
+
+
+def test_both_sockets_are_reached_under_runsc_too(session):
+    policy = session.policy
+    resources = policy.resources.model_copy(update={"runtime": "runsc"})
+    own = replace(session, policy=policy.model_copy(update={"resources": resources}))
+    asked = Asked()
+    with messages_server.serving([]) as server:
+        code = (
+            "import urllib.request; print(urllib.request.urlopen('http://127.0.0.1:8080').read())"
+        )
+        pipe = Pipe(int(server.url.rpartition(":")[2]))
+        wanted = work(["python", "-c", code], asked, gateway=pipe)
+        run_in_box(own, session.boxer.args[1], wanted, lambda: False)
+    assert "true" in asked.heard[0]["last"], "the end was told at the other one"
 
 
 def test_no_trial_begins_while_a_box_is_at_work(session):

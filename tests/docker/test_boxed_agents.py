@@ -79,7 +79,6 @@ def check(session, said, tag):
 
 
 def test_claude_code_looks_edits_tries_is_refused_mends_and_is_kept(home, packing, monkeypatch):
-    answers: list[str] = []
     margins = {"old_string": "MARGIN = 1e-12", "new_string": "MARGIN = 0.001"}
     edit = tool_use("Edit", file_path="/workspace/train.py", **margins)
     turns = [
@@ -92,7 +91,6 @@ def test_claude_code_looks_edits_tries_is_refused_mends_and_is_kept(home, packin
     ]
 
     def script(request):
-        answers.extend(told(request))
         assert KEY not in request.raw.decode()
         assert request.headers["x-api-key"] == KEY
         return turns.pop(0) if turns else says("there is no more")
@@ -105,7 +103,7 @@ def test_claude_code_looks_edits_tries_is_refused_mends_and_is_kept(home, packin
         ) as (session, said),
     ):  # fmt: skip
         check(session, said, "boxed-claude-code")
-    looked, _, _, tried, refused = answers
+    looked, _, _, tried, refused = told(server.requests[-1])
     assert "circles 26" in looked
     assert "agent" in looked
     assert "centers.npy" in tried
@@ -118,10 +116,17 @@ def bash(command):
 
 
 def told(request):
-    """Return what the tools said since the last request."""
-    content = request.messages[-1]["content"]
-    blocks = [] if isinstance(content, str) else content
-    return [json.dumps(each["content"]) for each in blocks if each["type"] == "tool_result"]
+    """Return what the tools said, in the order in which they were asked."""
+    contents = [
+        each["content"] for each in request.messages if not isinstance(each["content"], str)
+    ]
+    blocks = {
+        block["tool_use_id"]: json.dumps(block["content"])
+        for content in contents
+        for block in content
+        if block["type"] == "tool_result"
+    }
+    return list(blocks.values())
 
 
 def test_codex_looks_edits_tries_is_refused_mends_and_is_kept(home, packing, monkeypatch):

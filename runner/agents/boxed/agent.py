@@ -198,6 +198,7 @@ class Talk:
         self.code: int | None = None
         self.last = ""
         self._sessions = 0
+        self._noted = set[str]()
 
     def answer(self, request: Mapping[str, Any]) -> Reply:
         match request:
@@ -261,13 +262,12 @@ class Talk:
 
     def _undone(self, said: Mapping[str, Any]) -> tuple[str, ...]:
         """Name what was changed of the workspace and does not count; results of tries are not."""
-        before = self._context.files
-        paths = [
-            path for path, _ in self._files(said) if path in before and not self._is_ours(path)
-        ]
-        for path in paths[:MOST_TOLD]:
+        ours = (path for path, _ in self._files(said) if path in self._context.files)
+        paths = [path for path in ours if not self._is_ours(path)][:MOST_TOLD]
+        for path in {*paths} - self._noted:
             self._desk.violation(path, "was changed, and may only be read")
-        return tuple(f"{path} was changed; it does not count" for path in paths[:MOST_TOLD])
+            self._noted.add(path)
+        return tuple(f"{path} was changed; it does not count" for path in paths)
 
     def _is_ours(self, path: str) -> bool:
         return self._context.patterns.may_write(path, self._context.files)
