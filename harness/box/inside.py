@@ -23,6 +23,7 @@ import socketserver
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -84,13 +85,14 @@ def run(command: tuple[str, ...], prompt: str) -> tuple[int, str]:
             sys.stdout.buffer.flush()
 
     def tell() -> None:
-        with suppress(OSError), process.stdin as words:  # it may not read them
+        with suppress(OSError), words:  # it may not read them
             words.write(prompt.encode())
 
     pipe = subprocess.PIPE
     process = subprocess.Popen(
         command, cwd=WORKSPACE, stdin=pipe, stdout=pipe, stderr=subprocess.STDOUT
     )
+    words: Any = process.stdin
     said: Any = process.stdout
     threading.Thread(target=tell, daemon=True).start()
     listener = threading.Thread(target=hear, daemon=True)
@@ -194,7 +196,7 @@ def ask(request: dict[str, Any]) -> dict[str, Any]:
     return answer
 
 
-MODES = {"session": session, "hand-over": hand_over}
+MODES: dict[str, Callable[..., int]] = {"session": session, "hand-over": hand_over}
 
 if __name__ == "__main__":
     sys.exit(MODES[sys.argv[1]](*sys.argv[2:]))

@@ -13,7 +13,7 @@ from fakes import FakeDesk
 from runner.agents.boxed.agent import Boxed, Talk, how, load_boxed
 from runner.agents.boxed.recipes import Recipe, claude_code
 from runner.agents.descriptions import canonical, model_of, on_host, with_model
-from runner.errors import ConfigError
+from runner.errors import ConfigError, ModelError
 from runner.records import Change, File, Violation
 from runner.seams import BoxEnd, BoxWork, Context
 
@@ -150,7 +150,13 @@ def test_who_never_says_anything_sound_comes_to_an_end(talk):
 
 
 class NoGateway:
-    fault: Exception | None = None
+    def check(self) -> None:
+        pass
+
+
+class Refused(NoGateway):
+    def check(self) -> None:
+        raise ModelError("the account has no credit")
 
 
 def proposed(desk, run: Callable[[BoxWork], BoxEnd], gateway=None):
@@ -194,10 +200,8 @@ def test_what_was_accepted_counts_however_the_box_ends(desk):
 
 
 def test_where_the_provider_refuses_it_is_no_failure_of_the_agent(desk):
-    gateway = NoGateway()
-    gateway.fault = ConfigError("no account")
-    with pytest.raises(ConfigError):
-        proposed(desk, box(ended(1)), gateway)
+    with pytest.raises(ModelError):
+        proposed(desk, box(ended(1)), Refused())
 
 
 def test_without_a_shell_there_is_no_tool_for_commands_and_no_word_of_one():

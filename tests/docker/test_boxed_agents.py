@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.docker, pytest.mark.claude_code, pytest.mark.timeout(3
 
 KEY = "sk-a-key-that-nobody-may-see"
 LOOK = "python -c \"import numpy; print('circles', numpy.load('/data/circles.npy'))\"; id -un"
-WIDER = "sed -i 's/^MARGIN = 1e-12/MARGIN = 0.001/' train.py"
+WIDER = "sed -i 's/^MARGIN = 1e-12/MARGIN = 0.02/' train.py"
 IMPORTS = "sed -i '1a import os' train.py"
 MENDS = "sed -i '/^import os$/d' train.py"
 TRY = "RUNNER_TRAIN_SECONDS=0.5 sh run.sh train && ls /outputs"
@@ -70,7 +70,7 @@ def check(session, said, tag):
     assert kept.hypothesis == "a wider margin"
     assert kept.origin.isolation == "contained"
     assert kept.origin.returned == 1
-    assert b"MARGIN = 0.001" in session.workspace.loaded(kept.changes)[0].content
+    assert b"MARGIN = 0.02" in session.workspace.loaded(kept.changes)[0].content
     [box] = session.ledger.boxes(tag)
     assert box.experiment == 1
     assert 0 < box.cpu_seconds < 60
@@ -79,7 +79,7 @@ def check(session, said, tag):
 
 
 def test_claude_code_looks_edits_tries_is_refused_mends_and_is_kept(home, packing, monkeypatch):
-    margins = {"old_string": "MARGIN = 1e-12", "new_string": "MARGIN = 0.001"}
+    margins = {"old_string": "MARGIN = 1e-12", "new_string": "MARGIN = 0.02"}
     edit = tool_use("Edit", file_path="/workspace/train.py", **margins)
     turns = [
         bash(LOOK),

@@ -107,9 +107,10 @@ class Boxed:
         ended = desk.boxed(work)
         if talk.accepted is not None:
             return talk.accepted
-        if gateway.fault is not None:
-            raise gateway.fault
-        return None if desk.stop_asked() else self._forfeit(talk, ended)
+        if desk.stop_asked():
+            return None
+        gateway.check()
+        return self._forfeit(talk, ended)
 
     def _forfeit(self, talk: Talk, ended: BoxEnd) -> Proposal:
         if ended.why is not None:
