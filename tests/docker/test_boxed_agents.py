@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.docker, pytest.mark.claude_code, pytest.mark.timeout(3
 KEY = "sk-a-key-that-nobody-may-see"
 LOOK = "python -c \"import numpy; print('circles', numpy.load('/data/circles.npy'))\"; id -un"
 WIDER = "sed -i 's/^MARGIN = 1e-12/MARGIN = 0.02/' train.py"
-IMPORTS = "sed -i '1a import os' train.py"
+IMPORTS = "echo 'import os' >> train.py"
 MENDS = "sed -i '/^import os$/d' train.py"
 TRY = "RUNNER_TRAIN_SECONDS=0.5 sh run.sh train && ls /outputs"
 WORDS = json.dumps({"hypothesis": "a wider margin", "category": "margin", "expectation": "less"})
