@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from runner.agents.descriptions import BEST_OF_N, ON_HOST, asking, is_independent, name_of
+from runner.agents.descriptions import BEST_OF_N, asking, is_independent, name_of
 from runner.errors import ConfigError
 from runner.records import Proposal
 from runner.seams import Agent, Context, Desk
 
 AGENTS = (
-    *("claude", "claude-code", "codex", "boxed", ON_HOST, "command", "mcp", "tune", "random"),
+    *("claude", "claude-code", "codex", "boxed", "command", "mcp", "tune", "random"),
     *(BEST_OF_N, "stub"),
 )
 PLAIN = ("mcp", "tune", "random")
