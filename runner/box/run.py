@@ -108,7 +108,7 @@ def _begun(
         staging.folder(sandbox.host.stage / name) as folder,
         staging.folder(sockets) as sockets,
         door.opened(staging.empty_tree(sockets / "door") / "supervisor") as opened,
-        work.gateway.listening(staging.empty_tree(sockets / "model")) as gateway,
+        work.gateway.listening(staging.empty_tree(sockets / "m")) as gateway,
     ):
         (sockets / "door" / "model").mkdir()  # to be mounted on
         harness = session.harness
@@ -127,7 +127,7 @@ def _begun(
             ),
             inside=staging.write_tree(folder / "inside", paths.below(harness, "box")),
             door=sockets / "door",
-            model=sockets / "model",
+            model=sockets / "m",
             rows=rows_of(session),
         )
         spec = specification(
