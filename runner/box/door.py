@@ -40,6 +40,7 @@ class Door:
         self._listener = listener
         self._waiting = queue.SimpleQueue[tuple[Mapping[str, Any], queue.SimpleQueue[Reply]]]()
         self._callers = threading.Semaphore(MOST_CALLERS)
+        self._handed_over: queue.SimpleQueue[Reply] | None = None
         self.answered = 0
 
     @property
@@ -47,15 +48,27 @@ class Door:
         return self.answered >= MOST_REQUESTS
 
     def answer_one(self, answer: Answer, *, seconds: float) -> Reply | None:
-        """Answer the next request, if one comes within so many seconds; return what was said."""
+        """Answer the next request, if one comes within so many seconds; return what was said.
+
+        Who handed over hears nothing any more: its box is ended, and another call would be paid.
+        """
         try:
             request, back = self._waiting.get(timeout=seconds)
         except queue.Empty:
             return None
         self.answered += 1
         reply = answer(request)
-        back.put(reply)
+        if reply.accepted:
+            self._handed_over = back
+        else:
+            back.put(reply)
         return reply
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        if self._handed_over:
+            self._handed_over.put(Reply(text=""))
 
     def listen(self) -> None:
         """Let callers in until the door is closed."""
@@ -113,5 +126,4 @@ def opened(path: Path) -> Iterator[Door]:
         try:
             yield door
         finally:
-            with suppress(OSError):
-                listener.shutdown(socket.SHUT_RDWR)
+            door.close()

@@ -101,6 +101,16 @@ def test_who_asks_all_the_time_wears_the_door_out(path, monkeypatch):
         assert opened.is_worn_out
 
 
+def test_who_handed_over_hears_nothing_until_its_box_is_gone(path):
+    with door.opened(path) as opened, socket.socket(socket.AF_UNIX) as caller:
+        caller.connect(str(path))
+        caller.sendall(b"{}\n")
+        assert opened.answer_one(lambda _: Reply(text="yes", accepted=True), seconds=5).accepted
+        caller.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            caller.recv(1)
+
+
 def test_a_closed_door_is_gone(path):
     with door.opened(path):
         pass

@@ -225,7 +225,7 @@ class Talk:
             left = self._desk.returns_left()
         else:
             self.accepted = found
-            return Reply(text="accepted, end now", accepted=True)
+            return Reply(text="accepted", accepted=True)
         undone = told(self._undone(said))
         return Reply(text=f"{mend(violations, 'hand over again', left)}\n{undone}")
 
