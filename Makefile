@@ -15,11 +15,9 @@ EXPERIMENTS ?= 8
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q -q
 RUNTIME := $(VENV)/.runtime
 DEV := $(VENV)/.dev
-CLAUDE_CODE := $(shell sed -n 's/^TESTED = "\(.*\)"$$/\1/p' runner/agents/claude_code/launch.py)
-CLIENTS := build/claude-code
+AGENTS := build/agents/$(shell cat images/agents/package.json images/agents/package-lock.json | sha256sum | cut -c 1-12)
 # Tests write small files by the thousand: in memory, where that may hold programs too.
 IN_MEMORY := $(shell awk '$$2 == "/dev/shm" && $$4 !~ /noexec/ { print "TMPDIR=" $$2 }' /proc/mounts 2> /dev/null)
-CLIENT := $(CLIENTS)/.installed-$(CLAUDE_CODE)
 # Container images like to set it; then every start of Python compiles everything anew.
 export PYTHONDONTWRITEBYTECODE :=
 
@@ -37,7 +35,7 @@ sandbox-run: setup ## Run the loop on TASK in containers, from nothing to a summ
 setup: $(RUNTIME) ## Make .venv, the container engine (as root) and the images ready.
 	@$(BIN)/runner setup $(if $(TASK),--task $(TASK))
 
-test: $(DEV) $(CLIENT) chromium ## Run every test, those in real containers included.
+test: $(DEV) $(AGENTS) chromium ## Run every test, those in real containers included.
 	@$(BIN)/runner setup --image cpu
 	@$(BIN)/runner setup --image tabular
 	@sh images/runsc.sh
@@ -84,19 +82,14 @@ $(DEV): requirements-dev.lock pyproject.toml | $(BIN)/pip
 	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@ $(RUNTIME)
 
-# The real client that tests drive: one version, kept outside of git, fetched once.
-$(CLIENT):
+# The real clients that tests drive, as their lock pins them: kept outside of git, fetched once.
+$(AGENTS): | $(DEV)
 	@command -v npm > /dev/null || { test "$$(id -u)" = 0 && command -v apt-get > /dev/null && \
 		echo "installing the packages nodejs and npm" && apt-get update -qq && \
 		apt-get install -y -qq --no-install-recommends nodejs npm > /dev/null; } || { \
-		echo "error: the tests need npm, to fetch Claude Code" >&2; \
+		echo "error: the tests need npm, to fetch Claude Code and Codex" >&2; \
 		echo " hint: type: sudo apt-get install nodejs npm" >&2; exit 2; }
-	@echo "installing Claude Code $(CLAUDE_CODE) into $(CLIENTS)"
-	@rm -rf $(CLIENTS)
-	@npm install --silent --no-audit --no-fund --ignore-scripts --prefix $(CLIENTS) @anthropic-ai/claude-code@$(CLAUDE_CODE)
-	@node $(CLIENTS)/node_modules/@anthropic-ai/claude-code/install.cjs
-	@$(CLIENTS)/node_modules/.bin/claude --version > /dev/null
-	@touch $@
+	@$(BIN)/runner setup --agents
 
 LOCK = $(UV) pip compile -q --generate-hashes --no-header --no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade)
 
@@ -113,6 +106,7 @@ lock: ## Lock the requirements again (needs uv); UPGRADE=1 takes newer versions.
 	@$(LOCK) --universal --python-version 3.11 --extra build --extra dev pyproject.toml -o requirements-dev.lock
 	@$(LOCK) --python-version 3.11 --python-platform x86_64-manylinux_2_28 images/cpu.in -o images/cpu.lock
 	@for image in scorer tabular cuda; do $(LOCK) --python-version 3.11 --python-platform x86_64-manylinux_2_28 images/$$image.in -o images/$$image.lock; done
+	@cd images/agents && npm install --silent --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved
 	@echo "images/cpu-torch.lock is kept by hand"
 
 clean: ## Remove caches and .venv; runs, data and images stay.

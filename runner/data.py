@@ -171,7 +171,8 @@ class Preparation:
         name, raw_option = _name(self.state, verb, self.task), ["--raw", "/raw"] if raw else []
         sealed = self._volume(sealed_volume(self.state, self.task), "/sealed")
         with staging.folder(self.state.stage / name) as folder:
-            code = staging.write_tree(folder / "harness", paths.without(paths.harness(), "kit"))
+            frozen = paths.without(paths.harness(), "kit", "box")
+            code = staging.write_tree(folder / "harness", frozen)
             spec = ContainerSpec(
                 name=name,
                 image_id=self.image_id,

@@ -9,15 +9,17 @@ import os
 import platform
 import re
 import shutil
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from runner.errors import RunnerError
 from runner.paths import State
@@ -27,6 +29,8 @@ MACHINES = ("x86_64", "amd64", "aarch64", "arm64")
 SKEW_SECONDS = 5.0
 CLAUDE_CODE = "RUNNER_CLAUDE_CODE"
 """Names another program than `claude`, as for the agent itself."""
+PORTS = {"http": 80, "https": 443}
+KNOCK_SECONDS = 3.0
 PRICES_DAYS = 180
 """After that many days somebody should look whether prices still hold."""
 RELEASED = datetime(2026, 1, 1, tzinfo=UTC)
@@ -61,6 +65,8 @@ class Machine:
     git: str | None
     gpus: str | None
     claude_code: str | None
+    programs: Mapping[str, str]
+    """Agent in a container → the version of its program, where that is there."""
     asked_at: float
     engine: Mapping[str, Any] = field(default_factory=dict)
     """Its own words; empty where none answers."""
@@ -69,6 +75,8 @@ class Machine:
     engine_remedy: str = ""
     images: Mapping[str, str | None] = field(default_factory=dict)
     """Name → id; `None` where it is missing."""
+    reachable: Mapping[str, bool] = field(default_factory=dict)
+    """Address of a provider whose key is there → whether something answers at it."""
 
 
 def diagnose(state: State, environment: Mapping[str, str] = os.environ) -> tuple[Finding, ...]:
@@ -78,6 +86,7 @@ def diagnose(state: State, environment: Mapping[str, str] = os.environ) -> tuple
 
 def ask(state: State, environment: Mapping[str, str]) -> Machine:
     """Ask this machine and its engine whatever a check looks at."""
+    from runner.agents import programs
     from runner.engines.docker import connect, our_fault
     from runner.engines.images import SCORER, image_id, image_tag
 
@@ -100,6 +109,12 @@ def ask(state: State, environment: Mapping[str, str]) -> Machine:
         git=_output("git", "--version"),
         gpus=_output("nvidia-smi", "--query-gpu=name", "--format=csv,noheader"),
         claude_code=_output(environment.get(CLAUDE_CODE) or "claude", "--version"),
+        programs={
+            name: programs.version(package)
+            for name, package in (("claude-code", programs.CLAUDE_CODE), ("codex", programs.CODEX))
+            if package in programs.here()
+        },
+        reachable=_reachable(environment),
         asked_at=asked_at,
         engine=engine,
         no_engine=no_engine,
@@ -178,6 +193,20 @@ def _caches(machine: Machine) -> Answer:
     return _answer(found, remedy, warn=bool(others))
 
 
+def _sockets(machine: Machine) -> Answer:
+    """An agent's container and a served model meet the outside at sockets of the host."""
+    runtimes = machine.engine.get("Runtimes") or {}
+    closed = [
+        name
+        for name, said in runtimes.items()
+        if name.startswith("runsc")
+        and not any(str(each).startswith("--host-uds") for each in said.get("runtimeArgs") or [])
+    ]
+    remedy = "register it with --host-uds=all, as images/runsc.sh does"
+    found = f"{', '.join(closed)} without --host-uds" if closed else "not closed"
+    return _answer(found, remedy, warn=bool(closed))
+
+
 def _memory(machine: Machine) -> Answer:
     total = int(machine.engine.get("MemTotal", 0))
     remedy = "lower resources.memory in the policy, or give the engine more"
@@ -232,8 +261,50 @@ def _api_key(machine: Machine) -> Answer:
     return _answer("set" if is_set else "not set; only agents that ask a model need one")
 
 
+def _agent(machine: Machine, name: str) -> Answer:
+    """Say how an agent would be run here, and whether its model can be asked."""
+    from runner.agents.descriptions import MODELS
+    from runner.providers import provider_of
+
+    try:
+        provider, model = provider_of(MODELS[name], machine.environment)
+    except RunnerError as error:
+        return _answer(str(error).partition("\n")[0], error.hint, warn=True)
+    boxed = name != "claude"
+    program = machine.programs.get(name) or "no program: runner setup --agents"
+    answers = machine.reachable.get(provider.address)
+    words = [
+        *([program] if boxed else []),
+        f"isolation {'contained' if boxed else 'api'}",
+        f"{model} at {provider.address}",
+        {None: f"{provider.key_in} is not set", True: "reachable", False: "not reachable"}[answers],
+        "price known" if provider.free or provider.prices.find(model) else "price not known",
+    ]
+    remedy = f"look at the network, or name another address with {provider.address_in}"
+    return _answer(", ".join(words), remedy, warn=answers is False)
+
+
+def _reachable(environment: Mapping[str, str]) -> dict[str, bool]:
+    """Knock at each provider whose key is there, or at the proxy before it; nothing is sent."""
+    from runner.providers import load_providers
+
+    found = {}
+    with suppress(RunnerError):  # the row of prices says what is wrong
+        for provider in load_providers(environment).values():
+            if provider.key_in is None or environment.get(provider.key_in):
+                proxy = environment.get("HTTPS_PROXY") or environment.get("https_proxy")
+                where = urlsplit(proxy or provider.address)
+                place = (where.hostname or "", where.port or PORTS.get(where.scheme, 443))
+                try:
+                    socket.create_connection(place, KNOCK_SECONDS).close()
+                    found[provider.address] = True
+                except OSError:
+                    found[provider.address] = False
+    return found
+
+
 def _claude_code(machine: Machine) -> Answer:
-    """Only the agent of that name needs it, but a program that is named should be there."""
+    """Only `--on-host` needs it, but a program that is named should be there."""
     if machine.claude_code:
         return _answer(machine.claude_code.splitlines()[0])
     if named := machine.environment.get(CLAUDE_CODE):
@@ -275,6 +346,7 @@ CHECKS: tuple[tuple[str, Callable[[Machine], Answer], bool], ...] = (
     ("limits by control groups", _limits, True),
     ("seccomp", _seccomp, True),
     ("dropping the kernel's caches", _caches, True),
+    ("sockets under runsc", _sockets, True),
     ("memory", _memory, True),
     ("2 CPUs", _cpus, True),
     ("disk for the engine", _engine_disk, True),
@@ -283,7 +355,10 @@ CHECKS: tuple[tuple[str, Callable[[Machine], Answer], bool], ...] = (
     ("disk for the state folder", lambda m: _disk(m.state, fail=0.5, warn=2), False),
     ("GPU and NVIDIA runtime", _gpus, False),
     ("ANTHROPIC_API_KEY", _api_key, False),
-    ("Claude Code, for the agent claude-code", _claude_code, False),
+    ("the agent claude", lambda m: _agent(m, "claude"), False),
+    ("the agent claude-code", lambda m: _agent(m, "claude-code"), False),
+    ("the agent codex", lambda m: _agent(m, "codex"), False),
+    ("Claude Code on this machine, for --on-host", _claude_code, False),
     ("prices of models", _prices, False),
     ("clock", _clock, False),
 )

@@ -1,4 +1,4 @@
-"""Who works on what: one supervisor per tag, one trial per device, told apart by name.
+"""Who works on what: one supervisor per tag, one trial per device, and trials or boxes in turns.
 
 The lock is the operating system's, so it is gone with its holder, however that one died. The locks
 of devices lie where nobody but their user can remove or hold them (`private`), so two users of one
@@ -7,9 +7,11 @@ machine do not wait for each other.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -21,9 +23,11 @@ from runner.errors import BusyError, ConfigError, StoppedError
 from runner.private import runtime_folder
 
 WAIT_SECONDS = 0.5
+TURN_SECONDS = 0.05
 MOST_BYTES = 10_000
 LOCK_MODE = 0o660
 """For others a lock cannot even be opened, and so not be held."""
+TRIALS, BOXES = "trials", "boxes"
 
 
 @contextmanager
@@ -74,7 +78,53 @@ def device_lock(
             with _waited_for(folder / f"{part}.next.lock", part, say, abort):
                 stack.enter_context(_waited_for(path, part, say, abort))
             stack.enter_context(_named(path, tag))
+        stack.enter_context(turn(TRIALS, BOXES, say, abort))
         yield
+
+
+@contextmanager
+def turn(
+    ours: str, others: str, say: Callable[[str], None], abort: threading.Event
+) -> Iterator[None]:
+    """Be among those of one kind at work on this machine, once nobody of the other kind is.
+
+    Any number of trials run at once, or any number of agents' boxes, and never one beside the
+    other. Whoever comes waits at a turnstile, behind those that came before it.
+
+    Raises:
+        StoppedError: `abort` was set.
+    """
+    folder = runtime_folder()
+    with ExitStack() as stack:
+        with _held(folder / "turn.lock", fcntl.LOCK_EX, others, say, abort):
+            with _held(folder / f"{others}.lock", fcntl.LOCK_EX, others, say, abort):
+                pass
+            stack.enter_context(_held(folder / f"{ours}.lock", fcntl.LOCK_SH, others, say, abort))
+        yield
+
+
+@contextmanager
+def _held(
+    path: Path, how: int, others: str, say: Callable[[str], None], abort: threading.Event
+) -> Iterator[None]:
+    """Hold a file's lock, alone or with others, as soon as it can be had."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, LOCK_MODE)
+    told = False
+    try:
+        while True:
+            try:
+                fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if abort.is_set():
+                    raise StoppedError("stopped by the person") from None
+                if not told:
+                    say(f"waiting for a turn: {others} are at work or wait for theirs")
+                    told = True
+                time.sleep(TURN_SECONDS)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

@@ -79,9 +79,9 @@ def below(files: Files, folder: str) -> Files:
     return {path[cut:]: file for path, file in files.items() if path.startswith(f"{folder}/")}
 
 
-def without(files: Files, folder: str) -> Files:
-    """Return a tree without one of its folders."""
-    return {path: file for path, file in files.items() if not path.startswith(f"{folder}/")}
+def without(files: Files, *folders: str) -> Files:
+    """Return a tree without some of its folders."""
+    return {path: file for path, file in files.items() if path.partition("/")[0] not in folders}
 
 
 @dataclass(frozen=True)

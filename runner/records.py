@@ -18,6 +18,10 @@ SELF_REPORTED = "SELF-REPORTED: the code under test printed this number"
 """What everything says that shows a score which no scorer gave."""
 LOG = "LOG.md"
 """The page that the supervisor writes from the ledger; no agent may change it."""
+CONTAINED = "contained"
+"""The isolation of an agent in a container of its own, whose one way out leads to its model."""
+BOX_ENDED = "box.ended"
+"""The note of what an agent's container took for one proposal; see `Box`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,6 +222,18 @@ class Analysis:
     """Absent where it did not end: it counts for nothing."""
     exit_code: int | None = None
     failure: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Box:
+    """What an agent's own container took for one proposal, as the ledger has it."""
+
+    experiment: int
+    """That the proposal was made for."""
+    seconds: float
+    cpu_seconds: float | None
+    why: str | None
+    """Why it was ended, if a limit did it."""
 
 
 class ExperimentStatus(StrEnum):

@@ -1,11 +1,12 @@
-"""The two places where another implementation may stand in: who proposes, and where trials run."""
+"""The places where another implementation may stand in: who proposes, and where trials run."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Protocol
+from pathlib import Path
+from typing import Any, Protocol
 
 from runner.patterns import FilePatterns
 from runner.records import (
@@ -85,6 +86,8 @@ class Context:
     """Why an earlier proposal for this place came back, where it did before it was reviewed."""
     shared_targets: bool = False
     """Whether a trainer holds answers of other splits, so that less comes back of it."""
+    shell: bool = True
+    """Whether an agent in a box may run commands there."""
 
     @property
     def patterns(self) -> FilePatterns:
@@ -101,6 +104,52 @@ class Context:
     @property
     def phase_name(self) -> str | None:
         return self.phase.name if self.phase else None
+
+
+class Gateway(Protocol):
+    """The way from a box to its model, and nothing else."""
+
+    def listening(self, folder: Path) -> AbstractContextManager[Path]:
+        """Yield a socket in this folder that any user may connect to; it speaks HTTP."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reply:
+    """What is answered to a box."""
+
+    text: str
+    accepted: bool = False
+    """Whether the proposal goes ahead; the box is ended then."""
+    prompt: str | None = None
+    """With what a program that has ended runs once more; `None` ends the box."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoxWork:
+    """A program that is to make one proposal, in a container of its own."""
+
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    files: Files
+    """The workspace to start from; what becomes of it stays in the box."""
+    about: Mapping[str, bytes]
+    """What it may read of the run, by name; `brief.md` is also its standard input."""
+    programs: Path | None
+    """A folder of this machine that it sees as `/box/agents`, and cannot write to."""
+    gateway: Gateway
+    answer: Callable[[Mapping[str, Any]], Reply]
+    """Answers what is said in the box, which may be anything that JSON can hold."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoxEnd:
+    """How a box ended."""
+
+    why: str | None
+    """Why it was ended, if a limit did it."""
+    seconds: float
+    cpu_seconds: float | None
 
 
 class Desk(Protocol):
@@ -132,6 +181,13 @@ class Desk(Protocol):
         """Run an analysis on training rows and return what it found, capped and escaped.
 
         `None` runs the workspace's own `analysis.py`. A failure is part of the answer.
+        """
+        ...
+
+    def boxed(self, work: BoxWork) -> BoxEnd:
+        """Run a program in a box, to its end or to a limit, and write down what it took.
+
+        All that it says is answered in the caller's thread.
         """
         ...
 
@@ -170,7 +226,7 @@ class Agent(Protocol):
 
     name: str
     isolation: str
-    """How far it is kept from the host: `api`, `tool-restricted` or `none`."""
+    """How far it is kept from the host: `api`, `contained`, `tool-restricted` or `none`."""
     ahead: int
     """How many proposals it makes, unless a person says otherwise, while its last experiment has no
     result yet; 0 where it has to know the result."""

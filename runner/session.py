@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property, partial
 
 from runner import draws, paths
@@ -23,6 +23,7 @@ from runner.money.spending import Spending
 from runner.policy.schema import Policy
 from runner.progress import Tracker
 from runner.records import (
+    BOX_ENDED,
     LOG,
     Analysis,
     AskedBy,
@@ -33,7 +34,7 @@ from runner.records import (
     Run,
 )
 from runner.research_log import ResearchLog
-from runner.seams import Sandbox
+from runner.seams import BoxEnd, BoxWork, Sandbox
 from runner.workspace import Workspace
 
 ANALYSIS_SCRIPT = "analysis.py"
@@ -80,6 +81,8 @@ class Session:
     person: Person = field(default_factory=Person)
     analyst: Callable[[Sandbox, bytes | None], Findings] | None = None
     """Runs a script, or the workspace's own, on training rows; absent where nothing can."""
+    boxer: Callable[[BoxWork, Callable[[], bool]], BoxEnd] | None = None
+    """Runs a program in a box, until somebody wants the run to end; absent where none can."""
     progress: Tracker = field(default_factory=Tracker)
     """Says what is under way to whoever looks from elsewhere."""
     independent: bool = False
@@ -180,6 +183,15 @@ class Session:
                 failure=found.failure,
             )
         return found
+
+    def boxed(self, work: BoxWork, *, experiment: int, stop: Callable[[], bool]) -> BoxEnd:
+        """Run a program in a box for one proposal, and write down what it took."""
+        if self.boxer is None:
+            raise ConfigError("there is no box here")
+        ended = self.boxer(work, stop)
+        self.ledger.event(self.run.tag, BOX_ENDED, experiment=experiment, **asdict(ended))
+        self.log.info(BOX_ENDED, experiment=experiment, **asdict(ended))
+        return ended
 
     def analyses_asked(self, experiment: int) -> int:
         """Return how many the agent had before this experiment, in earlier sessions too."""

@@ -23,6 +23,7 @@ from runner.agents.descriptions import (
 )
 from runner.agents.numbers import search
 from runner.analysis import analyze, require_rows
+from runner.box import rows_of, run_in_box
 from runner.engines import images
 from runner.engines.caches import dropper
 from runner.engines.protocol import require_runtime
@@ -39,7 +40,7 @@ from runner.policy.load import LoadedPolicy, load_policy, parse_policy, with_tra
 from runner.policy.review import broken_by
 from runner.policy.schema import Policy
 from runner.progress import DEVICE, Tracker
-from runner.records import SELF_REPORTED, Run
+from runner.records import CONTAINED, SELF_REPORTED, Run
 from runner.rules_digest import require_same_rules, rules_digest
 from runner.seams import Agent
 from runner.session import Person, Session
@@ -112,6 +113,7 @@ def at_work(state: paths.State, request: Request, person: Person) -> Iterator[At
         executor = _executor(policy, tag, sandbox, request.devices, progress, person)
         stack.callback(executor.close)
         session = _session(state, ledger, run, policy, executor, log, progress, person)
+        session = replace(session, boxer=partial(run_in_box, session, sandbox))
         sandbox.sweep(tag)
         if not run.self_reported:
             data.require_sealed(engine, state, run.task)
@@ -159,15 +161,23 @@ def _introduce(session: Session, request: Request, say: Callable[[str], None]) -
         say(f"{SELF_REPORTED}; every score below is its own word")
     if (model := model_of(run.agent)) and not request.somebody_else:
         more = f" and {len(files) - SHOWN_FILES} more" if len(files) > SHOWN_FILES else ""
+        rows = rows_of(session) if run.agent_isolation == CONTAINED else None
+        also = "no data" if rows is None else f"whatever its agent reads of {_shown(rows)}"
         say(
-            f"whoever serves {model} sees these files, what is tried and what came of it, and no"
-            f" data: {', '.join(sorted(files)[:SHOWN_FILES])}{more}"
+            f"whoever serves {model} sees these files, what is tried and what came of it, and"
+            f" {also}: {', '.join(sorted(files)[:SHOWN_FILES])}{more}"
         )
     if request.train_seconds is not None:
         say(f"budget.train is {request.train_seconds:g}s here: policy {run.policy_digest[:12]}")
     if not request.somebody_else and name_of(asking(run.agent)) in ("tune", "random"):
         found = search(files, session.policy.patterns.among(files))
         say(f"{run.agent}: {found}")
+
+
+def _shown(rows: Path) -> str:
+    """Say which rows an agent's container has."""
+    sizes = [path.stat().st_size for path in rows.rglob("*") if path.is_file()]
+    return f"the training rows in {rows} ({len(sizes)} file(s), {sum(sizes) / 1e6:.1f} MB)"
 
 
 def _tag(ledger: Journal, request: Request) -> str:

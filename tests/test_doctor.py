@@ -52,6 +52,7 @@ MACHINE = Machine(
     git="git version 2.39.5",
     gpus=None,
     claude_code=None,
+    programs={},
     asked_at=ASKED_AT,
     engine=INFO,
     images={"autoresearch-runner/cpu:1": "sha256:1", "autoresearch-runner/scorer:1": "sha256:2"},
@@ -202,6 +203,40 @@ def test_an_api_key_is_seen_and_never_shown() -> None:
     assert finding.found == "set"
     assert SECRET not in repr(finding)
     assert found("ANTHROPIC").verdict is OK
+
+
+@pytest.mark.parametrize(
+    ("arguments", "verdict"), [(["--host-uds=all"], OK), (["--platform=ptrace"], WARN)]
+)
+def test_a_runtime_that_closes_the_way_to_sockets_is_named(arguments, verdict):
+    runtimes = {"runc": {"path": "runc"}, "runsc": {"path": "runsc", "runtimeArgs": arguments}}
+    assert found("sockets", **engine(Runtimes=runtimes)).verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("agent", "changes", "words", "verdict"),
+    [
+        ("claude-code", {}, ["no program", "contained", "KEY is not set", "price known"], OK),
+        ("claude-code", {"programs": {"claude-code": "2.1"}}, ["2.1, isolation contained"], OK),
+        ("codex", {"reachable": {"https://api.openai.com/v1": True}}, [", reachable"], OK),
+        ("codex", {"reachable": {"https://api.openai.com/v1": False}}, ["not reachable"], WARN),
+        ("claude", {}, ["isolation api"], OK),
+    ],
+)
+def test_an_agent_is_what_would_run_here(agent, changes, words, verdict):
+    [finding] = [
+        each
+        for each in doctor.examine(dataclasses.replace(MACHINE, **changes))
+        if each.requirement == f"the agent {agent}"
+    ]
+    assert finding.verdict is verdict
+    assert all(word in finding.found for word in words), finding.found
+
+
+def test_only_providers_that_can_be_asked_are_knocked_at():
+    assert doctor._reachable({}) == {}
+    nobody = {"ANTHROPIC_API_KEY": "x", "ANTHROPIC_BASE_URL": "http://127.0.0.1:9"}
+    assert doctor._reachable(nobody) == {"http://127.0.0.1:9": False}
 
 
 @pytest.mark.parametrize(

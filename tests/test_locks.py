@@ -180,3 +180,62 @@ def test_a_holder_without_a_name_is_still_one(tmp_path, text):
 def test_a_name_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "lock.holder")
     assert locks.holder(tmp_path / "lock") == "somebody who did not leave a name"
+
+
+def turn_of(ours: str, others: str):
+    return locks.turn(ours, others, lambda _: None, threading.Event())
+
+
+def entered(ours: str, others: str) -> threading.Event:
+    """Have a thread take a turn as soon as it can; set once it has it, and it keeps it."""
+    there = threading.Event()
+
+    def take() -> None:
+        with turn_of(ours, others):
+            there.set()
+            time.sleep(0.2)
+
+    threading.Thread(target=take).start()
+    return there
+
+
+BOX, TRIAL = (locks.BOXES, locks.TRIALS), (locks.TRIALS, locks.BOXES)
+
+
+@pytest.mark.parametrize(("one", "other"), [(BOX, TRIAL), (TRIAL, BOX)])
+def test_a_box_and_a_trial_are_never_at_work_together(one, other):
+    with turn_of(*one):
+        waits = entered(*other)
+        assert not waits.wait(0.3)
+    assert waits.wait(5)
+
+
+@pytest.mark.parametrize("kind", [BOX, TRIAL])
+def test_those_of_one_kind_are(kind):
+    with turn_of(*kind), turn_of(*kind):
+        pass
+
+
+def test_who_waits_is_before_who_comes_later():
+    with turn_of(*TRIAL):
+        waits = entered(*BOX)
+        time.sleep(0.2)
+        later = entered(*TRIAL)
+        assert not later.wait(0.3)
+    assert waits.wait(5)
+    assert later.wait(5)
+
+
+def test_waiting_for_a_turn_ends_when_the_person_stops():
+    abort = threading.Event()
+    abort.set()
+    with turn_of(*BOX), pytest.raises(StoppedError), locks.turn(*TRIAL, print, abort):
+        pass
+
+
+def test_a_trial_s_device_comes_with_its_turn():
+    with turn_of(*BOX):
+        abort = threading.Event()
+        abort.set()
+        with pytest.raises(StoppedError), device_lock(["cpu-0"], "t", print, abort):
+            pass

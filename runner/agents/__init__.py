@@ -7,7 +7,10 @@ from runner.errors import ConfigError
 from runner.records import Proposal
 from runner.seams import Agent, Context, Desk
 
-AGENTS = ("claude", "claude-code", "command", "mcp", "tune", "random", BEST_OF_N, "stub")
+AGENTS = (
+    *("claude", "claude-code", "codex", "boxed", "command", "mcp", "tune", "random"),
+    *(BEST_OF_N, "stub"),
+)
 PLAIN = ("mcp", "tune", "random")
 """Agents that take no argument."""
 SINGLE = ("stub",)
@@ -41,7 +44,11 @@ def make_agent(description: str) -> Agent:  # noqa: C901 - a table; each imports
             from runner.agents.claude.agent import load_claude
 
             return load_claude(argument)
-        case "claude-code":
+        case "claude-code" | "codex" | "boxed":
+            from runner.agents.boxed.agent import load_boxed
+
+            return load_boxed(name, argument)
+        case "claude-code-on-host":
             from runner.agents.claude_code.agent import load_claude_code
 
             return load_claude_code(argument)

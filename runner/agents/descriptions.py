@@ -10,9 +10,16 @@ from pathlib import Path
 from runner.errors import ConfigError
 
 BEST_OF_N = "best-of-n"
+ON_HOST = "claude-code-on-host"
 RELATIVE = re.compile(r"\.\.?/")
-MODELS = {"claude": "claude-opus-5-5", "claude-code": "claude-opus-5-5"}
+MODELS = {
+    **dict.fromkeys(("claude", "claude-code", ON_HOST), "claude-opus-5-5"),
+    "codex": "gpt-6.1-sol",
+}
 """Agents whose argument is the model that they ask, and which one it is if none is named."""
+BOXED = "boxed"
+NAMED = re.compile(r"model=(\S+) ")
+"""Before the program of `boxed`: the model that it may ask."""
 
 
 def name_of(description: str) -> str:
@@ -37,6 +44,20 @@ def canonical(description: str) -> str:
     return description
 
 
+def on_host(description: str) -> str:
+    """Return the description of the same program on this machine.
+
+    Raises:
+        ConfigError: only Claude Code has rules of its own that hold it there.
+    """
+    asker = asking(description)
+    if name_of(asker) != "claude-code":
+        hint = "only claude-code does; any program does so as command:PROGRAM, with isolation none"
+        raise ConfigError(f"{description} does not run on the host", hint=hint)
+    around = description.removesuffix(asker)
+    return f"{around}{ON_HOST}{asker.removeprefix('claude-code')}"
+
+
 def is_independent(description: str) -> bool:
     """Say whether each proposal is drawn from the template, knowing no other."""
     return name_of(description) == BEST_OF_N
@@ -52,6 +73,12 @@ def with_model(description: str, model: str | None = None) -> str:
     """
     asker = asking(description)
     around, (name, _, argument) = description.removesuffix(asker), asker.partition(":")
+    if name == BOXED:
+        named = NAMED.match(argument)
+        if (named is None) == (model is None):
+            hint = "say it once: --agent 'boxed:PROGRAM ARGS' --model MODEL"
+            raise ConfigError(f"{description}: which model does it ask?", hint=hint)
+        return description if named else f"{around}{name}:model={model} {argument}"
     if name not in MODELS:
         if model is not None:
             hint = f"agents that do: {', '.join(MODELS)}"
@@ -65,6 +92,8 @@ def with_model(description: str, model: str | None = None) -> str:
 def model_of(description: str) -> str | None:
     """Return the model that an agent asks; `None` for one that asks none."""
     name, _, argument = asking(description).partition(":")
+    if name == BOXED:
+        return named[1] if (named := NAMED.match(argument)) else None
     return argument or MODELS[name] if name in MODELS else None
 
 

@@ -8,7 +8,7 @@ import click
 
 if TYPE_CHECKING:
     from runner.journal.reader import Reader
-    from runner.records import Run
+    from runner.records import Box, Run
 
 NEWEST = 50
 
@@ -60,15 +60,21 @@ def _runs(ledger: Reader, as_json: bool) -> None:
 
 
 def _experiments_json(ledger: Reader, run: Run, first: int, last: int) -> None:
+    from collections import defaultdict
+
     from runner.views import documents, reading
 
     works, tag = _works(run), run.tag
+    boxes: dict[int, list[Box]] = defaultdict(list)
+    for box in ledger.boxes(tag, first, last):
+        boxes[box.experiment].append(box)
     reading.stream_json(
         documents.experiment_document(
             each,
             run.metric,
             ledger.spent_by_experiment(tag, each.number, each.number).get(each.number),
             ledger.analyses(tag, each.number, each.number),
+            boxes[each.number],
         )
         | {"running": works and each.ended_at is None}
         for each in ledger.whole(tag, first, last)

@@ -15,10 +15,16 @@ POLICY = click.Path(exists=True, dir_okay=False, path_type=Path)
     "--agent",
     default="tune",
     show_default=True,
-    help="tune, claude[:MODEL], claude-code[:MODEL], command:PROGRAM, random, best-of-n[:AGENT] or "
-    "stub:SCRIPT.yaml. For an MCP client see runner mcp, for yourself runner step --edit.",
+    help="tune, claude[:MODEL], claude-code[:MODEL], codex[:MODEL], boxed:PROGRAM, "
+    "command:PROGRAM, random, best-of-n[:AGENT] or stub:SCRIPT.yaml. For an MCP client see runner "
+    "mcp, for yourself runner step --edit.",
 )
 @click.option("--model", help="The model that an agent such as claude asks.")
+@click.option(
+    "--on-host",
+    is_flag=True,
+    help="Run claude-code on this machine, held by its own rules, and not in a container.",
+)
 @click.option(
     "--experiments",
     "--max-experiments",
@@ -61,6 +67,7 @@ def command(
     task: str | None,
     agent: str,
     model: str | None,
+    on_host: bool,
     experiments: int | None,
     train_seconds: float | None,
     tag: str | None,
@@ -75,6 +82,7 @@ def command(
 
     Ctrl-C once finishes the experiment in progress, twice kills its containers.
     """
+    from runner.agents import descriptions
     from runner.start import Request
     from runner.supervise import supervise
 
@@ -85,6 +93,8 @@ def command(
             "--model, --policy and --train-seconds do not go with --resume: a run keeps its model"
             " and its policy, decision.rule and all"
         )
+    if on_host:
+        agent = descriptions.on_host(agent)
     request = Request(
         task=task or "",
         tag=resume or tag,

@@ -12,8 +12,13 @@ from runner.errors import ConfigError
 @click.command("setup")
 @click.option("--image", help="Which image to build: cpu (the default), tabular or cuda.")
 @click.option("--task", help="Build the image of this task's policy, its own packages included.")
+@click.option(
+    "--agents",
+    is_flag=True,
+    help="Fetch the programs of the agents claude-code and codex too, with npm (800 MB).",
+)
 @click.option("--base-image", help="Build it on this image instead of the Dockerfile's default.")
-def command(image: str | None, task: str | None, base_image: str | None) -> None:
+def command(image: str | None, task: str | None, agents: bool, base_image: str | None) -> None:
     """Make this machine ready: start a container engine, build the image of the trials.
 
     The scorers' image is built too. Packages that a policy puts on an image are resolved once,
@@ -25,6 +30,7 @@ def command(image: str | None, task: str | None, base_image: str | None) -> None
     from rich.console import Console
 
     from runner import paths
+    from runner.agents import programs
     from runner.policy.load import load_policy
     from runner.setup import set_up
 
@@ -43,5 +49,9 @@ def command(image: str | None, task: str | None, base_image: str | None) -> None
                 console.print(line, markup=False, highlight=False)
 
         ready = set_up(wanted or "cpu", state=paths.state(), say=say, base_image=base_image)
+        if agents:
+            programs.fetch(say)
     for name, image_id in ready.items():
         click.echo(f"image {name} is ready ({image_id.removeprefix('sha256:')[:12]})")
+    for package in (programs.CLAUDE_CODE, programs.CODEX) if agents else ():
+        click.echo(f"{package} {programs.version(package)} is ready")

@@ -25,16 +25,17 @@ def command(
         asked = experiment.origin.answers if experiment.origin else None
         hypotheses = () if asked is None else ledger.hypotheses(run.tag, asked)
         analyses = ledger.analyses(run.tag, number, number)
+        boxes = ledger.boxes(run.tag, number, number)
     everything = not (diff or log or trials)
     if as_json:
         document = documents.experiment_document(
-            experiment, run.metric, took, analyses, self_reported=run.self_reported
+            experiment, run.metric, took, analyses, boxes, self_reported=run.self_reported
         )
         extra = {"diff": page.diff(experiment), "log": page.logs(experiment)}
         reading.print_json(document | extra)
         return
     if everything:
-        reading.say(page.heading(run, experiment, took, hypotheses, analyses))
+        reading.say(page.heading(run, experiment, took, hypotheses, analyses, boxes))
     if trials or everything:
         reading.print_rich(page.trials(experiment))
     if diff or everything:

@@ -5,6 +5,7 @@ Every view, every `--json` and the loop itself read here, from the projections.
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import sqlite3
@@ -20,9 +21,11 @@ from runner.journal import projections, rows
 from runner.journal.entries import GENESIS, RESULTS, Entry, Head, of_row
 from runner.journal.finding import Wanted
 from runner.records import (
+    BOX_ENDED,
     PLANTED,
     TO_PLANT,
     Analysis,
+    Box,
     Descent,
     Experiment,
     ExperimentStatus,
@@ -378,6 +381,14 @@ class Reader:
         query = "SELECT count(*) AS count, total(seconds) AS seconds FROM analyses WHERE run = ?"
         row = self._one(query, tag)
         return (row["count"], row["seconds"]) if row else (0, 0.0)
+
+    def boxes(self, tag: str, first: int = 0, last: int = LAST) -> tuple[Box, ...]:
+        """Return what agents' containers took for these experiments."""
+        query = """SELECT detail FROM notes WHERE run = ? AND name = ?
+            AND json_extract(detail, '$.experiment') BETWEEN ? AND ? ORDER BY seq"""
+        with readable("what a box took"):
+            found = self._all(query, tag, BOX_ENDED, first, last)
+            return tuple(Box(**json.loads(row["detail"])) for row in found)
 
     def events(self, tag: str) -> tuple[dict[str, Any], ...]:
         query = "SELECT at, name, detail FROM notes WHERE run = ? ORDER BY seq"

@@ -11,7 +11,19 @@ import unicodedata
 
 WORKSPACE = "/workspace"
 TAKEN_PLACES = (
-    *("/artifacts", "/bin", "/boot", "/cache", "/dev", "/etc", "/kit", "/lib", "/lib64", "/opt"),
+    *(
+        "/artifacts",
+        "/bin",
+        "/boot",
+        "/box",
+        "/cache",
+        "/dev",
+        "/etc",
+        "/kit",
+        "/lib",
+        "/lib64",
+        "/opt",
+    ),
     *("/outputs", "/proc", "/root", "/run", "/sbin", "/sys", "/tmp", "/usr", "/var"),  # noqa: S108
 )
 """Where a container has things of its own."""

@@ -354,6 +354,21 @@ class Analysis(Strict):
     """When one is killed, after `budget.startup`: it is there to look, not to solve."""
 
 
+class AgentBox(Strict):
+    """What an agent gets that runs in a container of its own; other agents have none."""
+
+    shell: bool = True
+    """Whether it may run commands; only claude-code can do without."""
+    cpus: Annotated[float, Field(gt=0, le=1024)] = 1.0
+    """Processor cores; with `minutes`, the most that it can spend on one proposal."""
+    memory: Annotated[int, *size("512m", "4096g")] = 4 * 1024**3
+    """Memory, what it writes included."""
+    minutes: Annotated[float, Field(gt=0, le=1440)] = 30.0
+    """When the container is killed; one proposal has one container."""
+    data: Literal["public", "none"] = "public"
+    """`public`: rows that every split trains on, if the task has such, are in it at `/data`."""
+
+
 class Limits(Strict):
     """When a run ends by itself."""
 
@@ -389,6 +404,7 @@ class Policy(Strict):
     phases: Annotated[tuple[Phase, ...], Field(max_length=8)] = ()
     """Parts of a run, in order; an empty list is one part."""
     analysis: Analysis = Analysis()
+    agent: AgentBox = AgentBox()
     limits: Limits
 
     @property

@@ -190,6 +190,13 @@ def _course(policy: Policy, most: int | None) -> Iterator[str]:
     killed = f"; each is killed after {show_duration(analysis.seconds)}, plus startup"
     none = "No analysis of training rows."
     yield f"Analysis of training rows:{' and'.join(when)}{killed}." if when else none
+    box = policy.agent
+    yield (
+        f"An agent in a container of its own has for each proposal: {box.minutes:g} minutes,"
+        f" {box.cpus:g} processor(s), {show_size(box.memory)} of memory,"
+        f" {'a' if box.shell else 'no'} shell,"
+        f" {'rows' if box.data == 'public' else 'no rows'} that every split trains on."
+    )
     set_by = [number for number in (limits.experiments, most) if number is not None]
     hours = "no limit" if limits.hours is None else f"{limits.hours:g}"
     usd = "no limit" if limits.usd is None else f"{limits.usd:g}"

@@ -94,6 +94,7 @@ def make_context(
         guidance=_guidance(session),
         returned=returned,
         shared_targets=session.policy.evaluation.shared_targets,
+        shell=session.policy.agent.shell,
     )
 
 

@@ -14,7 +14,7 @@ from runner.proposals.rebasing import Based
 from runner.proposals.reviewing import examined
 from runner.records import AskedBy, ModelCall, Proposal, Violation
 from runner.sandbox.evidence import escaped
-from runner.seams import MOST_RETURNS, Context
+from runner.seams import MOST_RETURNS, BoxEnd, BoxWork, Context
 from runner.session import Session
 
 
@@ -99,6 +99,11 @@ class SessionDesk:
             f"{found.text}\n{ended}({found.wall_seconds:.1f} s; {left} more"
             f" {'analysis' if left == 1 else 'analyses'} before experiment {number})"
         )
+
+    def boxed(self, work: BoxWork) -> BoxEnd:
+        """See `Desk.boxed`."""
+        number = self._context.number
+        return self._session.boxed(work, experiment=number, stop=self.stop_asked)
 
     def returns_left(self) -> int:
         """See `Desk.returns_left`."""

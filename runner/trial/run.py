@@ -360,7 +360,7 @@ class _Trial:
 
     @contextmanager
     def _scorer(self) -> Iterator[Running]:
-        harness = paths.without(self.runner.host.harness_of(self.spec), "kit")
+        harness = paths.without(self.runner.host.harness_of(self.spec), "kit", "box")
         with self.slots.taken(self._container_name(SCORE)) as slot:
             staging.write_tree(self.folder / "harness", harness)
             self.runner.forget(slot.spec)

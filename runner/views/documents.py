@@ -10,7 +10,7 @@ from runner import intervals
 from runner.agreement import compared
 from runner.decision import Metric, verdict_in
 from runner.history import mean_audit
-from runner.records import Analysis, Experiment, ExperimentStatus, Purpose, Spent, TrialRecord
+from runner.records import Analysis, Box, Experiment, ExperimentStatus, Purpose, Spent, TrialRecord
 from runner.views import lines
 from runner.views.standing import Standing
 
@@ -73,6 +73,7 @@ def experiment_document(
     metric: str,
     took: Spent | None = None,
     analyses: Sequence[Analysis] = (),
+    boxes: Sequence[Box] = (),
     *,
     self_reported: bool = False,
 ) -> dict[str, Any]:
@@ -102,6 +103,7 @@ def experiment_document(
         "origin": asdict(experiment.origin) if experiment.origin else None,
         "spent": spent_document(took) if took else None,
         "trials": [trial_document(trial) for trial in experiment.trials],
+        "boxes": [asdict(each) for each in boxes],
         "analyses": [asdict(each) for each in analyses if each.experiment == experiment.number],
     }
 

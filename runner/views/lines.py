@@ -17,7 +17,7 @@ from runner.decision import (
     verdict_in,
 )
 from runner.prompt.untrusted import one_line
-from runner.records import Analysis, Experiment, ExperimentStatus, Spent, TrialRecord
+from runner.records import Analysis, Box, Experiment, ExperimentStatus, Spent, TrialRecord
 
 LABELS = {
     ExperimentStatus.KEPT: "KEPT",
@@ -144,6 +144,13 @@ def said(experiment: Experiment) -> str:
 def analyses(ran: Sequence[Analysis]) -> str:
     """Say how many analyses there were before an experiment, and how long they ran."""
     return f"{len(ran)} before it, {duration(sum(each.seconds or 0.0 for each in ran))}"
+
+
+def box(took: Box) -> str:
+    """Say what an agent's container took; what it tried there is no experiment, and not free."""
+    spent = "unknown" if took.cpu_seconds is None else duration(took.cpu_seconds)
+    why = f"; {plain(took.why)}" if took.why else ""
+    return f"{duration(took.seconds)}, of processors {spent}{why}"
 
 
 def plain(text: str, most: int = MAX_HYPOTHESIS) -> str:

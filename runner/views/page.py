@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from runner import paths
 from runner.characters import visible
 from runner.history import metric_of
-from runner.records import Analysis, Experiment, Hypothesis, Origin, Run, Spent
+from runner.records import Analysis, Box, Experiment, Hypothesis, Origin, Run, Spent
 from runner.views import lines, tables
 from runner.workspace import Workspace
 
@@ -26,6 +26,7 @@ def heading(
     took: Spent | None = None,
     hypotheses: Sequence[Hypothesis] = (),
     analyses: Sequence[Analysis] = (),
+    boxes: Sequence[Box] = (),
 ) -> str:
     """Return what is known of an experiment beside its trials and its diff.
 
@@ -35,6 +36,7 @@ def heading(
         took: what calls to models for it cost.
         hypotheses: the run's, of which it may answer one.
         analyses: the run's, of which some came before it.
+        boxes: what its agent's container took.
     """
     rows = [
         ("experiment", f"{experiment.number} of run {run.tag} ({run.task})"),
@@ -56,6 +58,7 @@ def heading(
         rows += _origin(experiment.origin, hypotheses)
     if took:
         rows.append(("spent", lines.spending(took)))
+    rows += [("box", lines.box(each)) for each in boxes]
     rows += _analyses([each for each in analyses if each.experiment == experiment.number])
     return lines.aligned(rows)
 

@@ -12,11 +12,12 @@ import pytest
 from fakes import TAG, make_session
 from messages_server import calls, says, serving, tool_use
 
+from runner.agents import programs
 from runner.paths import PROJECT
 
 pytestmark = pytest.mark.claude_code
 
-CLIENT = PROJECT / "build" / "claude-code" / "node_modules" / ".bin" / "claude"
+CLIENT = programs.folder() / programs.below(programs.CLAUDE_CODE)
 DRIVER = PROJECT / "tests" / "agents_mcp" / "stdio_driver.py"
 WIDER = {"path": "train.py", "old": "WIDTH = 32", "new": "WIDTH = 64"}
 OURS = "mcp__autoresearch__"

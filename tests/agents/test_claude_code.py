@@ -12,8 +12,8 @@ from fakes import FakeDesk, FakeSandbox, make_session, scored
 from messages_server import Answer, Fault, Silence, calls, says, serving, text, tool_use
 from processes import ended
 
-from runner.agents import make_agent
-from runner.agents.claude_code.launch import TESTED
+from runner.agents import make_agent, programs
+from runner.agents.programs import CLAUDE_CODE, version
 from runner.errors import ModelError, SpentError
 from runner.paths import PROJECT
 from runner.records import Change, File, Violation
@@ -22,7 +22,7 @@ from runner.seams import Context
 
 pytestmark = pytest.mark.claude_code
 
-CLIENT = PROJECT / "build" / "claude-code" / "node_modules" / ".bin" / "claude"
+CLIENT = programs.folder() / programs.below(programs.CLAUDE_CODE)
 KEY = "sk-ant-the-key-that-nobody-may-see"
 MODEL = "claude-opus-5-5"
 CONTEXT = Context(
@@ -63,7 +63,7 @@ def proposed(client, script, desk, context=CONTEXT):
     """Let the client work on one proposal; return it, and what the model was asked."""
     with serving(script) as server:
         client.setenv("ANTHROPIC_BASE_URL", server.url)
-        proposal = make_agent("claude-code").propose(context, desk)
+        proposal = make_agent("claude-code-on-host").propose(context, desk)
     return proposal, server.requests
 
 
@@ -114,7 +114,7 @@ def words(block):
 
 def test_the_client_is_the_version_that_is_tested(client):
     done = subprocess.run([CLIENT, "--version"], capture_output=True, check=True)
-    assert done.stdout.decode().startswith(TESTED)
+    assert done.stdout.decode().startswith(version(CLAUDE_CODE))
 
 
 def test_an_honest_edit_becomes_the_proposal_and_its_cost_is_recorded(client):
@@ -340,12 +340,12 @@ def test_a_purse_that_holds_no_session_ends_the_run_before_a_call(client):
     with serving([]) as server:
         client.setenv("ANTHROPIC_BASE_URL", server.url)
         with pytest.raises(SpentError):
-            make_agent("claude-code").propose(CONTEXT, desk)
+            make_agent("claude-code-on-host").propose(CONTEXT, desk)
     assert server.requests == []
 
 
 def test_what_does_not_count_is_told_in_the_next_session(client):
-    agent = make_agent("claude-code")
+    agent = make_agent("claude-code-on-host")
     agent._undone = ("run.sh was changed; it does not count",)
     with serving(in_turn(honest, better)) as server:
         client.setenv("ANTHROPIC_BASE_URL", server.url)
@@ -360,7 +360,7 @@ def test_a_run_keeps_what_it_proposes_and_what_it_cost(client, tmp_path):
     sandbox = FakeSandbox(lambda spec: scored(9 - spec.experiment))
     with serving(in_turn(honest, wider)) as server, make_session(tmp_path, sandbox) as session:
         client.setenv("ANTHROPIC_BASE_URL", server.url)
-        run_loop(session, make_agent("claude-code"), experiments=1)
+        run_loop(session, make_agent("claude-code-on-host"), experiments=1)
         [kept] = session.history[1:]
         [call] = session.ledger.calls("t1")
         spent = session.ledger.spent("t1")

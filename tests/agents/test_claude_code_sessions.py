@@ -20,6 +20,7 @@ from runner.agents.claude_code.launch import BRIDGE, Launch
 from runner.agents.claude_code.stream import Stream
 from runner.agents.claude_code.tools import door
 from runner.agents.draft import Said
+from runner.agents.programs import CLAUDE_CODE, version
 from runner.errors import ConfigError, ModelError
 from runner.providers import load_providers
 from runner.records import Change, File, Violation
@@ -145,7 +146,7 @@ def test_a_client_that_cannot_start_pauses_the_run(tmp_path):
     agent, desk = ClaudeCode(binary=str(script), model=MODEL, prices=PRICES), FakeDesk()
     with pytest.raises(ModelError, match="unknown option") as raised:
         agent.propose(CONTEXT, desk)
-    assert launch.TESTED in raised.value.hint
+    assert version(CLAUDE_CODE) in raised.value.hint
     assert desk.calls[0].usd == 0.0
 
 
@@ -395,7 +396,7 @@ end()
 def test_a_client_that_is_not_there_is_said_with_how_to_get_it(monkeypatch):
     monkeypatch.setenv("RUNNER_CLAUDE_CODE", "no-such-client")
     with pytest.raises(ConfigError) as raised:
-        make_agent("claude-code")
+        make_agent("claude-code-on-host")
     assert "npm install -g @anthropic-ai/claude-code" in raised.value.hint
 
 
@@ -404,10 +405,10 @@ def test_a_client_without_a_key_or_a_price_is_an_error(monkeypatch):
     for name in launch.CREDENTIALS:
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(ConfigError, match="no key"):
-        make_agent("claude-code")
+        make_agent("claude-code-on-host")
     monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-secret")
     with pytest.raises(ConfigError, match="no price"):
-        make_agent("claude-code:gpt-9")
+        make_agent("claude-code-on-host:gpt-9")
 
 
 def hook(tmp_path, event, answer):

@@ -20,6 +20,8 @@ from runner.agents.claude_code.tools import Tools, door
 from runner.agents.client import MOST_SECONDS, Client, Ended
 from runner.agents.descriptions import MODELS
 from runner.agents.draft_folder import DraftFolder, UnsettledError, draft_folder
+from runner.agents.programs import CLAUDE_CODE as PACKAGE
+from runner.agents.programs import version
 from runner.errors import ConfigError, ModelError
 from runner.money.prices import Prices
 from runner.prompt.brief import brief
@@ -29,7 +31,6 @@ from runner.sandbox.evidence import escaped
 from runner.seams import Context, Desk
 
 NAME = "claude-code"
-PACKAGE = "@anthropic-ai/claude-code"
 BINARY = "RUNNER_CLAUDE_CODE"
 GRACE_SECONDS = 5.0
 """In which a session that is interrupted says what it cost so far."""
@@ -191,7 +192,7 @@ class ClaudeCode:
             last = escaped(ended.last_words(launch.CREDENTIALS))
             raise ModelError(
                 f"{self._binary} ended with exit code {ended.code} and no result: {last}",
-                hint=f"try it by hand; it must be {PACKAGE} {launch.TESTED} or newer",
+                hint=f"try it by hand; it must be {PACKAGE} {version(PACKAGE)} or newer",
             )
         if not stream.served:
             hint = f"try it by hand: python {launch.BRIDGE} serve needs the package mcp"

@@ -17,9 +17,8 @@ from pathlib import Path
 from runner.agents import client, handover
 from runner.agents.claude_code import bridge
 from runner.agents.claude_code.bridge import SERVER
+from runner.agents.programs import CLAUDE_OUTPUT_TOKENS, CLAUDE_SWITCHES
 
-TESTED = "2.1.329"
-"""The version of the client that the tests drive; the Makefile reads it here."""
 BRIDGE = Path(bridge.__file__).resolve()
 BUILT_IN = ("Read", "Edit", "Write")
 RUN, ANALYZE = "run_experiment", "analyze"
@@ -30,21 +29,11 @@ CONNECTION = (
     *("ANTHROPIC_BASE_URL", "NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE"),
     *("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy"),
 )
-OUTPUT_TOKENS = 32_000
+OUTPUT_TOKENS = CLAUDE_OUTPUT_TOKENS
 INPUT_TOKENS = 200_000
 """The most that one call can send, with the larger context switched off."""
 SWITCHES = {
-    "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
-    "CLAUDE_CODE_DISABLE_AUTO_MEMORY": "1",
-    "CLAUDE_CODE_DISABLE_CLAUDE_MDS": "1",
-    "CLAUDE_CODE_DISABLE_1M_CONTEXT": "1",
-    "CLAUDE_CODE_DISABLE_BACKGROUND_TASKS": "1",
-    "CLAUDE_CODE_DISABLE_FILE_CHECKPOINTING": "1",
-    "CLAUDE_CODE_MAX_OUTPUT_TOKENS": str(OUTPUT_TOKENS),
-    "DISABLE_AUTOUPDATER": "1",
-    "DISABLE_ERROR_REPORTING": "1",
-    "DISABLE_TELEMETRY": "1",
-    "ENABLE_TOOL_SEARCH": "false",  # our tools are offered at once
+    **CLAUDE_SWITCHES,
     "MCP_TIMEOUT": "120000",  # the first call waits for them, on a busy machine too
 }
 SPECIAL = re.compile(r"([\\*?\[\]!#])")

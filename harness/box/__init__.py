@@ -1,0 +1,1 @@
+"""What runs beside an agent in its box, with the standard library alone."""

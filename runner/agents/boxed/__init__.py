@@ -1,0 +1,1 @@
+"""Agents in a container of their own: Claude Code, Codex, or any program."""
