@@ -65,6 +65,16 @@ decision:
 """
 POLICY_TEXT = re.sub(r"^decision:\n(  .*\n)+\n", STRICT, SHIPPED, flags=re.MULTILINE)
 """Eclip's policy under the rule `strict`, by which scripted scores are easily followed."""
+
+
+def with_files(text: str, **said: str) -> str:
+    """Return a policy's text with other words for keys of `files`."""
+    for key, value in said.items():
+        text, count = re.subn(rf"^  {key}: .*$", f"  {key}: {value}", text, flags=re.MULTILINE)
+        assert count == 1, key
+    return text
+
+
 TRAIN = b'"""Train."""\n\nWIDTH = 32\nRATE = 0.001\n'
 TEMPLATE: Files = {
     "run.sh": File(content=b'#!/bin/sh\nexec python train.py "$@"\n', mode=EXECUTABLE),

@@ -5,7 +5,15 @@ from __future__ import annotations
 import json
 
 import pytest
-from fakes import POLICY_TEXT, TEMPLATE, FakeSandbox, ScriptedAgent, make_session, scored
+from fakes import (
+    POLICY_TEXT,
+    TEMPLATE,
+    FakeSandbox,
+    ScriptedAgent,
+    make_session,
+    scored,
+    with_files,
+)
 
 from runner.agents.about import about
 from runner.policy.load import parse_policy
@@ -16,9 +24,8 @@ from runner.records import REGULAR, Change, ExperimentStatus, File, Proposal
 from runner.scheduler import run_loop
 from runner.seams import Context
 
-POLICY = POLICY_TEXT.replace(
-    "  mutable: [train.py] ",
-    "  mutable: [train.py, 'src/**/*.py']\n  frozen: [src/split.py]\n  may_add: true",
+POLICY = with_files(
+    POLICY_TEXT, mutable="[train.py, 'src/**/*.py']", frozen="[src/split.py]", may_add="true"
 ).replace("max_files: 1", "max_files: 3")
 FILES = {
     **TEMPLATE,

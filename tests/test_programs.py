@@ -11,7 +11,9 @@ from runner.paths import PROJECT
 from runner.policy import Policy, load_policy, parse_policy
 from runner.task_check.reading import MARGIN, REVERTED, TIE, disagreements
 
-EXAMPLES = sorted(path for path in (PROJECT / "docs" / "examples").iterdir() if path.is_dir())
+EXAMPLES = sorted(
+    path for path in (PROJECT / "docs" / "examples").iterdir() if (path / "policies").is_dir()
+)
 PROGRAMS: dict[str, tuple[Path, Path]] = {
     task: (paths.policy_path(task), PROJECT / "workspace-template" / task / "program.md")
     for task in paths.tasks()

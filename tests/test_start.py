@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 from fake_engine import FakeEngine
 from fakes import TAG as TAG_OF_A_RUN
-from fakes import make_session, prepare
+from fakes import make_session, prepare, with_files
 
 from runner import paths, supervise
 from runner.agents import AGENTS
@@ -94,15 +94,13 @@ def test_patterns_are_held_against_the_template():
     text = paths.policy_path("eclip").read_text()
     tree = {**paths.template("eclip"), "src/a.py": File(content=b"")}
 
-    def checked(mutable: str, files=tree) -> None:
-        _check_template(
-            parse_policy(text.replace("mutable: [train.py]", f"mutable: {mutable} #")), files
-        )
+    def checked(mutable: str, files=tree, **more: str) -> None:
+        _check_template(parse_policy(with_files(text, mutable=mutable, **more)), files)
 
     checked("[train.py, 'src/*.py']")
     with pytest.raises(ConfigError, match=r"lib/\*.py, which the template does not have"):
         checked("[train.py, 'lib/*.py']")
-    checked("[train.py, 'lib/*.py']\n  may_add: true")
+    checked("[train.py, 'lib/*.py']", may_add="true")
     many = {f"src/m{number}.py": File(content=b"") for number in range(MOST_FILES)}
     with pytest.raises(
         ConfigError, match="302 files of the template mutable; at most 300"

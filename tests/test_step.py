@@ -9,7 +9,17 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 from fake_work import StoppableSandbox, fake_work
-from fakes import POLICY_TEXT, TAG, TRAIN, ScriptedAgent, changed, edit, make_session, scored
+from fakes import (
+    POLICY_TEXT,
+    TAG,
+    TRAIN,
+    ScriptedAgent,
+    changed,
+    edit,
+    make_session,
+    scored,
+    with_files,
+)
 
 from runner.by_hand import editor, patch
 from runner.cli import cli
@@ -104,7 +114,7 @@ def test_without_m_the_first_line_that_is_no_comment_is_the_hypothesis(at_home, 
 def test_a_file_that_is_saved_beside_the_others_counts_where_the_policy_lets_some_be_added(
     tmp_path, monkeypatch
 ):
-    text = POLICY_TEXT.replace("[train.py]", "[train.py, '*.py']\n  may_add: true")
+    text = with_files(POLICY_TEXT, mutable="[train.py, '*.py']", may_add="true")
     monkeypatch.setenv("RUNNER_HOME", str(tmp_path / "state"))
     monkeypatch.delenv("VISUAL", raising=False)
     sandbox = StoppableSandbox(lambda spec: scored(100.0 - 10 * spec.experiment))

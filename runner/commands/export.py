@@ -45,7 +45,7 @@ def command(
 
     if sum(map(bool, (form, mlflow, trackio, as_json))) > 1:
         raise click.UsageError("choose one of --format, --mlflow, --trackio and --json")
-    if output and (mlflow or trackio or as_json):
+    if output not in (None, Path("-")) and (mlflow or trackio or as_json):
         raise click.UsageError("--output is of a file: it goes with --format, or alone")
     with reading.ledger_for_reading() as ledger:
         run = reading.find_run(ledger, tag)

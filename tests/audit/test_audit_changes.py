@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from fakes import POLICY_TEXT
+from fakes import POLICY_TEXT, with_files
 
 from runner.audit import objects
 from runner.audit.findings import CannotCheckError, Report
@@ -142,7 +142,9 @@ def test_a_forbidden_change_is_found_wherever_it_stands(
 
 
 TEMPLATE = "workspace-template/eclip/"
-PATTERNS = "[train.py, 'src/**/*.py']\n  frozen: [src/metrics.py]\n  may_add: true #"
+PATTERNS = with_files(
+    POLICY_TEXT, mutable="[train.py, 'src/**/*.py']", frozen="[src/metrics.py]", may_add="true"
+)
 
 
 @pytest.mark.parametrize(
@@ -162,7 +164,7 @@ def test_patterns_hold_for_a_branch_too(
     repository: Repository, path: str, rules: list[str]
 ) -> None:
     repository.git("switch", "--quiet", "main")
-    repository.write("policies/eclip.yaml", POLICY_TEXT.replace("[train.py]", PATTERNS))
+    repository.write("policies/eclip.yaml", PATTERNS)
     for name in ("src/metrics.py", "src/model.py", "src/old.py"):
         repository.write(f"{TEMPLATE}{name}", "first\n")
     repository.write(RUN, "python src/evaluate.py\n", mode=0o755)

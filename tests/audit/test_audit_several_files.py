@@ -6,15 +6,23 @@ import shutil
 from pathlib import Path
 
 import pytest
-from fakes import POLICY_TEXT, TEMPLATE, FakeSandbox, ScriptedAgent, edit, make_session, scored
+from fakes import (
+    POLICY_TEXT,
+    TEMPLATE,
+    FakeSandbox,
+    ScriptedAgent,
+    edit,
+    make_session,
+    scored,
+    with_files,
+)
 from planting import WITNESSES, Copy
 
 from runner.records import Change, ExperimentStatus, File, Proposal
 from runner.scheduler import run_loop
 
-POLICY = POLICY_TEXT.replace(
-    "  mutable: [train.py] ",
-    "  mutable: [train.py, '*.py']\n  frozen: [metrics.py]\n  may_add: true",
+POLICY = with_files(
+    POLICY_TEXT, mutable="[train.py, '*.py']", frozen="[metrics.py]", may_add="true"
 ).replace("max_files: 1", "max_files: 3")
 FILES = {**TEMPLATE, "metrics.py": File(content=b"BEST = 1\n")}
 WIDER = edit("WIDTH = 32", "WIDTH = 64").changes[0]

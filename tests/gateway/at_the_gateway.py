@@ -64,7 +64,7 @@ class AtWork:
             answer = b""
             with suppress(BrokenPipeError):  # an answer may come before all is sent
                 client.sendall(content)
-            with suppress(ConnectionResetError):  # and not all of it was read
+            with suppress(ConnectionResetError, BrokenPipeError):  # and not all of it was read
                 while piece := client.recv(65536):
                     answer += piece
                     if then:
