@@ -56,6 +56,7 @@ VERBS = {
     "stop": "End a run at work.",
     "take": "Bring what a run kept home, into your own repository.",
     "task": "Check a task's files, template and scorer.",
+    "watch": "Show a run on the whole terminal, live.",
 }
 
 

@@ -20,7 +20,7 @@ from runner.records import HypothesisStatus
 from runner.session import ASKED
 
 MOST_CHARACTERS = 2_000
-"""Of a person's hypothesis."""
+"""Of a hypothesis."""
 SAYS = {
     Wish.PAUSE: "run {tag} waits once what is measured has ended; it goes on with: runner resume"
     " {tag}",
@@ -61,18 +61,15 @@ def ask(state: paths.State, tag: str, wish: Wish, *, via: str = "the command lin
     return SAYS[wish].format(tag=tag)
 
 
-def add_hypothesis(state: paths.State, tag: str, said: str) -> int:
-    """Queue a person's hypothesis behind the open ones of a run; return its number.
+def add_hypothesis(state: paths.State, tag: str, text: str) -> int:
+    """Queue what a person wants tried behind a run's open hypotheses; return its number.
 
     Raises:
         ConfigError: it is empty or too long.
         LedgerError: the journal cannot be written to.
     """
-    text = said.strip().encode("utf-8", errors="backslashreplace").decode()  # it may be bytes
-    if not text or len(text) > MOST_CHARACTERS:
-        raise ConfigError(f"a hypothesis has 1 to {MOST_CHARACTERS} characters, got {len(text)}")
     with open_journal(state.ledger) as ledger:
-        return ledger.add_hypothesis(tag, text)
+        return ledger.add_hypothesis(tag, hypothesis(text))
 
 
 def drop_hypothesis(state: paths.State, tag: str, number: int) -> None:
@@ -90,6 +87,14 @@ def drop_hypothesis(state: paths.State, tag: str, number: int) -> None:
             )
         if not ledger.end_hypothesis(number, HypothesisStatus.DROPPED):
             raise ConfigError(f"hypothesis {number} is {known[number].status}, not open")
+
+
+def hypothesis(text: str) -> str:
+    """Return it as the journal holds it; raise `ConfigError` where it is empty or too long."""
+    said = text.strip().encode("utf-8", errors="backslashreplace").decode()  # input may be bytes
+    if not said or len(said) > MOST_CHARACTERS:
+        raise ConfigError(f"a hypothesis has 1 to {MOST_CHARACTERS} characters, got {len(said)}")
+    return said
 
 
 def at_work(state: paths.State, tag: str) -> Progress | None:

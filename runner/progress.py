@@ -30,6 +30,9 @@ from runner.records import Outlook
 DEVICE = "device"
 """Who is at work where a trial or an analysis runs, with a number behind it where there are
 several; each proposer has a name of its own."""
+OUTPUT, FRESH = "printed-", ".new"
+"""How the name of a file begins that has the end of what a container prints, and how that of one
+ends that is being written."""
 T = TypeVar("T")
 MOST_BYTES = 1_000_000
 ODD = (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError)
@@ -112,12 +115,12 @@ class Tracker:
     def at(cls, path: Path) -> Iterator[Tracker]:
         """Yield a tracker; the file is gone afterwards, unless the process is killed."""
         tracker = cls(path)
+        _forget(*_outputs(path))
         tracker.course()
         try:
             yield tracker
         finally:
-            with suppress(OSError):
-                path.unlink(missing_ok=True)
+            _forget(path, *_outputs(path))
 
     def course(
         self,
@@ -162,6 +165,13 @@ class Tracker:
         with self._changing() as said:
             others = {other: at for other, at in said.activities.items() if other != who}
             self._said = replace(said, activities=others)
+            if self._path is not None:
+                _forget(self._path.with_name(OUTPUT + who))
+
+    def printed(self, who: str, last: bytes) -> None:
+        """Show the end of what a container prints that somebody is at."""
+        if self._path is not None:
+            _write(self._path.with_name(OUTPUT + who), last)
 
     def now(self, who: str, what: str, **more: Any) -> None:
         """Say that somebody is at something from now on."""
@@ -189,10 +199,7 @@ class Tracker:
             yield self._said
             if self._path is None:
                 return
-            fresh = self._path.with_name(f"{self._path.name}.new")
-            with suppress(OSError):  # nothing hangs on it
-                fresh.write_text(json.dumps(asdict(self._said)))
-                fresh.replace(self._path)
+            _write(self._path, json.dumps(asdict(self._said)).encode())
 
 
 def read(path: Path) -> Progress | None:
@@ -208,6 +215,42 @@ def read(path: Path) -> Progress | None:
         return _made(Progress, {"pid": None, "started": None} | said | parts)
     except (OSError, *ODD):
         return None
+
+
+def printed(path: Path) -> tuple[str, str]:
+    """Return which device's container printed something last, and the end of that; or nothing.
+
+    Args:
+        path: the file of progress, which outputs lie beside.
+    """
+    found = [(place.stat().st_mtime_ns, place) for place in _outputs(path) if place.is_file()]
+    if not found:
+        return "", ""
+    _, newest = max(found)
+    try:
+        with newest.open("rb") as file:
+            text = file.read(MOST_BYTES).decode("utf-8", errors="backslashreplace")
+    except OSError:
+        return "", ""
+    return newest.name.removeprefix(OUTPUT), text
+
+
+def _outputs(path: Path) -> list[Path]:
+    return [each for each in path.parent.glob(f"{OUTPUT}*") if not each.name.endswith(FRESH)]
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all; nothing hangs on it."""
+    fresh = path.with_name(path.name + FRESH)
+    with suppress(OSError):
+        fresh.write_bytes(content)
+        fresh.replace(path)
+
+
+def _forget(*paths: Path) -> None:
+    for path in paths:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
 
 
 def _made(form: type[T], said: dict[str, Any]) -> T:

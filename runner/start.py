@@ -29,7 +29,7 @@ from runner.engines.caches import dropper
 from runner.engines.protocol import require_runtime
 from runner.errors import ConfigError
 from runner.executor.devices import Device, Machine, devices
-from runner.executor.local import Hold, LocalExecutor, Watch
+from runner.executor.local import Hold, LocalExecutor, Show, Watch
 from runner.journal.entries import now
 from runner.journal.store import Journal, open_journal
 from runner.locks import device_lock, tag_lock
@@ -145,9 +145,9 @@ def _executor(
         most=1 if policy.flushed else most,
     )
 
-    def own(device: Device) -> tuple[Callable[[Watch], TrialRunner], Hold]:
+    def own(device: Device) -> tuple[Callable[[Watch, Show], TrialRunner], Hold]:
         return (
-            lambda watch: replace(sandbox, gpu_ids=device.gpu_ids, watch=watch),
+            lambda watch, show: replace(sandbox, gpu_ids=device.gpu_ids, watch=watch, show=show),
             lambda abort: device_lock(device.parts, tag, person.say, abort),
         )
 

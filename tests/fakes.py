@@ -345,9 +345,10 @@ def executor_on(sandbox: Any, progress: Tracker | None = None) -> LocalExecutor:
     )
 
 
-def _watched(sandbox: Any, watch: Callable[[Stage], None]) -> Any:
-    if hasattr(sandbox, "watch"):
-        sandbox.watch = watch
+def _watched(sandbox: Any, watch: Callable[[Stage], None], show: Callable[[bytes], None]) -> Any:
+    for name, told in (("watch", watch), ("show", show)):
+        if hasattr(sandbox, name):
+            setattr(sandbox, name, told)
     return sandbox
 
 

@@ -189,7 +189,7 @@ def rig(count: int, progress: Tracker | None = None):
     abort, held = threading.Event(), list[str]()
     sandboxes = [Waiting(str(number + 1), abort) for number in range(count)]
 
-    def made(sandbox: Waiting, watch: Any) -> Waiting:
+    def made(sandbox: Waiting, watch: Any, show: Any) -> Waiting:
         sandbox.watch = watch
         return sandbox
 

@@ -115,7 +115,8 @@ def test_elapsed_time_does_not_depend_on_the_clock(monkeypatch):
     monkeypatch.setattr("time.time", lambda: 0.0)
     later = progress.machine_seconds() + 12.0
     monkeypatch.setattr(running, "machine_seconds", lambda: later)
-    assert running.activity(at) == "a trial of experiment 1, train: 12 s of at most 20 s"
+    [found] = running.doing(Progress(activities={DEVICE: at}), later, alive=True)
+    assert running.sentence(found) == "a trial of experiment 1, train: 12 s of at most 20 s"
 
 
 def test_a_number_that_another_process_got_later_is_not_the_supervisor():

@@ -24,7 +24,7 @@ def add(words: tuple[str, ...], tag: str | None, as_json: bool) -> None:
     from runner import control, paths
     from runner.views import reading
 
-    text = " ".join(words).strip()
+    text = control.hypothesis(" ".join(words))
     run = reading.run_of(tag)
     number = control.add_hypothesis(paths.state(), run.tag, text)
     if as_json:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -19,6 +19,8 @@ FIRST_SAMPLE_SECONDS = 0.02
 ENGINE_GRACE_SECONDS = 3.0
 KILL_SECONDS = 20.0
 SIGNALLED = (137, 143)
+SHOW_SECONDS, SHOWN_BYTES = 0.5, 8_000
+"""How often at most somebody is shown what is printed, and how much of it, its end."""
 GRACE_SECONDS = 5.0
 """After the supervisor should have ended a container, its own first process does."""
 
@@ -95,6 +97,21 @@ class Stream:
     def both(self) -> bytes:
         return b"".join(chunk for _, chunk in self._parts)
 
+    @property
+    def size(self) -> int:
+        """Bytes that were read so far."""
+        return self._size
+
+    def last(self, size: int) -> bytes:
+        """Return the end of both streams, so many bytes at most."""
+        found: list[bytes] = []
+        for _, chunk in reversed(self._parts):
+            found.append(chunk)
+            size -= len(chunk)
+            if size <= 0:
+                break
+        return b"".join(reversed(found))[min(size, 0) * -1 :]
+
     def close(self) -> None:
         self._connection.shut()
         self._thread.join(timeout=5)
@@ -141,8 +158,16 @@ class Sampler:
 class Running:
     """A container at work. Made by `Slot.begun`."""
 
-    def __init__(self, engine: Engine, spec: ContainerSpec, identity: str, order: bytes) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        spec: ContainerSpec,
+        identity: str,
+        order: bytes,
+        show: Callable[[bytes], None] | None,
+    ) -> None:
         self._engine, self.name, self.identity = engine, spec.name, identity
+        self._show, self._shown, self._show_next = show, 0, 0.0
         # Attached before the start, so that not a byte is missed.
         self.stream = Stream(engine.attach(identity), spec.resources.output_log_bytes)
         try:
@@ -189,6 +214,7 @@ class Running:
         if ended is Ended.EXITED and found.code in SIGNALLED and not found.oom_killed:
             self._blame_the_engine()
         self.stream.ended.wait(timeout=5)
+        self._let_see(last=True)
         return ContainerResult(
             ended=ended,
             exit_code=found.code,
@@ -202,6 +228,7 @@ class Running:
     def _wait(self, deadline: Deadline, abort: threading.Event) -> Ended:
         while (left := deadline.left) > 0:
             finished = self.stream.ended.wait(min(left, POLL_SECONDS))
+            self._let_see()
             if abort.is_set():
                 raise StoppedError("stopped by the person")
             if self.stream.overflowed:
@@ -218,6 +245,14 @@ class Running:
         """Say whether the account says so, as of the last time that it was read."""
         most = deadline.cpu_seconds
         return most is not None and (self._sampler.usage.cpu_seconds or 0.0) >= most
+
+    def _let_see(self, *, last: bool = False) -> None:
+        """Show a person who watches what was printed since, now and then."""
+        size, now = self.stream.size, time.monotonic()
+        if self._show is None or size == self._shown or (now < self._show_next and not last):
+            return
+        self._shown, self._show_next = size, now + SHOW_SECONDS
+        self._show(self.stream.last(SHOWN_BYTES))
 
     def _exit(self, until: Deadline) -> Exit | None:
         while (found := self._engine.ended(self.identity)) is None:
@@ -257,12 +292,20 @@ class Slot:
         self._engine, self.spec, self._identity = engine, spec, identity
 
     @contextmanager
-    def begun(self, *, seconds: float, env: Mapping[str, str] | None = None) -> Iterator[Running]:
+    def begun(
+        self,
+        *,
+        seconds: float,
+        env: Mapping[str, str] | None = None,
+        show: Callable[[bytes], None] | None = None,
+    ) -> Iterator[Running]:
         """Yield it at work for at most so many seconds, with more in its environment.
 
-        After those the supervisor ends it; the container by itself, a little later.
+        After those the supervisor ends it; the container by itself, a little later. While it is
+        waited for, `show` is given the end of what it prints, now and then.
         """
-        running = Running(self._engine, self.spec, self._identity, order(seconds, env or {}))
+        asked = order(seconds, env or {})
+        running = Running(self._engine, self.spec, self._identity, asked, show)
         try:
             yield running
         finally:

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from typing import Any
 
 from runner.progress import DEVICE, Tracker
@@ -19,6 +20,8 @@ from runner.seams import Sandbox
 
 Watch = Callable[[Stage], None]
 """Told of each stage of a trial as it begins."""
+Show = Callable[[bytes], None]
+"""Given the end of what a container prints, now and then."""
 Hold = Callable[[threading.Event], AbstractContextManager[object]]
 """Takes a device on the machine, unless the event is set while it waits."""
 
@@ -28,7 +31,7 @@ class LocalExecutor:
 
     def __init__(
         self,
-        devices: Sequence[tuple[Callable[[Watch], Sandbox], Hold]],
+        devices: Sequence[tuple[Callable[[Watch, Show], Sandbox], Hold]],
         *,
         abort: threading.Event | None = None,
         progress: Tracker | None = None,
@@ -42,7 +45,8 @@ class LocalExecutor:
         self._free: queue.SimpleQueue[tuple[str, Sandbox, Hold]] = queue.SimpleQueue()
         for number, (make, hold) in enumerate(devices, start=1):
             who = DEVICE if self.capacity == 1 else f"{DEVICE} {number}"
-            self._free.put((who, make(self._watcher(who)), hold))
+            show = partial(self._progress.printed, who)
+            self._free.put((who, make(self._watcher(who), show), hold))
         self._threads = ThreadPoolExecutor(self.capacity, thread_name_prefix="device")
 
     def submit(

@@ -81,6 +81,8 @@ class TrialRunner:
     gpu_ids: tuple[str, ...] = ()
     abort: threading.Event = field(default_factory=threading.Event)
     watch: Watch = lambda _: None
+    show: Callable[[bytes], None] | None = None
+    """Given the end of what agent code prints, now and then, while it runs."""
     drop_caches: Drop | None = None
     """A helper that is at hand; without it one is started for each container that wants it."""
 
@@ -502,7 +504,8 @@ class _Trial:
             if deadline.cpu_seconds is not None:
                 env["RUNNER_CPUS"] = f"{spec.resources.cpus:g}"
                 env["RUNNER_CPU_SECONDS"] = f"{deadline.cpu_seconds:g}"
-            with slot.begun(seconds=deadline.left + slack, env=env) as running:
+            left = deadline.left + slack
+            with slot.begun(seconds=left, env=env, show=self.runner.show) as running:
                 yield running
         self.self_modified += staging.changed(staged, spec.workspace)
         shutil.rmtree(self.writable / _place(stage))

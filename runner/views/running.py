@@ -6,23 +6,23 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from runner.ends import STOPS, Wish
-from runner.progress import DEVICE, Activity, Progress, machine_seconds
+from runner.progress import DEVICE, Progress, machine_seconds
 from runner.views import lines
 
 
 def rows(progress: Progress, tag: str, program: str) -> list[tuple[str, str]]:
     """Return what runs, or what a process that was killed was at."""
     if not progress.alive:
-        at = next(iter(_devices(progress)), None)
-        doing = f" at {_what(at)}" if at else ""
+        first = next(iter(doing(progress, machine_seconds(), alive=False)), None)
+        at = f" at {place(first)}" if first and first.who.startswith(DEVICE) else ""
         resume = f"{program} run --resume {tag} goes on, and runs what was cut off again"
-        return [("NOT RUNNING", f"process {progress.pid} was killed{doing}; {resume}")]
+        return [("NOT RUNNING", f"process {progress.pid} was killed{at}; {resume}")]
     limit = (
         "no limit" if progress.experiments is None else f"until experiment {progress.experiments}"
     )
     told = [_word(progress, f"process {progress.pid}, {limit}", f"{program} resume {tag}")]
-    order = sorted(progress.activities.items(), key=lambda each: not each[0].startswith(DEVICE))
-    return told + [("now", activity(each)) for _, each in order]
+    under_way = doing(progress, machine_seconds(), alive=True)
+    return told + [("now", sentence(each)) for each in under_way]
 
 
 def _word(progress: Progress, process: str, resume: str) -> tuple[str, str]:
@@ -31,45 +31,6 @@ def _word(progress: Progress, process: str, resume: str) -> tuple[str, str]:
     if progress.wish == Wish.PAUSE:
         return "PAUSED", f"{process}: what is measured ends, then it waits for: {resume}"
     return "RUNNING", process
-
-
-def activity(at: Activity) -> str:
-    """Say what is under way, where it is, for how long, and how long it may take or usually does.
-
-    A number of seeds is for a person only; see `told` for what an agent hears.
-    """
-    place = [f"trial {at.trial} of {at.trials}"] if at.trial else []
-    place += [f"seed {at.seed} of {at.seeds}"] if at.seed else []
-    where = f" ({', '.join(place)})" if place else ""
-    return f"{_what(at)}{where}{_times(at)}"
-
-
-def told(progress: Progress | None) -> str:
-    """Say what is under way as an agent may know it: no seed, and no other run."""
-    if progress is None:
-        return ""
-    at = next(iter((*_devices(progress), *progress.activities.values())), None)
-    return "" if at is None else f" ({_what(at).partition(', in use by')[0]}{_times(at)})"
-
-
-def _devices(progress: Progress) -> list[Activity]:
-    """Return what trials and analyses are under way."""
-    return [each for who, each in progress.activities.items() if who.startswith(DEVICE)]
-
-
-def _what(at: Activity) -> str:
-    of = "" if at.experiment is None else f" experiment {at.experiment}"
-    return f"{at.what}{of}{f', {at.stage}' if at.stage else ''}"
-
-
-def _times(at: Activity) -> str:
-    clock = machine_seconds()
-    most = "" if at.most_seconds is None else f" of at most {lines.duration(at.most_seconds)}"
-    parts = [f"{lines.duration(max(0.0, clock - at.stage_began))}{most}"]
-    if at.usual_seconds is not None:
-        whole = lines.duration(max(0.0, clock - at.began))
-        parts.append(f"the trial {whole}, usually {lines.duration(at.usual_seconds)}")
-    return f": {'; '.join(parts)}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +73,38 @@ def doing(progress: Progress | None, clock: float, *, alive: bool) -> tuple[Doin
         )
         for who, at in order
     )
+
+
+def sentence(at: Doing) -> str:
+    """Say what is under way, where it is, for how long, and how long it may take or usually does.
+
+    A number of seeds is for a person only; see `told` for what an agent hears.
+    """
+    where = [f"trial {at.trial} of {at.trials}"] if at.trial else []
+    where += [f"seed {at.seed} of {at.seeds}"] if at.seed else []
+    shown = f" ({', '.join(where)})" if where else ""
+    return f"{place(at)}{shown}{_times(at)}"
+
+
+def told(progress: Progress | None) -> str:
+    """Say what is under way as an agent may know it: no seed, and no other run."""
+    at = next(iter(doing(progress, machine_seconds(), alive=True)), None)
+    return "" if at is None else f" ({place(at).partition(', in use by')[0]}{_times(at)})"
+
+
+def place(at: Doing) -> str:
+    """Name what is under way, and its stage."""
+    of = "" if at.experiment is None else f" experiment {at.experiment}"
+    return f"{at.what}{of}{f', {at.stage}' if at.stage else ''}"
+
+
+def _times(at: Doing) -> str:
+    most = "" if at.most_seconds is None else f" of at most {lines.duration(at.most_seconds)}"
+    parts = [f"{lines.duration(at.stage_seconds or 0.0)}{most}"]
+    if at.usual_seconds is not None:
+        whole = lines.duration(at.elapsed_seconds or 0.0)
+        parts.append(f"the trial {whole}, usually {lines.duration(at.usual_seconds)}")
+    return f": {'; '.join(parts)}"
 
 
 def document(progress: Progress | None) -> dict[str, Any] | None:

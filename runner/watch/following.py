@@ -1,0 +1,78 @@
+"""A run as it changes, for whoever looks several times a second: the journal is read rarely."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from runner import progress
+from runner.errors import LedgerError
+from runner.journal.reader import open_reader
+from runner.paths import State
+from runner.progress import machine_seconds
+from runner.records import Run
+from runner.views.overview import Overview, overview_of
+
+Stamp = tuple[int, ...]
+
+
+class Following:
+    """Looks at one run.
+
+    The journal is opened when its files have changed, and the run read again when it has a new
+    entry.
+    """
+
+    def __init__(self, state: State, run: Run, cap: float | None) -> None:
+        self._state, self._run, self._cap = state, run, cap
+        self._stamps: dict[Path, Stamp] = {}
+        self._seq = 0
+        self._found: Overview | None = None
+
+    def look(self) -> Overview:
+        """Return the run as it is now.
+
+        Raises:
+            LedgerError: the journal could never be read; one that cannot be read for a moment is
+                as it was.
+        """
+        ledger = self._state.ledger
+        if self._changed(ledger, ledger.with_name(f"{ledger.name}-wal")) or self._found is None:
+            self._read()
+        assert self._found is not None  # noqa: S101 - just read
+        said = progress.read(self._state.progress(self._run.tag))
+        alive = said is not None and said.alive
+        self._found = replace(self._found, progress=said, alive=alive, clock=machine_seconds())
+        return self._found
+
+    def printed(self) -> tuple[str, str]:
+        """Return which device's container printed something last, and the end of that."""
+        return progress.printed(self._state.progress(self._run.tag))
+
+    def _read(self) -> None:
+        try:
+            with open_reader(self._state.ledger) as ledger:
+                seq = ledger.head(self._run.tag).seq
+                if seq == self._seq and self._found is not None:
+                    return  # another run's entry
+                self._found = overview_of(
+                    ledger, self._run, None, cap=self._cap, before=self._found
+                )
+                self._seq = seq
+        except LedgerError:
+            if self._found is None:
+                raise
+            self._stamps.clear()  # it is tried again
+
+    def _changed(self, *paths: Path) -> bool:
+        before = dict(self._stamps)
+        self._stamps |= {path: _stamp(path) for path in paths}
+        return before != self._stamps
+
+
+def _stamp(path: Path) -> Stamp:
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return found.st_ino, found.st_size, found.st_mtime_ns
