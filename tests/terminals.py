@@ -6,18 +6,25 @@ import os
 import select
 import signal
 import subprocess
+import termios
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import pyte
+
 
 class AtTerminal:
     """A process, the first of a session of its own, at a pseudo-terminal that we hold."""
 
-    def __init__(self, process: subprocess.Popen, terminal: int) -> None:
+    def __init__(
+        self, process: subprocess.Popen, terminal: int, size: tuple[int, int] | None
+    ) -> None:
         self.process, self.shown = process, b""
         self._terminal: int | None = terminal
+        self._screen = pyte.Screen(*(size or (80, 24)))
+        self._stream, self._drawn = pyte.ByteStream(self._screen), 0
 
     def wait_for(self, text: bytes, *, seconds: float = 60) -> None:
         until = time.monotonic() + seconds
@@ -32,6 +39,32 @@ class AtTerminal:
             with suppress(OSError):  # the other side is closed
                 self.shown += os.read(self._terminal, 65536)
 
+    def type(self, keys: str) -> None:
+        """Press keys."""
+        assert self._terminal is not None
+        os.write(self._terminal, keys.encode())
+
+    def screen(self, *, seconds: float = 0.0) -> list[str]:
+        """Return the lines that are to be seen, as a terminal of its size draws them."""
+        until = time.monotonic() + seconds
+        while True:
+            self._read()
+            if time.monotonic() >= until:
+                break
+        self._stream.feed(self.shown[self._drawn :])
+        self._drawn = len(self.shown)
+        return list(self._screen.display)
+
+    def wait_to_see(self, text: str, *, seconds: float = 60) -> list[str]:
+        """Return the screen once it has this text."""
+        until = time.monotonic() + seconds
+        while True:
+            lines = self.screen(seconds=0.1)
+            if any(text in line for line in lines):
+                return lines
+            assert time.monotonic() < until, "\n".join(lines)
+            assert self.process.poll() is None, "\n".join(lines)
+
     def close(self) -> None:
         """Close the terminal: the kernel sends SIGHUP, and every later write fails."""
         if self._terminal is not None:
@@ -41,10 +74,20 @@ class AtTerminal:
 
 @contextmanager
 def at_terminal(
-    command: Sequence[str], *, cwd: Path, env: Mapping[str, str], deaf: bool = False
+    command: Sequence[str],
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    deaf: bool = False,
+    size: tuple[int, int] | None = None,
 ) -> Iterator[AtTerminal]:
-    """Start a program at a terminal; a `deaf` one ignores SIGHUP, as under `nohup`."""
+    """Start a program at a terminal; a `deaf` one ignores SIGHUP, as under `nohup`.
+
+    The terminal has so many columns and lines, where they are given.
+    """
     ours, its = os.openpty()
+    if size is not None:
+        termios.tcsetwinsize(its, size[::-1])
     if deaf:
         command = ["sh", "-c", 'trap "" HUP; exec "$@"', "sh", *command]
     # What leads a session and opens a terminal has it as its own.
@@ -54,7 +97,7 @@ def at_terminal(
         cwd=cwd, env={**env, "TERM": "xterm"}, start_new_session=True,
     )  # fmt: skip
     os.close(its)
-    found = AtTerminal(process, ours)
+    found = AtTerminal(process, ours, size)
     try:
         yield found
     finally:

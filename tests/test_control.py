@@ -2,86 +2,26 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
+from asked import AtWork, at_work
 from click.testing import CliRunner, Result
-from fakes import TAG
+from fakes import TAG, FakeSandbox, ScriptedAgent, edit, make_session, scored
 
-from runner import paths, progress
 from runner.cli import cli
 from runner.ends import Wish
-from runner.errors import LedgerError
-from runner.journal.reader import open_reader
+from runner.scheduler import run_loop
 from runner.session import ASKED
-from runner.views.overview import Life, Overview, overview_of
-
-DRIVER = Path(__file__).with_name("asked_driver.py")
-PATIENCE = 60.0
-
-
-class AtWork:
-    """A supervisor in a process of its own, below a folder."""
-
-    def __init__(self, folder: Path, process: subprocess.Popen[str]) -> None:
-        self.folder, self.process = folder, process
-        self.state = paths.State(folder / "state")
-
-    def let(self, *numbers: int) -> None:
-        """Let the trials of these experiments end."""
-        for number in numbers:
-            (self.folder / f"let-{number}").touch()
-
-    def look(self) -> Overview | None:
-        """Return how the run is; nothing before its journal is there as a whole."""
-        with suppress(LedgerError), open_reader(self.state.ledger) as ledger:
-            run = ledger.run(TAG)
-            found = progress.read(self.state.progress(TAG))
-            return None if run is None else overview_of(ledger, run, found)
-        return None
-
-    def wait_for(self, what: Callable[[Overview], object]) -> Overview:
-        until = time.monotonic() + PATIENCE
-        while True:
-            found = self.look()
-            if found is not None and what(found):
-                return found
-            assert time.monotonic() < until, found
-            time.sleep(0.05)
-
-    def measures(self, number: int) -> Overview:
-        """Wait until a device is at this experiment."""
-        return self.wait_for(lambda seen: [at.experiment for at in seen.devices if at] == [number])
-
-    def ended(self) -> tuple[int, str]:
-        """Return the exit code and what was printed."""
-        output, _ = self.process.communicate(timeout=PATIENCE)
-        return self.process.returncode, output
-
-    def notes(self, name: str) -> list[dict]:
-        with open_reader(self.state.ledger) as ledger:
-            return [each["detail"] for each in ledger.events(TAG) if each["name"] == name]
+from runner.views.overview import Life
 
 
 @pytest.fixture
 def work(tmp_path, monkeypatch) -> Iterator[AtWork]:
     monkeypatch.setenv("RUNNER_HOME", str(tmp_path / "state"))
-    places = os.pathsep.join(map(str, (DRIVER.parent, DRIVER.parent.parent)))
-    command = [sys.executable, str(DRIVER), str(tmp_path), "--experiments", "4"]
-    environment = {**os.environ, "PYTHONPATH": places}
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
-    ) as process:
-        try:
-            yield AtWork(tmp_path, process)
-        finally:
-            process.kill()
+    with at_work(tmp_path, "even", "--experiments", "4") as found:
+        yield found
 
 
 def invoke(*arguments: str) -> Result:
@@ -155,10 +95,6 @@ def test_stop_now_ends_the_experiment_too_and_a_paused_run_can_be_stopped(work):
 
 def test_what_was_asked_of_an_earlier_process_is_not_done_by_a_later_one(tmp_path):
     """A wish names its process, so that a resumed run does not stop for an old one."""
-    from fakes import FakeSandbox, ScriptedAgent, edit, make_session, scored
-
-    from runner.scheduler import run_loop
-
     with make_session(tmp_path, FakeSandbox(lambda _: scored(100.0))) as session:
         for what in ("stop", "pause"):
             session.ledger.event(TAG, ASKED, what=what, pid=1, started="an earlier one", via="x")
@@ -168,10 +104,6 @@ def test_what_was_asked_of_an_earlier_process_is_not_done_by_a_later_one(tmp_pat
 
 
 def test_without_a_run_at_work_each_says_so_and_writes_nothing(tmp_path, monkeypatch):
-    from fakes import FakeSandbox, ScriptedAgent, make_session, scored
-
-    from runner.scheduler import run_loop
-
     monkeypatch.setenv("RUNNER_HOME", str(tmp_path / "state"))
     with make_session(tmp_path, FakeSandbox(lambda _: scored(100.0))) as session:
         run_loop(session, ScriptedAgent([]), experiments=0)

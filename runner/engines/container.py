@@ -110,7 +110,7 @@ class Stream:
             size -= len(chunk)
             if size <= 0:
                 break
-        return b"".join(reversed(found))[min(size, 0) * -1 :]
+        return b"".join(reversed(found))[max(0, -size) :]
 
     def close(self) -> None:
         self._connection.shut()
@@ -314,13 +314,18 @@ class Slot:
 
 @contextmanager
 def started(
-    engine: Engine, spec: ContainerSpec, *, seconds: float, env: Mapping[str, str] | None = None
+    engine: Engine,
+    spec: ContainerSpec,
+    *,
+    seconds: float,
+    env: Mapping[str, str] | None = None,
+    show: Callable[[bytes], None] | None = None,
 ) -> Iterator[Running]:
     """Yield a running container that is what was asked for; it is gone afterwards."""
     with (
         closing(Slots(engine, [spec])) as made,
         made.taken(spec.name) as slot,
-        slot.begun(seconds=seconds, env=env) as running,
+        slot.begun(seconds=seconds, env=env, show=show) as running,
     ):
         yield running
 

@@ -80,10 +80,14 @@ def sentence(at: Doing) -> str:
 
     A number of seeds is for a person only; see `told` for what an agent hears.
     """
+    return f"{whole(at)}{_times(at)}"
+
+
+def whole(at: Doing) -> str:
+    """Say what is under way, and where it is in its plan."""
     where = [f"trial {at.trial} of {at.trials}"] if at.trial else []
     where += [f"seed {at.seed} of {at.seeds}"] if at.seed else []
-    shown = f" ({', '.join(where)})" if where else ""
-    return f"{place(at)}{shown}{_times(at)}"
+    return f"{place(at)} ({', '.join(where)})" if where else place(at)
 
 
 def told(progress: Progress | None) -> str:

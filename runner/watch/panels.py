@@ -82,8 +82,11 @@ def _left(found: Overview) -> str:
     return ", ".join(parts)
 
 
-def hero(found: Overview, width: int) -> list[Text]:
-    """Say what came of it so far, whether to believe it, and what it cost."""
+def hero(found: Overview, width: int, *, brief: bool) -> list[Text]:
+    """Say what came of it so far, whether to believe it, and what it cost.
+
+    In brief each is one line, but for whether to believe it.
+    """
     standing = found.standing
     rows = [*summary.scores_rows(standing), ("tried", summary.tally(standing))]
     rows += summary.spent_rows(standing, found.cap)
@@ -91,7 +94,11 @@ def hero(found: Overview, width: int) -> list[Text]:
     if found.hypotheses:
         first = lines.plain(found.hypotheses[0].text, 200)
         rows.append(("wanted", f"{len(found.hypotheses)} open, the next: {first}"))
-    return [line for name, text in rows for line in _row(name, text, width)]
+    return [
+        line
+        for name, text in rows
+        for line in _row(name, text, width, 1 if brief and name != "believe" else 2)
+    ]
 
 
 def now(found: Overview, width: int) -> list[Text]:
@@ -117,13 +124,16 @@ def _at_work(at: Doing, width: int) -> list[Text]:
     if at.stage_seconds is not None and at.most_seconds:
         share = min(1.0, at.stage_seconds / at.most_seconds)
     words = running.sentence(at)
-    if share is None:
+    if share is None or at.stage_seconds is None or at.most_seconds is None:
         return _row(at.who, words, width)
-    size = max(8, min(30, width // 5))
-    bar = Text.assemble(
-        (FULL * round(size * share), "green"), (EMPTY * (size - round(size * share)), "dim")
-    )
-    return [_cut(Text.assemble(_label(at.who), bar, " ", visible(words)), width)]
+    size = max(8, min(30, width // 8))
+    full = round(size * share)
+    clock = f"{lines.duration(at.stage_seconds)} of at most {lines.duration(at.most_seconds)}"
+    line = Text.assemble(
+        _label(at.who), (FULL * full, "green"), (EMPTY * (size - full), "dim"),
+        f" {clock}: ", _one(running.whole(at)),
+    )  # fmt: skip
+    return [_cut(line, width)]
 
 
 def evidence(found: Overview, width: int) -> list[Text]:
@@ -204,10 +214,9 @@ def tail_title(found: Overview, who: str, width: int) -> Text:
 
 
 def heading(text: str, width: int) -> Text:
-    shown = visible(text)[: max(0, width - 4)]
-    return Text.assemble(
-        ("─ ", "dim"), (shown, "bold"), (f" {EMPTY * width}"[: width - 2 - len(shown)], "dim")
-    )
+    """Return a rule with a title in it."""
+    title = Text.assemble(("─ ", "dim"), (_one(text), "bold"), " ")
+    return _cut(title.append(EMPTY * max(0, width - title.cell_len), "dim"), width)
 
 
 def diff(text: str, most_lines: int) -> Text:
@@ -225,14 +234,19 @@ def diff(text: str, most_lines: int) -> Text:
 COLOUR_OF = {"+": "green", "-": "red", "@": "cyan"}
 
 
+def _one(text: str) -> str:
+    """Make a text one line."""
+    return " ".join(visible(text).split())
+
+
 def _label(name: str) -> tuple[str, str]:
-    return f"{visible(name)[: LABEL - 1]:<{LABEL}}", "dim"
+    return f"{_one(name)[: LABEL - 1]:<{LABEL}}", "dim"
 
 
 def _row(name: str, text: str, width: int, most: int = 2) -> list[Text]:
     """Return a name and a text on two lines at most."""
     room = max(10, width - LABEL)
-    wrapped = textwrap.wrap(visible(text), room, max_lines=most, placeholder=" …") or [""]
+    wrapped = textwrap.wrap(_one(text), room, max_lines=most, placeholder=" …") or [""]
     return [
         _cut(Text.assemble(_label(name if index == 0 else ""), line), width)
         for index, line in enumerate(wrapped)

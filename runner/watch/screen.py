@@ -34,7 +34,8 @@ VIA = "runner watch"
 CHART_ROWS, WIDE_CHART_ROWS = 2, 8
 WIDE = 120
 """Columns from which on experiments and output stand beside the rest."""
-LEFT_SHARE = 0.45
+TALL = 32
+"""Lines from which on nothing has to be brief."""
 
 
 class Panel(Widget):
@@ -105,7 +106,7 @@ class Watching(App[None]):
         yield Panel(lambda width, _: panels.title(self._found, width), id="title")
         with Vertical(id="body"):
             with Vertical(id="left"):
-                yield Panel(lambda width, _: panels.hero(self._found, width), id="hero")
+                yield Panel(lambda width, _: self._hero(width), id="hero")
                 yield Panel(lambda width, _: self._now(width), id="now")
                 yield Panel(
                     lambda width, _: [panels.chart_title(self._found, width)], id="chart-title"
@@ -128,6 +129,9 @@ class Watching(App[None]):
                 )
         yield Footer(show_command_palette=False)
 
+    def _hero(self, width: int) -> list[Text]:
+        return panels.hero(self._found, width, brief=self.size.height < TALL)
+
     def _now(self, width: int) -> list[Text]:
         return [*panels.now(self._found, width), *panels.evidence(self._found, width)]
 
@@ -146,6 +150,8 @@ class Watching(App[None]):
     def _draw(self) -> None:
         for panel in self.screen_stack[0].query(Panel):
             panel.look(own_height=panel.id in ("hero", "now"))
+        for name in ("#tail-title", "#tail"):
+            self.screen_stack[0].query_one(name).display = self._found.alive
         chart = self.screen_stack[0].query_one(Sparkline)
         data = panels.chart(self._found, chart.size.width)
         if data != chart.data:

@@ -22,7 +22,7 @@ from single import NEVER, PLENTY_SECONDS, RESOURCES, lines, wait_until
 
 from runner import engines, paths
 from runner.engines import Docker
-from runner.engines.container import Deadline, Ended, started
+from runner.engines.container import SHOWN_BYTES, Deadline, Ended, started
 from runner.engines.options import container_config
 from runner.engines.protocol import AGENT_USER, MIB, SCORER_USER, Mount, Volume
 from runner.errors import SandboxError, StoppedError
@@ -54,6 +54,17 @@ def test_both_streams_are_read_whole_and_told_apart(run):
     result = run("import sys; print('o' * 50_000); print('e' * 50_000, file=sys.stderr)")
     assert result.stdout == b"o" * 50_000 + b"\n"
     assert sorted(result.output) == sorted(b"o" * 50_000 + b"e" * 50_000 + b"\n\n")
+
+
+def test_what_is_printed_is_shown_while_it_runs_and_only_its_end(client, spec):
+    shown: list[bytes] = []
+    code = "import time; print('x' * 20_000 + 'first', flush=True); time.sleep(2); print('last')"
+    wanted = spec("python", "-c", code)
+    with at_work(client, wanted, show=shown.append) as running:
+        running.finish(Deadline.after(PLENTY_SECONDS), NEVER)
+    assert shown[0].endswith(b"first\n"), "before it had ended"
+    assert shown[-1].endswith(b"first\nlast\n")
+    assert {len(each) for each in shown} == {SHOWN_BYTES}
 
 
 def test_the_engine_s_own_figures_are_told(run):
