@@ -53,8 +53,8 @@ def line_with(text: str, screen: list[str]) -> str:
 def test_the_screen_says_how_a_run_at_work_is_and_outlives_it(size, tmp_path):
     with at_work(tmp_path, "noisy", "--experiments", "6") as work, watching(work, size) as terminal:
         work.let(0, 1)
-        screen = terminal.wait_to_see("evidence  experiment 2")
-        screen = terminal.wait_to_see("step 3: ")
+        for text in ("evidence  experiment 2", "KEPT, better with", "of at most 20 s", "step 3: "):
+            screen = terminal.wait_to_see(text)
         assert "RUNNING" in screen[0]
         assert "5 to go" in screen[0]
         assert "(experiment 1" in line_with("best      mean_rank", screen)
