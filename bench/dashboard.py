@@ -78,7 +78,9 @@ class Client:
     def watch(self, path: str, seen: Callable[[str], None]) -> None:
         """Listen for ever, and ask for the parts that each event is about."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=3600)
-        connection.request("GET", f"{path}/events", headers={"cookie": self.cookie})
+        found = re.search(rb'sse-connect="([^"]+)"', self.get(path))
+        assert found
+        connection.request("GET", found[1].decode(), headers={"cookie": self.cookie})
         answer = connection.getresponse()
         while line := answer.readline():
             if line.startswith(b"event: "):

@@ -258,7 +258,8 @@ def _values(
     run = pages.find_run(ledger, request.path_params["tag"])
     found = pages.overview(site.door, ledger, site.state, run)
     shown = Shown.of(request.query_params)
-    values = _same(found) | {"tab": "overview", "shown": shown}
+    seq = ledger.head(run.tag).seq
+    values = _same(found) | {"tab": "overview", "shown": shown, "seq": seq}
     if "charts" in wanted:
         values["charts"] = pages.charts(
             site.door,
@@ -293,7 +294,7 @@ def _events(site: Site, request: Request) -> Response:
         return {name: template.render(values) for name, template in found.items()}
 
     watch = Watch(site.door, site.state, run.tag)
-    told = watching.events(watch, parts, site.ending)
+    told = watching.events(watch, parts, _number(request, "seq", 0), site.ending)
     return StreamingResponse(told, media_type="text/event-stream")
 
 
@@ -414,6 +415,7 @@ def _prepare(site: Site) -> None:
         for run in ledger.runs()[-1:]:
             found = pages.overview(site.door, ledger, site.state, run)
             pages.charts(site.door, ledger, found, first=0, last=None, logarithmic=False)
+            pages.experiment(ledger, site.state, run, ledger.newest(run.tag) or 0)
 
 
 def serve(state: State, bound: socket.socket, *, keys: Keys, control: bool = False) -> None:

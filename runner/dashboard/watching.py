@@ -55,6 +55,10 @@ class Watch:
         self._seen = Seen()
 
     @property
+    def seq(self) -> int:
+        return self._seen.seq
+
+    @property
     def is_due(self) -> bool:
         """Whether a file has changed since the last look; that takes no time to say."""
         return (self._door.stamp(), stamp(self._path)) != (self._stamp, self._seen.progress)
@@ -86,7 +90,7 @@ Parts = Callable[[], Mapping[str, str]]
 
 
 async def events(
-    watch: Watch, parts: Parts, ending: Callable[[], bool] = lambda: False
+    watch: Watch, parts: Parts, seq: int, ending: Callable[[], bool] = lambda: False
 ) -> AsyncIterator[bytes]:
     """Yield a page's events, for as long as it listens.
 
@@ -94,12 +98,14 @@ async def events(
         watch: looks at the page's run.
         parts: makes what looks the same on every page of the run: name → HTML. It is sent along
             where it differs from what was sent before; a page asks for the rest itself.
+        seq: the last entry that the page shows; what came since is news at once.
         ending: whether the server is about to end, which waits for nobody.
     """
     clock = asyncio.get_running_loop().time
-    await run_in_threadpool(watch.look)  # what the page shows already
+    await run_in_threadpool(watch.look)
     yield b"retry: 1000\n\n"
-    told, looked, news = clock(), clock(), set[str]()
+    told, looked = clock(), clock()
+    news = set[str]() if watch.seq == seq else {PROGRESS, ENTRY, RESULT}
     shown: Mapping[str, str] = {}
     while not ending():
         await asyncio.sleep(LOOK_SECONDS)
