@@ -23,19 +23,21 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from runner import charts, control, progress
+from runner import charts, control
 from runner.characters import visible
 from runner.dashboard import pages, watching
 from runner.dashboard.access import Guard, Keys
 from runner.dashboard.door import Door
 from runner.dashboard.pages import NotThere
 from runner.dashboard.table import Shown
+from runner.dashboard.watching import Watch
 from runner.ends import Wish
 from runner.errors import ConfigError, RunnerError
 from runner.journal.reader import Reader
 from runner.paths import State
 from runner.records import Run
 from runner.views import lines
+from runner.views.overview import Overview
 
 THEMES = ("auto", "light", "dark")
 YEAR = 365 * 24 * 3600
@@ -228,28 +230,36 @@ def _runs(site: Site, request: Request) -> Response:
     return site.page(request, "runs.html", **found)
 
 
-PARTS = ("hero", "now", "charts", "experiments")
+SAME = ("hero", "now")
+"""Parts of a run's page that are the same whatever its address asks for."""
+OWN = ("charts", "experiments")
 
 
 def _overview(site: Site, request: Request) -> Response:
     """Answer with a run's page, or with the one part of it that a page asks for anew."""
     target, tag = request.headers.get("hx-target", ""), request.path_params["tag"]
-    if target not in PARTS:
-        with site.ledger() as ledger:
-            return _parts(site, request, ledger, PARTS)
-    with site.ledger() as ledger:  # many pages ask for the same, when something is new
-        now = pages.moment(ledger, site.state, tag)
-        key = ("part", target, tag, request.url.query, *now)
-        return site.door.once(key, lambda: _parts(site, request, ledger, (target,)))
+    with site.ledger() as ledger:
+        if target not in OWN:
+            return site.page(request, "overview.html", **_values(site, request, ledger, OWN))
+        # Many pages ask for the same, when something is new.
+        key = ("part", target, tag, request.url.query, *pages.moment(ledger, site.state, tag))
+        return site.door.once(
+            key,
+            lambda: site.page(
+                request, f"parts/{target}.html", **_values(site, request, ledger, (target,))
+            ),
+        )
 
 
-def _parts(site: Site, request: Request, ledger: Reader, wanted: tuple[str, ...]) -> Response:
-    shown = Shown.of(request.query_params)
+def _values(
+    site: Site, request: Request, ledger: Reader, wanted: tuple[str, ...]
+) -> dict[str, Any]:
+    """Return what these parts of a run's page show, with what is the same on all of them."""
     run = pages.find_run(ledger, request.path_params["tag"])
-    values: dict[str, Any] = {"run": run, "tab": "overview", "shown": shown}
-    if set(wanted) & {"hero", "now", "charts"}:
-        found = pages.overview(site.door, ledger, site.state, run)
-        values["hero"], values["now"] = pages.hero(found), pages.now(found)
+    found = pages.overview(site.door, ledger, site.state, run)
+    shown = Shown.of(request.query_params)
+    seq = ledger.head(run.tag).seq
+    values = _same(found) | {"tab": "overview", "shown": shown, "seq": seq}
     if "charts" in wanted:
         values["charts"] = pages.charts(
             site.door,
@@ -260,17 +270,31 @@ def _parts(site: Site, request: Request, ledger: Reader, wanted: tuple[str, ...]
             logarithmic=request.query_params.get("scale") == "log",
         )
     if "experiments" in wanted:
-        said = progress.read(site.state.progress(run.tag))
-        alive = said is not None and said.alive
+        alive = found.progress is not None and found.progress.alive
         values["table"] = pages.table(ledger, run, shown, running=alive)
-    template = "overview.html" if len(wanted) > 1 else f"parts/{wanted[0]}.html"
-    return site.page(request, template, **values)
+    return values
+
+
+def _same(found: Overview) -> dict[str, Any]:
+    return {"run": found.run, "hero": pages.hero(found), "now": pages.now(found)}
 
 
 def _events(site: Site, request: Request) -> Response:
     with site.ledger() as ledger:
         run = pages.find_run(ledger, request.path_params["tag"])
-    told = watching.events(site.door, site.state, run.tag, site.ending)
+
+    def parts() -> Mapping[str, str]:
+        with site.ledger() as ledger:
+            key = ("same", run.tag, *pages.moment(ledger, site.state, run.tag))
+            return site.door.once(key, lambda: made(ledger))
+
+    def made(ledger: Reader) -> Mapping[str, str]:
+        values = _same(pages.overview(site.door, ledger, site.state, run))
+        found = {name: site.templates.get_template(f"parts/{name}.html") for name in SAME}
+        return {name: template.render(values) for name, template in found.items()}
+
+    watch = Watch(site.door, site.state, run.tag)
+    told = watching.events(watch, parts, _number(request, "seq", 0), site.ending)
     return StreamingResponse(told, media_type="text/event-stream")
 
 
@@ -391,6 +415,7 @@ def _prepare(site: Site) -> None:
         for run in ledger.runs()[-1:]:
             found = pages.overview(site.door, ledger, site.state, run)
             pages.charts(site.door, ledger, found, first=0, last=None, logarithmic=False)
+            pages.experiment(ledger, site.state, run, ledger.newest(run.tag) or 0)
 
 
 def serve(state: State, bound: socket.socket, *, keys: Keys, control: bool = False) -> None:

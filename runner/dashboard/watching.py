@@ -1,4 +1,7 @@
-"""What is new in a run, as server-sent events: names only, after which a page asks for its parts.
+"""What is new in a run, as server-sent events.
+
+What looks the same on every page of a run is sent along, and made once for all of them; of the
+rest the name is sent, and a page asks for it as it is filtered and sorted there.
 
 Files are looked at, and the journal is opened only when one of them has changed. Events that come
 in quick succession are told together, so that a busy run keeps neither browser nor machine busy;
@@ -8,8 +11,9 @@ the last one is never lost.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
+from itertools import starmap
 
 from starlette.concurrency import run_in_threadpool
 
@@ -51,6 +55,10 @@ class Watch:
         self._seen = Seen()
 
     @property
+    def seq(self) -> int:
+        return self._seen.seq
+
+    @property
     def is_due(self) -> bool:
         """Whether a file has changed since the last look; that takes no time to say."""
         return (self._door.stamp(), stamp(self._path)) != (self._stamp, self._seen.progress)
@@ -78,21 +86,27 @@ class Watch:
         return {name for name, is_new in changed.items() if is_new}
 
 
+Parts = Callable[[], Mapping[str, str]]
+
+
 async def events(
-    door: Door, state: State, tag: str, ending: Callable[[], bool] = lambda: False
+    watch: Watch, parts: Parts, seq: int, ending: Callable[[], bool] = lambda: False
 ) -> AsyncIterator[bytes]:
     """Yield a page's events, for as long as it listens.
 
     Args:
-        door: the journal.
-        state: where runs are.
-        tag: which.
+        watch: looks at the page's run.
+        parts: makes what looks the same on every page of the run: name → HTML. It is sent along
+            where it differs from what was sent before; a page asks for the rest itself.
+        seq: the last entry that the page shows; what came since is news at once.
         ending: whether the server is about to end, which waits for nobody.
     """
-    watch, clock = Watch(door, state, tag), asyncio.get_running_loop().time
-    await run_in_threadpool(watch.look)  # what the page shows already
+    clock = asyncio.get_running_loop().time
+    await run_in_threadpool(watch.look)
     yield b"retry: 1000\n\n"
-    told, looked, news = clock(), clock(), set[str]()
+    told, looked = clock(), clock()
+    news = set[str]() if watch.seq == seq else {PROGRESS, ENTRY, RESULT}
+    shown: Mapping[str, str] = {}
     while not ending():
         await asyncio.sleep(LOOK_SECONDS)
         if watch.is_due or clock() - looked >= ALIVE_SECONDS:
@@ -100,12 +114,17 @@ async def events(
             looked = clock()
         since = clock() - told
         if news and since >= QUIET_SECONDS:
-            yield b"".join(_event(name) for name in (PROGRESS, ENTRY, RESULT) if name in news)
-            told, news = clock(), set()
+            made = await run_in_threadpool(parts)
+            fresh = {name: text for name, text in made.items() if shown.get(name) != text}
+            names = {name: name for name in (ENTRY, RESULT) if name in news}
+            yield b"".join(starmap(_event, (fresh | names).items()))
+            told, news, shown = clock(), set(), made
         elif since >= PING_SECONDS:
             yield b": here\n\n"
             told = clock()
 
 
-def _event(name: str) -> bytes:
-    return f"event: {name}\ndata: {name}\n\n".encode()
+def _event(name: str, text: str) -> bytes:
+    """Return an event; each line of its text is one of its own."""
+    data = "".join(f"data: {line}\n" for line in text.splitlines())
+    return f"event: {name}\n{data}\n".encode()

@@ -208,10 +208,10 @@ def test_a_dashboard_outlives_a_run_and_a_run_the_dashboard(own):
     home, served = own
     page = served.open(RUN)
     with open_journal(home / "journal.sqlite") as journal:
-        page.reload()
-        journal.event(TAG, "run.ended", reason="because it was over", outcome="done")
-    page.reload()
-    expect(page.locator("#hero")).to_contain_text("because it was over")
+        expect(page.locator("#connection")).to_have_text("Live")
+        for reason in ("because it was over", "and over again"):  # each comes by itself
+            journal.event(TAG, "run.ended", reason=reason, outcome="done")
+            expect(page.locator("#hero")).to_contain_text(reason)
 
 
 SCRIPT = "</pre></code><script>window.harmed=1</script><img src=x onerror='window.harmed=1'>{{7*7}}"

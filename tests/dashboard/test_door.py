@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 import subprocess
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import asdict
 
 import pytest
@@ -13,7 +14,7 @@ from test_access import RUN
 
 from runner.dashboard import door as doors
 from runner.dashboard.door import Door
-from runner.dashboard.watching import ENTRY, PROGRESS, RESULT, Watch
+from runner.dashboard.watching import ENTRY, PROGRESS, RESULT, Watch, events
 from runner.journal.reader import open_reader
 from runner.journal.store import open_journal
 from runner.paths import State
@@ -98,6 +99,33 @@ def test_what_is_new_is_named_once(path, tmp_path):
     assert watch.is_due
     assert watch.look() == {PROGRESS}
     assert watch.look() == set()
+
+
+def told(door: Door, tmp_path, seq: int, seconds: float = 3.0) -> str:
+    """Return what a page hears that shows the entries up to `seq`, until it hears of an entry."""
+
+    async def listen() -> str:
+        said = ""
+        watch = Watch(door, State(tmp_path), "t1")
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                async for part in events(watch, lambda: {"hero": "<p>\none</p>"}, seq):
+                    said += part.decode()
+                    if "event: entry" in said:
+                        break
+        return said
+
+    return asyncio.run(listen())
+
+
+def test_what_came_between_a_page_and_its_connection_is_not_lost(path, tmp_path):
+    door = Door(path)
+    with open_journal(path) as journal:
+        journal.add_hypothesis("t1", "while the page was on its way")
+        said = told(door, tmp_path, seq=1)
+        assert "event: hero\ndata: <p>\ndata: one</p>\n\n" in said
+        assert "event: entry\ndata: entry\n\n" in said
+        assert "event:" not in told(door, tmp_path, seq=2, seconds=1.0)
 
 
 def test_a_run_whose_process_was_killed_is_news(path, tmp_path):
