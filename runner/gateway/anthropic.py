@@ -161,7 +161,7 @@ def _content(where: str, said: object) -> int:
         if kind == "image":
             source = only(f"{place}.source", held.get("source"), {"type", "media_type", "data"})
             one_of(f"{place}.source.type", source.get("type"), ("base64",))
-            more += image_tokens(str(source.get("data")))
+            more += image_tokens(f"{place}.source.data", source.get("data"))
         elif kind == "document":
             more += _document(f"{place}.source", held.get("source"))
         elif kind == "tool_result" and held.get("content") is not None:
@@ -191,8 +191,11 @@ def _tools(body: dict[str, Any], terms: Terms) -> int:
             held = only(where, tool, SEARCH_FIELDS)
             searches = bounded(held.get("max_uses"), terms.searches)
             held.pop("blocked_domains", None)
-            asked = held.get("allowed_domains")
-            within = [one for one in terms.domains if asked is None or one in asked]
+            asked = terms.domains
+            if held.get("allowed_domains") is not None:
+                said = each(f"{where}.allowed_domains", held["allowed_domains"])
+                asked = tuple(domain for _, domain in said)
+            within = [one for one in terms.domains if one in asked]
             if not within:
                 allowed = ", ".join(terms.domains)
                 raise RefusedError(Kind.INVALID, f"{where}.allowed_domains: only these: {allowed}")

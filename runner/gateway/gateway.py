@@ -51,10 +51,12 @@ HIDDEN_TOKENS = 5_000
 """What a provider adds to a request by itself: words on tools, their own descriptions."""
 SEARCH_TOKENS = 25_000
 """What one search may add to the input."""
-SILENCE_SECONDS = 180.0
+SILENCE_SECONDS = 600.0
+"""An answer that is no stream says nothing until it is whole."""
 PASSED_ON = ("content-type", "request-id", "x-request-id", "retry-after", "retry-after-ms")
 """Headers of an answer that go on to the client."""
 HIDDEN = b"(the key)"
+MOST_OUTCOME = 60
 MOST_WORDS = 300
 """Characters of what a provider says of its refusal, for the person."""
 ACCOUNT = (401, 402, 403)
@@ -220,7 +222,10 @@ class Gateway:
         said = events.parsed(request.body) if request.body else None
         if request.body and said is None:
             raise RefusedError(Kind.INVALID, "the body is no JSON object")
-        held = self._api.hold(request.method, request.path, said, self._terms)
+        try:
+            held = self._api.hold(request.method, request.path, said, self._terms)
+        except RecursionError as error:
+            raise RefusedError(Kind.INVALID, "the body is nested too deeply") from error
         return replace(held, headers=self._api.headers(request.headers))
 
     async def _call(self, wire: Wire, held: Held) -> None:
@@ -243,6 +248,7 @@ class Gateway:
                         left = self._terms.searches + held.searches - usage.web_searches
                         self._terms = replace(self._terms, searches=max(0, left))
                         charge.usd = self._cost(held.model, meter.model, usage)
+                    outcome = meter.outcome if meter.whole else charge.outcome or "broken"
                     self._record(
                         ModelCall(
                             experiment=self._experiment,
@@ -251,7 +257,7 @@ class Gateway:
                             usage=usage or Usage(),
                             usd=charge.usd,
                             seconds=time.monotonic() - begun,
-                            outcome=meter.outcome if meter.whole else charge.outcome or "broken",
+                            outcome=outcome[:MOST_OUTCOME],
                         )
                     )
         except SpentError as error:

@@ -75,10 +75,9 @@ ITEMS: Mapping[str, frozenset[str]] = {
     "compaction": frozenset({"encrypted_content"}),
     "additional_tools": frozenset({"role", "tools"}),
     **dict.fromkeys(("function_call", "custom_tool_call", "local_shell_call"), CALL),
-    **dict.fromkeys(("shell_call", "apply_patch_call"), CALL),
+    "apply_patch_call": CALL,
     **dict.fromkeys(("function_call_output", "custom_tool_call_output"), RESULT),
-    **dict.fromkeys(("local_shell_call_output", "shell_call_output"), RESULT),
-    "apply_patch_call_output": RESULT,
+    **dict.fromkeys(("local_shell_call_output", "apply_patch_call_output"), RESULT),
 }
 CLIENT_TOOLS: Mapping[str, frozenset[str]] = {
     "function": frozenset({
@@ -211,8 +210,6 @@ def _items(body: Said) -> int:
 def _content(where: str, said: object) -> int:
     if said is None or isinstance(said, str):
         return 0
-    if isinstance(said, Mapping):  # what a shell or a patch came to, as the client says it
-        return 0
     more = 0
     for place, part in each(where, said):
         kind = part.get("type") if isinstance(part, Mapping) else None
@@ -228,7 +225,7 @@ def _content(where: str, said: object) -> int:
                 raise RefusedError(
                     Kind.INVALID, f"{place}: an image is sent as data:image/..., not by address"
                 )
-            more += image_tokens(address)
+            more += image_tokens(place, address)
     return more
 
 

@@ -166,8 +166,14 @@ def one_of(where: str, said: object, allowed: Collection[Any]) -> None:
         raise RefusedError(Kind.INVALID, f"{where}: only this is allowed here: {permitted}")
 
 
-def image_tokens(data: str) -> int:
-    """Return what an image counts as beyond its bytes, which say little of that."""
+def image_tokens(where: str, data: object) -> int:
+    """Return what an image counts as beyond its bytes, which say little of that.
+
+    Raises:
+        RefusedError: it is no text; what else would count as is not known.
+    """
+    if not isinstance(data, str):
+        raise RefusedError(Kind.INVALID, f"{where}: an image is sent as a text of base64")
     return IMAGE_TOKENS - len(data)
 
 

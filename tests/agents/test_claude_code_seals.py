@@ -12,12 +12,12 @@ import pytest
 from messages_server import calls, says, serving, tool_use
 
 from runner.agents.claude_code.launch import SWITCHES
+from runner.agents.programs import CLAUDE_CODE, below, require
 from runner.paths import PROJECT
 from tests.docker.homes import Home, copied_project
 
 pytestmark = [pytest.mark.claude_code, pytest.mark.docker]
 
-CLIENT = PROJECT / "build" / "claude-code" / "node_modules" / ".bin" / "claude"
 TRAIN = """
 import joblib
 import pandas as pd
@@ -44,7 +44,6 @@ def predict(rows):
 @pytest.fixture
 def copy(tmp_path):
     """A copy of the runner with an adopted project, as a person has it who opens Claude Code."""
-    assert CLIENT.exists(), f"there is no {CLIENT}: type make test, which installs it"
     (tmp_path / "project").mkdir()
     copy = Home(tmp_path / "home", project=copied_project(tmp_path / "project"))
     shutil.copytree(PROJECT / ".claude", copy.project / ".claude")
@@ -90,7 +89,7 @@ def test_it_follows_the_brief_and_ends_with_the_check_that_the_brief_names(copy,
         bash("seal wine --as wine-sealed"),
         tool_use("Read", file_path=predict),
         tool_use("Write", file_path=predict, content=PREDICT),
-        bash("task check wine-sealed --json"),
+        bash("task check wine-sealed --json --no-cheats --quick"),
     ]
 
     def model(request):
@@ -102,7 +101,7 @@ def test_it_follows_the_brief_and_ends_with_the_check_that_the_brief_names(copy,
     with serving(model) as server:
         connection = {"ANTHROPIC_BASE_URL": server.url, "ANTHROPIC_API_KEY": "sk-ant-none"}
         done = subprocess.run(
-            [CLIENT, "--print", "/seal-task wine"],
+            [require(CLAUDE_CODE) / below(CLAUDE_CODE), "--print", "/seal-task wine"],
             cwd=copy.project,
             env={**copy.environment, **SWITCHES, **connection, "HOME": str(tmp_path)},
             capture_output=True, text=True, timeout=300, check=False, stdin=subprocess.DEVNULL,

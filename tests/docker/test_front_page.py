@@ -52,7 +52,8 @@ def clone(root: Path) -> Path:
     programs.mkdir(parents=True)
     for name in ("runner", "pip"):
         program = programs / name
-        program.write_text(f'#!/bin/sh\nexec {sys.executable} -m {name} "$@"  # {programs}\n')
+        start = f'exec {sys.executable} -m {name} "$@"'
+        program.write_text(f"#!/bin/sh\n{start}  # {programs}/python\n")
         program.chmod(0o755)
     (programs / "python").symlink_to(sys.executable)
     (root / ".venv" / ".runtime").touch()

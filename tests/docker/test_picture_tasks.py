@@ -31,7 +31,7 @@ kit.outputs.save("radii", numpy.full(26, {radius}))
 def small_policy(task: str, folder: Path, *, train: str, **evaluation: Any) -> Path:
     """Write the task's own policy with a shorter training and, perhaps, other splits."""
     policy = yaml.safe_load(paths.policy_path(task).read_text())
-    policy["budget"] |= {"startup": "20s", "train": train}
+    policy["budget"] |= {"startup": "20s", "train": train, "clock": "wall"}
     policy["evaluation"] |= evaluation
     policy["decision"] |= {"rule": "strict", "false_keeps": None, "most_trials": 1}
     path = folder / f"{task}.yaml"

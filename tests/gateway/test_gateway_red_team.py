@@ -213,6 +213,11 @@ def test_ten_thousand_calls_are_a_few_calls(server):
         b"\xff\xfe{}",
         b'{"model": NaN}',
         b"[" * 200_000,
+        b'{"model":"%s","messages":[{"role":"user","content":%s"x"%s}]}' % (
+            OPUS.encode(),
+            b'[{"type":"tool_result","tool_use_id":"t","content":' * 490,
+            b"}]" * 490,
+        ),
         b'{"a":' * 100_000,
         b'{"model": 1' + b"0" * 10_000 + b"}",
         b'{"model": "%s", "messages": [{"role": "user", "content": "\\ud800"}]}' % OPUS.encode(),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
 
 from runner.gateway.anthropic import BETAS, MessagesApi
 from runner.gateway.openai import OpenAiApi
@@ -64,6 +67,8 @@ REFUSED_BLOCKS = [
     {"type": "image", "source": ADDRESS},
     {"type": "image", "source": {"type": "file", "file_id": "f"}},
     {"type": "image", "source": {"type": "base64", "data": "x", "url": "http://a"}},
+    {"type": "image", "source": {"type": "base64", "data": [1, 1, 1, 1]}},
+    {"type": "image", "source": {"type": "base64"}},
     {"type": "document", "source": ADDRESS},
     {"type": "document", "source": {"type": "file", "file_id": "f"}},
     {"type": "document", "source": {"type": "base64", "media_type": "application/pdf"}},
@@ -162,6 +167,13 @@ def test_only_the_phase_s_domains_are_searched(asked, given):
     assert message(tools=[tool], terms=SEARCHING).body["tools"][0]["allowed_domains"] == given
     tool["allowed_domains"] = ["c.org"]
     with pytest.raises(RefusedError, match=r"a\.org, b\.org"):
+        message(tools=[tool], terms=SEARCHING)
+
+
+@pytest.mark.parametrize("asked", ["xa.org", 7, {"a.org": 1}, [["a.org"]], [{}]])
+def test_domains_that_are_no_list_of_them_are_refused(asked):
+    tool = {"type": "web_search_20260318", "name": "s", "allowed_domains": asked}
+    with pytest.raises(RefusedError):
         message(tools=[tool], terms=SEARCHING)
 
 
@@ -281,6 +293,7 @@ def test_an_image_in_the_request_goes_through():
         {"service_tier": "flex"},
         {"input": [{"type": "item_reference", "id": "msg_1"}]},
         {"input": [{"type": "mcp_call", "id": "m"}]},
+        {"input": [{"type": "function_call_output", "output": {"image_url": "http://a"}}]},
         {"input": [{"type": "additional_tools", "tools": [{"type": "mcp"}]}]},
         {"input": [{"type": "computer_call_output", "output": {"file_id": "f"}}]},
         {"input": [{"type": "message", "role": "user", "content": [{"type": "input_file"}]}]},
@@ -349,3 +362,26 @@ def test_what_is_free_needs_no_bound():
     free = Terms(models=TERMS.models, output_tokens=1000, free=True)
     assert "max_completion_tokens" not in chat(terms=free).body
     assert response(terms=free).body.get("max_output_tokens") is None
+
+
+# -- anything at all -------------------------------------------------------------------------------
+
+WORDS = some.sampled_from([
+    "allowed_domains", "base64", "choices", "content", "data", "edits", "function", "image",
+    "image_url", "include", "input", "max_tokens", "max_uses", "messages", "model", "name",
+    "output", "role", "source", "stream", "stream_options", "system", "text", "tool_calls",
+    "tool_result", "tools", "type", "url", "user", "web_search_20260318", OPUS, GPT,
+])  # fmt: skip
+SCALARS = some.none() | some.booleans() | some.integers() | some.floats() | WORDS
+ANYTHING = some.recursive(
+    SCALARS, lambda more: some.lists(more, max_size=3) | some.dictionaries(WORDS, more, max_size=5)
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(more=some.dictionaries(WORDS, ANYTHING, max_size=6), block=ANYTHING)
+def test_whatever_is_asked_is_held_or_refused(more, block):
+    """An error of another kind would be a fault of ours, which ends the run."""
+    for ask, model in ((message, OPUS), (chat, GPT), (response, GPT)):
+        with suppress(RefusedError):
+            ask(block, terms=SEARCHING, **{"model": model, **more}).content()
