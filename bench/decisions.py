@@ -63,7 +63,8 @@ def in_turn(world: World, name: str, runs: int, seed: int) -> Tally:
             kept[run] = answer.status is ExperimentStatus.KEPT
         count(tally, effect, kept, np.zeros(runs))
         best, truth = np.where(kept, scores, best), np.where(kept, truth + effect, truth)
-    tally.stated, tally.claimed, tally.reached = [], best, truth
+        tally.claimed[:, number - 1], tally.reached[:, number - 1] = best, truth
+    tally.stated = []
     return tally
 
 

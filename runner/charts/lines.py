@@ -68,29 +68,62 @@ class Curves:
 
 def curves(found: Curves, size: Size = svg.HALF, *, class_: str = "") -> str:
     """Draw learning curves, the candidate's in front."""
-    mine = [[(scales.cut(x), scales.cut(y)) for x, y in one] for one in found.candidate if one]
-    theirs = [[(scales.cut(x), scales.cut(y)) for x, y in one] for one in found.incumbent if one]
-    across, up = _scales([*theirs, *mine], size, logarithmic=found.logarithmic)
-    parts = list(_frame(across, up, size, "step"))
-    parts.append(svg.group(_drawn(theirs, across, up, "thin dashed"), "plain"))
-    parts.append(svg.group(_drawn(mine, across, up, "thin"), "audit"))
-    parts += _key(
-        [
-            ("audit", "thin", "this experiment", mine),
-            ("plain", "thin dashed", "the best before", theirs),
-        ]
-    )
-    told = f"{found.name}: {len(mine)} curves of this experiment, {len(theirs)} of the best."
-    return svg.picture(size, parts, title=found.name, description=told, class_=class_)
+    sets = [
+        Lines(name="this experiment", drawn=found.candidate, colour="audit", look="thin"),
+        Lines(name="the best before", drawn=found.incumbent, colour="plain", look="thin dashed"),
+    ]
+    mine, theirs = (sum(map(bool, one.drawn)) for one in sets)
+    return lines(
+        sets, size, title=found.name, below="step", logarithmic=found.logarithmic, class_=class_,
+        told=f"{found.name}: {mine} curves of this experiment, {theirs} of the best.",
+    )  # fmt: skip
 
 
-def _key(entries: Sequence[tuple[str, str, str, Sequence[Points]]]) -> Iterator[str]:
+@dataclass(frozen=True, kw_only=True)
+class Lines:
+    """Lines that belong together: one name, one colour."""
+
+    name: str
+    drawn: Sequence[Points]
+    colour: str
+    look: str
+    """Classes of `charts.css`."""
+
+
+def lines(
+    sets: Sequence[Lines],
+    size: Size = svg.HALF,
+    *,
+    title: str,
+    below: str,
+    told: str,
+    logarithmic: bool = False,
+    whole: bool = False,
+    class_: str = "",
+) -> str:
+    """Draw lines with a key, the first set in front; `below` says what the axis counts.
+
+    Outliers leave the picture, unless it is `whole`: from 0 to the largest value.
+    """
+    drawn = [
+        [[(scales.cut(x), scales.cut(y)) for x, y in one] for one in each.drawn if one]
+        for each in sets
+    ]
+    every = [one for each in drawn for one in each]
+    across, up = _scales(every, size, whole=whole, logarithmic=logarithmic)
+    parts = list(_frame(across, up, size, below))
+    for each, these in reversed(list(zip(sets, drawn, strict=True))):
+        parts.append(svg.group(_drawn(these, across, up, each.look), each.colour))
+    parts += _key([each for each, these in zip(sets, drawn, strict=True) if these])
+    return svg.picture(size, parts, title=title, description=told, class_=class_)
+
+
+def _key(sets: Sequence[Lines]) -> Iterator[str]:
     x = LEFT
-    for class_, look, said, drawn in entries:
-        if drawn:
-            line = svg.path(f"M{x:g} 12h18", class_=look)
-            yield svg.group([line, svg.text(x + 24, 16, said)], class_)
-            x += svg.width_of(said) + 44
+    for each in sets:
+        line = svg.path(f"M{x:g} 12h18", class_=each.look)
+        yield svg.group([line, svg.text(x + 24, 16, each.name)], each.colour)
+        x += svg.width_of(each.name) + 44
 
 
 def _drawn(series: Sequence[Points], across: Scale, up: Scale, look: str) -> Iterator[str]:

@@ -56,14 +56,16 @@ class Tally:
     stated: list[tuple[np.ndarray, np.ndarray]] = field(default_factory=list)
     """Stated probabilities of keeps, and whether they were right."""
     claimed: np.ndarray = field(init=False)
+    """(runs, experiments): the level that is believed after each of them."""
     reached: np.ndarray = field(init=False)
-    """True level at the end."""
+    """(runs, experiments): the true level then."""
     kept: np.ndarray = field(init=False)
     """(runs, experiments), under `posterior`."""
 
     def __post_init__(self) -> None:
         self.kept = np.zeros((self.runs, EXPERIMENTS), bool)
-        for name in ("keeps", "false", "large", "caught", "extra", "claimed", "reached"):
+        self.claimed, self.reached = (np.zeros(self.kept.shape) for _ in range(2))
+        for name in ("keeps", "false", "large", "caught", "extra"):
             setattr(self, name, np.zeros(self.runs))
 
     def share(self, part: np.ndarray, whole: np.ndarray) -> tuple[float, float]:
@@ -78,14 +80,15 @@ class Tally:
     def row(self) -> dict[str, tuple[float, float]]:
         """Return each figure with its standard error."""
         root = np.sqrt(self.runs)
-        over = self.claimed - self.reached
+        reached = self.reached[:, -1]
+        over = self.claimed[:, -1] - reached
         return {
             "false": self.share(self.false, self.keeps),
             "caught": self.share(self.caught, self.large),
             "extra": (float(self.extra.mean()), float(self.extra.std() / root)),
             "keeps": (float(self.keeps.mean()), float(self.keeps.std() / root)),
             "over": (float(over.mean()), float(over.std() / root)),
-            "reached": (float(self.reached.mean()), float(self.reached.std() / root)),
+            "reached": (float(reached.mean()), float(reached.std() / root)),
         }
 
 
@@ -259,7 +262,7 @@ def posterior(
             (best.count, best.mean, best.squares), (own.count, own.mean, own.squares), strict=True
         ):
             part[kept] = other[kept]
-    tally.claimed, tally.reached = standing, truth
+        tally.claimed[:, number], tally.reached[:, number] = standing, truth
     return tally
 
 
