@@ -96,7 +96,7 @@ def at_hand(tasks: Sequence[str]) -> Iterator[str]:
 
 
 def any_runs() -> bool:
-    return paths.state().ledger.is_file()
+    return paths.state().journal.is_file()
 
 
 def trials_of(tag: str) -> list[dict[str, Any]]:

@@ -185,7 +185,7 @@ def measure(task: str, experiments: int) -> tuple[Measured, list[Any]]:
         agent.close()
         refused = [found.rule for found in at_work.history if found.rule]
         assert not refused, refused
-        return measured, list(at_work.ledger.calls(TAG))
+        return measured, list(at_work.journal.calls(TAG))
 
 
 # -- the table -----------------------------------------------------------------------------------

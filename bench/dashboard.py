@@ -160,9 +160,9 @@ def answers(home: Path, count: int, repeats: int) -> Iterator[tuple[str, str, st
         for _ in range(OPEN_PAGES):
             client.get(run)
             listen(client, run, lambda _: None)
-        with open_journal(State(home).ledger) as ledger:
+        with open_journal(State(home).journal) as journal:
             for _ in range(5):
-                ledger.add_hypothesis(long.TAG, "anything")
+                journal.add_hypothesis(long.TAG, "anything")
                 time.sleep(2)
         held, most = megabytes(server, "VmRSS"), megabytes(server, "VmHWM")
         yield f"memory, {OPEN_PAGES} open pages", f"{held:.0f} MB, at most {most:.0f}", "200 MB"
@@ -177,11 +177,11 @@ def arrivals(client: Client, home: Path, run: str, repeats: int) -> Iterator[flo
     came = threading.Event()
     listen(client, run, lambda name: came.set() if name == "entry" else None)
     time.sleep(1)
-    with open_journal(State(home).ledger) as ledger:
+    with open_journal(State(home).journal) as journal:
         for count in range(repeats):
             came.clear()
             began = time.perf_counter()
-            ledger.add_hypothesis(long.TAG, f"hypothesis {count}")
+            journal.add_hypothesis(long.TAG, f"hypothesis {count}")
             came.wait(30)
             yield time.perf_counter() - began
             time.sleep(1.5)

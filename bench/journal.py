@@ -259,7 +259,7 @@ def home_of(keep: Path | None) -> Iterator[Path]:
 
 def make(home: Path, experiments: int, *, calls: bool, say: Callable[[str], None]) -> Path:
     """Write the journal, unless it is there from before."""
-    path = paths.State(home).ledger
+    path = paths.State(home).journal
     if path.exists():
         return path
     begun = time.perf_counter()

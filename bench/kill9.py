@@ -67,10 +67,10 @@ def conduct(folder: Path, tag: str, devices: int, experiments: int, kind: str) -
     at = Home(None, paths.State(folder / "home"), folder / "locks")
     with at.start(tag, TRAIN, devices) as work:
         session = work.session
-        if not session.ledger.hypotheses(tag):
-            session.ledger.add_hypothesis(tag, "a line more")
+        if not session.journal.hypotheses(tag):
+            session.journal.add_hypothesis(tag, "a line more")
         if not session.now.noted:
-            session.ledger.event(tag, "bench.noted")
+            session.journal.event(tag, "bench.noted")
         run_loop(session, Answers(lambda: APART, ahead=1), experiments=experiments)
 
 
@@ -105,7 +105,7 @@ def process(folder: Path, tag: str, devices: int, experiments: int, kind: str = 
 
 
 def entries(at: Home, tag: str) -> list[Entry]:
-    with open_journal(at.state.ledger) as journal:
+    with open_journal(at.state.journal) as journal:
         return list(journal.entries(tag))
 
 

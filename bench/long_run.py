@@ -79,10 +79,10 @@ def prefill(session: Session, until: int) -> None:
     attempt, tag = session.read(0).attempt_commit or "", session.run.tag
     [change] = session.workspace.stored([Change(path="train.py", content=TRAIN)])
     numbers = range(1, until)
-    write(session.ledger, session.run, numbers, attempt=attempt, change=change, kept_every=0)
+    write(session.journal, session.run, numbers, attempt=attempt, change=change, kept_every=0)
     refs = "".join(f"create refs/attempts/{n} {attempt}\n" for n in range(1, until))
     session.workspace._git("update-ref", "--stdin", given=refs.encode())
-    assert session.ledger.newest(tag) == until - 1
+    assert session.journal.newest(tag) == until - 1
 
 
 def measured(number: int, count: int) -> tuple[Clock, float]:

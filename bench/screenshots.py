@@ -141,8 +141,8 @@ def main() -> None:
 def newest_keep(home: Path, tag: str) -> int:
     from runner.journal.reader import open_reader
 
-    with open_reader(State(home).ledger) as ledger:
-        return ledger.best(tag) or 0
+    with open_reader(State(home).journal) as journal:
+        return journal.best(tag) or 0
 
 
 if __name__ == "__main__":

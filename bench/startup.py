@@ -53,8 +53,8 @@ def some_run() -> Run:
 def main(repeats: int) -> None:
     table = Table("command", "n", "median ms", "min", "max", "target ms")
     with tempfile.TemporaryDirectory() as home:
-        with open_journal(Path(home) / "journal.sqlite") as ledger:
-            ledger.create_run(some_run())
+        with open_journal(Path(home) / "journal.sqlite") as journal:
+            journal.create_run(some_run())
         for arguments in COMMANDS:
             found = [seconds(arguments, home) * 1000 for _ in range(repeats)]
             cells = (statistics.median(found), min(found), max(found))

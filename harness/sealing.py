@@ -5,7 +5,7 @@ The public manifest holds the digests of the public files and one digest of the 
 so a record can name the sealed data without giving anything of it away.
 
 What this does not protect against: whoever can write to the sealed volume can write a new
-manifest too. Compare `sealed_digest` with the one in the ledger to notice that.
+manifest too. Compare `sealed_digest` with the one in the journal to notice that.
 """
 
 from __future__ import annotations

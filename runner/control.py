@@ -42,15 +42,15 @@ def ask(state: paths.State, tag: str, wish: Wish, *, via: str = "the command lin
 
     Raises:
         ConfigError: nobody is at work on it, or a process of another user's is.
-        LedgerError: the journal cannot be written to.
+        JournalError: the journal cannot be written to.
     """
     at = at_work(state, tag)
     if at is None:
         raise ConfigError(
             f"the run {tag} is not at work", hint=f"it goes on with: runner run --resume {tag}"
         )
-    with open_journal(state.ledger) as ledger:
-        ledger.event(tag, ASKED, what=str(wish), pid=at.pid, started=at.started, via=via)
+    with open_journal(state.journal) as journal:
+        journal.event(tag, ASKED, what=str(wish), pid=at.pid, started=at.started, via=via)
     if wish is Wish.STOP_NOW:
         try:
             with suppress(ProcessLookupError):  # it has just ended
@@ -66,10 +66,10 @@ def add_hypothesis(state: paths.State, tag: str, text: str) -> int:
 
     Raises:
         ConfigError: it is empty or too long.
-        LedgerError: the journal cannot be written to.
+        JournalError: the journal cannot be written to.
     """
-    with open_journal(state.ledger) as ledger:
-        return ledger.add_hypothesis(tag, hypothesis(text))
+    with open_journal(state.journal) as journal:
+        return journal.add_hypothesis(tag, hypothesis(text))
 
 
 def drop_hypothesis(state: paths.State, tag: str, number: int) -> None:
@@ -77,15 +77,15 @@ def drop_hypothesis(state: paths.State, tag: str, number: int) -> None:
 
     Raises:
         ConfigError: the run has none of this number that is open.
-        LedgerError: the journal cannot be written to.
+        JournalError: the journal cannot be written to.
     """
-    with open_journal(state.ledger) as ledger:
-        known = {each.id: each for each in ledger.hypotheses(tag)}
+    with open_journal(state.journal) as journal:
+        known = {each.id: each for each in journal.hypotheses(tag)}
         if number not in known:
             raise ConfigError(
                 f"run {tag} has no hypothesis {number}", hint="run: runner hypothesis list"
             )
-        if not ledger.end_hypothesis(number, HypothesisStatus.DROPPED):
+        if not journal.end_hypothesis(number, HypothesisStatus.DROPPED):
             raise ConfigError(f"hypothesis {number} is {known[number].status}, not open")
 
 

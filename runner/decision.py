@@ -154,7 +154,7 @@ def judged(gain: Decimal, needed: Decimal, tie_within: Decimal | None = None) ->
 
 
 def verdict_in(reason: str) -> Verdict | None:
-    """Return the verdict that a reason begins with; older ledgers have reasons without one."""
+    """Return the verdict that a reason begins with; older journals have reasons without one."""
     said = reason.rpartition(OTHERWISE)[2] if reason.startswith("guard ") else reason
     return next((one for one in Verdict if said.startswith(f"{one}: ")), None)
 

@@ -34,8 +34,8 @@ class SandboxError(RunnerError):
     exit_code = 3
 
 
-class LedgerError(RunnerError):
-    """The ledger cannot be read or written, or does not agree with itself."""
+class JournalError(RunnerError):
+    """The journal cannot be read or written, or does not agree with itself."""
 
     exit_code = 4
 
@@ -47,7 +47,7 @@ class BusyError(RunnerError):
 
 
 class WorkspaceError(RunnerError):
-    """Git refused, or the run's repository is not what the ledger says."""
+    """Git refused, or the run's repository is not what the journal says."""
 
     exit_code = 6
 

@@ -81,17 +81,17 @@ class Estimate:
         return math.floor(self.cap / self.usd_each.high)
 
 
-def estimate(plan: Plan, prices: Prices, ledger: Reader | None) -> Estimate:
+def estimate(plan: Plan, prices: Prices, journal: Reader | None) -> Estimate:
     """Estimate a plan; raise `ConfigError` where task, agent or model are not what can run.
 
     Args:
         plan: the run.
         prices: what tokens cost.
-        ledger: earlier runs, if there are any.
+        journal: earlier runs, if there are any.
     """
     policy = load_policy(paths.policy_path(paths.require_task(plan.task))).policy
     budget, evaluation, count = policy.budget, policy.evaluation, plan.experiments
-    usd, thinking, measured, basis = _of_the_model(plan, prices, ledger)
+    usd, thinking, measured, basis = _of_the_model(plan, prices, journal)
     thinking = thinking.times(count / plan.agents)
     splits, decision = len(evaluation.splits), policy.decision
     measured_often = decision.rule == "posterior"
@@ -118,7 +118,7 @@ def estimate(plan: Plan, prices: Prices, ledger: Reader | None) -> Estimate:
 
 
 def _of_the_model(
-    plan: Plan, prices: Prices, ledger: Reader | None
+    plan: Plan, prices: Prices, journal: Reader | None
 ) -> tuple[Range | None, Range, int, str]:
     """Return one experiment's money and seconds of thinking, on how many they rest, and a word."""
     name, model, nothing = plan.asker, model_of(plan.agent), Range(low=0, high=0)
@@ -133,9 +133,9 @@ def _of_the_model(
     prices.of(model)
     same = SNAPSHOT.sub("", model)
     earlier: list[Spent] = []
-    for run in ledger.runs() if ledger else ():
+    for run in journal.runs() if journal else ():
         if run.task == plan.task and name_of(asking(run.agent)) == name:
-            calls = ledger.calls(run.tag) if ledger else ()
+            calls = journal.calls(run.tag) if journal else ()
             earlier += by_experiment(
                 [call for call in calls if SNAPSHOT.sub("", call.model) == same]
             ).values()

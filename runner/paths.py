@@ -86,7 +86,7 @@ def without(files: Files, *folders: str) -> Files:
 
 @dataclass(frozen=True)
 class State:
-    """The folder in which runs, data and the ledger live; `RUNNER_HOME` moves it."""
+    """The folder in which runs, data and the journal live; `RUNNER_HOME` moves it."""
 
     root: Path
 
@@ -151,7 +151,7 @@ class State:
         return name.decode(), Path(os.fsdecode(place))
 
     @property
-    def ledger(self) -> Path:
+    def journal(self) -> Path:
         return self.root / "journal.sqlite"
 
     @property

@@ -17,7 +17,7 @@ SYMLINK = 0o120000
 SELF_REPORTED = "SELF-REPORTED: the code under test printed this number"
 """What everything says that shows a score which no scorer gave."""
 LOG = "LOG.md"
-"""The page that the supervisor writes from the ledger; no agent may change it."""
+"""The page that the supervisor writes from the journal; no agent may change it."""
 CONTAINED = "contained"
 """The isolation of an agent in a container of its own, whose one way out leads to its model."""
 BOX_ENDED = "box.ended"
@@ -210,7 +210,7 @@ class Findings:
 
 @dataclass(frozen=True, kw_only=True)
 class Analysis:
-    """One run of an analysis, as the ledger has it."""
+    """One run of an analysis, as the journal has it."""
 
     experiment: int
     """That it came before, or for the policy after."""
@@ -226,7 +226,7 @@ class Analysis:
 
 @dataclass(frozen=True, kw_only=True)
 class Box:
-    """What an agent's own container took for one proposal, as the ledger has it."""
+    """What an agent's own container took for one proposal, as the journal has it."""
 
     experiment: int
     """That the proposal was made for."""
@@ -463,7 +463,7 @@ class TrialResult:
     overhead_seconds: float = 0.0
     """Wall time in which no agent or scorer process ran: the supervisor's and engine's own."""
     scoring_seconds: float = 0.0
-    """From the scorer's go to its end; a measurement that the ledger does not keep."""
+    """From the scorer's go to its end; a measurement that the journal does not keep."""
     peak_memory_bytes: int | None = None
     peak_gpu_memory_bytes: int | None = None
     """Of the devices, which no container limit counts; for the person."""

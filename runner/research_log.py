@@ -1,4 +1,4 @@
-"""LOG.md: hypothesis, change, result and takeaway of every experiment, written from the ledger.
+"""LOG.md: hypothesis, change, result and takeaway of every experiment, written from the journal.
 
 The page in the run's folder holds all of them; the run's git gets, after each experiment, the last
 20, so that each entry is in a commit and a thousand of them do not fill the disk.
@@ -25,7 +25,7 @@ TOGETHER = 200
 """Experiments whose changes are read from git at once."""
 LINES, LINE = 8, 100
 """Of one file's changed lines, and their characters."""
-HEAD = b"# Log\n\nWritten by the supervisor from the ledger: an edit of this page is lost.\n"
+HEAD = b"# Log\n\nWritten by the supervisor from the journal: an edit of this page is lost.\n"
 
 
 class ResearchLog:
@@ -45,7 +45,7 @@ class ResearchLog:
             page: where it is.
             workspace: the run's.
             notes: the files that are notes.
-            head: says where the ledger's chain is, which each version's commit carries.
+            head: says where the journal's chain is, which each version's commit carries.
             analyses: returns those before an experiment.
         """
         self._page, self._workspace, self._notes = page, workspace, notes

@@ -25,7 +25,7 @@ from typing import Any
 from runner import commit_messages, trials
 from runner.draws import index as draw_index
 from runner.ends import End, Outcome, Wish
-from runner.errors import LedgerError, RunStoppedError
+from runner.errors import JournalError, RunStoppedError
 from runner.experiment.steps import (
     Answer,
     Decide,
@@ -99,7 +99,7 @@ def run_loop(
         return scheduler.run()
     finally:
         scheduler.close()
-        with suppress(LedgerError):  # it may be what failed
+        with suppress(JournalError):  # it may be what failed
             note_work(session, scheduler.course)
 
 
@@ -110,7 +110,7 @@ def wanted_planted(session: Session, asked: int | None) -> int:
         return known
     if not asked:
         return 0
-    session.ledger.event(session.run.tag, TO_PLANT, count=asked)
+    session.journal.event(session.run.tag, TO_PLANT, count=asked)
     return asked
 
 
@@ -223,7 +223,7 @@ class Scheduler:
         session, wish = self.session, self.session.wish
         if wish is Wish.PAUSE and self._held is None and self.end is None:
             self._held = time.monotonic()
-            session.ledger.event(session.run.tag, HELD, under_way=sorted(self._active))
+            session.journal.event(session.run.tag, HELD, under_way=sorted(self._active))
             session.log.info(HELD)
             session.person.say(
                 f"paused, as was asked from elsewhere: runner resume {session.run.tag} goes on"
@@ -240,7 +240,7 @@ class Scheduler:
         self._held = None
         self.course = replace(self.course, begun=self.course.begun + seconds)
         self._tell_course()
-        session.ledger.event(session.run.tag, WENT_ON, seconds=seconds)
+        session.journal.event(session.run.tag, WENT_ON, seconds=seconds)
         session.log.info(WENT_ON, seconds=round(seconds, 3))
         session.person.say(f"going on after {seconds:.0f} s")
 
@@ -260,7 +260,7 @@ class Scheduler:
         The event log gets the chain's head first: the last line may be what it could not write.
         """
         session = self.session
-        head = session.ledger.head(session.run.tag)
+        head = session.journal.head(session.run.tag)
         session.log.info("loop.begun", seq=head.seq, chain=head.chain)
         state = session.now
         usd = session.spending.settle(agent=session.run.agent, experiment=state.count)
@@ -310,7 +310,7 @@ class Scheduler:
         match self._next(number):
             case Examine():
                 review = reviewed(session, experiment, self._examined.pop(number, None))
-                session.ledger.reviewed(session.run.tag, number, review)
+                session.journal.reviewed(session.run.tag, number, review)
             case StoreAttempt():
                 self._store_attempt(experiment)
             case Measure() as measure:
@@ -322,7 +322,7 @@ class Scheduler:
             case Decide() as decide:
                 found = decide.decision
                 session.progress.outlook(None)
-                session.ledger.decided(
+                session.journal.decided(
                     session.run.tag,
                     number,
                     status=found.status,
@@ -338,7 +338,7 @@ class Scheduler:
                 self._settle(experiment)
             case Answer() as answer:
                 answered = HypothesisStatus.ANSWERED
-                session.ledger.end_hypothesis(answer.hypothesis, answered, experiment=number)
+                session.journal.end_hypothesis(answer.hypothesis, answered, experiment=number)
             case Wait():
                 return False
             case Done():
@@ -363,7 +363,7 @@ class Scheduler:
         if number:
             message = commit_messages.notes(number)
             session.workspace.write_notes(sound, message, experiment.started_at)
-        session.ledger.attempt_stored(session.run.tag, number, commit)
+        session.journal.attempt_stored(session.run.tag, number, commit)
 
     def _settle(self, experiment: Experiment) -> None:
         """Move the branch for a keep; a revert is the branch not moving."""
@@ -378,7 +378,7 @@ class Scheduler:
                     commit_messages.kept(session.run, experiment),
                     experiment.started_at,
                 )
-        entry = session.ledger.settled(
+        entry = session.journal.settled(
             session.run.tag,
             number,
             commit=commit,
@@ -508,7 +508,7 @@ class Scheduler:
     def _guard_ended(self, number: int, name: str, result: GuardResult) -> None:
         trials.write_log(self.session, number, "guard", name, result.log)
         guard = GuardRecord(name=name, failed=result.failed, wall_seconds=result.wall_seconds)
-        self.session.ledger.guard_ended(self.session.run.tag, number, guard)
+        self.session.journal.guard_ended(self.session.run.tag, number, guard)
         self.session.log.info(
             "guard.ended",
             experiment=number,

@@ -3,7 +3,7 @@
 Standard output belongs to the protocol; whatever is for people goes to standard error.
 The client owns the server's life: it closes our standard input when it ends, and kills us soon
 after. So that, like a signal, ends the trial in progress at once. Its experiment stays in the
-ledger as unfinished, and is conducted again when the run is gone on with.
+journal as unfinished, and is conducted again when the run is gone on with.
 """
 
 from __future__ import annotations
@@ -85,8 +85,8 @@ def _conduct(
     """
     request = replace(request, tag=tag)
     if tag is not None and not request.resume:
-        with open_journal(paths.state().ledger) as ledger:
-            run = ledger.run(tag)
+        with open_journal(paths.state().journal) as journal:
+            run = journal.run(tag)
         if run is not None and run.task != request.task:
             raise ConfigError(f"the run {run.tag} is of {run.task}, not of {request.task}")
         request = replace(request, resume=run is not None)
@@ -94,7 +94,7 @@ def _conduct(
         session = work.session
         host.opened(
             session.run.tag,
-            partial(session.ledger.add_hypothesis, session.run.tag),
+            partial(session.journal.add_hypothesis, session.run.tag),
             open_hypotheses=lambda: session.now.open_hypotheses,
             ended=max((one.number for one in session.ended), default=0),
         )

@@ -69,7 +69,7 @@ class Session:
 
     run: Run
     policy: Policy
-    ledger: Journal
+    journal: Journal
     workspace: Workspace
     executor: LocalExecutor
     data: Prepared
@@ -91,17 +91,17 @@ class Session:
 
     @cached_property
     def spending(self) -> Spending:
-        return Spending(self.ledger, self.run.tag, cap=self.policy.limits.usd)
+        return Spending(self.journal, self.run.tag, cap=self.policy.limits.usd)
 
     @cached_property
     def research_log(self) -> ResearchLog:
-        tag, ledger = self.run.tag, self.ledger
+        tag, journal = self.run.tag, self.journal
         return ResearchLog(
             self.state.run(tag) / LOG,
             self.workspace,
             self.policy.files.notes,
-            partial(ledger.result_chain, tag),
-            lambda number: ledger.analyses(tag, number, number),
+            partial(journal.result_chain, tag),
+            lambda number: journal.analyses(tag, number, number),
         )
 
     @cached_property
@@ -118,7 +118,7 @@ class Session:
         """What the run's entries come to, those that other processes append included."""
         with self.known.lock:
             before = self.known.state
-            fresh = self.ledger.entries(self.run.tag, after=before.head.seq)
+            fresh = self.journal.entries(self.run.tag, after=before.head.seq)
             self.known.state = folded(fresh, before)
             return self.known.state
 
@@ -173,9 +173,9 @@ class Session:
             "most_seconds": self.policy.budget.startup + self.policy.analysis.seconds,
         }
         with self.executor.device(about) as sandbox:
-            entry = self.ledger.analysis_begun(self.run.tag, begun)
+            entry = self.journal.analysis_begun(self.run.tag, begun)
             found = self.analyst(sandbox, script)
-            self.ledger.analysis_ended(
+            self.journal.analysis_ended(
                 self.run.tag,
                 entry.seq,
                 seconds=found.wall_seconds,
@@ -189,7 +189,7 @@ class Session:
         if self.boxer is None:
             raise ConfigError("there is no box here")
         ended = self.boxer(work, stop)
-        self.ledger.event(self.run.tag, BOX_ENDED, experiment=experiment, **asdict(ended))
+        self.journal.event(self.run.tag, BOX_ENDED, experiment=experiment, **asdict(ended))
         self.log.info(BOX_ENDED, experiment=experiment, **asdict(ended))
         return ended
 

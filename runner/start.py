@@ -92,14 +92,14 @@ def at_work(state: paths.State, request: Request, person: Person) -> Iterator[At
         SandboxError: there is no engine or no image.
     """
     with ExitStack() as stack:
-        ledger = stack.enter_context(open_journal(state.ledger))
-        tag = _tag(ledger, request)
+        journal = stack.enter_context(open_journal(state.journal))
+        tag = _tag(journal, request)
         stack.enter_context(tag_lock(state.run(tag), tag))
         progress = stack.enter_context(Tracker.at(state.progress(tag)))
         progress.now(DEVICE, "starting")
         state.claim()
         engine = engines.connect()
-        run = ledger.run(tag) or _create(state, ledger, engine, request, tag)
+        run = journal.run(tag) or _create(state, journal, engine, request, tag)
         agents = _agents(run.agent, request)
         log = stack.enter_context(event_log(state.events(tag), run=tag))
         policy = parse_policy(run.policy_text, f"policy of {run.tag}").policy
@@ -112,7 +112,7 @@ def at_work(state: paths.State, request: Request, person: Person) -> Iterator[At
         )
         executor = _executor(policy, tag, sandbox, request.devices, progress, person)
         stack.callback(executor.close)
-        session = _session(state, ledger, run, policy, executor, log, progress, person)
+        session = _session(state, journal, run, policy, executor, log, progress, person)
         session = replace(session, boxer=partial(run_in_box, session, sandbox))
         sandbox.sweep(tag)
         if not run.self_reported:
@@ -180,14 +180,14 @@ def _shown(rows: Path) -> str:
     return f"the training rows in {rows} ({len(sizes)} file(s), {sum(sizes) / 1e6:.1f} MB)"
 
 
-def _tag(ledger: Journal, request: Request) -> str:
-    tag = request.tag or _fresh_tag(ledger)
+def _tag(journal: Journal, request: Request) -> str:
+    tag = request.tag or _fresh_tag(journal)
     if not TAG.fullmatch(tag):
         raise ConfigError(
             f"the tag {tag!r} is not valid",
             hint="a-z, 0-9, single dots and dashes inside; not NAME.lock",
         )
-    known = ledger.run(tag)
+    known = journal.run(tag)
     if request.resume and known is None:
         raise ConfigError(f"there is no run {tag}", hint="run: runner list")
     if known and not request.resume:
@@ -198,10 +198,10 @@ def _tag(ledger: Journal, request: Request) -> str:
     return tag
 
 
-def _fresh_tag(ledger: Journal) -> str:
+def _fresh_tag(journal: Journal) -> str:
     """Return today's name, as in `nov21`, numbered where it is taken."""
     today = date.today().strftime("%b%d").lower()
-    taken = {run.tag for run in ledger.runs()}
+    taken = {run.tag for run in journal.runs()}
     names = (today if count == 1 else f"{today}-{count}" for count in range(1, 10_000))
     return next(name for name in names if name not in taken)
 
@@ -211,7 +211,7 @@ def _agents(description: str, request: Request) -> tuple[Agent, ...]:
 
 
 def _create(
-    state: paths.State, ledger: Journal, engine: engines.Docker, request: Request, tag: str
+    state: paths.State, journal: Journal, engine: engines.Docker, request: Request, tag: str
 ) -> Run:
     """Freeze everything the run stands on, then record it; git first, so that it can be redone."""
     task = paths.require_task(request.task)
@@ -249,7 +249,7 @@ def _create(
         rules_digest=rules_digest(),
         draws_digest=draws.digest(draws.make_secret(state.secret(tag))),
     )
-    ledger.create_run(run)
+    journal.create_run(run)
     return run
 
 
@@ -305,7 +305,7 @@ def _check_template(policy: LoadedPolicy, template: Any) -> None:
 
 def _session(
     state: paths.State,
-    ledger: Journal,
+    journal: Journal,
     run: Run,
     policy: Policy,
     executor: LocalExecutor,
@@ -332,7 +332,7 @@ def _session(
     session = Session(
         run=run,
         policy=policy,
-        ledger=ledger,
+        journal=journal,
         workspace=workspace,
         executor=executor,
         data=prepared,

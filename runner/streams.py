@@ -19,7 +19,7 @@ SPELLED = "runner.spelled"
 
 
 class _Outlet(io.FileIO):
-    """Drops what nobody can read: a run's record is in the ledger, so that is no failure of it."""
+    """Drops what nobody can read: a run's record is in the journal, so that is no failure of it."""
 
     def write(self, data: Any, /) -> int:
         try:

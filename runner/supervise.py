@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from runner import paths
 from runner.ends import End, Outcome
-from runner.errors import LedgerError, ModelError, RunnerError, SandboxError
+from runner.errors import JournalError, ModelError, RunnerError, SandboxError
 from runner.replication import replicate
 from runner.scheduler import run_loop
 from runner.seams import Agent
@@ -40,7 +40,7 @@ def supervise(
         researcher: makes who proposes, in place of the run's own agent.
 
     Raises:
-        RunnerError: before or during the run; what ended is in the ledger.
+        RunnerError: before or during the run; what ended is in the journal.
     """
     if request.resume and experiments == 0:  # what is unfinished is conducted, nothing proposed
         request = replace(request, somebody_else=True)
@@ -146,7 +146,7 @@ def host_fault() -> Iterator[None]:
 
 def _summary(session: Session, reason: str, experiments: int | None, *, to_do: str = "") -> str:
     return summary.summary(
-        standing_of(session.ledger, session.run),
+        standing_of(session.journal, session.run),
         session.state,
         reason=reason,
         experiments=experiments,
@@ -156,9 +156,9 @@ def _summary(session: Session, reason: str, experiments: int | None, *, to_do: s
 
 
 def _note(session: Session, event: str, **detail: str) -> None:
-    """Keep why the run paused or ended; the ledger itself may be what failed."""
-    with suppress(LedgerError, OSError):
-        session.ledger.event(session.run.tag, event, **detail)
+    """Keep why the run paused or ended; the journal itself may be what failed."""
+    with suppress(JournalError, OSError):
+        session.journal.event(session.run.tag, event, **detail)
     tell = session.log.warning if event == summary.PAUSED else session.log.info
     with suppress(OSError):
         tell(event, **detail)

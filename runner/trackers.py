@@ -31,7 +31,7 @@ AT_ONCE = 1000
 MEASURED = (ExperimentStatus.KEPT, ExperimentStatus.REVERTED)
 
 
-def to_mlflow(ledger: Reader, run: Run, uri: str) -> str:
+def to_mlflow(journal: Reader, run: Run, uri: str) -> str:
     """Log a run to an MLflow server or database, and say what was added.
 
     Raises:
@@ -50,7 +50,7 @@ def to_mlflow(ledger: Reader, run: Run, uri: str) -> str:
             tags={TAG: run.tag, "runner.policy": run.policy_digest, "runner.agent": run.agent},
         ).info.run_id  # fmt: skip
         added = 0
-        for each, spent in _fresh(ledger, run, {int(number) for number in known if number}):
+        for each, spent in _fresh(journal, run, {int(number) for number in known if number}):
             _log(client, entities, place, parent, run, each, spent)
             added += 1
         client.set_terminated(parent)
@@ -93,7 +93,7 @@ def _log(
     client.set_terminated(made.info.run_id, status, ended)
 
 
-def to_trackio(ledger: Reader, run: Run, project: str) -> str:
+def to_trackio(journal: Reader, run: Run, project: str) -> str:
     """Log a run to a project of trackio on this machine, and say what was added.
 
     Raises:
@@ -108,10 +108,11 @@ def to_trackio(ledger: Reader, run: Run, project: str) -> str:
         with contextlib.suppress(ValueError):  # there is no such project yet
             known = {each.name for each in trackio.Api().runs(project)}
         names = {
-            number: f"{run.tag} {number:04d}" for number in range((ledger.newest(run.tag) or 0) + 1)
+            number: f"{run.tag} {number:04d}"
+            for number in range((journal.newest(run.tag) or 0) + 1)
         }
         there = {number for number, name in names.items() if name in known}
-        for each, spent in _fresh(ledger, run, there):
+        for each, spent in _fresh(journal, run, there):
             theirs = trackio.init(
                 project=project, name=names[each.number], group=run.tag, config=_words(each),
                 embed=False, auto_log_gpu=False, auto_log_cpu=False,
@@ -125,10 +126,10 @@ def to_trackio(ledger: Reader, run: Run, project: str) -> str:
     return f"{added} experiments added to trackio, {len(there)} were there: {project}, {run.tag}"
 
 
-def _fresh(ledger: Reader, run: Run, known: set[int]) -> Iterator[tuple[Experiment, Spent | None]]:
+def _fresh(journal: Reader, run: Run, known: set[int]) -> Iterator[tuple[Experiment, Spent | None]]:
     """Yield what has ended and is not known there, with what it cost."""
-    took = ledger.spent_by_experiment(run.tag)
-    for each in ledger.whole(run.tag):
+    took = journal.spent_by_experiment(run.tag)
+    for each in journal.whole(run.tag):
         if each.number not in known and each.ended_at is not None:
             yield each, took.get(each.number)
 

@@ -41,7 +41,7 @@ def ended(session: Session, asked_by: int, spec: TrialSpec, result: TrialResult)
         asked_by=asked_by,
         result=result,
     )
-    entry = session.ledger.trial_ended(session.run.tag, spec.experiment, trial)
+    entry = session.journal.trial_ended(session.run.tag, spec.experiment, trial)
     # The event log is a witness of the journal's results.
     witnessed = {"seq": entry.seq, "chain": entry.chain} if entry.kind in RESULTS else {}
     session.log.info(

@@ -13,7 +13,7 @@ from pathlib import Path
 from fakes import TAG
 
 from runner import paths, progress
-from runner.errors import LedgerError
+from runner.errors import JournalError
 from runner.journal.reader import open_reader
 from runner.views.overview import Overview, overview_of
 
@@ -35,10 +35,10 @@ class AtWork:
 
     def look(self) -> Overview | None:
         """Return how the run is; nothing before its journal is there as a whole."""
-        with suppress(LedgerError), open_reader(self.state.ledger) as ledger:
-            run = ledger.run(TAG)
+        with suppress(JournalError), open_reader(self.state.journal) as journal:
+            run = journal.run(TAG)
             found = progress.read(self.state.progress(TAG))
-            return None if run is None else overview_of(ledger, run, found)
+            return None if run is None else overview_of(journal, run, found)
         return None
 
     def wait_for(self, what: Callable[[Overview], object]) -> Overview:
@@ -60,8 +60,8 @@ class AtWork:
         return self.process.returncode, output
 
     def notes(self, name: str) -> list[dict]:
-        with open_reader(self.state.ledger) as ledger:
-            return [each["detail"] for each in ledger.events(TAG) if each["name"] == name]
+        with open_reader(self.state.journal) as journal:
+            return [each["detail"] for each in journal.events(TAG) if each["name"] == name]
 
 
 @contextmanager

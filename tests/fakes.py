@@ -1,4 +1,4 @@
-"""A run without an engine: the real ledger, repository, review and loop around scripted trials."""
+"""A run without an engine: the real journal, repository, review and loop around scripted trials."""
 
 from __future__ import annotations
 
@@ -303,22 +303,22 @@ def make_session(
     state = paths.State(tmp_path / "state")
     policy = parse_policy(policy_text)
     prepared = prepare(state, policy.policy.task)
-    with open_journal(state.ledger) as ledger, event_log(state.events(tag), run=tag) as log:
-        if ledger.run(tag) is None:
+    with open_journal(state.journal) as journal, event_log(state.events(tag), run=tag) as log:
+        if journal.run(tag) is None:
             when = now()
             made = Workspace.create(
                 state.repository(tag), tag, template=template, harness=harness, when=when
             )
             secret = draws.make_secret(state.secret(tag))
-            ledger.create_run(run_record(tag, policy, made, prepared, when, secret))
-        run = ledger.run(tag)
+            journal.create_run(run_record(tag, policy, made, prepared, when, secret))
+        run = journal.run(tag)
         assert run is not None
         workspace = Workspace(state.repository(tag), tag, log.info)
         executor = executor_on(sandbox, more.get("progress"))
         yield Session(
             run=run,
             policy=policy.policy,
-            ledger=ledger,
+            journal=journal,
             workspace=workspace,
             executor=executor,
             data=prepared,

@@ -1,6 +1,6 @@
 """A supervisor that a SIGKILL ends at a step of its journal; the tests start it as a process.
 
-The steps are the calls that leave something behind: in the ledger, in git, and a trial itself.
+The steps are the calls that leave something behind: in the journal, in git, and a trial itself.
 """
 
 from __future__ import annotations
@@ -116,13 +116,13 @@ def conduct(folder: Path, when: str | None = None, devices: int = 1) -> None:
         at_once = AtOnce(session) if devices > 1 else None
         for sandbox in sandboxes:
             sandbox.results = partial(answer, session, at_once)
-        if not session.ledger.hypotheses(session.run.tag):
-            session.ledger.add_hypothesis(session.run.tag, "a wider layer")
+        if not session.journal.hypotheses(session.run.tag):
+            session.journal.add_hypothesis(session.run.tag, "a wider layer")
         run_loop(session, agent, experiments=None)
 
 
 def answer(session: Session, at_once: AtOnce | None, spec: TrialSpec) -> TrialResult:
-    """Answer at once; a trial that the ledger knows must never be asked for again."""
+    """Answer at once; a trial that the journal knows must never be asked for again."""
     recorded = [(trial.purpose, trial.index) for trial in session.read(spec.experiment).trials]
     assert (spec.purpose, spec.index) not in recorded
     if at_once is not None:

@@ -60,8 +60,8 @@ def home(tmp_path_factory):
     said = edit("WIDTH = 32", "WIDTH = 64", f"=1+{EVERYTHING}{LETTERS}", notes=f"{UNSEEN['DEL']}\n")
     with make_session(folder, FakeSandbox(lambda spec: scored(9.0 - spec.experiment))) as session:
         run_loop(session, ScriptedAgent([said]), experiments=None)
-        session.ledger.add_hypothesis(TAG, f"try {EVERYTHING}{LETTERS}")
-        session.ledger.event(TAG, "run.paused", message=EVERYTHING, to_do=EVERYTHING)
+        session.journal.add_hypothesis(TAG, f"try {EVERYTHING}{LETTERS}")
+        session.journal.event(TAG, "run.paused", message=EVERYTHING, to_do=EVERYTHING)
     return folder / "state"
 
 

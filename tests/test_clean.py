@@ -32,8 +32,8 @@ def home(tmp_path) -> paths.State:
 
 def cleaned(state: paths.State, *options: str, dry_run: bool = False) -> list[str]:
     said: list[str] = []
-    with open_reader(state.ledger) as ledger:
-        found = clean.of_runs(state, ledger, said.append)
+    with open_reader(state.journal) as journal:
+        found = clean.of_runs(state, journal, said.append)
         clean.free(found, options, dry_run=dry_run, say=said.append)
     return said
 
@@ -89,7 +89,7 @@ def test_packing_frees_and_leaves_a_run_that_the_audit_finds_clean(home, tmp_pat
     assert audit_run(home, TAG, lambda _: ()).clean
     assert not any("objects" in line for line in cleaned(home))
     with make_session(tmp_path, FakeSandbox(answer)) as session:  # and it goes on
-        session.ledger.event(TAG, "run.paused", message="")
+        session.journal.event(TAG, "run.paused", message="")
         run_loop(session, ScriptedAgent([]), experiments=None)
         assert len(session.history) == 4
 

@@ -47,8 +47,8 @@ def test_an_honest_run_whose_clock_goes_back_is_clean(tmp_path, falling_clock):
     conduct(tmp_path, range(64, 67))
     report = audit_run(State(tmp_path / "state"), TAG, lambda _tag: ())
     assert report.clean, report.lines
-    with open_journal(tmp_path / "state" / "journal.sqlite") as ledger:
-        last = ledger.experiments(TAG)[-1]
+    with open_journal(tmp_path / "state" / "journal.sqlite") as journal:
+        last = journal.experiments(TAG)[-1]
         assert last.ended_at < last.started_at
         purposes = [trial.purpose for trial in last.trials]
     assert purposes == [Purpose.DECISION, Purpose.DECISION, Purpose.AUDIT]
@@ -58,8 +58,8 @@ def test_the_newest_run_is_the_one_that_was_made_last(tmp_path, falling_clock):
     for tag in ("first", "second"):
         with make_session(tmp_path, FakeSandbox(better_each_time), tag=tag):
             pass
-    with open_journal(tmp_path / "state" / "journal.sqlite") as ledger:
-        first, second = ledger.runs()
+    with open_journal(tmp_path / "state" / "journal.sqlite") as journal:
+        first, second = journal.runs()
     assert (first.tag, second.tag) == ("first", "second")
     assert first.created_at > second.created_at
 
@@ -82,8 +82,8 @@ def test_the_hours_of_all_starts_count_together(tmp_path, half_hours, falling_cl
     assert "nothing more to propose" in conduct(tmp_path, range(64, 65), policy_text=limited)
     reasons = [conduct(tmp_path, range(64, 66 + start), policy_text=limited) for start in range(9)]
     assert reasons[-1] == "12 hours are over"
-    with open_journal(tmp_path / "state" / "journal.sqlite") as ledger:
-        noted = [one["detail"]["seconds"] for one in ledger.events(TAG)]
+    with open_journal(tmp_path / "state" / "journal.sqlite") as journal:
+        noted = [one["detail"]["seconds"] for one in journal.events(TAG)]
     assert noted == sorted(noted)
 
 
@@ -102,8 +102,8 @@ def test_a_killed_start_loses_no_more_than_an_experiment_s_time(tmp_path, half_h
     session = make_session(tmp_path, FakeSandbox(dies), policy_text=limited)
     with session as opened, pytest.raises(Killed):
         run_loop(opened, agent, experiments=None)
-    with open_journal(tmp_path / "state" / "journal.sqlite") as ledger:
-        noted = [one["detail"]["seconds"] for one in ledger.events(TAG)]
+    with open_journal(tmp_path / "state" / "journal.sqlite") as journal:
+        noted = [one["detail"]["seconds"] for one in journal.events(TAG)]
     assert len(noted) == 3  # after two experiments, and at the end
 
 

@@ -97,7 +97,7 @@ def test_what_was_asked_of_an_earlier_process_is_not_done_by_a_later_one(tmp_pat
     """A wish names its process, so that a resumed run does not stop for an old one."""
     with make_session(tmp_path, FakeSandbox(lambda _: scored(100.0))) as session:
         for what in ("stop", "pause"):
-            session.ledger.event(TAG, ASKED, what=what, pid=1, started="an earlier one", via="x")
+            session.journal.event(TAG, ASKED, what=what, pid=1, started="an earlier one", via="x")
             assert session.wish is None
         end = run_loop(session, ScriptedAgent([edit("WIDTH = 32", "WIDTH = 64")]), experiments=1)
         assert end.reason == "experiments: 1 of 1"
@@ -107,9 +107,9 @@ def test_without_a_run_at_work_each_says_so_and_writes_nothing(tmp_path, monkeyp
     monkeypatch.setenv("RUNNER_HOME", str(tmp_path / "state"))
     with make_session(tmp_path, FakeSandbox(lambda _: scored(100.0))) as session:
         run_loop(session, ScriptedAgent([]), experiments=0)
-        before = session.ledger.head(TAG)
+        before = session.journal.head(TAG)
         for words in (("pause",), ("resume", TAG), ("stop", TAG, "--now")):
             result = invoke(*words)
             assert result.exit_code == 2
             assert "at work" in result.output
-        assert session.ledger.head(TAG) == before
+        assert session.journal.head(TAG) == before

@@ -70,10 +70,10 @@ def test_a_sum_has_every_kind_of_token():
 
 
 def test_sums_by_experiment_and_by_model_are_the_whole(home):
-    with open_reader(paths.State(home).ledger) as ledger:
-        experiments, models = ledger.spent_by_experiment(TAG), ledger.spent_by_model(TAG)
-        assert ledger.spent_by_experiment(TAG, 2, 2) == {2: experiments[2]}
-        assert ledger.spent_by_model("free") == ledger.spent_by_experiment("free") == {}
+    with open_reader(paths.State(home).journal) as journal:
+        experiments, models = journal.spent_by_experiment(TAG), journal.spent_by_model(TAG)
+        assert journal.spent_by_experiment(TAG, 2, 2) == {2: experiments[2]}
+        assert journal.spent_by_model("free") == journal.spent_by_experiment("free") == {}
     assert experiments == by_experiment(reversed(CALLS))
     assert list(experiments) == [1, 2]
     assert list(models) == ["claude-haiku-4-5", MODEL]
@@ -102,7 +102,7 @@ def home(tmp_path_factory) -> Path:
     with make_session(folder, sandbox) as session:
         run_loop(session, ScriptedAgent((edit("WIDTH = 32", "WIDTH = 64"),)), experiments=None)
         for each in CALLS:
-            session.ledger.add_call(TAG, each)
+            session.journal.add_call(TAG, each)
     with make_session(folder, sandbox, tag="free"):
         pass
     return folder / "state"
@@ -210,16 +210,16 @@ def test_what_is_paid_elsewhere_is_not_said_to_be_free(tmp_path, monkeypatch, ag
 
 
 def by_claude(session: Session, agent: str = f"claude:{MODEL}") -> Journal:
-    session.ledger.create_run(replace(session.run, tag="earlier", agent=agent))
-    return session.ledger
+    session.journal.create_run(replace(session.run, tag="earlier", agent=agent))
+    return session.journal
 
 
 def test_measured_calls_count_at_today_s_prices(session):
-    ledger = by_claude(session)
+    journal = by_claude(session)
     for number in range(1, 11):
-        ledger.add_call("earlier", call(number, usd=99.0, output_tokens=10_000))
-        ledger.add_call("earlier", call(number, usd=99.0, output_tokens=15_000))
-    found = estimate(PLAN, PRICES, ledger)
+        journal.add_call("earlier", call(number, usd=99.0, output_tokens=10_000))
+        journal.add_call("earlier", call(number, usd=99.0, output_tokens=15_000))
+    found = estimate(PLAN, PRICES, journal)
     assert found.measured == 10
     assert found.usd_each.low == found.usd_each.high == pytest.approx(0.5)
     assert found.usd.high == pytest.approx(5.0)
@@ -228,28 +228,28 @@ def test_measured_calls_count_at_today_s_prices(session):
 
 
 def test_a_few_measured_experiments_are_all_in_the_range(session):
-    ledger = by_claude(session)
+    journal = by_claude(session)
     for number, tokens in enumerate((50_000, 10_000, 20_000), start=1):
-        ledger.add_call("earlier", call(number, output_tokens=tokens))
-    found = estimate(PLAN, PRICES, ledger)
+        journal.add_call("earlier", call(number, output_tokens=tokens))
+    found = estimate(PLAN, PRICES, journal)
     assert (found.measured, ENOUGH) == (3, 5)
     assert (found.usd_each.low, found.usd_each.high) == (0.2, 1.0)
     assert "measured: 3 experiments" in found.basis[0]
 
 
 def test_estimates_follow_the_prices(session):
-    ledger = by_claude(session)
-    ledger.add_call("earlier", call(1, output_tokens=50_000))
+    journal = by_claude(session)
+    journal.add_call("earlier", call(1, output_tokens=50_000))
     twice = PRICES.model_copy(update={"models": {MODEL: PRICES.models["twice"]}})
-    once, found = (estimate(PLAN, prices, ledger) for prices in (PRICES, twice))
+    once, found = (estimate(PLAN, prices, journal) for prices in (PRICES, twice))
     assert found.usd.high == pytest.approx(2 * once.usd.high)
 
 
 def test_a_range_holds_the_mean_even_where_one_experiment_cost_most(session):
-    ledger = by_claude(session)
+    journal = by_claude(session)
     for number in range(20):
-        ledger.add_call("earlier", call(number, output_tokens=1_000_000 if number == 7 else 50))
-    found = estimate(PLAN, PRICES, ledger)
+        journal.add_call("earlier", call(number, output_tokens=1_000_000 if number == 7 else 50))
+    found = estimate(PLAN, PRICES, journal)
     assert found.usd_each.low < 20 / 20 < found.usd_each.high * 1.001
 
 
@@ -264,30 +264,30 @@ def test_a_range_holds_the_mean_even_where_one_experiment_cost_most(session):
     ],
 )
 def test_only_the_same_agent_and_model_are_measured_by(session, agent, model, measured):
-    ledger = by_claude(session, agent)
-    ledger.add_call("earlier", call(1, model=model, output_tokens=10))
-    assert estimate(PLAN, PRICES, ledger).measured == measured
+    journal = by_claude(session, agent)
+    journal.add_call("earlier", call(1, model=model, output_tokens=10))
+    assert estimate(PLAN, PRICES, journal).measured == measured
 
 
 def test_another_task_s_runs_are_not_measured_by(session):
-    ledger = by_claude(session)
-    ledger.add_call("earlier", call(1, output_tokens=10))
-    assert estimate(replace(PLAN, task="heart"), PRICES, ledger).measured == 0
+    journal = by_claude(session)
+    journal.add_call("earlier", call(1, output_tokens=10))
+    assert estimate(replace(PLAN, task="heart"), PRICES, journal).measured == 0
 
 
 def test_the_limit_says_how_far_it_goes(session):
-    ledger = by_claude(session)
+    journal = by_claude(session)
     for number in range(10):
-        ledger.add_call("earlier", call(number, output_tokens=50_000))
-    found = estimate(replace(PLAN, experiments=11), PRICES, ledger)
+        journal.add_call("earlier", call(number, output_tokens=50_000))
+    found = estimate(replace(PLAN, experiments=11), PRICES, journal)
     assert (found.cap, found.covered) == (10.0, 10)
-    assert estimate(PLAN, PRICES, ledger).covered is None
+    assert estimate(PLAN, PRICES, journal).covered is None
 
 
 def test_several_agents_save_time_and_no_money(session):
-    ledger = by_claude(session)
-    ledger.add_call("earlier", call(1, output_tokens=50_000))
-    one, three = (estimate(replace(PLAN, agents=count), PRICES, ledger) for count in (1, 3))
+    journal = by_claude(session)
+    journal.add_call("earlier", call(1, output_tokens=50_000))
+    one, three = (estimate(replace(PLAN, agents=count), PRICES, journal) for count in (1, 3))
     assert three.usd == one.usd
     assert three.seconds.high < one.seconds.high
     assert three.seconds.low <= one.seconds.low

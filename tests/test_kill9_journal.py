@@ -99,7 +99,7 @@ def assert_all_ended(session: Session) -> None:
     assert [found.score for found in history] == [100.0, 90.0, None, None]
     assert all(found.ended_at and found.chain for found in history)
     assert not session.now.open
-    [asked] = session.ledger.hypotheses(TAG)
+    [asked] = session.journal.hypotheses(TAG)
     assert (asked.status, asked.experiment) == (HypothesisStatus.ANSWERED, 1)
 
 
@@ -127,13 +127,13 @@ def assert_git_agrees(session: Session) -> None:
 
 
 def assert_chain_holds(session: Session, kept: int = 1) -> None:
-    assert not list(broken(session.ledger.entries(TAG)))
+    assert not list(broken(session.journal.entries(TAG)))
     newest = session.workspace.commits(session.workspace.branch)[-1]
     assert f"Journal-Chain: {session.history[kept].decided_chain}" in newest.message
 
 
 def assert_no_trial_was_lost_or_doubled(session: Session) -> None:
-    """The driver itself fails when a trial is asked for that the ledger holds already."""
+    """The driver itself fails when a trial is asked for that the journal holds already."""
     trials = [(found.number, trial.purpose) for found in session.history for trial in found.trials]
     decision, audit = Purpose.DECISION, Purpose.AUDIT
     assert trials == [
@@ -177,7 +177,7 @@ def end_of(folder: Path) -> tuple[object, ...]:
         branch = [workspace.files(one.id) for one in workspace.commits(workspace.branch)]
         notes = [one.message.split("\n")[0] for one in workspace.commits("refs/notes-files")]
         attempts = [workspace.files(str(found.attempt_commit))["train.py"] for found in history]
-        [asked] = session.ledger.hypotheses(TAG)
+        [asked] = session.journal.hypotheses(TAG)
         return (
             [(f.number, f.hypothesis, f.score, f.gain, f.reason, f.rule) for f in history],
             sorted(places),

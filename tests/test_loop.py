@@ -120,7 +120,7 @@ def run(
 
 
 def left(folder: Path) -> tuple[Experiment, ...]:
-    """Read what an interrupted run left in the ledger."""
+    """Read what an interrupted run left in the journal."""
     with make_session(folder, FakeSandbox(Trials({}))) as session:
         return session.history
 
@@ -176,7 +176,7 @@ def test_every_attempt_keeps_its_diff(tmp_path):
     assert cheat["run.sh"].content == b"exit 0\n"
 
 
-def test_a_kept_commit_says_what_it_is_and_where_the_ledger_stood(tmp_path):
+def test_a_kept_commit_says_what_it_is_and_where_the_journal_stood(tmp_path):
     ended = run(tmp_path, Trials({0: BASELINE, 1: 90.0}), [wide(64, "wider\nis better")])
     message = ended.workspace.commits(ended.workspace.branch)[-1].message
     assert message.splitlines()[0] == "wider\\x0ais better"
@@ -521,7 +521,7 @@ def test_the_chain_runs_over_every_entry(tmp_path):
     sandbox = FakeSandbox(trials)
     with make_session(tmp_path, sandbox) as session:
         run_loop(session, ScriptedAgent([wide(64), wide(65), forbidden()]), experiments=None)
-        entries = list(session.ledger.entries(TAG))
+        entries = list(session.journal.entries(TAG))
     assert not list(broken(entries))
     settled = [entry for entry in entries if entry.kind == Kind.SETTLED]
     assert [entry.document["number"] for entry in settled] == [0, 1, 2, 3]
@@ -640,7 +640,7 @@ def test_a_flood_of_refused_bytes_is_cut_and_still_refused(tmp_path):
 
 @pytest.mark.parametrize("odd", ["\ud800", "\0", "\U0010ffff", "\x1b[2J", "\u2028"])
 def test_no_character_of_an_agent_s_words_or_files_can_end_a_run(tmp_path, odd):
-    """JSON can write a lone surrogate, and neither the ledger nor git can hold one."""
+    """JSON can write a lone surrogate, and neither the journal nor git can hold one."""
     changes = (
         Change(path=f"a{odd}b", content=b"x"),
         Change(path="train.py", content=odd.encode(errors="surrogatepass")),

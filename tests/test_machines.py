@@ -434,7 +434,7 @@ def test_lines_to_copy_hold_whatever_the_folders_are_called(tmp_path):
     folder.mkdir()
     with make_session(folder, FakeSandbox(lambda spec: scored(9.0 - spec.experiment))) as session:
         run_loop(session, ScriptedAgent([edit("WIDTH = 32", "WIDTH = 64")]), experiments=None)
-        standing = standing_of(session.ledger, session.run)
+        standing = standing_of(session.journal, session.run)
         shown = summary.summary(standing, session.state, reason="it is over", experiments=None)
     [line] = [line for line in shown.splitlines() if "best diff  " in line]
     copied = line.partition("best diff  ")[2]

@@ -174,7 +174,7 @@ def test_a_check_knows_the_noise_of_a_runs_baseline_if_it_ran_the_same(tmp_path)
             SPEC, workspace=template, harness_digest=run.harness_digest,
             data_digest=run.data_digest,
         )  # fmt: skip
-        found = noisy.known(session.ledger, spec, policy, 2.0)
-        other = noisy.known(session.ledger, replace(spec, data_digest="other"), policy, 2.0)
+        found = noisy.known(session.journal, spec, policy, 2.0)
+        other = noisy.known(session.journal, replace(spec, data_digest="other"), policy, 2.0)
     assert len(found.scores) == len(baseline.trials) - 1 == 2, "the last trial is the audit's"
     assert (other.scores, other.error) == ((), 2.0)

@@ -77,10 +77,10 @@ def home(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("origins")
     sandbox = FakeSandbox(lambda spec: scored(SCORES[spec.experiment]))
     with make_session(folder, sandbox) as session:
-        session.ledger.add_hypothesis(TAG, f"try a wider one{ESCAPES}")
-        session.ledger.add_hypothesis(TAG, "and a deeper one")
-        dropped = session.ledger.add_hypothesis(TAG, "never mind")
-        session.ledger.end_hypothesis(dropped, HypothesisStatus.DROPPED)
+        session.journal.add_hypothesis(TAG, f"try a wider one{ESCAPES}")
+        session.journal.add_hypothesis(TAG, "and a deeper one")
+        dropped = session.journal.add_hypothesis(TAG, "never mind")
+        session.journal.end_hypothesis(dropped, HypothesisStatus.DROPPED)
         run_loop(session, Researcher(), experiments=None)
         step = [Proposal(hypothesis="-")] * 2 + [edit("WIDTH = 32", "WIDTH = 48", "a hunch")]
         person = ScriptedAgent(step, name="person", isolation="none")
@@ -130,8 +130,8 @@ def test_show_says_why_there_was_nothing_to_run(invoke):
 
 @pytest.fixture
 def run(home) -> Run:
-    with open_journal(home / "journal.sqlite") as ledger:
-        [found, _] = ledger.runs()
+    with open_journal(home / "journal.sqlite") as journal:
+        [found, _] = journal.runs()
     return found
 
 

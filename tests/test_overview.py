@@ -23,10 +23,10 @@ PROPOSALS = [edit("WIDTH = 32", f"WIDTH = {64 + number}", f"try {number}") for n
 
 def look(folder: Path) -> Overview:
     state = paths.State(folder / "state")
-    with open_reader(state.ledger) as ledger:
-        run = ledger.run(TAG)
+    with open_reader(state.journal) as journal:
+        run = journal.run(TAG)
         assert run is not None
-        return overview_of(ledger, run, progress.read(state.progress(TAG)), cap=3.0)
+        return overview_of(journal, run, progress.read(state.progress(TAG)), cap=3.0)
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +49,8 @@ def seen(tmp_path_factory) -> list[Overview]:
         ) as session,
     ):
         run_loop(session, ScriptedAgent(PROPOSALS), experiments=2)
-        session.ledger.add_hypothesis(TAG, "a wider one")
-        session.ledger.event(TAG, "run.ended", reason="experiments: 2 of 2")
+        session.journal.add_hypothesis(TAG, "a wider one")
+        session.journal.event(TAG, "run.ended", reason="experiments: 2 of 2")
     return [*found, look(folder)]
 
 

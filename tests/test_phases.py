@@ -84,7 +84,7 @@ def run(folder, proposals, *, experiments=None, text=TEXT, **more):
 
 
 @pytest.mark.slow
-def test_the_ledger_names_each_experiment_s_phase_and_its_review_is_that_phase_s(tmp_path):
+def test_the_journal_names_each_experiment_s_phase_and_its_review_is_that_phase_s(tmp_path):
     history = run(tmp_path, [long(100 * number) for number in range(10)], experiments=10)
     phases = [found.origin.phase for found in history[1:]]
     assert phases == ["wide"] * 5 + ["narrow"] * 3 + ["last"] * 2

@@ -31,9 +31,9 @@ def results(spec: TrialSpec) -> TrialResult:
 
 
 def ends(folder: Path):
-    with open_reader(folder / "state" / "journal.sqlite") as ledger:
-        history = ledger.experiments(TAG)
-        return history, standing_of(ledger, ledger.runs()[-1])
+    with open_reader(folder / "state" / "journal.sqlite") as journal:
+        history = journal.experiments(TAG)
+        return history, standing_of(journal, journal.runs()[-1])
 
 
 def modes(history) -> list[str]:

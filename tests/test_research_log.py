@@ -76,7 +76,7 @@ def versioned(session: Session) -> str:
 def test_the_page_says_hypothesis_change_result_and_takeaway_of_each(tmp_path):
     assert run(tmp_path, 2) == (
         "# Log\n\n"
-        "Written by the supervisor from the ledger: an edit of this page is lost.\n\n"
+        "Written by the supervisor from the journal: an edit of this page is lost.\n\n"
         "### Exp 0: kept [baseline]\n\n"
         "- **Hypothesis:** the unmodified template\n"
         "- **Change:** none\n"
@@ -212,7 +212,7 @@ def test_what_is_told_of_an_experiment_is_made_once_whatever_comes_to_it_later(t
         first, second = history_as_told(session), history_as_told(session)
         assert [a is b for a, b in zip(first, second, strict=True)] == [True] * 3
         trial = session.read(2).trials[0]
-        session.ledger.trial_ended(TAG, 2, replace(trial, index=7, asked_by=3))
+        session.journal.trial_ended(TAG, 2, replace(trial, index=7, asked_by=3))
         third: tuple[Experiment, ...] = history_as_told(session)
         assert [len(told.trials) for told in third] == [2, 2, 1]
         assert [a is b for a, b in zip(second, third, strict=True)] == [True] * 3
@@ -222,7 +222,7 @@ def test_an_experiment_that_has_not_ended_is_not_told(tmp_path):
     with make_session(tmp_path, FakeSandbox(answer)) as session:
         run_loop(session, ScriptedAgent(proposals(2)), experiments=None)
         going_on = replace(session.read(2), number=3, origin=None)
-        session.ledger.propose(going_on, session.run)
+        session.journal.propose(going_on, session.run)
         assert [told.number for told in history_as_told(session)] == [0, 1, 2]
 
 

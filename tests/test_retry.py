@@ -58,8 +58,8 @@ def folder(tmp_path, monkeypatch):
 
 
 def history(folder) -> tuple[Experiment, ...]:
-    with open_reader(folder / "state" / "journal.sqlite") as ledger:
-        return ledger.experiments(TAG)
+    with open_reader(folder / "state" / "journal.sqlite") as journal:
+        return journal.experiments(TAG)
 
 
 def test_it_begins_with_all_that_was_measured_and_may_be_kept(folder):

@@ -48,7 +48,7 @@ def test_a_new_rule_changes_the_digest_and_other_code_does_not(sources):
 def test_a_run_that_began_under_other_rules_is_not_resumed_and_is_read(tmp_path, monkeypatch):
     def session_of(run):
         beside = (session.policy, session.executor, session.log, session.progress, session.person)
-        return _session(session.state, session.ledger, run, *beside)
+        return _session(session.state, session.journal, run, *beside)
 
     with make_session(tmp_path, FakeSandbox(lambda _: scored(100.0))) as session:
         run_loop(session, ScriptedAgent([]), experiments=None)

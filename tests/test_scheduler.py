@@ -357,7 +357,7 @@ def test_an_experiment_that_is_measured_first_settles_after_those_before_it(tmp_
     held = Held({first(1): lambda s: s.now.count > 2 and bool(s.read(2).trials)})
     with held_session(tmp_path, held, devices=2) as session:
         run_loop(session, agent, experiments=2)
-        entries = list(session.ledger.entries(TAG))
+        entries = list(session.journal.entries(TAG))
         ended = [e.document["experiment"] for e in entries if e.kind == Kind.TRIAL_ENDED]
         settled = [e.document["number"] for e in entries if e.kind == Kind.SETTLED]
     assert ended == [0, 2, 1]

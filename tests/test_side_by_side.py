@@ -1,4 +1,4 @@
-"""Several agents on one run: one ledger, one branch, one experiment at a time, and one end."""
+"""Several agents on one run: one journal, one branch, one experiment at a time, and one end."""
 
 from __future__ import annotations
 
@@ -231,9 +231,9 @@ def test_a_hypothesis_is_not_served_to_two_agents(tmp_path):
 
     agents = [Playing([answers]), Playing([answers])]
     with session_of(tmp_path) as session:
-        ids = [session.ledger.add_hypothesis(TAG, text) for text in ("one", "two")]
+        ids = [session.journal.add_hypothesis(TAG, text) for text in ("one", "two")]
         run_loop(session, *agents, experiments=2)
-        found = session.ledger.hypotheses(TAG)
+        found = session.journal.hypotheses(TAG)
     assert sorted(agent.told[0].hypotheses[0].id for agent in agents) == ids
     assert {each.status for each in found} == {HypothesisStatus.ANSWERED}
     assert sorted(each.experiment for each in found) == [1, 2]
@@ -246,15 +246,15 @@ def test_a_hypothesis_that_the_review_refused_is_served_again(tmp_path):
 
     agent = Playing([cheats])
     with session_of(tmp_path) as session:
-        session.ledger.add_hypothesis(TAG, "one")
+        session.journal.add_hypothesis(TAG, "one")
         run_loop(session, agent, experiments=None)
     assert [len(context.hypotheses) for context in agent.told] == [1, 1]
 
 
 def test_nobody_answers_a_hypothesis_that_was_not_given_to_them(tmp_path):
     with session_of(tmp_path) as session:
-        other = session.ledger.add_hypothesis(TAG, "one")
-        session.ledger.end_hypothesis(other, HypothesisStatus.DROPPED)
+        other = session.journal.add_hypothesis(TAG, "one")
+        session.journal.end_hypothesis(other, HypothesisStatus.DROPPED)
         agent = Playing([lambda context, _: setting(context, "WIDTH", 50, answers=other)])
         run_loop(session, agent, experiments=1)
         assert session.history[1].origin.answers is None

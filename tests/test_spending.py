@@ -31,7 +31,7 @@ def session(tmp_path) -> Iterator[Session]:
 
 
 def purse(session: Session, cap: float | None) -> Spending:
-    return Spending(session.ledger, session.run.tag, cap=cap)
+    return Spending(session.journal, session.run.tag, cap=cap)
 
 
 def test_many_threads_together_never_spend_more_than_the_cap(session):
@@ -51,8 +51,8 @@ def test_many_threads_together_never_spend_more_than_the_cap(session):
 
     with ThreadPoolExecutor(threads) as pool:
         calls = sum(pool.map(spend, range(threads)))
-    spent = session.ledger.spent(session.run.tag)
-    assert len(session.ledger.calls(session.run.tag)) == calls
+    spent = session.journal.spent(session.run.tag)
+    assert len(session.journal.calls(session.run.tag)) == calls
     assert cap - worst < spent <= cap
     assert spending.left() == pytest.approx(cap - spent)
 
@@ -105,7 +105,7 @@ def test_without_a_cap_nothing_is_refused_and_everything_is_recorded(session):
     with spending.reserved(1e9):
         spending.record(call(1e6))
     assert spending.left() is None
-    assert session.ledger.spent(session.run.tag) == 1e6
+    assert session.journal.spent(session.run.tag) == 1e6
 
 
 def test_the_cap_is_the_policy_s(tmp_path):
@@ -118,11 +118,11 @@ def test_the_cap_is_the_policy_s(tmp_path):
 def test_a_call_that_a_killed_supervisor_was_in_is_charged_once_at_its_worst(tmp_path):
     agent = ScriptedAgent([])
     with make_session(tmp_path, FakeSandbox(lambda _: scored(100.0))) as session:
-        session.ledger.reserve(session.run.tag, 0.4)  # and nobody ever releases it
+        session.journal.reserve(session.run.tag, 0.4)  # and nobody ever releases it
     for _ in range(2):
         with make_session(tmp_path, FakeSandbox(lambda _: scored(100.0))) as session:
             run_loop(session, agent, experiments=None)
-            [found] = session.ledger.calls(session.run.tag)
+            [found] = session.journal.calls(session.run.tag)
             assert (found.usd, found.outcome) == (0.4, "killed")
             assert purse(session, 1.0).left() == pytest.approx(0.6)
 
@@ -134,4 +134,4 @@ def test_a_call_that_ended_leaves_nothing_set_aside(session):
     with pytest.raises(ValueError, match="broke"), spending.reserved(0.4):
         raise ValueError("broke")
     assert spending.settle(agent="claude", experiment=1) == 0.0
-    assert session.ledger.spent(session.run.tag) == 0.1
+    assert session.journal.spent(session.run.tag) == 0.1

@@ -86,7 +86,7 @@ def test_a_runtime_that_the_engine_lacks_is_an_error_before_there_is_a_run(tmp_p
     with pytest.raises(ConfigError, match="no runtime 'kata'") as refused, at_work_:
         pass
     assert "runc" in refused.value.hint
-    with open_journal(state.ledger) as journal:
+    with open_journal(state.journal) as journal:
         assert journal.run("sandboxed") is None, "the tag is free"
 
 

@@ -117,7 +117,7 @@ def test_one_that_comes_while_the_run_goes_is_served_next_and_answered(tmp_path,
 
     with make_session(tmp_path, FakeSandbox(asks)) as session:
         run_loop(session, Obedient(), experiments=2)
-        [found] = session.ledger.hypotheses(TAG)
+        [found] = session.journal.hypotheses(TAG)
         assert session.history[2].hypothesis == "width 50"
     assert (found.status, found.experiment) == (HypothesisStatus.ANSWERED, 2)
 
@@ -150,7 +150,7 @@ PATIENT = POLICY_TEXT.replace("patience: null", "patience: 2").replace("then: to
 
 
 def changes(session) -> list[tuple[str, str]]:
-    events = [event for event in session.ledger.events(TAG) if event["name"] == "strategy.changed"]
+    events = [event for event in session.journal.events(TAG) if event["name"] == "strategy.changed"]
     return [(event["detail"]["from"], event["detail"]["to"]) for event in events]
 
 
@@ -186,7 +186,7 @@ EVERY_TWO = WITH_FINDINGS.replace("every: null", "every: 2")
 
 def analyses(session) -> list[tuple[int, bool]]:
     """Return those that ended: of which experiment, and whether an agent asked."""
-    ended = [each for each in session.ledger.analyses(TAG) if each.seconds is not None]
+    ended = [each for each in session.journal.analyses(TAG) if each.seconds is not None]
     return [(each.experiment, each.asked_by is AskedBy.AGENT) for each in ended]
 
 
@@ -231,13 +231,13 @@ def desk_of(session) -> SessionDesk:
     return SessionDesk(session, make_context(session, len(session.history)))
 
 
-def test_an_agent_asks_for_one_and_the_ledger_says_for_what(tmp_path):
+def test_an_agent_asks_for_one_and_the_journal_says_for_what(tmp_path):
     with make_session(tmp_path, FakeSandbox(worse), analyst=lambda _, s: found(repr(s))) as session:
         run_loop(session, ScriptedAgent([wide(64)]), experiments=None)
         told = desk_of(session).analyze(b"print(1)")
         assert told == "b'print(1)'\n(0.5 s; 4 more analyses before experiment 2)"
         assert analyses(session) == [(2, True)]
-        [recorded] = session.ledger.analyses(TAG)
+        [recorded] = session.journal.analyses(TAG)
     assert recorded.script_digest == hashlib.sha256(b"print(1)").hexdigest()
     assert (recorded.experiment, recorded.asked_by, recorded.seconds) == (2, "agent", 0.5)
 
@@ -296,7 +296,7 @@ def test_an_analysis_that_the_engine_failed_counts_for_nothing_and_is_recorded(t
         for _ in range(3):
             with pytest.raises(SandboxError):
                 desk_of(session).analyze(None)
-        assert [each.seconds for each in session.ledger.analyses(TAG)] == [None] * 3
+        assert [each.seconds for each in session.journal.analyses(TAG)] == [None] * 3
         able = replace(session, analyst=lambda *_: found())
         assert "1 more" in desk_of(able).analyze(None)
 

@@ -101,7 +101,7 @@ def test_the_run_s_agent_stays_what_it_was(at_home, monkeypatch):
     edits_with(at_home, monkeypatch, "replace('train.py', 'WIDTH = 32', 'WIDTH = 64')")
     invoke("step", "--edit", "-m", "wider")
     with make_session(at_home, None) as session:
-        assert session.ledger.run(TAG).agent == "scripted"
+        assert session.journal.run(TAG).agent == "scripted"
 
 
 def test_without_m_the_first_line_that_is_no_comment_is_the_hypothesis(at_home, monkeypatch):
@@ -172,7 +172,7 @@ def test_a_draft_may_be_mended_three_times_and_then_counts(at_home, monkeypatch)
 
 def test_a_person_owes_neither_takeaway_nor_answer(at_home, monkeypatch):
     with make_session(at_home, None) as session:
-        session.ledger.add_hypothesis(TAG, "something else")
+        session.journal.add_hypothesis(TAG, "something else")
     edits_with(
         at_home, monkeypatch, "replace('train.py', '32', '64')", "replace('train.py', '64', '96')"
     )
@@ -180,7 +180,7 @@ def test_a_person_owes_neither_takeaway_nor_answer(at_home, monkeypatch):
         assert invoke("step", "--edit", "-m", hypothesis).exit_code == 0
     assert [one.status for one in history(at_home)] == ["kept"] * 3
     with make_session(at_home, None) as session:
-        assert [one.status for one in session.ledger.hypotheses(TAG)] == ["open"]
+        assert [one.status for one in session.journal.hypotheses(TAG)] == ["open"]
 
 
 def test_without_edit_it_is_one_experiment_of_the_run_s_own_agent(at_home):

@@ -241,7 +241,7 @@ def test_when_every_setting_was_tried_it_ends():
     ]
 
 
-def test_it_resumes_from_the_ledger_alone():
+def test_it_resumes_from_the_journal_alone():
     tried = play(4)
     assert proposed(context(*tried)) == proposed(context(*tried))
     assert play(4) == tried

@@ -66,7 +66,7 @@ def home(tmp_path_factory):
     folder = tmp_path_factory.mktemp("views")
     with make_session(folder, FakeSandbox(answer)) as session:
         run_loop(session, ScriptedAgent(PROPOSALS), experiments=None)
-        session.ledger.event(TAG, "run.paused", message="the disk is full")
+        session.journal.event(TAG, "run.paused", message="the disk is full")
     return folder / "state"
 
 
@@ -301,7 +301,7 @@ def test_an_agent_with_a_shell_makes_the_result_advisory():
 
 def test_a_run_document_says_whether_it_is_advisory(home):
     with make_session(home.parent, FakeSandbox(answer)) as session:
-        document = documents.run_document(standing_of(session.ledger, session.run))
+        document = documents.run_document(standing_of(session.journal, session.run))
     assert document["advisory"] is False
     assert document["best"]["number"] == 1
     assert "policy_text" not in document

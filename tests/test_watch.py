@@ -127,13 +127,13 @@ def hostile_run(folder: Path) -> Overview:
     proposals = [edit("WIDTH = 32", f"WIDTH = {64 + n}", f"{ESCAPES} {n}") for n in range(2)]
     with make_session(folder, FakeSandbox(answer)) as session:
         run_loop(session, ScriptedAgent(proposals), experiments=2)
-        session.ledger.add_hypothesis(TAG, ESCAPES)
-        session.ledger.event(TAG, "run.paused", message=ESCAPES)
+        session.journal.add_hypothesis(TAG, ESCAPES)
+        session.journal.event(TAG, "run.paused", message=ESCAPES)
     state = paths.State(folder / "state")
-    with open_reader(state.ledger) as ledger:
-        run = ledger.run(TAG)
+    with open_reader(state.journal) as journal:
+        run = journal.run(TAG)
         assert run is not None
-        return overview_of(ledger, run, None)
+        return overview_of(journal, run, None)
 
 
 def test_without_a_terminal_a_run_that_has_ended_is_a_few_lines(tmp_path):

@@ -1,4 +1,4 @@
-"""What an agent is called, by a person and in the ledger: `NAME` or `NAME:ARGUMENT`."""
+"""What an agent is called, by a person and in the journal: `NAME` or `NAME:ARGUMENT`."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Changes one number of the mutable files: no key, no network, one line per proposal.
 
-The agents remember nothing: the ledger's history is all that they know, so they resume.
+The agents remember nothing: the journal's history is all that they know, so they resume.
 """
 
 from __future__ import annotations

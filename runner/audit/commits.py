@@ -1,6 +1,6 @@
-"""The repository's history against the ledger: kept commits, attempts, notes, refs; pure.
+"""The repository's history against the journal: kept commits, attempts, notes, refs; pure.
 
-What this does not protect against: history that was rewritten together with the ledger.
+What this does not protect against: history that was rewritten together with the journal.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def kept_commits(evidence: Evidence) -> Iterator[Finding]:
         if name not in recorded:
             yield Finding("kept-commits", ref, "belongs to no kept experiment", name)
     if sorted(recorded) == sorted(on_branch) and recorded != on_branch:
-        message = "the branch holds the kept commits in another order than the ledger"
+        message = "the branch holds the kept commits in another order than the journal"
         yield Finding("kept-commits", ref, message)
 
 
@@ -122,7 +122,7 @@ def attempts(evidence: Evidence) -> Iterator[Finding]:
         if recorded is None and experiment.ended_at is not None:
             yield _attempt("attempt-ref", experiment, "ended without an attempt")
         if recorded is not None and there != recorded:
-            message = f"is at {there or 'nothing'}, and the ledger says {recorded}"
+            message = f"is at {there or 'nothing'}, and the journal says {recorded}"
             yield _attempt("attempt-ref", experiment, message)
         attempt = stored.get(recorded or "")
         if attempt and (different := _differs(attempt, commit_messages.attempt(experiment))):
@@ -130,7 +130,7 @@ def attempts(evidence: Evidence) -> Iterator[Finding]:
     known = {f"{ATTEMPTS}{row['number']}" for row in evidence.written.rows}
     for ref, name in refs.items():
         if ref.startswith(ATTEMPTS) and ref not in known:
-            message = "the ledger has no experiment of this number"
+            message = "the journal has no experiment of this number"
             yield Finding("attempt-unknown", ref, message, name)
 
 
@@ -194,7 +194,7 @@ def _attempt(rule: str, experiment: Experiment, message: str) -> Finding:
 
 
 def notes_history(evidence: Evidence) -> Iterator[Finding]:
-    """Find commits of the notes that the event log or the ledger does not know, or that are gone.
+    """Find commits of the notes that the event log or the journal does not know, or that are gone.
 
     The log has each of them before the ref moves there, and again after.
     """
@@ -208,11 +208,11 @@ def notes_history(evidence: Evidence) -> Iterator[Finding]:
             yield Finding("notes", NOTES_REF, message, commit.id)
         head = commit_messages.trailer(commit.message)
         if head is not None and head not in evidence.written.places:
-            message = f"knows {head} as the head of the chain, and the ledger does not"
+            message = f"knows {head} as the head of the chain, and the journal does not"
             yield Finding("notes", NOTES_REF, message, commit.id)
     for name in dict.fromkeys([*logged.notes_moved, *recorded]):
         if name not in held:
-            message = "was here, says the event log or the ledger, and is gone"
+            message = "was here, says the event log or the journal, and is gone"
             yield Finding("notes", NOTES_REF, message, name)
 
 

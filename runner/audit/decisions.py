@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from runner import draws
 from runner.audit.evidence import Evidence
-from runner.audit.findings import LEDGER, Finding
+from runner.audit.findings import JOURNAL, Finding
 from runner.decision import Decision, Metric, after_guards
 from runner.experiment import noise
 from runner.experiment.steps import audits_owed, continued, judged, measured
@@ -87,7 +87,7 @@ def seeds(evidence: Evidence) -> Iterator[Finding]:
         return
     if draws.digest(secret) != run.draws_digest:
         message = "the secret of the draws is not the one that the run began with"
-        yield Finding(rule="draws", file=LEDGER, message=message)
+        yield Finding(rule="draws", file=JOURNAL, message=message)
         return
     for experiment in evidence.written.experiments.values():
         for trial in experiment.trials:
@@ -186,4 +186,4 @@ def _same(one: float | None, other: float | None) -> bool:
 
 
 def _finding(rule: str, experiment: Experiment, message: str) -> Finding:
-    return Finding(rule=rule, file=LEDGER, experiment=experiment.number, message=message)
+    return Finding(rule=rule, file=JOURNAL, experiment=experiment.number, message=message)

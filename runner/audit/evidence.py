@@ -47,7 +47,7 @@ class Subject:
     """The run to audit, and where its records are."""
 
     state: State
-    ledger: Reader
+    journal: Reader
     run: Run
     leftovers: Leftovers
 
@@ -75,7 +75,7 @@ class Noted:
 
 @dataclass(frozen=True, kw_only=True)
 class Written:
-    """What the ledger holds of a run."""
+    """What the journal holds of a run."""
 
     run: Run
     rows: tuple[Row, ...]
@@ -124,7 +124,7 @@ class Stored:
     """Oldest first, by way of first parents; empty if there is no branch."""
     notes: tuple[Commit, ...]
     commits: Mapping[str, Commit]
-    """Those above, and whatever the ledger speaks of that exists."""
+    """Those above, and whatever the journal speaks of that exists."""
     listings: Mapping[str, Listing]
     """The tree of each of these commits."""
     template_digest: str | None
@@ -143,7 +143,7 @@ class Stored:
 
 @dataclass(frozen=True, kw_only=True)
 class Logged:
-    """What the event log remembers of the ledger's chain and of the notes."""
+    """What the event log remembers of the journal's chain and of the notes."""
 
     heads: tuple[tuple[int, str], ...] = ()
     """Places in the journal, and the chain there."""
@@ -157,7 +157,7 @@ class Logged:
 
 @dataclass(frozen=True, kw_only=True)
 class Beside:
-    """What lies beside ledger and repository; `None` where it could not be looked at."""
+    """What lies beside journal and repository; `None` where it could not be looked at."""
 
     data_digest: str | None
     secret: bytes | None
@@ -177,17 +177,17 @@ class Evidence:
     beside: Beside
 
 
-# -- the ledger -------------------------------------------------------------------------------
+# -- the journal -------------------------------------------------------------------------------
 
 
-def read_ledger(subject: Subject) -> Written:
+def read_journal(subject: Subject) -> Written:
     """Read a run's rows, and compute its chain again from them."""
-    ledger, run = subject.ledger, subject.run
-    rows, noted = ledger.stored(run.tag), dict[int, Noted]()
+    journal, run = subject.journal, subject.run
+    rows, noted = journal.stored(run.tag), dict[int, Noted]()
     experiments, unreadable = dict[int, Experiment](), dict[int, str]()
     for number in (row["number"] for row in rows):
         try:
-            if found := ledger.experiment(run.tag, number):
+            if found := journal.experiment(run.tag, number):
                 experiments[number] = _without_curves(found)
         except UnreadableError as error:
             unreadable[number] = str(error)
@@ -196,9 +196,9 @@ def read_ledger(subject: Subject) -> Written:
         rows=rows,
         experiments=experiments,
         unreadable=unreadable,
-        broken=tuple(broken(_noting(ledger.entries(run.tag), noted))),
+        broken=tuple(broken(_noting(journal.entries(run.tag), noted))),
         entries=noted,
-        differences=tuple(_differences(ledger, run.tag)),
+        differences=tuple(_differences(journal, run.tag)),
         policy=_policy(run),
     )
 
@@ -225,16 +225,16 @@ def _noting(entries: Iterable[Entry], noted: dict[int, Noted]) -> Iterator[Entry
         yield entry
 
 
-def _differences(ledger: Reader, tag: str) -> Iterator[tuple[int | None, str]]:
+def _differences(journal: Reader, tag: str) -> Iterator[tuple[int | None, str]]:
     """Make the tables again from the entries, and say where they are not the same."""
     try:
-        again = projections.made_again(ledger.entries(tag))
+        again = projections.made_again(journal.entries(tag))
     except (*ODD, sqlite3.Error) as error:
         yield None, f"the entries cannot be made into tables: {type(error).__name__}: {error}"
         return
     with closing(again):
         for table, names in projections.KEYS.items():
-            pairs = _paired(projections.rows(again, table, tag), ledger.rows(table, tag), names)
+            pairs = _paired(projections.rows(again, table, tag), journal.rows(table, tag), names)
             for made, found in pairs:
                 if made != found:
                     row = found or made or {}
@@ -279,7 +279,7 @@ def _policy(run: Run) -> Policy | None:
 
 
 def read_repository(objects: Objects, subject: Subject, written: Written) -> Stored:
-    """Read the refs, and every commit that a ref or the ledger names."""
+    """Read the refs, and every commit that a ref or the journal names."""
     named, branch_ref = refs(subject.at), f"refs/heads/autoresearch/{subject.run.tag}"
     branch, notes = (
         objects.ancestry(named[ref]) if ref in named else () for ref in (branch_ref, NOTES_REF)

@@ -10,8 +10,8 @@ from runner.errors import RunnerError
 from runner.records import SELF_REPORTED
 from runner.sandbox.evidence import escaped
 
-LEDGER = "ledger"
-"""Stands in the place of a file where the ledger's own rows disagree."""
+JOURNAL = "journal"
+"""Stands in the place of a file where the journal's own rows disagree."""
 SHORT = 12
 
 
@@ -23,7 +23,7 @@ class CannotCheckError(RunnerError):
 
 @dataclass(frozen=True)
 class Finding:
-    """One rule that the records break. `file` may also be a ref, the ledger or a container."""
+    """One rule that the records break. `file` may also be a ref, the journal or a container."""
 
     rule: str
     file: str

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from runner.audit.evidence import RAN_UNDER, Evidence
-from runner.audit.findings import LEDGER, Finding
+from runner.audit.findings import JOURNAL, Finding
 from runner.policy.load import digest
 from runner.policy.schema import Policy
 from runner.workspace import HARNESS_REF
@@ -22,29 +22,29 @@ def numbering(evidence: Evidence) -> Iterator[Finding]:
     expected, rows = 0, evidence.written.rows
     decided = max((row["number"] for row in rows if row["status"] is not None), default=-1)
     for number, why in evidence.written.unreadable.items():
-        yield Finding("row-unreadable", LEDGER, why, experiment=number)
+        yield Finding("row-unreadable", JOURNAL, why, experiment=number)
     for row in rows:
         number, ended = row["number"], row["ended_at"] is not None
         if number != expected:
             message = f"comes where experiment {expected} is expected"
-            yield Finding("numbering", LEDGER, message, experiment=number)
+            yield Finding("numbering", JOURNAL, message, experiment=number)
         expected = number + 1
         if ended != (row["settled"] is not None) or (ended and row["status"] is None):
             message = "an ended experiment has a status and was settled"
-            yield Finding("closing", LEDGER, message, experiment=number)
+            yield Finding("closing", JOURNAL, message, experiment=number)
         if not ended and number < decided:
             message = "is open, and a later one is decided"
-            yield Finding("closing", LEDGER, message, experiment=number)
+            yield Finding("closing", JOURNAL, message, experiment=number)
 
 
 def chain(evidence: Evidence) -> Iterator[Finding]:
     """Find entries that are not what their links were made of, and tables that are not theirs."""
     for entry in evidence.written.broken:
         message = f"entry {entry.seq} ({entry.kind}) or what stood before it has changed"
-        yield Finding("chain", LEDGER, message)
+        yield Finding("chain", JOURNAL, message)
     for number, difference in evidence.written.differences:
         message = f"the tables are not what the journal's entries make: {difference}"
-        yield Finding("projection", LEDGER, message, experiment=number)
+        yield Finding("projection", JOURNAL, message, experiment=number)
 
 
 def frozen(evidence: Evidence) -> Iterator[Finding]:
@@ -52,7 +52,7 @@ def frozen(evidence: Evidence) -> Iterator[Finding]:
     run, stored = evidence.written.run, evidence.stored
     if (policy := digest(run.policy_text)) != run.policy_digest:
         message = f"the policy's text has the digest {policy}; recorded: {run.policy_digest}"
-        yield Finding("policy-text", LEDGER, message)
+        yield Finding("policy-text", JOURNAL, message)
     if stored.template_digest != run.template_digest:
         message = f"has the digest {stored.template_digest}; recorded: {run.template_digest}"
         yield Finding("template-digest", stored.branch_ref, message, run.base_commit)
@@ -65,7 +65,7 @@ def frozen(evidence: Evidence) -> Iterator[Finding]:
             under = proposed.ran_under.get(name) if proposed else None
             if under != (expected := getattr(run, name)):
                 message = f"ran under {under}; its run has {expected}"
-                yield Finding(rule, LEDGER, message, experiment=row["number"])
+                yield Finding(rule, JOURNAL, message, experiment=row["number"])
 
 
 def run_row(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
@@ -81,4 +81,4 @@ def run_row(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
     for column, value in expected.items():
         if getattr(run, column) != value:
             message = f"{column} is {getattr(run, column)}; the policy says {value}"
-            yield Finding("run-row", LEDGER, message)
+            yield Finding("run-row", JOURNAL, message)

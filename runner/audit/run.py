@@ -14,13 +14,13 @@ from runner.audit.evidence import (
     Subject,
     holding,
     look_beside,
-    read_ledger,
+    read_journal,
     read_repository,
 )
-from runner.audit.findings import LEDGER, CannotCheckError, Finding, Report
+from runner.audit.findings import JOURNAL, CannotCheckError, Finding, Report
 from runner.audit.objects import damage, git, open_objects, refs
 from runner.decision import Direction
-from runner.errors import ConfigError, LedgerError, WorkspaceError
+from runner.errors import ConfigError, JournalError, WorkspaceError
 from runner.journal.reader import ChangedFormError, Reader, open_reader, refuse_unreleased
 from runner.paths import State
 from runner.policy.schema import Policy
@@ -68,23 +68,23 @@ def audit_run(state: State, tag: str | None, leftovers: Leftovers) -> Report:
         CannotCheckError: there is no such run, or its records cannot be read.
     """
     try:
-        refuse_unreleased(state.ledger)
-        if not state.ledger.is_file():
+        refuse_unreleased(state.journal)
+        if not state.journal.is_file():
             hint = "run: make sandbox-run TASK=eclip"
             raise CannotCheckError("there are no runs yet", hint=hint)
-        with open_reader(state.ledger) as ledger:
-            run = _find_run(ledger, tag)
-            return _audit(Subject(state=state, ledger=ledger, run=run, leftovers=leftovers))
+        with open_reader(state.journal) as journal:
+            run = _find_run(journal, tag)
+            return _audit(Subject(state=state, journal=journal, run=run, leftovers=leftovers))
     except ChangedFormError as error:
-        found = Finding("journal-form", LEDGER, str(error))
+        found = Finding("journal-form", JOURNAL, str(error))
         return _unreadable(tag or "journal", [found], "the journal is not read")
-    except (LedgerError, WorkspaceError, ConfigError, OSError) as error:
+    except (JournalError, WorkspaceError, ConfigError, OSError) as error:
         hint = getattr(error, "hint", "")
         raise CannotCheckError(f"cannot check: {error}", hint=hint) from error
 
 
-def _find_run(ledger: Reader, tag: str | None) -> Run:
-    runs = ledger.runs()
+def _find_run(journal: Reader, tag: str | None) -> Run:
+    runs = journal.runs()
     found = [run for run in runs if tag in (None, run.tag)]
     if not found:
         known = ", ".join(run.tag for run in runs) or "none yet"
@@ -99,8 +99,8 @@ def _find_run(ledger: Reader, tag: str | None) -> Run:
 def _audit(subject: Subject) -> Report:
     at, tag = subject.at, subject.run.tag
     git(at, "rev-parse", "--git-dir")  # before anything is written beside it
-    if faults := subject.ledger.damage():
-        found = [Finding("journal-damage", LEDGER, line) for line in faults]
+    if faults := subject.journal.damage():
+        found = [Finding("journal-damage", JOURNAL, line) for line in faults]
         return _unreadable(tag, found, "the journal is damaged")
     with holding(subject) as busy:
         lasting = damage(at)
@@ -114,7 +114,7 @@ def _audit(subject: Subject) -> Report:
             if not damaged:
                 raise
             return _unreadable(tag, damaged, error)
-    if subject.ledger.changed():
+    if subject.journal.changed():
         raise CannotCheckError("the journal was written to meanwhile", hint="audit again")
     return _report(evidence, damaged)
 
@@ -125,15 +125,15 @@ def _unreadable(tag: str, damaged: list[Finding], why: object) -> Report:
 
 
 def _read(subject: Subject, busy: str | None) -> Evidence:
-    """Read ledger and repository at one moment of the run, even while it is at work."""
-    ledger, tag = subject.ledger, subject.run.tag
+    """Read journal and repository at one moment of the run, even while it is at work."""
+    journal, tag = subject.journal, subject.run.tag
     with open_objects(subject.at) as objects:
         for _ in range(TRIES):
-            with ledger.at_one_moment():
-                written = read_ledger(subject)
+            with journal.at_one_moment():
+                written = read_journal(subject)
             stored = read_repository(objects, subject, written)
             beside = look_beside(subject, busy)
-            is_still = ledger.head(tag).seq == max(written.entries, default=0)
+            is_still = journal.head(tag).seq == max(written.entries, default=0)
             if is_still and refs(subject.at) == stored.refs:
                 return Evidence(written=written, stored=stored, beside=beside)
     raise WorkspaceError(f"{tag} changes faster than it can be read")

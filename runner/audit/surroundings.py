@@ -1,6 +1,6 @@
-"""What lies beside ledger and repository: data, event log, containers and volumes; pure.
+"""What lies beside journal and repository: data, event log, containers and volumes; pure.
 
-An experiment's end is written to the ledger, then to the event log, then to the repository, each
+An experiment's end is written to the journal, then to the event log, then to the repository, each
 on the disk before the next. So a kill leaves a gap at the end only, and only in this order.
 
 What this does not protect against: changed data files under an unchanged manifest; `runner prepare`

@@ -31,8 +31,8 @@ def command(tag: str | None, script: Path | None, as_json: bool) -> None:
     from runner.views import reading
 
     content = given.read(script, most=MOST_BYTES) if script else None
-    with reading.ledger_for_reading() as ledger:
-        chosen = reading.find_run(ledger, tag).tag
+    with reading.journal_for_reading() as journal:
+        chosen = reading.find_run(journal, tag).tag
     person = Person(say=lambda line: click.echo(visible(line), err=True))
     stop = Stop(person.say)
     request = Request(tag=chosen, resume=True, somebody_else=True)  # its agent is not asked

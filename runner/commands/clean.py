@@ -40,13 +40,13 @@ def command(
 
     state = paths.state()
     state.claim()
-    with closing(engines.connect()) as engine, open_journal(state.ledger) as ledger:
-        clean.leftovers(engine, state, ledger, dry_run=dry_run, say=click.echo)
+    with closing(engines.connect()) as engine, open_journal(state.journal) as journal:
+        clean.leftovers(engine, state, journal, dry_run=dry_run, say=click.echo)
         chosen = data.stored(engine, state) if all_data else tasks
         clean.remove_data(
-            engine, state, ledger, chosen, agreed=yes, dry_run=dry_run, say=click.echo
+            engine, state, journal, chosen, agreed=yes, dry_run=dry_run, say=click.echo
         )
         given = {"--logs": logs, "--pack": pack, "--images": images}
-        found = chain(clean.of_runs(state, ledger, click.echo), clean.of_images(engine, ledger))
+        found = chain(clean.of_runs(state, journal, click.echo), clean.of_images(engine, journal))
         options = [name for name, wanted in given.items() if wanted]
         clean.free(found, options, dry_run=dry_run, say=click.echo)

@@ -63,10 +63,10 @@ def _so_far(tag: str | None, as_json: bool) -> None:
     from runner.providers import provider_of
     from runner.views import cost, reading
 
-    with reading.ledger_for_reading() as ledger:
-        run = reading.find_run(ledger, tag)
-        models = ledger.spent_by_model(run.tag)
-        experiments = ledger.spent_by_experiment(run.tag)
+    with reading.journal_for_reading() as journal:
+        run = reading.find_run(journal, tag)
+        models = journal.spent_by_model(run.tag)
+        experiments = journal.spent_by_experiment(run.tag)
     provider, _ = provider_of(model_of(run.agent) or "")
     cap, as_of = cap_of(run), provider.prices.as_of.isoformat()
     if as_json:
@@ -86,8 +86,8 @@ def _beforehand(plan: Plan, as_json: bool) -> None:
 
     provider, _ = provider_of(model_of(plan.agent) or "")
     prices = provider.prices
-    with reading.ledger_if_any() as ledger:
-        found = estimate(plan, prices, ledger)
+    with reading.journal_if_any() as journal:
+        found = estimate(plan, prices, journal)
     document = cost.estimate_document(asdict(found), found.covered, prices.as_of.isoformat())
     if as_json:
         reading.print_json(document)

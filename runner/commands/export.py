@@ -47,39 +47,39 @@ def command(
         raise click.UsageError("choose one of --format, --mlflow, --trackio and --json")
     if output not in (None, Path("-")) and (mlflow or trackio or as_json):
         raise click.UsageError("--output is of a file: it goes with --format, or alone")
-    with reading.ledger_for_reading() as ledger:
-        run = reading.find_run(ledger, tag)
+    with reading.journal_for_reading() as journal:
+        run = reading.find_run(journal, tag)
         if mlflow or trackio:
             from runner import trackers
 
             said = (
-                trackers.to_mlflow(ledger, run, mlflow)
+                trackers.to_mlflow(journal, run, mlflow)
                 if mlflow
-                else trackers.to_trackio(ledger, run, trackio or "")
+                else trackers.to_trackio(journal, run, trackio or "")
             )
             reading.say(said)
         elif as_json:
-            reading.stream_json(_rows(ledger, run))
+            reading.stream_json(_rows(journal, run))
         else:
-            _write(run, _lines(ledger, run, form), output, form)
+            _write(run, _lines(journal, run, form), output, form)
 
 
-def _rows(ledger: Reader, run: Run) -> Iterator[dict[str, object]]:
+def _rows(journal: Reader, run: Run) -> Iterator[dict[str, object]]:
     from runner.views import export
 
-    took = ledger.spent_by_experiment(run.tag) or None
-    for each in ledger.outlines(run.tag):
+    took = journal.spent_by_experiment(run.tag) or None
+    for each in journal.outlines(run.tag):
         yield export.row(each, run.metric, took, self_reported=run.self_reported)
 
 
-def _lines(ledger: Reader, run: Run, form: str | None) -> Iterator[str]:
+def _lines(journal: Reader, run: Run, form: str | None) -> Iterator[str]:
     from runner.views import export, formats
 
-    took = ledger.spent_by_experiment(run.tag)
+    took = journal.spent_by_experiment(run.tag)
     if form:
-        return formats.written(form, run, ledger.whole(run.tag), took)
+        return formats.written(form, run, journal.whole(run.tag), took)
     usd = (each.usd for each in took.values())
-    return export.tsv(_rows(ledger, run), {run.metric: ledger.scores(run.tag), "usd": usd})
+    return export.tsv(_rows(journal, run), {run.metric: journal.scores(run.tag), "usd": usd})
 
 
 def _write(run: Run, lines: Iterator[str], output: Path | None, form: str | None) -> None:

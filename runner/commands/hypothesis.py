@@ -40,9 +40,9 @@ def show(tag: str | None, as_json: bool) -> None:
     """List the hypotheses of the run, and which experiment answered which."""
     from runner.views import lines, reading
 
-    with reading.ledger_for_reading() as ledger:
-        run = reading.find_run(ledger, tag)
-        found = ledger.hypotheses(run.tag)
+    with reading.journal_for_reading() as journal:
+        run = reading.find_run(journal, tag)
+        found = journal.hypotheses(run.tag)
     if as_json:
         reading.print_json([asdict(hypothesis) for hypothesis in found])
         return

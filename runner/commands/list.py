@@ -26,27 +26,27 @@ def command(tag: str | None, everything: bool, before: int | None, as_json: bool
         raise click.UsageError("--all and --before are of one run: runner list TAG")
     if everything and before:
         raise click.UsageError("choose one of --all and --before")
-    with reading.ledger_for_reading() as ledger:
+    with reading.journal_for_reading() as journal:
         if tag is None:
-            _runs(ledger, as_json)
+            _runs(journal, as_json)
             return
-        run = reading.find_run(ledger, tag)
-        first, last = 0, ledger.newest(run.tag) or 0
+        run = reading.find_run(journal, tag)
+        first, last = 0, journal.newest(run.tag) or 0
         if not everything:
             last = min(last, before - 1) if before else last
             first = max(0, last - NEWEST + 1)
         if as_json:
-            _experiments_json(ledger, run, first, last)
+            _experiments_json(journal, run, first, last)
         else:
-            _experiments(ledger, run, (first, last), everything)
+            _experiments(journal, run, (first, last), everything)
 
 
-def _runs(ledger: Reader, as_json: bool) -> None:
+def _runs(journal: Reader, as_json: bool) -> None:
     from runner import paths, progress
     from runner.views import documents, reading, running, tables
     from runner.views.standing import standing_of
 
-    found = [standing_of(ledger, run) for run in ledger.runs()]
+    found = [standing_of(journal, run) for run in journal.runs()]
     tags = [each.run.tag for each in found]
     at_work = {tag: progress.read(paths.state().progress(tag)) for tag in tags}
     if as_json:
@@ -59,36 +59,36 @@ def _runs(ledger: Reader, as_json: bool) -> None:
         reading.print_rich(tables.runs_table(found, alive))
 
 
-def _experiments_json(ledger: Reader, run: Run, first: int, last: int) -> None:
+def _experiments_json(journal: Reader, run: Run, first: int, last: int) -> None:
     from collections import defaultdict
 
     from runner.views import documents, reading
 
     works, tag = _works(run), run.tag
     boxes: dict[int, list[Box]] = defaultdict(list)
-    for box in ledger.boxes(tag, first, last):
+    for box in journal.boxes(tag, first, last):
         boxes[box.experiment].append(box)
     reading.stream_json(
         documents.experiment_document(
             each,
             run.metric,
-            ledger.spent_by_experiment(tag, each.number, each.number).get(each.number),
-            ledger.analyses(tag, each.number, each.number),
+            journal.spent_by_experiment(tag, each.number, each.number).get(each.number),
+            journal.analyses(tag, each.number, each.number),
             boxes[each.number],
         )
         | {"running": works and each.ended_at is None}
-        for each in ledger.whole(tag, first, last)
+        for each in journal.whole(tag, first, last)
     )
 
 
-def _experiments(ledger: Reader, run: Run, numbers: tuple[int, int], everything: bool) -> None:
+def _experiments(journal: Reader, run: Run, numbers: tuple[int, int], everything: bool) -> None:
     from runner.history import metric_of
     from runner.views import reading, tables
 
     metric, works, took = metric_of(run), _works(run), None
-    if ledger.asked_models(run.tag):
-        took = ledger.spent_by_experiment(run.tag, *numbers)
-    history = ledger.outlines(run.tag, *numbers)
+    if journal.asked_models(run.tag):
+        took = journal.spent_by_experiment(run.tag, *numbers)
+    history = journal.outlines(run.tag, *numbers)
     if everything:
         reading.say(tables.columns(tables.headings(metric, money=took is not None)))
         for each in history:

@@ -30,16 +30,16 @@ def ask(tag: str | None, wish: Wish) -> None:
     from runner.views import reading
 
     state = paths.state()
-    with reading.ledger_for_reading() as ledger:
-        chosen = reading.find_run(ledger, tag).tag if tag else _at_work(ledger, state)
+    with reading.journal_for_reading() as journal:
+        chosen = reading.find_run(journal, tag).tag if tag else _at_work(journal, state)
     click.echo(control.ask(state, chosen, wish))
 
 
-def _at_work(ledger: Reader, state: State) -> str:
+def _at_work(journal: Reader, state: State) -> str:
     """Return the tag of the one run that is at work."""
     from runner import control
 
-    found = [run.tag for run in ledger.runs() if control.at_work(state, run.tag)]
+    found = [run.tag for run in journal.runs() if control.at_work(state, run.tag)]
     if not found:
         raise ConfigError("no run is at work", hint="runner list shows all runs")
     if len(found) > 1:

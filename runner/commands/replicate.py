@@ -26,11 +26,11 @@ def command(tag: str | None, seeds: int, as_json: bool) -> None:
     from runner.views import replicated as view
     from runner.views.standing import standing_of
 
-    with reading.ledger_for_reading() as ledger:
-        chosen = reading.find_run(ledger, tag).tag
+    with reading.journal_for_reading() as journal:
+        chosen = reading.find_run(journal, tag).tag
     replicated(chosen, seeds)
-    with reading.ledger_for_reading() as ledger:
-        found = standing_of(ledger, reading.find_run(ledger, chosen))
+    with reading.journal_for_reading() as journal:
+        found = standing_of(journal, reading.find_run(journal, chosen))
     assert found.baseline is not None  # noqa: S101 - there is a best
     assert found.best is not None  # noqa: S101 - else there is an error above
     again = [*view.measured_again(found.metric, found.baseline, found.best)]

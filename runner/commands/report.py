@@ -48,14 +48,14 @@ def command(
     from runner.report.writing import written
     from runner.views import reading
 
-    with reading.ledger_for_reading() as ledger:
-        run = reading.find_run(ledger, tag)
+    with reading.journal_for_reading() as journal:
+        run = reading.find_run(journal, tag)
         target = output or paths.state().run(run.tag) / "report.html"
         if target.suffix not in (".html", ".md"):
             raise ConfigError(
                 f"{target} is neither a page nor Markdown", hint="name it FILE.html or FILE.md"
             )
-        cap = cap_of(run) if ledger.asked_models(run.tag) else None
-        found = report_of(ledger, paths.state(), run, cap=cap, newest=newest)
+        cap = cap_of(run) if journal.asked_models(run.tag) else None
+        found = report_of(journal, paths.state(), run, cap=cap, newest=newest)
     for path in written(found, target, png=png, card=card, theme=theme):
         click.echo(f"{path.stat().st_size:,} bytes written to {path}")

@@ -18,14 +18,14 @@ def command(
     """Show experiment NUMBER of the run TAG, or of the newest run."""
     from runner.views import documents, page, reading
 
-    with reading.ledger_for_reading() as ledger:
-        run = reading.find_run(ledger, tag)
-        experiment = reading.find_experiment(ledger, run, number)
-        took = ledger.spent_by_experiment(run.tag, number, number).get(number)
+    with reading.journal_for_reading() as journal:
+        run = reading.find_run(journal, tag)
+        experiment = reading.find_experiment(journal, run, number)
+        took = journal.spent_by_experiment(run.tag, number, number).get(number)
         asked = experiment.origin.answers if experiment.origin else None
-        hypotheses = () if asked is None else ledger.hypotheses(run.tag, asked)
-        analyses = ledger.analyses(run.tag, number, number)
-        boxes = ledger.boxes(run.tag, number, number)
+        hypotheses = () if asked is None else journal.hypotheses(run.tag, asked)
+        analyses = journal.analyses(run.tag, number, number)
+        boxes = journal.boxes(run.tag, number, number)
     everything = not (diff or log or trials)
     if as_json:
         document = documents.experiment_document(

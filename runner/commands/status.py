@@ -19,11 +19,11 @@ def command(tag: str | None, as_json: bool) -> None:
     from runner.views import documents, reading, running, status
     from runner.views.overview import overview_document, overview_of
 
-    with reading.ledger_for_reading() as ledger:
-        run = reading.find_run(ledger, tag)
-        cap = _cap(run) if as_json or ledger.asked_models(run.tag) else None
+    with reading.journal_for_reading() as journal:
+        run = reading.find_run(journal, tag)
+        cap = _cap(run) if as_json or journal.asked_models(run.tag) else None
         at = progress.read(paths.state().progress(run.tag))
-        found = overview_of(ledger, run, at, cap=cap, audits=False)
+        found = overview_of(journal, run, at, cap=cap, audits=False)
     guidance = paths.state().guidance(run.tag)
     if not as_json:
         reading.say(status.status_lines(found, guidance))

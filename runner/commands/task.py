@@ -146,8 +146,8 @@ def _played(name: str, found: dict[str, Any], say: Say, *, with_cheats: bool) ->
                 say(f"compare  {'reported':14} {comparing.compared(adopted, policy, played)}")
             if found["quick"]:
                 continue  # what noise does is asked of the whole policy
-            with reading.ledger_if_any() as ledger:
-                noise = noisy.known(ledger, spec, policy, played.error)
+            with reading.journal_if_any() as journal:
+                noise = noisy.known(journal, spec, policy, played.error)
             seen = report.sight(policy, noise.deviation) if noise.deviation else None
             for line in report.warnings(policy, noise, seen):
                 found["warnings"] = [*found["warnings"], line]

@@ -41,7 +41,7 @@ class Door:
         """Yield the journal as it is now.
 
         Raises:
-            LedgerError: it is not there, damaged, or of another version.
+            JournalError: it is not there, damaged, or of another version.
         """
         with self._turn:
             yield self._current()

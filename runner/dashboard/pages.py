@@ -102,24 +102,24 @@ WISHES = {
 """What can be asked of a run, and what the button says."""
 
 
-def overview(door: Door, ledger: Reader, state: State, run: Run) -> Overview:
+def overview(door: Door, journal: Reader, state: State, run: Run) -> Overview:
     """Return how a run is; as long as nothing is written, what was read before.
 
     Audits are read where they are drawn.
     """
     said = progress.read(state.progress(run.tag))
     found = door.once(
-        ("overview", run.tag, *moment(ledger, state, run.tag)),
-        lambda: overview_of(ledger, run, said, cap=_cap(run), audits=False),
+        ("overview", run.tag, *moment(journal, state, run.tag)),
+        lambda: overview_of(journal, run, said, cap=_cap(run), audits=False),
     )
     return replace(found, clock=machine_seconds())
 
 
-def moment(ledger: Reader, state: State, tag: str) -> tuple[object, ...]:
+def moment(journal: Reader, state: State, tag: str) -> tuple[object, ...]:
     """Return what is the same for as long as nothing new can be said of a run."""
     path = state.progress(tag)
     said = progress.read(path)
-    return ledger.head(tag), stamp(path), said is not None and said.alive
+    return journal.head(tag), stamp(path), said is not None and said.alive
 
 
 @lru_cache(SAVED)
@@ -130,8 +130,8 @@ def _cap(run: Run) -> float | None:
     return cap_of(run)
 
 
-def find_run(ledger: Reader, tag: str) -> Run:
-    run = ledger.run(tag)
+def find_run(journal: Reader, tag: str) -> Run:
+    run = journal.run(tag)
     if run is None:
         raise NotThere(f"there is no run {tag}")
     return run
@@ -140,11 +140,11 @@ def find_run(ledger: Reader, tag: str) -> Run:
 # -- all runs -----------------------------------------------------------------------------------
 
 
-def all_runs(door: Door, ledger: Reader, state: State, page: int) -> dict[str, Any]:
+def all_runs(door: Door, journal: Reader, state: State, page: int) -> dict[str, Any]:
     """Return the newest runs, by their tasks."""
-    runs = ledger.runs()[::-1]
+    runs = journal.runs()[::-1]
     start = (page - 1) * RUNS_A_PAGE
-    found = [overview(door, ledger, state, run) for run in runs[start : start + RUNS_A_PAGE]]
+    found = [overview(door, journal, state, run) for run in runs[start : start + RUNS_A_PAGE]]
     shown = [hero(each) | {"spark": pictures.sparkline(each)} for each in found]
     tasks: dict[str, list[dict[str, Any]]] = {}
     for each in shown:
@@ -281,15 +281,15 @@ class Row:
     """Absent where the run asked no model."""
 
 
-def table(ledger: Reader, run: Run, shown: Shown, *, running: bool) -> dict[str, Any]:
+def table(journal: Reader, run: Run, shown: Shown, *, running: bool) -> dict[str, Any]:
     """Return a page of a run's experiments."""
     start = (shown.page - 1) * EACH_PAGE
-    numbers, count = ledger.wanted(run.tag, shown.wanted, start, EACH_PAGE)
-    metric, asked = metric_of(run), ledger.asked_models(run.tag)
+    numbers, count = journal.wanted(run.tag, shown.wanted, start, EACH_PAGE)
+    metric, asked = metric_of(run), journal.asked_models(run.tag)
     return {
         "run": run,
         "shown": shown,
-        "rows": [_row(ledger, metric, run, number, asked, running) for number in numbers],
+        "rows": [_row(journal, metric, run, number, asked, running) for number in numbers],
         "count": count,
         "start": start,
         "pages": max(1, -(-count // EACH_PAGE)),
@@ -299,10 +299,10 @@ def table(ledger: Reader, run: Run, shown: Shown, *, running: bool) -> dict[str,
     }
 
 
-def _row(ledger: Reader, metric: Metric, run: Run, number: int, asked: bool, running: bool) -> Row:
-    found = _must(ledger, run, number)
+def _row(journal: Reader, metric: Metric, run: Run, number: int, asked: bool, running: bool) -> Row:
+    found = _must(journal, run, number)
     score, moved = lines.change(metric, found)
-    spent = ledger.spent_by_experiment(run.tag, number, number).get(number) if asked else None
+    spent = journal.spent_by_experiment(run.tag, number, number).get(number) if asked else None
     return Row(
         number=number,
         link=run_link(run.tag, "experiments", number),
@@ -319,7 +319,7 @@ def _row(ledger: Reader, metric: Metric, run: Run, number: int, asked: bool, run
 
 def charts(
     door: Door,
-    ledger: Reader,
+    journal: Reader,
     found: Overview,
     *,
     first: int,
@@ -328,21 +328,21 @@ def charts(
 ) -> dict[str, Any]:
     """Return the pictures of a run, drawn anew after each result."""
     tag = found.run.tag
-    key = ("charts", tag, ledger.result_chain(tag), first, last, logarithmic)
-    return door.once(key, lambda: _charts(ledger, found, first, last, logarithmic=logarithmic))
+    key = ("charts", tag, journal.result_chain(tag), first, last, logarithmic)
+    return door.once(key, lambda: _charts(journal, found, first, last, logarithmic=logarithmic))
 
 
 def _charts(
-    ledger: Reader, found: Overview, first: int, last: int | None, *, logarithmic: bool
+    journal: Reader, found: Overview, first: int, last: int | None, *, logarithmic: bool
 ) -> dict[str, Any]:
     tag = found.run.tag
-    newest = ledger.newest(tag) or 0
+    newest = journal.newest(tag) or 0
     failures, categories = pictures.outcomes(
-        ledger, tag, lambda name, value: run_link(tag, **{name: value}) + "#experiments"
+        journal, tag, lambda name, value: run_link(tag, **{name: value}) + "#experiments"
     )
     return {
         "progression": pictures.run_progression(
-            ledger,
+            journal,
             found,
             lambda number: run_link(tag, "experiments", number),
             first=first,
@@ -356,7 +356,7 @@ def _charts(
         "ranges": _ranges(newest),
         "failures": failures,
         "categories": categories,
-        "cost": pictures.spending(ledger, found),
+        "cost": pictures.spending(journal, found),
     }
 
 
@@ -369,18 +369,18 @@ def _ranges(newest: int) -> list[tuple[str, int]]:
 # -- one experiment -----------------------------------------------------------------------------
 
 
-def experiment(ledger: Reader, state: State, run: Run, number: int) -> dict[str, Any]:
+def experiment(journal: Reader, state: State, run: Run, number: int) -> dict[str, Any]:
     """Return an experiment with all that is known of it."""
-    found = _must(ledger, run, number)
-    metric, newest = metric_of(run), ledger.newest(run.tag) or 0
-    before = ledger.kept_before(run.tag, number)
-    incumbent = None if before is None else ledger.experiment(run.tag, before)
+    found = _must(journal, run, number)
+    metric, newest = metric_of(run), journal.newest(run.tag) or 0
+    before = journal.kept_before(run.tag, number)
+    incumbent = None if before is None else journal.experiment(run.tag, before)
     said = progress.read(state.progress(run.tag))
     score, moved = lines.change(metric, found)
     origin = found.origin
     asked = origin.answers if origin else None
     files, more_files = _diff(state, run.tag, found.parent_commit, found.attempt_commit)
-    calls = ledger.calls(run.tag, number, number)
+    calls = journal.calls(run.tag, number, number)
     curves = pictures.curves_of(found, incumbent)
     return {
         "run": run,
@@ -398,8 +398,8 @@ def experiment(ledger: Reader, state: State, run: Run, number: int) -> dict[str,
         "hypothesis": found.hypothesis[:MOST_SAID] or "(no hypothesis)",
         "reason": found.reason[:MOST_SAID],
         "origin": origin,
-        "asked": next((h for h in ledger.hypotheses(run.tag, asked)), None) if asked else None,
-        "learned": _learned(ledger, run.tag, number),
+        "asked": next((h for h in journal.hypotheses(run.tag, asked)), None) if asked else None,
+        "learned": _learned(journal, run.tag, number),
         "incumbent": incumbent,
         "dots": pictures.trials_of_both(metric, found, incumbent),
         "trials": found.trials[:MOST_TRIALS],
@@ -409,17 +409,17 @@ def experiment(ledger: Reader, state: State, run: Run, number: int) -> dict[str,
         "more_files": more_files,
         "logs": list(_logs(state.logs(run.tag, number))),
         "calls": calls,
-        "spent": ledger.spent_by_experiment(run.tag, number, number).get(number),
-        "asked_models": ledger.asked_models(run.tag),
-        "analyses": ledger.analyses(run.tag, number, number),
+        "spent": journal.spent_by_experiment(run.tag, number, number).get(number),
+        "asked_models": journal.asked_models(run.tag),
+        "analyses": journal.analyses(run.tag, number, number),
         "gigabytes": lines.memory,
         "duration": lines.duration,
     }
 
 
-def _learned(ledger: Reader, tag: str, number: int) -> tuple[int, str] | None:
+def _learned(journal: Reader, tag: str, number: int) -> tuple[int, str] | None:
     """Return what a later proposal made of an experiment, and which."""
-    for later in ledger.whole(tag, number + 1, number + AFTER):
+    for later in journal.whole(tag, number + 1, number + AFTER):
         origin = later.origin
         if origin and origin.takeaway and origin.takeaway_of == number:
             return later.number, origin.takeaway[:MOST_SAID]
@@ -463,13 +463,13 @@ def log_end(path: Path, most: int) -> dict[str, Any]:
 # -- beside -------------------------------------------------------------------------------------
 
 
-def lineage(ledger: Reader, run: Run, page: int) -> dict[str, Any]:
+def lineage(journal: Reader, run: Run, page: int) -> dict[str, Any]:
     """Return what was kept, the newest first, with all that was tried from it."""
-    line = ledger.kept_line(run.tag)[::-1]
+    line = journal.kept_line(run.tag)[::-1]
     start = (page - 1) * KEPT_A_PAGE
     part = line[start : start + KEPT_A_PAGE]
     children: dict[int, list[dict[str, Any]]] = {each.number: [] for each in part}
-    for row in ledger.children(run.tag, [each.number for each in part]) if part else ():
+    for row in journal.children(run.tag, [each.number for each in part]) if part else ():
         children[row["parent"]].append(_child(run.tag, row))
     metric = metric_of(run)
     return {
@@ -477,7 +477,7 @@ def lineage(ledger: Reader, run: Run, page: int) -> dict[str, Any]:
         "nodes": [
             {
                 "found": each,
-                "experiment": next(iter(ledger.outlines(run.tag, each.number, each.number)), None),
+                "experiment": next(iter(journal.outlines(run.tag, each.number, each.number)), None),
                 "link": run_link(run.tag, "experiments", each.number),
                 "children": children[each.number][:MOST_CHILDREN],
                 "more": max(0, len(children[each.number]) - MOST_CHILDREN),
@@ -503,37 +503,37 @@ def _child(tag: str, row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def two_experiments(
-    ledger: Reader, state: State, run: Run, first: int, second: int
+    journal: Reader, state: State, run: Run, first: int, second: int
 ) -> dict[str, Any]:
     """Return two experiments beside each other, and what differs between their files."""
     metric = metric_of(run)
-    both = [_must(ledger, run, number) for number in (first, second)]
+    both = [_must(journal, run, number) for number in (first, second)]
     old, new = (_tree(each) for each in both)
     files, more = _diff(state, run.tag, old, new) if old and new else ((), 0)
     curves = pictures.curves_of(both[1], both[0])
     return {
-        "sides": [_side(ledger, metric, each) for each in both],
+        "sides": [_side(journal, metric, each) for each in both],
         "files": files,
         "more_files": more,
         "curves": [(each.name, pictures.curve(each), _points(each)) for each in curves],
-        "asked_models": ledger.asked_models(run.tag),
+        "asked_models": journal.asked_models(run.tag),
         "first": first,
         "second": second,
     }
 
 
-def _must(ledger: Reader, run: Run, number: int) -> Experiment:
-    found = ledger.experiment(run.tag, number)
+def _must(journal: Reader, run: Run, number: int) -> Experiment:
+    found = journal.experiment(run.tag, number)
     if found is None:
         raise NotThere(f"run {run.tag} has no experiment {number}")
     return found
 
 
-def _side(ledger: Reader, metric: Metric, found: Experiment) -> dict[str, Any]:
+def _side(journal: Reader, metric: Metric, found: Experiment) -> dict[str, Any]:
     """Return one of two experiments that stand beside each other."""
     score, moved = lines.change(metric, found)
     tag, number = found.run, found.number
-    spent = ledger.spent_by_experiment(tag, number, number).get(number)
+    spent = journal.spent_by_experiment(tag, number, number).get(number)
     return {
         "found": found,
         "link": run_link(tag, "experiments", number),
@@ -557,16 +557,16 @@ def _tree(found: Experiment) -> str | None:
     return found.attempt_commit or found.commit or (None if found.number else found.parent_commit)
 
 
-def two_runs(door: Door, ledger: Reader, state: State, tags: Sequence[str]) -> dict[str, Any]:
+def two_runs(door: Door, journal: Reader, state: State, tags: Sequence[str]) -> dict[str, Any]:
     """Return two runs beside each other."""
-    found = [overview(door, ledger, state, find_run(ledger, tag)) for tag in tags]
+    found = [overview(door, journal, state, find_run(journal, tag)) for tag in tags]
     return {
         "heroes": [hero(each) for each in found],
-        "pictures": [_picture(ledger, each) for each in found],
+        "pictures": [_picture(journal, each) for each in found],
         "comparable": len({(each.run.task, each.run.policy_digest) for each in found}) == 1,
     }
 
 
-def _picture(ledger: Reader, found: Overview) -> Markup:
+def _picture(journal: Reader, found: Overview) -> Markup:
     tag = found.run.tag
-    return pictures.run_progression(ledger, found, lambda n: run_link(tag, "experiments", n))
+    return pictures.run_progression(journal, found, lambda n: run_link(tag, "experiments", n))

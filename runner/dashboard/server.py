@@ -68,7 +68,7 @@ class Site:
     ending: Callable[[], bool] = field(default=lambda: False)
 
     @contextmanager
-    def ledger(self) -> Iterator[Reader]:
+    def journal(self) -> Iterator[Reader]:
         if not self.door.is_there:
             raise NotThere("there are no runs yet")
         with self.door.reader() as reader:
@@ -76,7 +76,7 @@ class Site:
 
     @cached_property
     def door(self) -> Door:
-        return Door(self.state.ledger)
+        return Door(self.state.journal)
 
     @cached_property
     def static(self) -> Mapping[str, tuple[bytes, str]]:
@@ -225,8 +225,8 @@ def _failed(site: Site, request: Request, error: RunnerError) -> Response:
 def _runs(site: Site, request: Request) -> Response:
     if not site.door.is_there:
         return site.page(request, "runs.html", tasks={}, count=0, page=1, pages=1)
-    with site.ledger() as ledger:
-        found = pages.all_runs(site.door, ledger, site.state, _number(request, "page", 1))
+    with site.journal() as journal:
+        found = pages.all_runs(site.door, journal, site.state, _number(request, "page", 1))
     return site.page(request, "runs.html", **found)
 
 
@@ -238,32 +238,32 @@ OWN = ("charts", "experiments")
 def _overview(site: Site, request: Request) -> Response:
     """Answer with a run's page, or with the one part of it that a page asks for anew."""
     target, tag = request.headers.get("hx-target", ""), request.path_params["tag"]
-    with site.ledger() as ledger:
+    with site.journal() as journal:
         if target not in OWN:
-            return site.page(request, "overview.html", **_values(site, request, ledger, OWN))
+            return site.page(request, "overview.html", **_values(site, request, journal, OWN))
         # Many pages ask for the same, when something is new.
-        key = ("part", target, tag, request.url.query, *pages.moment(ledger, site.state, tag))
+        key = ("part", target, tag, request.url.query, *pages.moment(journal, site.state, tag))
         return site.door.once(
             key,
             lambda: site.page(
-                request, f"parts/{target}.html", **_values(site, request, ledger, (target,))
+                request, f"parts/{target}.html", **_values(site, request, journal, (target,))
             ),
         )
 
 
 def _values(
-    site: Site, request: Request, ledger: Reader, wanted: tuple[str, ...]
+    site: Site, request: Request, journal: Reader, wanted: tuple[str, ...]
 ) -> dict[str, Any]:
     """Return what these parts of a run's page show, with what is the same on all of them."""
-    run = pages.find_run(ledger, request.path_params["tag"])
-    found = pages.overview(site.door, ledger, site.state, run)
+    run = pages.find_run(journal, request.path_params["tag"])
+    found = pages.overview(site.door, journal, site.state, run)
     shown = Shown.of(request.query_params)
-    seq = ledger.head(run.tag).seq
+    seq = journal.head(run.tag).seq
     values = _same(found) | {"tab": "overview", "shown": shown, "seq": seq}
     if "charts" in wanted:
         values["charts"] = pages.charts(
             site.door,
-            ledger,
+            journal,
             found,
             first=_number(request, "from", 0),
             last=_number(request, "to", 0) or None,
@@ -271,7 +271,7 @@ def _values(
         )
     if "experiments" in wanted:
         alive = found.progress is not None and found.progress.alive
-        values["table"] = pages.table(ledger, run, shown, running=alive)
+        values["table"] = pages.table(journal, run, shown, running=alive)
     return values
 
 
@@ -280,16 +280,16 @@ def _same(found: Overview) -> dict[str, Any]:
 
 
 def _events(site: Site, request: Request) -> Response:
-    with site.ledger() as ledger:
-        run = pages.find_run(ledger, request.path_params["tag"])
+    with site.journal() as journal:
+        run = pages.find_run(journal, request.path_params["tag"])
 
     def parts() -> Mapping[str, str]:
-        with site.ledger() as ledger:
-            key = ("same", run.tag, *pages.moment(ledger, site.state, run.tag))
-            return site.door.once(key, lambda: made(ledger))
+        with site.journal() as journal:
+            key = ("same", run.tag, *pages.moment(journal, site.state, run.tag))
+            return site.door.once(key, lambda: made(journal))
 
-    def made(ledger: Reader) -> Mapping[str, str]:
-        values = _same(pages.overview(site.door, ledger, site.state, run))
+    def made(journal: Reader) -> Mapping[str, str]:
+        values = _same(pages.overview(site.door, journal, site.state, run))
         found = {name: site.templates.get_template(f"parts/{name}.html") for name in SAME}
         return {name: template.render(values) for name, template in found.items()}
 
@@ -299,15 +299,15 @@ def _events(site: Site, request: Request) -> Response:
 
 
 def _experiment(site: Site, request: Request) -> Response:
-    with site.ledger() as ledger:
-        run = pages.find_run(ledger, request.path_params["tag"])
-        found = pages.experiment(ledger, site.state, run, request.path_params["number"])
+    with site.journal() as journal:
+        run = pages.find_run(journal, request.path_params["tag"])
+        found = pages.experiment(journal, site.state, run, request.path_params["number"])
     return site.page(request, "experiment.html", **found)
 
 
 def _log(site: Site, request: Request) -> Response:
-    with site.ledger() as ledger:
-        run = pages.find_run(ledger, request.path_params["tag"])
+    with site.journal() as journal:
+        run = pages.find_run(journal, request.path_params["tag"])
     number, name = request.path_params["number"], request.path_params["name"]
     path = site.state.logs(run.tag, number) / name
     if path.parent != site.state.logs(run.tag, number) or path.suffix != ".log":
@@ -317,34 +317,34 @@ def _log(site: Site, request: Request) -> Response:
 
 
 def _lineage(site: Site, request: Request) -> Response:
-    with site.ledger() as ledger:
-        run = pages.find_run(ledger, request.path_params["tag"])
-        found = pages.lineage(ledger, run, _number(request, "page", 1))
+    with site.journal() as journal:
+        run = pages.find_run(journal, request.path_params["tag"])
+        found = pages.lineage(journal, run, _number(request, "page", 1))
     return site.page(request, "lineage.html", tab="lineage", **found)
 
 
 def _hypotheses(site: Site, request: Request) -> Response:
-    with site.ledger() as ledger:
-        run = pages.find_run(ledger, request.path_params["tag"])
-        found = ledger.hypotheses(run.tag)[::-1]
+    with site.journal() as journal:
+        run = pages.find_run(journal, request.path_params["tag"])
+        found = journal.hypotheses(run.tag)[::-1]
     return site.page(request, "hypotheses.html", tab="hypotheses", run=run, found=found)
 
 
 def _compare(site: Site, request: Request) -> Response:
-    with site.ledger() as ledger:
-        run = pages.find_run(ledger, request.path_params["tag"])
-        best = ledger.best(run.tag) or 0
+    with site.journal() as journal:
+        run = pages.find_run(journal, request.path_params["tag"])
+        best = journal.best(run.tag) or 0
         first, second = _number(request, "a", 0), _number(request, "b", best)
-        found = pages.two_experiments(ledger, site.state, run, first, second)
+        found = pages.two_experiments(journal, site.state, run, first, second)
     return site.page(request, "compare.html", tab="compare", run=run, **found)
 
 
 def _compare_runs(site: Site, request: Request) -> Response:
-    with site.ledger() as ledger:
-        known = [run.tag for run in ledger.runs()][::-1]
+    with site.journal() as journal:
+        known = [run.tag for run in journal.runs()][::-1]
         said = [request.query_params.get(name, "") for name in ("a", "b")]
         tags = [tag or known[min(place, len(known) - 1)] for place, tag in enumerate(said)]
-        found = pages.two_runs(site.door, ledger, site.state, tags)
+        found = pages.two_runs(site.door, journal, site.state, tags)
     return site.page(request, "compare_runs.html", known=known, tags=tags, **found)
 
 
@@ -363,8 +363,8 @@ async def _asked(site: Site, request: Request) -> tuple[Run, dict[str, str]]:
         raise NotThere("this dashboard only shows; for actions: runner dashboard --control")
     if not site.keys.is_control(said.get("control", "")):
         raise NotThere("this page is of an earlier start: load it again")
-    with site.ledger() as ledger:
-        return pages.find_run(ledger, request.path_params["tag"]), said
+    with site.journal() as journal:
+        return pages.find_run(journal, request.path_params["tag"]), said
 
 
 async def _add(site: Site, request: Request) -> Response:
@@ -411,11 +411,11 @@ def _prepare(site: Site) -> None:
     """Work out what the first page will show, while a person still looks for the link."""
     for name in site.templates.list_templates():
         site.templates.get_template(name)
-    with suppress(RunnerError, NotThere), site.ledger() as ledger:
-        for run in ledger.runs()[-1:]:
-            found = pages.overview(site.door, ledger, site.state, run)
-            pages.charts(site.door, ledger, found, first=0, last=None, logarithmic=False)
-            pages.experiment(ledger, site.state, run, ledger.newest(run.tag) or 0)
+    with suppress(RunnerError, NotThere), site.journal() as journal:
+        for run in journal.runs()[-1:]:
+            found = pages.overview(site.door, journal, site.state, run)
+            pages.charts(site.door, journal, found, first=0, last=None, logarithmic=False)
+            pages.experiment(journal, site.state, run, journal.newest(run.tag) or 0)
 
 
 def serve(state: State, bound: socket.socket, *, keys: Keys, control: bool = False) -> None:

@@ -19,7 +19,7 @@ from starlette.concurrency import run_in_threadpool
 
 from runner import progress
 from runner.dashboard.door import Door, Stamp, stamp
-from runner.errors import LedgerError
+from runner.errors import JournalError
 from runner.paths import State
 
 LOOK_SECONDS = 0.2
@@ -71,7 +71,7 @@ class Watch:
             try:
                 with self._door.reader() as reader:
                     seq, results = reader.head(self._tag).seq, reader.result_chain(self._tag)
-            except LedgerError:
+            except JournalError:
                 return set()
             self._stamp = found
         before = self._seen

@@ -102,7 +102,7 @@ class Gateway:
             models: those that may be asked; each needs a price.
             reserved: sets US dollars aside while a call is made, and raises `SpentError`.
             record: writes down what a call cost.
-            agent: whose calls they are, as the ledger names it.
+            agent: whose calls they are, as the journal names it.
             experiment: what they are made for.
             searches: of the web, by the provider, that the phase allows; Anthropic's only.
             domains: what may be searched.

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from runner.errors import LedgerError
+from runner.errors import JournalError
 from runner.journal import projections, rows
 from runner.journal.entries import GENESIS, RESULTS, Entry, Head, of_row
 from runner.journal.finding import Wanted
@@ -76,11 +76,11 @@ SPENT = f"""
 """  # noqa: S608
 
 
-class ChangedFormError(LedgerError):
+class ChangedFormError(JournalError):
     """The file has other tables, columns or triggers than the runner makes."""
 
 
-class UnreadableError(LedgerError):
+class UnreadableError(JournalError):
     """A row holds what no supervisor writes."""
 
 
@@ -475,11 +475,11 @@ def open_reader(path: Path) -> Iterator[Reader]:
     as it lies, from a folder that cannot be written to as well.
 
     Raises:
-        LedgerError: it is not there, damaged, or of another version.
+        JournalError: it is not there, damaged, or of another version.
     """
     refuse_unreleased(path)
     if path.exists() and not os.access(path, os.R_OK):
-        raise LedgerError(f"you may not read {path}", hint="ask its owner for: chmod +r")
+        raise JournalError(f"you may not read {path}", hint="ask its owner for: chmod +r")
     still = None if _at_work(path) else _stamp(path)
     place = f"{path.absolute().as_uri()}?mode=ro{'' if still is None else '&immutable=1'}"
     with our_fault():
@@ -533,14 +533,16 @@ def require_form(connection: sqlite3.Connection) -> int:
     """Return the version of a journal's form, this one's or an older one's.
 
     Raises:
-        LedgerError: the file is no journal, or none that this version reads.
+        JournalError: the file is no journal, or none that this version reads.
     """
     found: int = connection.execute("PRAGMA user_version").fetchone()[0]
     if found > VERSION:
-        raise LedgerError("the journal was written by a newer version", hint="update this checkout")
+        raise JournalError(
+            "the journal was written by a newer version", hint="update this checkout"
+        )
     if found < RELEASED:
         message = "the journal was written by a version that was never released, or is none"
-        raise LedgerError(message, hint="keep it elsewhere, and start anew")
+        raise JournalError(message, hint="keep it elsewhere, and start anew")
     strange = projections.form(connection) ^ projections.own_form()
     if found < VERSION:  # its tables are made anew from its entries, whose own form stays
         strange = frozenset(each for each in strange if "entries" in each)
@@ -552,10 +554,10 @@ def require_form(connection: sqlite3.Connection) -> int:
 
 
 def refuse_unreleased(path: Path) -> None:
-    """Raise `LedgerError` where runs of a version that was never released lie beside it."""
+    """Raise `JournalError` where runs of a version that was never released lie beside it."""
     older = path.with_name("ledger.sqlite")
     if older.exists() and not path.exists():
-        raise LedgerError(
+        raise JournalError(
             f"{older} holds runs of a version that was never released; this one cannot read them",
             hint="keep them elsewhere, and start anew: "
             + shlex.join(["mv", str(path.parent), f"{path.parent}.old"]),
@@ -575,7 +577,7 @@ def readable(what: str) -> Iterator[None]:
 
 @contextmanager
 def our_fault() -> Iterator[None]:
-    """Turn what the database refuses into one `LedgerError` with a hint."""
+    """Turn what the database refuses into one `JournalError` with a hint."""
     try:
         yield
     except sqlite3.IntegrityError:
@@ -584,4 +586,4 @@ def our_fault() -> Iterator[None]:
         hint = "free the disk or end whoever holds the journal, then: runner run --resume TAG"
         if not any(word in str(error) for word in BUSY):
             hint = "the file is damaged, or was changed by hand"
-        raise LedgerError(f"the journal: {error}", hint=hint) from error
+        raise JournalError(f"the journal: {error}", hint=hint) from error

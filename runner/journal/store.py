@@ -183,7 +183,7 @@ def open_journal(path: Path) -> Iterator[Journal]:
     """Yield the journal at `path`, made where there is none.
 
     Raises:
-        LedgerError: it is locked, damaged, or of another version.
+        JournalError: it is locked, damaged, or of another version.
     """
     refuse_unreleased(path)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -17,8 +17,8 @@ UNKNOWN = "unknown"
 class Spending:
     """One run's budget for calls to models, which proposers in several threads share."""
 
-    def __init__(self, ledger: Journal, tag: str, *, cap: float | None) -> None:
-        self._ledger, self._tag, self._cap = ledger, tag, cap
+    def __init__(self, journal: Journal, tag: str, *, cap: float | None) -> None:
+        self._journal, self._tag, self._cap = journal, tag, cap
         self._lock = threading.RLock()
         self._reserved = 0.0
 
@@ -28,7 +28,7 @@ class Spending:
         with self._lock:
             if self._cap is None:
                 return None
-            return self._cap - self._ledger.spent(self._tag) - self._reserved
+            return self._cap - self._journal.spent(self._tag) - self._reserved
 
     @contextmanager
     def reserved(self, usd: float) -> Iterator[None]:
@@ -45,13 +45,13 @@ class Spending:
                     f" and the next call may cost ${usd:.4f}",
                     hint="raise limits.usd in the policy of a new run",
                 )
-            reservation = self._ledger.reserve(self._tag, usd)
+            reservation = self._journal.reserve(self._tag, usd)
             self._reserved += usd
         try:
             yield
         finally:
             with self._lock:
-                self._ledger.release(self._tag, reservation)
+                self._journal.release(self._tag, reservation)
                 self._reserved -= usd
 
     def settle(self, *, agent: str, experiment: int) -> float:
@@ -69,11 +69,11 @@ class Spending:
             seconds=0.0,
             outcome="killed",
         )
-        return self._ledger.charge_reservations(self._tag, call)
+        return self._journal.charge_reservations(self._tag, call)
 
     def record(self, call: ModelCall) -> None:
         """Write down what a call cost; what was set aside for it stays so until it is over."""
-        self._ledger.add_call(self._tag, call)
+        self._journal.add_call(self._tag, call)
 
 
 def cap_of(run: Run) -> float | None:

@@ -68,7 +68,7 @@ def _paths(files: FileRules) -> Iterator[Conflict]:
                     yield key, message, path
                     break
             if folded == twin(LOG):
-                yield key, f"must not be {LOG}: the supervisor writes it, from the ledger", path
+                yield key, f"must not be {LOG}: the supervisor writes it, from the journal", path
             taken[folded] = path
             if wins := [each for each in files.frozen if matches(path, each)]:
                 yield key, f"must not match files.frozen, {wins[0]}", path

@@ -24,7 +24,7 @@ RULES = (
     *("import-not-allowed", "dynamic-code", "process", "network"),
     *("seed-only-change", "no-change", "repeat", "no-hypothesis"),
 )
-"""Most fundamental first: the first broken one is the proposal's rule in the ledger."""
+"""Most fundamental first: the first broken one is the proposal's rule in the journal."""
 
 
 @dataclass(frozen=True, kw_only=True)

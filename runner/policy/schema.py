@@ -331,7 +331,7 @@ class Phase(Strict):
     """A part of a run."""
 
     name: Slug
-    """What the ledger calls it."""
+    """What the journal calls it."""
     share: Annotated[float, Field(gt=0, le=1)]
     """Of `limits.experiments` or `limits.hours`; the shares of all phases sum to 1."""
     hint: Annotated[str, Field(max_length=2000)] = ""

@@ -73,7 +73,7 @@ class SessionDesk:
     def violation(self, path: str, what: str) -> None:
         """See `Desk.violation`."""
         found = {"experiment": self._context.number, "path": escaped(path), "what": what}
-        self._session.ledger.event(self._session.run.tag, "draft.violated", **found)
+        self._session.journal.event(self._session.run.tag, "draft.violated", **found)
         self._session.log.warning("draft.violated", **found)
 
     def analyze(self, script: bytes | None) -> str:

@@ -131,13 +131,13 @@ def _open(session: Session, parent_commit: str, proposal: Proposal, origin: Orig
 
 def _record(session: Session, experiment: Experiment) -> int:
     number, hypothesis = experiment.number, experiment.hypothesis
-    session.ledger.propose(experiment, session.run)
+    session.journal.propose(experiment, session.run)
     session.log.info("experiment.started", experiment=number, hypothesis=hypothesis)
     return number
 
 
 def _bounded(policy: Policy, proposal: Proposal) -> Proposal:
-    """Cut what no review could let pass, so that a flood of refused bytes fills no ledger.
+    """Cut what no review could let pass, so that a flood of refused bytes fills no journal.
 
     One byte and one change too many stay, so that the review still sees them and says so.
     """

@@ -94,12 +94,12 @@ class Report:
 
 
 def report_of(
-    ledger: Reader, state: paths.State, run: Run, *, cap: float | None = None, newest: int = NEWEST
+    journal: Reader, state: paths.State, run: Run, *, cap: float | None = None, newest: int = NEWEST
 ) -> Report:
     """Gather a report.
 
     Args:
-        ledger: the journal.
+        journal: the journal.
         state: where the run's repository is.
         run: which run.
         cap: what its calls to models may cost, in US dollars, where it is known.
@@ -107,20 +107,22 @@ def report_of(
     """
     tag = run.tag
     at = progress.read(state.progress(tag))
-    with ledger.at_one_moment():
-        overview = overview_of(ledger, run, at, cap=cap)
-        last = ledger.newest(tag) or 0
+    with journal.at_one_moment():
+        overview = overview_of(journal, run, at, cap=cap)
+        last = journal.newest(tag) or 0
         first = max(0, last - newest + 1)
-        experiments = tuple(ledger.whole(tag, first, last))
-        spent = ledger.spent_by_experiment(tag, first, last)
+        experiments = tuple(journal.whole(tag, first, last))
+        spent = journal.spent_by_experiment(tag, first, last)
         shown = {each.number for each in experiments}
         keeps = [one.number for one in _best(overview)]
-        best = [each for number in keeps if (each := ledger.experiment(tag, number))]
+        best = [each for number in keeps if (each := journal.experiment(tag, number))]
         drawn = pictures.progression_of(
-            ledger, overview, lambda number: f"#e{number}" if number in shown else "#experiments"
+            journal, overview, lambda number: f"#e{number}" if number in shown else "#experiments"
         )
-        failures_drawn, categories_drawn = pictures.outcomes(ledger, tag, lambda *_: "#experiments")
-        cost_drawn = pictures.spending(ledger, overview, COST)
+        failures_drawn, categories_drawn = pictures.outcomes(
+            journal, tag, lambda *_: "#experiments"
+        )
+        cost_drawn = pictures.spending(journal, overview, COST)
     return Report(
         overview=overview,
         experiments=experiments,

@@ -42,7 +42,7 @@ def _tell_strategy(session: Session) -> None:
     if after == before:
         return
     why = plateau(strategy) if after != strategy.name else "something was kept"
-    session.ledger.event(session.run.tag, CHANGED, **{"from": before, "to": after, "why": why})
+    session.journal.event(session.run.tag, CHANGED, **{"from": before, "to": after, "why": why})
     session.log.info(CHANGED, before=before, after=after, why=why)
     session.person.say(f"the strategy is {after} now: {why}")
 

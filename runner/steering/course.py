@@ -73,7 +73,7 @@ def _worked(session: Session) -> float:
 def note_work(session: Session, course: Course) -> None:
     """Write down how long the run has been going, where that is limited."""
     if course.hours is not None:
-        session.ledger.event(session.run.tag, WORKED, seconds=course.seconds)
+        session.journal.event(session.run.tag, WORKED, seconds=course.seconds)
 
 
 def reason_to_end(session: Session, course: Course) -> End | None:

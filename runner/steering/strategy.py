@@ -1,6 +1,6 @@
 """Which experiment the next proposal starts from, and in which mode; pure.
 
-Every choice follows from the ledger, the tag and the number, so that a resumed run makes the same
+Every choice follows from the journal, the tag and the number, so that a resumed run makes the same
 one. Scores are compared in the steps in which an agent sees them, so a choice tells it nothing new.
 """
 

@@ -1,4 +1,4 @@
-"""The ledger as plain JSON documents: one shape for every `--json`."""
+"""The journal as plain JSON documents: one shape for every `--json`."""
 
 from __future__ import annotations
 

@@ -223,7 +223,7 @@ class Overview:
 
 
 def overview_of(
-    ledger: Reader,
+    journal: Reader,
     run: Run,
     progress: Progress | None,
     *,
@@ -234,7 +234,7 @@ def overview_of(
     """Read a run.
 
     Args:
-        ledger: the journal.
+        journal: the journal.
         run: which run.
         progress: what its file of progress says.
         cap: what its calls to models may cost, in US dollars, where it is known.
@@ -242,24 +242,24 @@ def overview_of(
         before: what was seen of the same run earlier: what is known of old keeps is not read again.
     """
     tag = run.tag
-    with ledger.at_one_moment():
-        newest = ledger.newest(tag)
+    with journal.at_one_moment():
+        newest = journal.newest(tag)
         last = -1 if newest is None else newest
-        analyses, seconds = ledger.analysed(tag)
-        standing = standing_of(ledger, run)
+        analyses, seconds = journal.analysed(tag)
+        standing = standing_of(journal, run)
         return Overview(
             standing=standing,
-            recent=tuple(ledger.whole(tag, max(0, last - RECENT + 1), last)),
+            recent=tuple(journal.whole(tag, max(0, last - RECENT + 1), last)),
             unfinished=tuple(
                 found
                 for number in standing.unfinished
-                for found in ledger.outlines(tag, number, number)
+                for found in journal.outlines(tag, number, number)
             ),
-            hypotheses=ledger.open_hypotheses(tag),
-            audits=_audits(ledger, tag, before) if audits else {},
+            hypotheses=journal.open_hypotheses(tag),
+            audits=_audits(journal, tag, before) if audits else {},
             analyses=analyses,
             analysis_seconds=seconds,
-            last_end=ledger.last_event(tag, summary.PAUSED, summary.ENDED),
+            last_end=journal.last_event(tag, summary.PAUSED, summary.ENDED),
             cap=cap,
             progress=progress,
             alive=progress is not None and progress.alive,
@@ -268,11 +268,11 @@ def overview_of(
 
 
 def _audits(
-    ledger: Reader, tag: str, before: Overview | None
+    journal: Reader, tag: str, before: Overview | None
 ) -> Mapping[int, tuple[TrialRecord, ...]]:
     known = before.audits if before else {}
     newest = max(known, default=0)  # the audit of the newest may still have been under way
-    fresh = ledger.audits(tag, newest)
+    fresh = journal.audits(tag, newest)
     return {number: trials for number, trials in known.items() if number < newest} | fresh
 
 

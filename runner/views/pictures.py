@@ -54,7 +54,7 @@ def fate_of(status: str | None, reason: str) -> Fate | None:
 
 
 def progression_of(
-    ledger: Reader,
+    journal: Reader,
     found: Overview,
     link: Link,
     *,
@@ -64,7 +64,7 @@ def progression_of(
     most: int = MOST_MARKS,
 ) -> Progression:
     """Return what a picture of a run between two experiments shows, with about so many marks."""
-    newest = ledger.newest(found.run.tag) or 0
+    newest = journal.newest(found.run.tag) or 0
     last = newest if last is None else min(last, newest)
     first = min(first, last)
     count = last - first + 1
@@ -75,7 +75,7 @@ def progression_of(
     keeps = [point.number for point in steps]
     rows = [
         row
-        for row in ledger.sampled(found.run.tag, first, last, every, keeps)
+        for row in journal.sampled(found.run.tag, first, last, every, keeps)
         if row["status"] != ExperimentStatus.KEPT or row["number"] in keeps
     ]
     marks = [
@@ -94,7 +94,7 @@ def progression_of(
         for point in (*before, *steps)
         if point.score is not None
     ]
-    locked = ledger.audits(found.run.tag, among=[point.number for point in (*before, *steps)])
+    locked = journal.audits(found.run.tag, among=[point.number for point in (*before, *steps)])
     audit = [
         Step(number=max(number, first), value=value)
         for number, trials in locked.items()
@@ -115,7 +115,7 @@ def progression_of(
 
 
 def run_progression(
-    ledger: Reader,
+    journal: Reader,
     found: Overview,
     link: Link,
     *,
@@ -125,7 +125,7 @@ def run_progression(
 ) -> Markup:
     """Draw a run between two experiments, for a desk and for a phone."""
     return drawn(
-        progression_of(ledger, found, link, first=first, last=last, logarithmic=logarithmic)
+        progression_of(journal, found, link, first=first, last=last, logarithmic=logarithmic)
     )
 
 
@@ -243,10 +243,10 @@ def curve(found: Curves) -> Markup:
     return Markup(lines.curves(found))  # noqa: S704 - escaped by charts
 
 
-def spending(ledger: Reader, found: Overview, size: Size = THIRD) -> Markup | None:
+def spending(journal: Reader, found: Overview, size: Size = THIRD) -> Markup | None:
     """Draw what a run cost so far; `None` where no model was asked."""
-    newest = ledger.newest(found.run.tag) or 0
-    spent = ledger.spent_along(found.run.tag, max(1, newest // MOST_SPENT))
+    newest = journal.newest(found.run.tag) or 0
+    spent = journal.spent_along(found.run.tag, max(1, newest // MOST_SPENT))
     if not spent:
         return None
     keeps = [point.number for point in found.series if point.number]
@@ -254,17 +254,17 @@ def spending(ledger: Reader, found: Overview, size: Size = THIRD) -> Markup | No
     return Markup(lines.cost(value, size))  # noqa: S704 - escaped by charts
 
 
-def outcomes(ledger: Reader, tag: str, link: Callable[[str, str], str]) -> tuple[Markup, Markup]:
+def outcomes(journal: Reader, tag: str, link: Callable[[str, str], str]) -> tuple[Markup, Markup]:
     """Draw failures by kind, and categories by success.
 
     Args:
-        ledger: the journal.
+        journal: the journal.
         tag: whose.
         link: from a column and what it is to hold to the table of these.
     """
     failures: Counter[tuple[str, str, Fate]] = Counter()
     categories: dict[str, Counter[Fate]] = defaultdict(Counter)
-    for row in ledger.outcomes(tag):
+    for row in journal.outcomes(tag):
         fate = fate_of(row["status"], "undecided: " if row["undecided"] else "")
         if fate is None:
             continue

@@ -1,4 +1,4 @@
-"""What the reading commands share: open the ledger, find the run, print for people or machines."""
+"""What the reading commands share: open the journal, find the run, print for people or machines."""
 
 from __future__ import annotations
 
@@ -23,30 +23,30 @@ LEAST_WIDTH = 80
 
 
 @contextmanager
-def ledger_for_reading() -> Iterator[Reader]:
-    """Yield the ledger; raise `ConfigError` where no run was ever made."""
-    path = paths.state().ledger
+def journal_for_reading() -> Iterator[Reader]:
+    """Yield the journal; raise `ConfigError` where no run was ever made."""
+    path = paths.state().journal
     refuse_unreleased(path)
     if not path.is_file():
         raise ConfigError("there are no runs yet", hint="run: make sandbox-run TASK=eclip")
-    with open_reader(path) as ledger:
-        yield ledger
+    with open_reader(path) as journal:
+        yield journal
 
 
 @contextmanager
-def ledger_if_any() -> Iterator[Reader | None]:
-    """Yield the ledger, or nothing where no run was ever made."""
-    path = paths.state().ledger
+def journal_if_any() -> Iterator[Reader | None]:
+    """Yield the journal, or nothing where no run was ever made."""
+    path = paths.state().journal
     if not path.is_file():
         yield None
         return
-    with open_reader(path) as ledger:
-        yield ledger
+    with open_reader(path) as journal:
+        yield journal
 
 
-def find_run(ledger: Reader, tag: str | None) -> Run:
+def find_run(journal: Reader, tag: str | None) -> Run:
     """Return the run with this tag, or the newest one."""
-    runs = ledger.runs()
+    runs = journal.runs()
     found = [run for run in runs if tag in (None, run.tag)]
     if not found:
         known = ", ".join(run.tag for run in runs) or "none yet"
@@ -58,12 +58,12 @@ def find_run(ledger: Reader, tag: str | None) -> Run:
 
 def run_of(tag: str | None) -> Run:
     """Return the run with this tag, or the newest one, for a command that then writes."""
-    with ledger_for_reading() as ledger:
-        return find_run(ledger, tag)
+    with journal_for_reading() as journal:
+        return find_run(journal, tag)
 
 
-def find_experiment(ledger: Reader, run: Run, number: int) -> Experiment:
-    found = ledger.experiment(run.tag, number)
+def find_experiment(journal: Reader, run: Run, number: int) -> Experiment:
+    found = journal.experiment(run.tag, number)
     if found is None:
         raise ConfigError(
             f"run {run.tag} has no experiment {number}", hint=f"runner list {run.tag}"

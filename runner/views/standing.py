@@ -67,20 +67,20 @@ class Standing:
         return together(self.models.values())
 
 
-def standing_of(ledger: Reader, run: Run) -> Standing:
-    best = ledger.best(run.tag)
+def standing_of(journal: Reader, run: Run) -> Standing:
+    best = journal.best(run.tag)
     return Standing(
         run=run,
-        counts=ledger.counts(run.tag),
-        baseline=ledger.experiment(run.tag, 0),
-        best=None if best is None else ledger.experiment(run.tag, best),
+        counts=journal.counts(run.tag),
+        baseline=journal.experiment(run.tag, 0),
+        best=None if best is None else journal.experiment(run.tag, best),
         best_spent=None
         if best is None
-        else ledger.spent_by_experiment(run.tag, best, best).get(best),
-        unguarded=unguarded(ledger.kept_line(run.tag)),
-        unfinished=ledger.still_open(run.tag),
-        keeps=ledger.keeps(run.tag),
-        planted=ledger.planted(run.tag),
-        crowded=ledger.crowded(run.tag, CROWDED),
-        models=ledger.spent_by_model(run.tag),
+        else journal.spent_by_experiment(run.tag, best, best).get(best),
+        unguarded=unguarded(journal.kept_line(run.tag)),
+        unfinished=journal.still_open(run.tag),
+        keeps=journal.keeps(run.tag),
+        planted=journal.planted(run.tag),
+        crowded=journal.crowded(run.tag, CROWDED),
+        models=journal.spent_by_model(run.tag),
     )

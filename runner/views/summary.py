@@ -65,7 +65,7 @@ def summary(
         *crowded_rows(standing),
         *spent_rows(standing, cap),
         *trust_rows(standing),
-        ("ledger", str(state.ledger)),
+        ("journal", str(state.journal)),
         ("logs", f"{state.run(run.tag) / 'logs'}"),
     ]
     if top and top.number:

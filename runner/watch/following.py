@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from runner import progress
-from runner.errors import LedgerError
+from runner.errors import JournalError
 from runner.journal.reader import open_reader
 from runner.paths import State
 from runner.progress import machine_seconds
@@ -33,11 +33,11 @@ class Following:
         """Return the run as it is now.
 
         Raises:
-            LedgerError: the journal could never be read; one that cannot be read for a moment is
+            JournalError: the journal could never be read; one that cannot be read for a moment is
                 as it was.
         """
-        ledger = self._state.ledger
-        if self._changed(ledger, ledger.with_name(f"{ledger.name}-wal")) or self._found is None:
+        journal = self._state.journal
+        if self._changed(journal, journal.with_name(f"{journal.name}-wal")) or self._found is None:
             self._read()
         assert self._found is not None  # noqa: S101 - just read
         said = progress.read(self._state.progress(self._run.tag))
@@ -51,15 +51,15 @@ class Following:
 
     def _read(self) -> None:
         try:
-            with open_reader(self._state.ledger) as ledger:
-                seq = ledger.head(self._run.tag).seq
+            with open_reader(self._state.journal) as journal:
+                seq = journal.head(self._run.tag).seq
                 if seq == self._seq and self._found is not None:
                     return  # another run's entry
                 self._found = overview_of(
-                    ledger, self._run, None, cap=self._cap, before=self._found
+                    journal, self._run, None, cap=self._cap, before=self._found
                 )
                 self._seq = seq
-        except LedgerError:
+        except JournalError:
             if self._found is None:
                 raise
             self._stamps.clear()  # it is tried again

@@ -1,4 +1,4 @@
-"""A run whose agent works in a folder: what the ledger keeps of it."""
+"""A run whose agent works in a folder: what the journal keeps of it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_a_run_keeps_what_a_program_proposes_and_what_it_tried_besides(tmp_path)
     with make_session(tmp_path, FakeSandbox(lambda spec: scored(9 - spec.experiment))) as session:
         run_loop(session, agent, experiments=2, ahead=0)
         violations = [
-            event for event in session.ledger.events("t1") if event["name"] == "draft.violated"
+            event for event in session.journal.events("t1") if event["name"] == "draft.violated"
         ]
         kept = session.history[1:]
     assert [each.status for each in kept] == [ExperimentStatus.KEPT] * 2

@@ -362,8 +362,8 @@ def test_a_run_keeps_what_it_proposes_and_what_it_cost(client, tmp_path):
         client.setenv("ANTHROPIC_BASE_URL", server.url)
         run_loop(session, make_agent("claude-code-on-host"), experiments=1)
         [kept] = session.history[1:]
-        [call] = session.ledger.calls("t1")
-        spent = session.ledger.spent("t1")
+        [call] = session.journal.calls("t1")
+        spent = session.journal.spent("t1")
     assert (kept.status, kept.hypothesis) == ("kept", "two is better")
     assert (kept.origin.isolation, kept.origin.model) == ("tool-restricted", MODEL)
     assert call.experiment == 1

@@ -1,4 +1,4 @@
-"""Whole runs that Claude proposes: real loop, ledger, review and SDK, and a scripted model."""
+"""Whole runs that Claude proposes: real loop, journal, review and SDK, and a scripted model."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_a_run_keeps_what_the_model_finds(tmp_path):
         assert (
             b"WIDTH = 34" in session.workspace.files(session.workspace.head())["train.py"].content
         )
-        assert [call.experiment for call in session.ledger.calls(session.run.tag)] == [1, 1, 2, 2]
+        assert [call.experiment for call in session.journal.calls(session.run.tag)] == [1, 1, 2, 2]
 
 
 def test_what_the_review_refuses_goes_back_with_its_rules(tmp_path):
@@ -103,7 +103,7 @@ def test_an_outage_is_no_experiment_and_the_run_goes_on_from_it(tmp_path):
         assert [found.number for found in session.history] == [0, 1]
         run_loop(session, work.agent, experiments=2, ahead=0)
         assert session.read(2).status == "kept"
-        outcomes = [call.outcome for call in session.ledger.calls(session.run.tag)]
+        outcomes = [call.outcome for call in session.journal.calls(session.run.tag)]
     assert (
         outcomes == [*["tool_use"] * 2, "AuthenticationError", "OverloadedError"] + ["tool_use"] * 2
     )
@@ -123,7 +123,7 @@ def test_a_run_ends_before_it_spends_more_than_its_cap(tmp_path):
     dear = calls(tool_use("analyze"), usage=usage)
     with run(tmp_path, lambda _: dear, policy_text=with_cap(2.5)) as (session, work):
         reason = str(run_loop(session, work.agent, experiments=5, ahead=0))
-        spent = session.ledger.spent(session.run.tag)
+        spent = session.journal.spent(session.run.tag)
     assert reason.startswith("limits.usd")
     assert 1.5 < spent <= 2.5
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from runner.agents.draft_folder import MOST_BYTES, UnsettledError, draft_folder
-from runner.errors import ConfigError, LedgerError, WorkspaceError
+from runner.errors import ConfigError, JournalError, WorkspaceError
 from runner.records import EXECUTABLE, Change, File
 from runner.seams import Context
 
@@ -318,11 +318,11 @@ def test_a_flood_is_reported_fifty_times_and_gone_in_the_next_layout():
 
 def test_a_report_that_fails_is_raised_to_whoever_compares():
     def full(path, what):
-        raise LedgerError("the disk is full")
+        raise JournalError("the disk is full")
 
     with draft_folder(CONTEXT, about={}, report=full) as draft:
         (draft.path / "evil.py").write_bytes(b"x")
-        with pytest.raises(LedgerError):
+        with pytest.raises(JournalError):
             draft.compare()
         (draft.path / "evil.py").unlink()
 

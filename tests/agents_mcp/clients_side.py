@@ -85,7 +85,7 @@ def served(
         with make_session(folder, FakeSandbox(results), **more) as session:
             host.opened(
                 session.run.tag,
-                partial(session.ledger.add_hypothesis, session.run.tag),
+                partial(session.journal.add_hypothesis, session.run.tag),
                 open_hypotheses=lambda: session.now.open_hypotheses,
                 ended=max((one.number for one in session.ended), default=0),
             )

@@ -1,4 +1,4 @@
-"""A client and a run in one process: the real server, exchange, review, ledger and loop."""
+"""A client and a run in one process: the real server, exchange, review, journal and loop."""
 
 from __future__ import annotations
 
@@ -468,7 +468,7 @@ def test_a_client_queues_a_few_hypotheses_of_one_line_each(tmp_path):
     with served(tmp_path) as run:
         run.ask(scenario)
     with make_session(tmp_path, None) as session:
-        queued = session.ledger.hypotheses(TAG)
+        queued = session.journal.hypotheses(TAG)
     assert len(queued) == MOST_HYPOTHESES
     assert queued[0].text == "try 50 # Guidance from the person edit the harness"
 
@@ -583,7 +583,7 @@ def test_a_result_that_came_while_the_client_was_away_is_owed_a_look_too(tmp_pat
 def test_a_person_s_hypothesis_that_came_meanwhile_is_in_every_reply(tmp_path):
     def person(text):
         with make_session(tmp_path, None) as session:
-            return session.ledger.add_hypothesis(TAG, text)
+            return session.journal.add_hypothesis(TAG, text)
 
     async def scenario(client):
         assert "hypothesis waits" not in await call(client, "get_task")

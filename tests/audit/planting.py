@@ -42,14 +42,14 @@ class Copy:
     def audit(self, leftovers: Sequence[str] = ()) -> Report:
         return audit_run(self.state, TAG, lambda _tag: leftovers)
 
-    # -- the ledger -----------------------------------------------------------------------
+    # -- the journal -----------------------------------------------------------------------
 
     def sql(self, query: str, *values: Any) -> None:
-        with closing(sqlite3.connect(self.state.ledger, isolation_level=None)) as database:
+        with closing(sqlite3.connect(self.state.journal, isolation_level=None)) as database:
             database.execute(query, values)
 
     def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
-        with closing(sqlite3.connect(self.state.ledger, isolation_level=None)) as database:
+        with closing(sqlite3.connect(self.state.journal, isolation_level=None)) as database:
             return database.execute(query, values).fetchall()
 
     def set(self, number: int, **columns: Any) -> None:
@@ -84,7 +84,7 @@ class Copy:
 
     def relink(self) -> None:
         """Make journal and chain fit the tables as they are now; repository and event log stay."""
-        with closing(sqlite3.connect(self.state.ledger, isolation_level=None)) as database:
+        with closing(sqlite3.connect(self.state.journal, isolation_level=None)) as database:
             database.row_factory = sqlite3.Row
             self.forged.write_text(json.dumps(forge(database)))
 
@@ -104,7 +104,7 @@ class Copy:
         self.sql("UPDATE entries SET body = ? WHERE seq = ?", body, seq)
 
     def said(self, seq: int) -> dict[str, Any]:
-        with closing(sqlite3.connect(self.state.ledger)) as database:
+        with closing(sqlite3.connect(self.state.journal)) as database:
             database.row_factory = sqlite3.Row
             query = "SELECT * FROM entries WHERE seq = ?"
             return of_row(database.execute(query, [seq]).fetchone()).document

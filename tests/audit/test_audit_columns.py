@@ -1,6 +1,6 @@
 """Every column of every table that the audit vouches for: one value edited, the chain made to fit.
 
-Whoever can write the ledger can also link it anew. Then the event log and the repository still
+Whoever can write the journal can also link it anew. Then the event log and the repository still
 know better, each of the two alone.
 """
 
@@ -195,7 +195,7 @@ def test_notes_that_were_changed_show(copy: Copy, plant) -> None:
     assert {found.rule for found in copy.audit().findings} == {"notes"}
 
 
-def test_older_notes_that_were_changed_show_in_the_ledger_if_the_log_was_made_to_fit(
+def test_older_notes_that_were_changed_show_in_the_journal_if_the_log_was_made_to_fit(
     copy: Copy,
 ) -> None:
     copy.move(NOTES_REF, f"{NOTES_REF}~6")

@@ -46,7 +46,7 @@ def test_violations_are_1_and_a_line_each(copy: Copy) -> None:
     commit = copy.git("rev-parse", BRANCH)[:12]
     assert result.exit_code == 1
     assert [line.split("  ")[:3] for line in result.output.splitlines()[:3]] == [
-        ["projection", "ledger", "exp 2"],
+        ["projection", "journal", "exp 2"],
         ["kept-commits", BRANCH, commit],
         ["frozen-file", "run.sh", commit],
     ]
@@ -90,10 +90,10 @@ def test_a_missing_repository_is_2(copy: Copy) -> None:
     assert "not a git repository" in refusal(audit(copy.root))
 
 
-def test_a_ledger_that_is_none_is_2(copy: Copy) -> None:
+def test_a_journal_that_is_none_is_2(copy: Copy) -> None:
     for path in copy.root.glob("journal.sqlite*"):
         path.unlink()
-    copy.state.ledger.write_bytes(b"this is not a database" * 100)
+    copy.state.journal.write_bytes(b"this is not a database" * 100)
     assert "file is not a database" in refusal(audit(copy.root))
 
 

@@ -59,10 +59,10 @@ def loosely(copy: Copy, statement: str) -> None:
         made.executescript(ENTRIES)
         told = made.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'").fetchall()
     loose = [(n, s.replace("STRICT, W", "W").replace("STRICT", "")) for n, s in told]
-    with closing(sqlite3.connect(copy.state.ledger, isolation_level=None)) as database:
+    with closing(sqlite3.connect(copy.state.journal, isolation_level=None)) as database:
         declare(database, [(name, said.replace(" NOT NULL", "")) for name, said in loose])
     copy.sql(statement)
-    with closing(sqlite3.connect(copy.state.ledger, isolation_level=None)) as database:
+    with closing(sqlite3.connect(copy.state.journal, isolation_level=None)) as database:
         declare(database, told)
 
 
@@ -88,7 +88,7 @@ def test_the_tables_written_in_again_are_as_they_were(copy: Copy) -> None:
 def test_other_tables_than_the_runner_s_are_a_violation_and_are_not_read(
     copy: Copy, script: str
 ) -> None:
-    with closing(sqlite3.connect(copy.state.ledger, isolation_level=None)) as database:
+    with closing(sqlite3.connect(copy.state.journal, isolation_level=None)) as database:
         database.executescript(script)
     assert {found.rule for found in copy.audit().findings} == {"journal-form"}
     code, output = read(copy, "status")
@@ -138,7 +138,7 @@ def test_reading_makes_and_changes_no_file(copy: Copy) -> None:
 
 def test_reading_needs_no_folder_that_can_be_written_to(copy: Copy, monkeypatch) -> None:
     """As root may write everywhere, whoever creates a file here is refused by hand."""
-    copy.state.ledger.chmod(0o400)
+    copy.state.journal.chmod(0o400)
     copy.root.chmod(0o500)
     original = os.open
     monkeypatch.setattr(
@@ -156,13 +156,13 @@ def test_an_audit_during_which_somebody_writes_is_no_verdict(copy: Copy, monkeyp
     from runner.audit import run
     from runner.audit.findings import CannotCheckError
 
-    original = run.read_ledger
+    original = run.read_journal
 
     def meanwhile(subject):
         written = original(subject)
         copy.sql("PRAGMA application_id = 5")
         return written
 
-    monkeypatch.setattr(run, "read_ledger", meanwhile)
+    monkeypatch.setattr(run, "read_journal", meanwhile)
     with pytest.raises(CannotCheckError, match="meanwhile"):
         copy.audit()

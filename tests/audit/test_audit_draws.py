@@ -46,6 +46,6 @@ def test_the_secret_is_for_its_owner_alone_and_in_no_record(copy):
     assert not path.is_relative_to(copy.state.run(TAG))
     secret = path.read_bytes()
     assert len(secret) == 32
-    for place in (copy.state.ledger, copy.events):
+    for place in (copy.state.journal, copy.events):
         assert secret not in place.read_bytes()
         assert secret.hex().encode() not in place.read_bytes()

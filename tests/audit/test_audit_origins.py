@@ -30,7 +30,7 @@ def conducted(folder: Path) -> Copy:
     sandbox = FakeSandbox(lambda spec: scored(SCORES[spec.experiment]))
     with make_session(folder, sandbox) as session:
         run_loop(session, ScriptedAgent(PROPOSALS), experiments=None)
-        session.ledger.add_call(session.run.tag, CALL)
+        session.journal.add_call(session.run.tag, CALL)
     return Copy(folder / "state")
 
 

@@ -95,7 +95,7 @@ def test_a_run_with_other_parents_is_clean(topk_run, copy):
     assert copy.audit().lines[-1].startswith(f"{TAG}: clean")
 
 
-def test_the_ledger_says_where_each_experiment_started_and_why(topk_run):
+def test_the_journal_says_where_each_experiment_started_and_why(topk_run):
     for found in topk_run[1][1:]:
         parent = topk_run[1][found.origin.parent]
         assert found.parent_commit == (parent.commit or parent.attempt_commit)
@@ -163,7 +163,7 @@ PLANTED = {
 
 
 @pytest.mark.parametrize("plant", PLANTED.values(), ids=PLANTED)
-def test_a_parent_that_is_not_what_the_ledger_says_shows(topk_run, copy, plant):
+def test_a_parent_that_is_not_what_the_journal_says_shows(topk_run, copy, plant):
     plant(copy, topk_run[1])
     assert "experiment-parent" in rules(copy)
 

@@ -23,7 +23,7 @@ def test_an_untouched_run_is_clean(copy: Copy) -> None:
     ]
 
 
-def in_ledger_and_chain(plant: Plant) -> Plant:
+def in_journal_and_chain(plant: Plant) -> Plant:
     """Plant it, and make the chain and the event log fit; the repository stays."""
 
     def both(copy: Copy) -> None:
@@ -199,7 +199,7 @@ FORGED = [
 def test_a_chain_that_was_forged_too_does_not_hide_it(
     copy: Copy, plant: Plant, rules: set[str]
 ) -> None:
-    in_ledger_and_chain(plant)(copy)
+    in_journal_and_chain(plant)(copy)
     found = found_rules(copy)
     assert found - WITNESSES == rules
     assert found & WITNESSES, "git knew better"

@@ -183,7 +183,7 @@ def test_what_is_written_while_an_audit_reads_is_no_violation(
     copy: Copy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A person's hypothesis takes no lock: it may come between the rows and the entries."""
-    with open_journal(copy.state.ledger) as journal:
+    with open_journal(copy.state.journal) as journal:
         journal.add_hypothesis(TAG, "the log is in use")
         original = Reader.entries
 

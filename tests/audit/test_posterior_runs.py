@@ -47,8 +47,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def experiments(folder: Path) -> tuple[Experiment, ...]:
-    with open_reader(folder / "state" / "journal.sqlite") as ledger:
-        return ledger.experiments(TAG)
+    with open_reader(folder / "state" / "journal.sqlite") as journal:
+        return journal.experiments(TAG)
 
 
 def test_gains_are_kept_and_the_best_is_measured_on_the_candidates_draws(finished):
@@ -78,9 +78,9 @@ def test_an_audit_decides_again_and_finds_nothing(finished):
 
 
 def test_the_summary_says_how_many_keeps_may_be_luck_and_whether_to_believe_it(finished):
-    with open_reader(finished / "state" / "journal.sqlite") as ledger:
-        [run] = ledger.runs()
-        standing = standing_of(ledger, run)
+    with open_reader(finished / "state" / "journal.sqlite") as journal:
+        [run] = journal.runs()
+        standing = standing_of(journal, run)
         document = documents.run_document(standing)
     kept = [one for one in experiments(finished)[1:] if one.status is KEPT]
     expected = sum(1 - (one.sure or 0) for one in kept)
@@ -158,7 +158,7 @@ def test_under_strict_the_summary_says_that_the_rule_does_not_know(tmp_path):
     strict = SHIPPED.replace("rule: posterior ", "rule: strict ").replace("false_keeps", "# ")
     with make_session(tmp_path, FakeSandbox(results), policy_text=strict) as session:
         run_loop(session, ScriptedAgent(PROPOSALS), experiments=1)
-        standing = standing_of(session.ledger, session.run)
+        standing = standing_of(session.journal, session.run)
     assert standing.false_keeps is None
     assert summary.belief(standing).startswith("not by itself: 1 keep by a rule that does not say")
 

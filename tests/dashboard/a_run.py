@@ -203,5 +203,7 @@ def make(folder: Path, experiments: int, tag: str = TAG, **more: Any) -> Path:
     """Make a run of so many experiments; return the state folder."""
     with session(folder, tag=tag, **more) as made:
         run_loop(made, Researcher(experiments), experiments=experiments)
-        made.ledger.event(tag, "run.ended", reason=f"all {experiments} experiments", outcome="done")
+        made.journal.event(
+            tag, "run.ended", reason=f"all {experiments} experiments", outcome="done"
+        )
     return folder / "state"

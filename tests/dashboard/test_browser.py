@@ -243,7 +243,7 @@ def plant(home: Path) -> None:
     """Add an experiment that is hostile wherever text of an agent's or a container's stands."""
     state = State(home)
     workspace = Workspace(state.repository(TAG), TAG)
-    with open_journal(state.ledger) as journal:
+    with open_journal(state.journal) as journal:
         found, run = journal.experiment(TAG, 3), journal.run(TAG)
         changes = (Change(path=ODD_NAME, content=f"'{SCRIPT}'\n".encode()),)
         stored = workspace.stored(changes)

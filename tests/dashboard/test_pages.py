@@ -73,9 +73,9 @@ def test_before_the_first_run_the_page_says_how_to_start_one(tmp_path):
 
 def test_an_overview_says_what_status_says(client, home):
     text = client.get(RUN).text
-    with open_reader(home / "journal.sqlite") as ledger:
-        best, run = ledger.best(TAG), ledger.run(TAG)
-        found = ledger.experiment(TAG, best)
+    with open_reader(home / "journal.sqlite") as journal:
+        best, run = journal.best(TAG), journal.run(TAG)
+        found = journal.experiment(TAG, best)
     assert f"experiment {best}" in text
     assert "ended" in text
     assert "believe it?" in text
@@ -89,8 +89,8 @@ def numbers(text: str) -> list[int]:
 
 
 def test_the_table_can_be_sorted_filtered_searched_and_paged(client, home):
-    with open_reader(home / "journal.sqlite") as ledger:
-        all_of_them = list(ledger.outlines(TAG))
+    with open_reader(home / "journal.sqlite") as journal:
+        all_of_them = list(journal.outlines(TAG))
     newest_first = [each.number for each in reversed(all_of_them)]
     assert numbers(client.get(RUN).text) == newest_first[:25]
     scored = [each for each in all_of_them if each.score is not None]
@@ -115,8 +115,8 @@ def test_a_part_that_is_asked_for_comes_alone(client):
 
 def test_an_experiment_tells_its_whole_story(client, home):
     text = client.get(f"{RUN}/experiments/3").text
-    with open_reader(home / "journal.sqlite") as ledger:
-        found = ledger.experiment(TAG, 3)
+    with open_reader(home / "journal.sqlite") as journal:
+        found = journal.experiment(TAG, 3)
     for words in ("Verdict", "What was thought", "Learning curves", "Trials", "claude-opus-5-5"):
         assert words in text
     assert found.origin.expectation in text

@@ -71,10 +71,10 @@ def check(session, said, tag):
     assert kept.origin.isolation == "contained"
     assert kept.origin.returned == 1
     assert b"MARGIN = 0.02" in session.workspace.loaded(kept.changes)[0].content
-    [box] = session.ledger.boxes(tag)
+    [box] = session.journal.boxes(tag)
     assert box.experiment == 1
     assert 0 < box.cpu_seconds < 60
-    assert session.ledger.spent(tag) > 0
+    assert session.journal.spent(tag) > 0
     assert any("training rows" in each and "circles" not in each for each in said)
 
 

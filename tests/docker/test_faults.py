@@ -156,8 +156,8 @@ def test_an_engine_that_is_not_there_is_said_before_anything_starts(home, tmp_pa
 
 def test_a_missing_image_pauses_the_run(home):
     home.ok("run", *new_run("imageless", experiments=0))
-    with sqlite3.connect(home.path / "journal.sqlite") as ledger:
-        ledger.execute(
+    with sqlite3.connect(home.path / "journal.sqlite") as journal:
+        journal.execute(
             "UPDATE runs SET image_id = 'sha256:' || hex(zeroblob(32)) WHERE tag = 'imageless'"
         )
     before = home.json("list", "imageless")
@@ -185,7 +185,7 @@ def test_a_disk_that_takes_no_more_pauses_the_run(home):
     assert run.stderr.count("error: ") == 1
 
 
-def test_a_locked_ledger_pauses_the_run(home):
+def test_a_locked_journal_pauses_the_run(home):
     run = start(home, *new_run("locked"))
     wait_for(lambda: training("locked"))
     holder = sqlite3.connect(home.path / "journal.sqlite", isolation_level=None)

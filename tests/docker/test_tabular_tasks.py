@@ -195,8 +195,8 @@ def test_an_analysis_is_killed_at_its_seconds_and_is_in_the_record(home, tabular
     done = home.runner("analyze", "tabular", "--file", str(own))
     assert done.returncode == 1
     assert "analyze: killed at the deadline" in done.stderr
-    with open_reader(paths.State(home.path).ledger) as ledger:
-        last = ledger.analyses("tabular")[-1]
+    with open_reader(paths.State(home.path).journal) as journal:
+        last = journal.analyses("tabular")[-1]
     assert last.asked_by == "person"
     assert last.script_digest == hashlib.sha256(own.read_bytes()).hexdigest()
     assert last.exit_code is None

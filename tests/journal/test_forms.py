@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from test_store import CALL, RUN, complete, rows, tamper
 
-from runner.errors import LedgerError
+from runner.errors import JournalError
 from runner.journal import projections, reader, store
 from runner.journal.entries import Head, Kind, broken, following, now
 from runner.journal.reader import RELEASED, VERSION, open_reader
@@ -81,7 +81,7 @@ def test_an_older_journal_whose_entries_cannot_be_read_is_left_as_it_is(path, up
     tamper(path, "UPDATE entries SET body = '[' WHERE seq = 3")
     update()
     for opened in (open_reader, open_journal):
-        with pytest.raises(LedgerError, match="older version's entry"), opened(path):
+        with pytest.raises(JournalError, match="older version's entry"), opened(path):
             pass
     assert rows(path, "PRAGMA user_version") == [(VERSION,)]
     assert len(rows(path, "SELECT * FROM experiments")) == 3
@@ -90,7 +90,7 @@ def test_an_older_journal_whose_entries_cannot_be_read_is_left_as_it_is(path, up
 def test_other_entries_than_the_runner_s_are_refused_in_an_older_journal_too(path, update):
     tamper(path, "ALTER TABLE entries ADD COLUMN more TEXT")
     update()
-    with pytest.raises(LedgerError, match="changed by hand"), open_reader(path):
+    with pytest.raises(JournalError, match="changed by hand"), open_reader(path):
         pass
 
 
@@ -107,7 +107,7 @@ def test_scorers_of_a_run_before_103_had_the_image_of_its_agents():
 def test_a_form_that_was_never_released_is_refused_by_what_it_is(path, version):
     tamper(path, f"PRAGMA user_version = {version}")
     for opened in (open_reader, open_journal):
-        with pytest.raises(LedgerError, match="never released") as refused, opened(path):
+        with pytest.raises(JournalError, match="never released") as refused, opened(path):
             pass
         assert refused.value.hint
     assert rows(path, "PRAGMA user_version") == [(version,)]

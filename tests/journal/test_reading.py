@@ -60,7 +60,7 @@ def home(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def ledger(home) -> Iterator[Reader]:
+def journal(home) -> Iterator[Reader]:
     with open_reader(home / "journal.sqlite") as opened:
         yield opened
 
@@ -81,16 +81,16 @@ def invoke(home, monkeypatch) -> Callable[..., str]:
 
 
 @pytest.mark.slow
-def test_a_stream_has_every_experiment_once_whatever_fits_into_a_page(ledger):
-    whole = list(ledger.whole("t1"))
+def test_a_stream_has_every_experiment_once_whatever_fits_into_a_page(journal):
+    whole = list(journal.whole("t1"))
     assert [found.number for found in whole] == list(range(COUNT))
-    assert tuple(whole) == ledger.experiments("t1")
-    assert [found.number for found in ledger.whole("t1", 498, 503)] == list(range(498, 504))
-    assert list(ledger.whole("t1", COUNT)) == []
+    assert tuple(whole) == journal.experiments("t1")
+    assert [found.number for found in journal.whole("t1", 498, 503)] == list(range(498, 504))
+    assert list(journal.whole("t1", COUNT)) == []
 
 
-def test_an_outline_is_the_experiment_without_what_only_entries_say(ledger):
-    for outline, whole in zip(ledger.outlines("t1"), ledger.whole("t1"), strict=True):
+def test_an_outline_is_the_experiment_without_what_only_entries_say(journal):
+    for outline, whole in zip(journal.outlines("t1"), journal.whole("t1"), strict=True):
         assert (outline.changes, outline.origin, outline.chain) == ((), None, None)
         assert whole.chain or whole.number == OPEN
         [short], [found] = outline.trials, whole.trials
@@ -106,8 +106,8 @@ def test_a_stream_goes_on_while_the_run_does(tmp_path):
     path = tmp_path / "journal.sqlite"
     with open_journal(path) as journal:
         write(journal)
-        with open_reader(path) as ledger:
-            found = ledger.outlines("t1")
+        with open_reader(path) as journal:
+            found = journal.outlines("t1")
             first = next(found)
             journal.settled("t1", OPEN, commit=None, wall_seconds=2.0)
             experiment(journal, COUNT)
@@ -118,32 +118,32 @@ def test_a_stream_goes_on_while_the_run_does(tmp_path):
 # -- at a glance ------------------------------------------------------------------------------
 
 
-def test_a_run_at_a_glance_is_what_its_experiments_say(ledger):
-    history = ledger.experiments("t1")
-    assert ledger.newest("t1") == COUNT - 1
-    assert ledger.best("t1") == KEPT[-1]
+def test_a_run_at_a_glance_is_what_its_experiments_say(journal):
+    history = journal.experiments("t1")
+    assert journal.newest("t1") == COUNT - 1
+    assert journal.best("t1") == KEPT[-1]
     counts = dict.fromkeys({found.status for found in history}, 0)
     for found in history[1:]:
         counts[found.status] += 1
-    assert ledger.counts("t1") == counts
-    assert ledger.still_open("t1") == (OPEN,)
-    assert set(ledger.scores("t1")) == {50.0}
-    assert ledger.analysed("t1") == (1, 0.0)
-    line = ledger.kept_line("t1")
+    assert journal.counts("t1") == counts
+    assert journal.still_open("t1") == (OPEN,)
+    assert set(journal.scores("t1")) == {50.0}
+    assert journal.analysed("t1") == (1, 0.0)
+    line = journal.kept_line("t1")
     assert [one.number for one in line if one.kept] == list(KEPT)
 
 
-def test_of_a_run_that_is_not_there_nothing_is_said(ledger):
-    assert (ledger.newest("x"), ledger.best("x"), ledger.counts("x")) == (None, None, {})
-    assert (ledger.still_open("x"), ledger.kept_line("x")) == ((), ())
-    assert (ledger.last_event("x", "run.ended"), ledger.asked_models("x")) == (None, False)
-    assert list(ledger.outlines("x")) == []
+def test_of_a_run_that_is_not_there_nothing_is_said(journal):
+    assert (journal.newest("x"), journal.best("x"), journal.counts("x")) == (None, None, {})
+    assert (journal.still_open("x"), journal.kept_line("x")) == ((), ())
+    assert (journal.last_event("x", "run.ended"), journal.asked_models("x")) == (None, False)
+    assert list(journal.outlines("x")) == []
 
 
-def test_the_newest_event_of_some_names_is_found(ledger):
-    assert ledger.last_event("t1", "run.paused", "run.ended")["name"] == "run.ended"
-    assert ledger.last_event("t1", "run.paused")["detail"]["message"] == "run.paused"
-    assert ledger.last_event("t1", "other") is None
+def test_the_newest_event_of_some_names_is_found(journal):
+    assert journal.last_event("t1", "run.paused", "run.ended")["name"] == "run.ended"
+    assert journal.last_event("t1", "run.paused")["detail"]["message"] == "run.paused"
+    assert journal.last_event("t1", "other") is None
 
 
 AT_A_GLANCE = {
@@ -164,7 +164,7 @@ AT_A_GLANCE = {
 
 
 @pytest.mark.parametrize("ask", AT_A_GLANCE.values(), ids=AT_A_GLANCE)
-def test_no_question_about_a_part_reads_the_whole(ledger: Reader, ask: Callable[[Reader], Any]):
+def test_no_question_about_a_part_reads_the_whole(journal: Reader, ask: Callable[[Reader], Any]):
     steps = 0
 
     def step() -> int:
@@ -172,9 +172,9 @@ def test_no_question_about_a_part_reads_the_whole(ledger: Reader, ask: Callable[
         steps += 1
         return 0
 
-    ledger._db.set_progress_handler(step, 100)
-    ask(ledger)
-    ledger._db.set_progress_handler(None, 0)
+    journal._db.set_progress_handler(step, 100)
+    ask(journal)
+    journal._db.set_progress_handler(None, 0)
     assert steps < 130, "hundreds of steps of SQLite's machine: a row takes some 30"
 
 

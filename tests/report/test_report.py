@@ -59,7 +59,7 @@ def home(tmp_path_factory):
                 experiment=number, agent="claude", model="m", usage=usage, usd=0.5, seconds=2.0,
                 outcome="end_turn",
             )  # fmt: skip
-            session.ledger.add_call(TAG, call)
+            session.journal.add_call(TAG, call)
     return folder / "state"
 
 
@@ -139,8 +139,8 @@ def test_it_says_the_numbers_of_the_shared_overview(home, report, tmp_path):
     report("-o", "r.html")
     report("-o", "r.md")
     text = Page((tmp_path / "r.html").read_text()).text
-    with open_reader(paths.State(home).ledger) as ledger:
-        found = report_of(ledger, paths.State(home), ledger.runs()[0]).overview
+    with open_reader(paths.State(home).journal) as journal:
+        found = report_of(journal, paths.State(home), journal.runs()[0]).overview
     for said in (text, (tmp_path / "r.md").read_text()):
         assert summary.shown(found.gain) in said
         assert summary.shown(found.audit.audited) in said

@@ -197,7 +197,7 @@ class ClaudeCode:
         if not stream.served:
             hint = f"try it by hand: python {launch.BRIDGE} serve needs the package mcp"
             raise ModelError(f"{NAME}: the client did not get to our tools", hint=hint)
-        # The last of what the client said, fit for terminal and ledger, without our keys.
+        # The last of what the client said, fit for terminal and journal, without our keys.
         plain = client.without_secrets(result.said, launch.CREDENTIALS)
         said = escaped(plain.strip()[-MOST_SAID:])
         if result.stop_reason == "refusal":

@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Protocol
 
 from runner.agents.mcp.exchange import Exchange
-from runner.errors import ConfigError, LedgerError, RunnerError, RunStoppedError, SandboxError
+from runner.errors import ConfigError, JournalError, RunnerError, RunStoppedError, SandboxError
 from runner.prompt.untrusted import one_line
 from runner.records import Hypothesis
 
@@ -113,7 +113,7 @@ class Host:
         """Return what a person wants tested, as of now; nothing once the run is over."""
         if not self.is_open:
             return ()
-        with suppress(LedgerError):  # it may end just now
+        with suppress(JournalError):  # it may end just now
             return self._open_hypotheses()
         return ()
 

@@ -10,7 +10,7 @@ WORDS = (
     "locked",
     "scoring",
     "harness",
-    "ledger",
+    "journal",
     ".git",
     "docker.sock",
     "id_rsa",
