@@ -63,6 +63,9 @@ class Failed:
     """Whether another attempt would be in vain."""
 
 
+CUT_OFF = Failed(why="no answer before the end of the run", for_good=True)
+
+
 class Courier:
     """Sends messages to one target, one process at a time."""
 
@@ -82,6 +85,8 @@ class Courier:
             process = self._start(argv)
         except OSError:
             return Failed(why="there is no such program", for_good=True)
+        if process is None:
+            return CUT_OFF
         try:
             said, _ = process.communicate(json.dumps(document).encode(), timeout=seconds)
         except subprocess.TimeoutExpired:
@@ -89,6 +94,8 @@ class Courier:
             return Failed(why=f"no answer within {seconds:g} s")
         if process.returncode == 0:
             return None
+        if self._over:
+            return CUT_OFF
         if target.address is None:
             return Failed(why=f"it ended with exit code {process.returncode}")
         if process.returncode == UNKNOWN:
@@ -104,10 +111,10 @@ class Courier:
             if self._process is not None and self._process.poll() is None:
                 _end(self._process)
 
-    def _start(self, argv: tuple[str, ...]) -> subprocess.Popen[bytes]:
+    def _start(self, argv: tuple[str, ...]) -> subprocess.Popen[bytes] | None:
         with self._lock:
             if self._over:
-                raise OSError
+                return None
             # A session of its own, so that Ctrl-C in the terminal is not for it.
             self._process = subprocess.Popen(
                 argv,
@@ -142,7 +149,7 @@ class Outbox:
         self._told: float | None = None
         self._until: float | None = None
         """When everything has to be over, once the run has ended."""
-        self._failing = False
+        self._failing = self._busy = False
         self._turn = threading.Condition()
         self._courier = Courier(target)
         self._thread = threading.Thread(
@@ -160,6 +167,12 @@ class Outbox:
                 self._left_out += 1
             self._waiting.append(event)
             self._turn.notify()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether everything was told, or given up."""
+        with self._turn:
+            return not self._waiting and not self._busy
 
     def close(self, until: float) -> None:
         """Have what waits told at once, and give up at a moment of the monotonic clock."""
@@ -186,6 +199,7 @@ class Outbox:
     def _next(self) -> tuple[list[Event], int] | None:
         """Wait for events and for the target's turn, and return all of them; `None` at the end."""
         with self._turn:
+            self._busy = False
             while not self._waiting:
                 if self._until is not None:
                     return None
@@ -194,25 +208,19 @@ class Outbox:
                 self._rest(self._told + self._patience.spacing)
             told, left_out = list(self._waiting), self._left_out
             self._waiting.clear()
+            self._busy = True
             self._left_out = 0
             return told, left_out
 
     def _sent(self, message: Mapping[str, Any]) -> Failed | None:
         for wait in (*self._patience.again, None):
-            left = self._patience.attempt
-            if self._until is not None:
-                left = min(left, self._until - time.monotonic())
-            failed = self._courier.send(message, max(left, 0.1))
+            failed = self._courier.send(message, self._patience.attempt)
             self._told = time.monotonic()
-            if failed is None or failed.for_good or wait is None or self._is_late:
+            if failed is None or failed.for_good or wait is None:
                 return failed
             with self._turn:
                 self._rest(self._told + wait)
         return None
-
-    @property
-    def _is_late(self) -> bool:
-        return self._until is not None and time.monotonic() >= self._until
 
     def _rest(self, until: float) -> None:
         """Wait for a moment; once the run has ended a second is enough."""

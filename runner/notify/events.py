@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from runner.addresses import Kind
+from runner.errors import StoppedError
 from runner.history import metric_of
 from runner.journal.entries import Entry
 from runner.journal.entries import Kind as Fact
@@ -27,7 +28,7 @@ MOST_LINE, MOST_LINES, MOST_TEXT = 300, 20, 2000
 LIVELY = str.maketrans("<>[]`@", "‹›()'＠")  # noqa: RUF001 - on purpose
 """What makes mentions, links and markup, and what is shown instead."""
 SHOWN = ("best", "believe", "experiments", "spent")
-"""Of the summary; what the locked part says stays on this machine."""
+"""Of the summary; the scores of the locked part stay on this machine."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +66,9 @@ def _event(entry: Entry, ledger: Reader, run: Run, strategy: str) -> Event | Non
                 return None
             text = harmless(lines.experiment_line(metric_of(run), kept))
             return Event(kind="keep", at=entry.at, text=text, experiment=kept.number)
+        case Fact.PAUSED if said.get("kind") == StoppedError.__name__:  # nothing is to be mended
+            ending = _ending(ledger, run, str(said.get("message", "")))
+            return Event(kind="end", at=entry.at, text=harmless(*ending))
         case Fact.PAUSED:
             words = (said.get("message", ""), said.get("to_do", ""))
             return Event(kind="pause", at=entry.at, text=harmless(*filter(None, words)))
@@ -74,13 +78,14 @@ def _event(entry: Entry, ledger: Reader, run: Run, strategy: str) -> Event | Non
             why = harmless(f"the strategy is {said['detail']['to']} now: {said['detail']['why']}")
             return Event(kind="plateau", at=entry.at, text=why)
         case Fact.ENDED:
-            return Event(kind="end", at=entry.at, text=harmless(*_ending(ledger, run, said)))
+            ending = _ending(ledger, run, str(said.get("reason", "")))
+            return Event(kind="end", at=entry.at, text=harmless(*ending))
     return None
 
 
-def _ending(ledger: Reader, run: Run, said: dict[str, Any]) -> Iterator[str]:
+def _ending(ledger: Reader, run: Run, reason: str) -> Iterator[str]:
     standing = standing_of(ledger, run)
-    yield str(said.get("reason", ""))
+    yield reason
     rows = [*summary.scores_rows(standing), ("experiments", summary.tally(standing))]
     for name, text in [*rows, *summary.spent_rows(standing, None)]:
         if name in SHOWN:
