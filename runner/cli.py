@@ -39,6 +39,7 @@ VERBS = {
     "mcp": "Let any MCP client be the researcher.",
     "new-task": "Write the files of a task of your own.",
     "noise": "Measure how noisy a task is, and what gain a run can see.",
+    "notify": "Say who is told of what a run does, and try it.",
     "pause": "Have a run at work wait.",
     "policy": "Check or show policies.",
     "prepare": "Prepare a task's data, public and sealed.",

@@ -334,6 +334,22 @@ def _clock(machine: Machine) -> Answer:
     return _answer(found, remedy, fail=machine.asked_at < RELEASED.timestamp())
 
 
+def _notifications(machine: Machine) -> Answer:
+    """Only the names; what an address holds goes nowhere."""
+    from runner.addresses import CHOICE, load_targets
+
+    try:
+        names = [each.name for each in load_targets(machine.environment)]
+    except RunnerError as error:
+        return _answer(str(error), error.hint, warn=True)
+    if not names:
+        return _answer(f"none: {CHOICE} is not set")
+    path = Path(machine.environment[CHOICE]).expanduser()
+    is_open = bool(path.stat().st_mode & 0o077)
+    said = f"{', '.join(names)}{'; other users can read the file' if is_open else ''}"
+    return _answer(said, f"addresses hold tokens: chmod 600 {path}", warn=is_open)
+
+
 CHECKS: tuple[tuple[str, Callable[[Machine], Answer], bool], ...] = (
     ("Linux on x86-64 or arm64", _system, False),
     (
@@ -360,6 +376,7 @@ CHECKS: tuple[tuple[str, Callable[[Machine], Answer], bool], ...] = (
     ("the agent codex", lambda m: _agent(m, "codex"), False),
     ("Claude Code on this machine, for --on-host", _claude_code, False),
     ("prices of models", _prices, False),
+    ("notifications", _notifications, False),
     ("clock", _clock, False),
 )
 """Requirement, its check, and whether it needs an engine that answers."""

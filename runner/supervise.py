@@ -7,8 +7,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 from runner import paths
+from runner.addresses import load_targets
 from runner.ends import End, Outcome
 from runner.errors import JournalError, ModelError, RunnerError, SandboxError
+from runner.notify import telling
 from runner.replication import replicate
 from runner.scheduler import run_loop
 from runner.seams import Agent
@@ -75,10 +77,16 @@ def opened(request: Request, live: Live, stop: Stop) -> Iterator[AtWork]:
         stop_asked=lambda: stop.asked,
         waiting=live.waiting,
     )
+    targets = load_targets()  # first, for it may be wrong
     with at_work(paths.state(), request, person) as work:
-        work.session.executor.on_stage = live.stage
-        live.describe = lambda ended: lines.experiment_line(work.session.metric, ended)
-        with stop.stopping(work.session.executor):
+        session = work.session
+        session.executor.on_stage = live.stage
+        live.describe = lambda ended: lines.experiment_line(session.metric, ended)
+        begins = session.policy.strategy.name
+        with (
+            telling(targets, session.state, session.run, begins, live.say),
+            stop.stopping(session.executor),
+        ):
             yield work
 
 

@@ -520,6 +520,11 @@ def _at_work(path: Path) -> bool:
         return False
 
 
+def last_written(path: Path) -> tuple[tuple[int, ...] | None, ...]:
+    """Return what differs once anybody has written to the journal at `path`."""
+    return _stamp(path), _stamp(path.with_name(f"{path.name}-wal"))
+
+
 def _stamp(path: Path) -> tuple[int, ...] | None:
     """Return what tells that a file was written to; `None` where there is none."""
     try:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 from runner import progress
 from runner.errors import JournalError
-from runner.journal.reader import open_reader
+from runner.journal.reader import last_written, open_reader
 from runner.paths import State
 from runner.progress import machine_seconds
 from runner.records import Run
 from runner.views.overview import Overview, overview_of
-
-Stamp = tuple[int, ...]
 
 
 class Following:
@@ -25,7 +22,7 @@ class Following:
 
     def __init__(self, state: State, run: Run, cap: float | None) -> None:
         self._state, self._run, self._cap = state, run, cap
-        self._stamps: dict[Path, Stamp] = {}
+        self._written: object = None
         self._seq = 0
         self._found: Overview | None = None
 
@@ -36,8 +33,9 @@ class Following:
             JournalError: the journal could never be read; one that cannot be read for a moment is
                 as it was.
         """
-        journal = self._state.journal
-        if self._changed(journal, journal.with_name(f"{journal.name}-wal")) or self._found is None:
+        written = last_written(self._state.journal)
+        if written != self._written or self._found is None:
+            self._written = written
             self._read()
         assert self._found is not None  # noqa: S101 - just read
         said = progress.read(self._state.progress(self._run.tag))
@@ -62,17 +60,4 @@ class Following:
         except JournalError:
             if self._found is None:
                 raise
-            self._stamps.clear()  # it is tried again
-
-    def _changed(self, *paths: Path) -> bool:
-        before = dict(self._stamps)
-        self._stamps |= {path: _stamp(path) for path in paths}
-        return before != self._stamps
-
-
-def _stamp(path: Path) -> Stamp:
-    try:
-        found = path.stat()
-    except OSError:
-        return ()
-    return found.st_ino, found.st_size, found.st_mtime_ns
+            self._written = None  # it is tried again

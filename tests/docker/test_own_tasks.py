@@ -108,7 +108,8 @@ def test_shakespeares_template_learns_bytes_and_no_cheat_on_the_wire_beats_it(co
     tmp_path.chmod(0o755)
     (copy.project / "harness" / "tasks" / "shakespeare" / "raw.yaml").write_text(OUR_TEXT)
     policy = copy.project / "policies" / "shakespeare.yaml"
-    policy.write_text(policy.read_text().replace("train: 30s", "train: 12s"))
+    text = policy.read_text().replace("train: 30s", "train: 12s")
+    policy.write_text(text.replace("clock: null", "clock: wall"))
     copy.ok("prepare", "shakespeare", "--from", str(tmp_path))
     said = [line.split() for line in copy.ok("task", "check", "shakespeare").splitlines()]
     played = {words[1]: words[2:] for words in said if words[0] == "ok"}
