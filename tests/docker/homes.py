@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 from contextlib import closing
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,23 @@ from runner import engines
 from runner.paths import PROJECT, State
 
 RUN_SECONDS = 900
+BARE = """
+import sys
+import time
+import kit
+LEARNING_RATE = 1.0
+WARMUP_STEPS = 10
+LOGIT_SCALE_MAX = 2.0
+if sys.argv[1] == "predict":
+    import numpy
+    count = len(kit.inputs.load(sys.argv[2]))
+    kit.outputs.save("embeddings", numpy.ones((count, 4), numpy.float32))
+else:
+    deadline = kit.Deadline()
+    while WAITS and not deadline.expired():
+        time.sleep(0.05)
+"""
+"""A template of eclip that imports next to nothing and learns nothing."""
 COPIED = ("runner", "harness", "policies", "workspace-template", "images", "pyproject.toml")
 TEXT_BYTES = 1_200_000
 
@@ -73,6 +90,13 @@ def copied_project(root: Path) -> Path:
         else:
             shutil.copy(PROJECT / name, root / name)
     return root
+
+
+def with_bare_template(home: Home, root: Path, *, waits: bool) -> Home:
+    """Return a home whose eclip costs next to no processor time; it may wait for its deadline."""
+    train = copied_project(root) / "workspace-template" / "eclip" / "train.py"
+    train.write_text(BARE.replace("WAITS", str(waits)))
+    return replace(home, project=root)
 
 
 def write_text(path: Path, *, words: int = 400) -> None:

@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from homes import with_bare_template
 
 from runner.paths import PROJECT
 
@@ -25,10 +26,15 @@ QUICK = PROJECT / "tests" / "scripts" / "quick-policy.yaml"
 ENGINE = "/var/run/docker.sock"
 
 
+@pytest.fixture(scope="module")
+def home(home, tmp_path_factory):
+    return with_bare_template(home, tmp_path_factory.mktemp("project"), waits=True)
+
+
 def start(home, *arguments: str, **environment: str) -> subprocess.Popen:
     return subprocess.Popen(
         [sys.executable, "-m", "runner", "run", *arguments],
-        cwd=PROJECT,
+        cwd=home.project,
         env={**home.environment, **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -177,7 +183,7 @@ def test_a_disk_that_takes_no_more_pauses_the_run(home):
 
     run = subprocess.run(
         [sys.executable, "-m", "runner", "run", *new_run("full")],
-        cwd=PROJECT, env=home.environment, capture_output=True, text=True,
+        cwd=home.project, env=home.environment, capture_output=True, text=True,
         preexec_fn=limit, timeout=120, check=False,
     )  # fmt: skip
     assert run.returncode not in (0, 1), run.stdout + run.stderr

@@ -13,6 +13,7 @@ from typing import Any
 
 import docker
 import pytest
+from homes import with_bare_template
 
 from runner import engines, paths
 from runner.paths import PROJECT
@@ -71,6 +72,11 @@ MOMENTS = {
 }
 
 
+@pytest.fixture(scope="module")
+def home(home, tmp_path_factory):
+    return with_bare_template(home, tmp_path_factory.mktemp("project"), waits=True)
+
+
 @pytest.fixture(autouse=True)
 def device_of_its_own(home, monkeypatch):
     """Whoever else is at work on this machine is not waited for."""
@@ -85,7 +91,7 @@ def supervisor(home, tag: str, *options: str) -> Iterator[subprocess.Popen]:
     chosen = ["--tag", tag, "--policy", str(policy), "--agent", f"stub:{script}"]
     with subprocess.Popen(
         [sys.executable, "-m", "runner", "run", "eclip", *chosen, *options],
-        cwd=PROJECT,
+        cwd=home.project,
         env=home.environment,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -7,25 +7,15 @@ array's content it refuses whatever ran the agent; those entries are played unde
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
 from typing import Any
 
 import pytest
 import yaml
-from homes import copied_project
+from homes import with_bare_template
 from test_scripts import SCRIPTS, check
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(1200)]
 
-BARE = """
-import sys
-import kit
-LEARNING_RATE = 1.0
-if sys.argv[1] == "predict":
-    import numpy
-    count = len(kit.inputs.load(sys.argv[2]))
-    kit.outputs.save("embeddings", numpy.ones((count, 4), numpy.float32))
-"""
 PLAYED_ELSEWHERE = ("captions", "clamp", "pickle", "header", "not a number", "rows", "doubles")
 OTHERWISE = {
     # runsc itself dies of the limit of processes, most often before the host can look.
@@ -52,15 +42,14 @@ ENTRIES = [
 
 @pytest.fixture(scope="module")
 def wall(home, tmp_path_factory) -> list[dict[str, Any]]:
-    root = copied_project(tmp_path_factory.mktemp("project"))
-    (root / "workspace-template" / "eclip" / "train.py").write_text(BARE)
+    own = with_bare_template(home, tmp_path_factory.mktemp("project"), waits=False)
+    root = own.project
     shutil.copytree(SCRIPTS / "wall", root / "scripts" / "wall")
     script, policy = root / "scripts" / "script.yaml", root / "scripts" / "policy.yaml"
     script.write_text(yaml.safe_dump(ENTRIES))
     text = (SCRIPTS / "wall-policy.yaml").read_text()
     assert text.count("flush: null}") == 1
     policy.write_text(text.replace("flush: null}", "flush: null, runtime: runsc}"))
-    own = replace(home, project=root)
     own.ok("run", "eclip", "--tag", "runsc", "--agent", f"stub:{script}", "--policy", str(policy))
     found: list[dict[str, Any]] = own.json("list", "runsc")
     return found
