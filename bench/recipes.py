@@ -79,6 +79,7 @@ def local(heard: list[str]) -> Iterator[str]:
         providers.flush()
         os.environ["RUNNER_PROVIDERS"] = providers.name
         yield "local/a-model"
+    del os.environ["RUNNER_PROVIDERS"]
 
 
 PROTOCOLS = {"anthropic": anthropic, "openai": local}

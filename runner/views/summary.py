@@ -203,6 +203,7 @@ def tally(standing: Standing) -> str:
 
 TRUST = {
     "api": "agent isolation api: it could not read this host",
+    "contained": "agent isolation contained: it had a shell in a container, and its model alone",
     "tool-restricted": "agent isolation tool-restricted: its tools were limited on this host",
     "none": "ADVISORY: the agent had a shell on this host (isolation none)",
 }
