@@ -64,6 +64,7 @@ def summary(
         ("experiments", tally(standing)),
         *crowded_rows(standing),
         *spent_rows(standing, cap),
+        *box_rows(standing),
         *trust_rows(standing),
         ("ledger", str(state.ledger)),
         ("logs", f"{state.run(run.tag) / 'logs'}"),
@@ -108,6 +109,11 @@ def crowded_rows(standing: Standing) -> list[tuple[str, str]]:
 
 def spent_rows(standing: Standing, cap: float | None) -> list[tuple[str, str]]:
     return [("spent", lines.spending(standing.spent, cap))] if standing.spent else []
+
+
+def box_rows(standing: Standing) -> list[tuple[str, str]]:
+    """Say what was tried beside the experiments, which is not free either."""
+    return [("boxes", lines.boxes(standing.boxes))] if standing.boxes else []
 
 
 def scores_rows(standing: Standing) -> list[tuple[str, str]]:
