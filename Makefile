@@ -101,12 +101,15 @@ chromium:
 		echo "error: the tests need chromium, to open the dashboard in" >&2; \
 		echo " hint: type: sudo apt-get install chromium" >&2; exit 2; }
 
+MINI := images/agents/mini-swe-agent
+
 lock: ## Lock the requirements again (needs uv); UPGRADE=1 takes newer versions.
 	@$(LOCK) --universal --python-version 3.11 --extra build pyproject.toml -o requirements.lock
 	@$(LOCK) --universal --python-version 3.11 --extra build --extra dev pyproject.toml -o requirements-dev.lock
 	@$(LOCK) --python-version 3.11 --python-platform x86_64-manylinux_2_28 images/cpu.in -o images/cpu.lock
 	@for image in scorer tabular cuda; do $(LOCK) --python-version 3.11 --python-platform x86_64-manylinux_2_28 images/$$image.in -o images/$$image.lock; done
-	@cd images/agents && npm install --silent --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved
+	@for recipe in images/agents images/agents/opencode; do (cd $$recipe && npm install --silent --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved) || exit 1; done
+	@$(LOCK) --python-version 3.11 --python-platform x86_64-manylinux_2_28 --override $(MINI)/overrides.txt $(MINI)/requirements.in -o $(MINI)/requirements.lock
 	@echo "images/cpu-torch.lock is kept by hand"
 
 clean: ## Remove caches and .venv; runs, data and images stay.

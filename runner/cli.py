@@ -36,6 +36,7 @@ VERBS = {
     "export": "Write a run's results.tsv.",
     "hypothesis": "Say what the agents of a run should try first.",
     "list": "List runs, or the experiments of one.",
+    "log": "Say what happened in a run, the newest last.",
     "mcp": "Let any MCP client be the researcher.",
     "new-task": "Write the files of a task of your own.",
     "noise": "Measure how noisy a task is, and what gain a run can see.",

@@ -236,6 +236,16 @@ class Box:
     """Why it was ended, if a limit did it."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Boxes:
+    """What all of them took in a run."""
+
+    count: int
+    seconds: float
+    cpu_seconds: float
+    """Of those that are known."""
+
+
 class ExperimentStatus(StrEnum):
     """How an experiment ended. One that has not ended has none."""
 

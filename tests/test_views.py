@@ -296,7 +296,9 @@ def test_the_audit_s_gain_is_compared_with_the_gain_that_decided(top, says):
 
 def test_an_agent_with_a_shell_makes_the_result_advisory():
     assert "ADVISORY" in summary.trust("none")
-    assert "ADVISORY" not in summary.trust("api")
+    for sound in ("api", "contained", "tool-restricted"):
+        assert sound in summary.trust(sound)
+        assert "ADVISORY" not in summary.trust(sound)
 
 
 def test_a_run_document_says_whether_it_is_advisory(home):

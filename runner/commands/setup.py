@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from pathlib import Path
 
 import click
 
@@ -17,8 +18,17 @@ from runner.errors import ConfigError
     is_flag=True,
     help="Fetch the programs of the agents claude-code and codex too, with npm (800 MB).",
 )
+@click.option(
+    "--programs",
+    "recipe",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Fetch what the lock in FOLDER pins, for the agent boxed, with npm or pip.",
+)
 @click.option("--base-image", help="Build it on this image instead of the Dockerfile's default.")
-def command(image: str | None, task: str | None, agents: bool, base_image: str | None) -> None:
+def command(
+    image: str | None, task: str | None, agents: bool, recipe: Path | None, base_image: str | None
+) -> None:
     """Make this machine ready: start a container engine, build the image of the trials.
 
     The scorers' image is built too. Packages that a policy puts on an image are resolved once,
@@ -51,7 +61,10 @@ def command(image: str | None, task: str | None, agents: bool, base_image: str |
         ready = set_up(wanted or "cpu", state=paths.state(), say=say, base_image=base_image)
         if agents:
             programs.fetch(say)
+        fetched = programs.fetch(say, recipe) if recipe else None
     for name, image_id in ready.items():
         click.echo(f"image {name} is ready ({image_id.removeprefix('sha256:')[:12]})")
     for package in (programs.CLAUDE_CODE, programs.CODEX) if agents else ():
         click.echo(f"{package} {programs.version(package)} is ready")
+    if fetched:
+        click.echo(f"the programs of {recipe} are ready: RUNNER_BOX_PROGRAMS={recipe}")

@@ -26,6 +26,7 @@ from runner.records import (
     TO_PLANT,
     Analysis,
     Box,
+    Boxes,
     Descent,
     Experiment,
     ExperimentStatus,
@@ -389,6 +390,14 @@ class Reader:
         with readable("what a box took"):
             found = self._all(query, tag, BOX_ENDED, first, last)
             return tuple(Box(**json.loads(row["detail"])) for row in found)
+
+    def boxed(self, tag: str) -> Boxes | None:
+        """Return what all agents' containers of a run took; `None` where there were none."""
+        query = """SELECT count(*) AS count, total(json_extract(detail, '$.seconds')) AS seconds,
+            total(json_extract(detail, '$.cpu_seconds')) AS cpu_seconds
+            FROM notes WHERE run = ? AND name = ?"""
+        row = self._one(query, tag, BOX_ENDED)
+        return Boxes(**dict(row)) if row and row["count"] else None
 
     def events(self, tag: str) -> tuple[dict[str, Any], ...]:
         query = "SELECT at, name, detail FROM notes WHERE run = ? ORDER BY seq"

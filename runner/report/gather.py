@@ -73,6 +73,8 @@ class Report:
     experiments: Sequence[Experiment]
     """The newest, the oldest of them first."""
     spent: Mapping[int, Spent]
+    boxed: Mapping[int, float]
+    """Experiment → processor seconds that its agent's containers took; empty without any."""
     top: Sequence[Milestone]
     failures: Sequence[Group]
     refusals: Sequence[Group]
@@ -113,6 +115,9 @@ def report_of(
         first = max(0, last - newest + 1)
         experiments = tuple(journal.whole(tag, first, last))
         spent = journal.spent_by_experiment(tag, first, last)
+        boxed: dict[int, float] = defaultdict(float)
+        for box in journal.boxes(tag, first, last):
+            boxed[box.experiment] += box.cpu_seconds or 0.0
         shown = {each.number for each in experiments}
         keeps = [one.number for one in _best(overview)]
         best = [each for number in keeps if (each := journal.experiment(tag, number))]
@@ -127,6 +132,7 @@ def report_of(
         overview=overview,
         experiments=experiments,
         spent=spent,
+        boxed=boxed,
         top=tuple(_milestones(Workspace(state.repository(tag), tag), best)),
         failures=_grouped(each for each in experiments if _failed(each)),
         refusals=_grouped(e for e in experiments if e.status is ExperimentStatus.REFUSED),

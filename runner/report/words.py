@@ -29,6 +29,7 @@ def sentences(found: Report) -> list[str]:
         _came(found.overview),
         *_locked(found.overview),
         *_cost(found.overview),
+        *_boxes(found.overview),
     ]
 
 
@@ -72,6 +73,11 @@ def _cost(found: Overview) -> list[str]:
     calls = "1 call" if spent.calls == 1 else f"{spent.calls:,} calls"
     each = f", {lines.money(spent.usd / keeps)} for each keep" if keeps > 0 else ""
     return [f"It cost {lines.money(spent.usd)} in {calls}{each}."]
+
+
+def _boxes(found: Overview) -> list[str]:
+    took = found.standing.boxes
+    return [f"What it tried by itself took {lines.boxes(took)}."] if took else []
 
 
 def seconds_of(found: Overview) -> float | None:

@@ -17,7 +17,7 @@ from runner.decision import (
     verdict_in,
 )
 from runner.prompt.untrusted import one_line
-from runner.records import Analysis, Box, Experiment, ExperimentStatus, Spent, TrialRecord
+from runner.records import Analysis, Box, Boxes, Experiment, ExperimentStatus, Spent, TrialRecord
 
 LABELS = {
     ExperimentStatus.KEPT: "KEPT",
@@ -151,6 +151,13 @@ def box(took: Box) -> str:
     spent = "unknown" if took.cpu_seconds is None else duration(took.cpu_seconds)
     why = f"; {plain(took.why)}" if took.why else ""
     return f"{duration(took.seconds)}, of processors {spent}{why}"
+
+
+def boxes(took: Boxes) -> str:
+    """Say what all containers of a run's agents took."""
+    count = "1 container" if took.count == 1 else f"{took.count:,} containers"
+    total, spent = duration(took.seconds), duration(took.cpu_seconds)
+    return f"{count} of its agent, {total}, of processors {spent}"
 
 
 def plain(text: str, most: int = MAX_HYPOTHESIS) -> str:

@@ -305,6 +305,7 @@ def overview_document(found: Overview) -> dict[str, Any]:
         "gain": own and {"value": own.value, "margin": own.margin},
         "believe": found.believe,
         "counts": {str(name): count for name, count in found.standing.counts.items() if name},
+        "boxes": found.standing.boxes and asdict(found.standing.boxes),
         "evidence": found.outlook and asdict(found.outlook) | {"gauge": gauge(found.outlook)},
         "seconds_each": found.seconds_each,
         "seconds_left": found.seconds_left,

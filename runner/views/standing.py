@@ -12,7 +12,7 @@ from runner.decision import Metric
 from runner.history import metric_of, unguarded
 from runner.journal.reader import Reader
 from runner.money.usage import together
-from runner.records import Experiment, ExperimentStatus, Keep, Run, Spent
+from runner.records import Boxes, Experiment, ExperimentStatus, Keep, Run, Spent
 from runner.views.lines import CROWDED
 
 
@@ -37,6 +37,8 @@ class Standing:
     """How those ended that change nothing, to measure the noise."""
     crowded: tuple[int, int] = (0, 0)
     """How many trials had much less of the machine than their policy allows, and of how many."""
+    boxes: Boxes | None = None
+    """What its agent's own containers took, where it had any."""
     models: Mapping[str, Spent]
     """Model → what calls to it took."""
 
@@ -82,5 +84,6 @@ def standing_of(journal: Reader, run: Run) -> Standing:
         keeps=journal.keeps(run.tag),
         planted=journal.planted(run.tag),
         crowded=journal.crowded(run.tag, CROWDED),
+        boxes=journal.boxed(run.tag),
         models=journal.spent_by_model(run.tag),
     )

@@ -21,6 +21,7 @@ def status_lines(found: Overview, guidance: Path) -> str:
         ("experiments", summary.tally(standing)),
         *summary.crowded_rows(standing),
         *summary.spent_rows(standing, found.cap),
+        *summary.box_rows(standing),
         *([("analyses", _analyses(found))] if found.analyses else []),
         *summary.trust_rows(standing),
         ("hypotheses", f"{len(found.hypotheses)} open"),

@@ -64,6 +64,7 @@ def summary(
         ("experiments", tally(standing)),
         *crowded_rows(standing),
         *spent_rows(standing, cap),
+        *box_rows(standing),
         *trust_rows(standing),
         ("journal", str(state.journal)),
         ("logs", f"{state.run(run.tag) / 'logs'}"),
@@ -108,6 +109,11 @@ def crowded_rows(standing: Standing) -> list[tuple[str, str]]:
 
 def spent_rows(standing: Standing, cap: float | None) -> list[tuple[str, str]]:
     return [("spent", lines.spending(standing.spent, cap))] if standing.spent else []
+
+
+def box_rows(standing: Standing) -> list[tuple[str, str]]:
+    """Say what was tried beside the experiments, which is not free either."""
+    return [("boxes", lines.boxes(standing.boxes))] if standing.boxes else []
 
 
 def scores_rows(standing: Standing) -> list[tuple[str, str]]:
@@ -203,6 +209,7 @@ def tally(standing: Standing) -> str:
 
 TRUST = {
     "api": "agent isolation api: it could not read this host",
+    "contained": "agent isolation contained: it had a shell in a container, and its model alone",
     "tool-restricted": "agent isolation tool-restricted: its tools were limited on this host",
     "none": "ADVISORY: the agent had a shell on this host (isolation none)",
 }

@@ -127,7 +127,7 @@ def load_boxed(name: str, argument: str, settings: Mapping[str, str] = os.enviro
     """Return the agent that `claude-code`, `codex` or `boxed` describes.
 
     `boxed` has its program's own files, if it needs any, in the folder that `RUNNER_BOX_PROGRAMS`
-    names; the box sees it as `/box/agents`.
+    names, or that was fetched for the lock in it; the box sees it as `/box/agents`.
 
     Raises:
         ConfigError: its program is not there, or there is no key or no price for the model.
@@ -138,7 +138,7 @@ def load_boxed(name: str, argument: str, settings: Mapping[str, str] = os.enviro
     provider, model = provider_of(asked, settings)
     provider.prices.of(model)
     key = provider.key(settings)
-    recipe, folder = _recipe(name, argument, model, settings)
+    recipe, folder = _recipe(name, argument, model, provider.protocol, settings)
 
     def gateway(context: Context, desk: Desk) -> Gateway:
         phase = context.phase
@@ -158,7 +158,7 @@ def load_boxed(name: str, argument: str, settings: Mapping[str, str] = os.enviro
 
 
 def _recipe(
-    name: str, argument: str, model: str, settings: Mapping[str, str]
+    name: str, argument: str, model: str, protocol: str, settings: Mapping[str, str]
 ) -> tuple[Callable[[Context], Recipe], Path | None]:
     """Return how a program is started, and the folder that it needs."""
     if name == "claude-code":
@@ -166,16 +166,15 @@ def _recipe(
         return made, programs.require(programs.CLAUDE_CODE)
     if name == "codex":
         return _with_shell(recipes.codex(model)), programs.require(programs.CODEX)
-    own = settings.get(FOLDER)
-    if own and not Path(own).is_dir():
-        raise ConfigError(f"{FOLDER} is {own}, which is no folder", hint="correct it, or unset it")
     try:
         command = tuple(shlex.split(NAMED.sub("", argument)))
     except ValueError as error:
         raise ConfigError(f"the agent boxed:{argument}: {error}") from error
     if not command:
         raise ConfigError("boxed runs no program", hint="use: --agent 'boxed:PROGRAM ARGS'")
-    return _with_shell(recipes.program(command)), Path(own).resolve() if own else None
+    own = settings.get(FOLDER)
+    started = recipes.program(command, model, protocol)
+    return _with_shell(started), programs.of(Path(own)) if own else None
 
 
 def _with_shell(recipe: Recipe) -> Callable[[Context], Recipe]:

@@ -85,6 +85,7 @@ def codex(model: str) -> Recipe:
     )
 
 
-def program(command: tuple[str, ...]) -> Recipe:
-    """Return how any other program is started."""
-    return Recipe(command=command, environment={**KEYS, **ADDRESSES})
+def program(command: tuple[str, ...], model: str, protocol: str) -> Recipe:
+    """Return how any other program is started; it is told what it may ask, and how."""
+    asked = {"RUNNER_MODEL": model, "RUNNER_PROTOCOL": protocol}
+    return Recipe(command=command, environment={**KEYS, **ADDRESSES, **asked})
