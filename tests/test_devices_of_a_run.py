@@ -22,6 +22,7 @@ class Bare:
 
     gpu_ids: tuple[str, ...] = ()
     watch: object = None
+    show: object = None
     abort: threading.Event = field(default_factory=threading.Event)
 
 

@@ -106,8 +106,8 @@ def test_a_stream_goes_on_while_the_run_does(tmp_path):
     path = tmp_path / "journal.sqlite"
     with open_journal(path) as journal:
         write(journal)
-        with open_reader(path) as journal:
-            found = journal.outlines("t1")
+        with open_reader(path) as reader:
+            found = reader.outlines("t1")
             first = next(found)
             journal.settled("t1", OPEN, commit=None, wall_seconds=2.0)
             experiment(journal, COUNT)
