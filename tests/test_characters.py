@@ -68,7 +68,7 @@ def home(tmp_path_factory):
 VERBS = [
     ("status",), ("list",), ("list", TAG), ("show", "1"), ("show", "1", "--diff"),
     ("show", "1", "--log"), ("export", "--output", "-"), ("hypothesis", "list"), ("cost",),
-    ("audit",),
+    ("audit",), ("log", "--all"),
 ]  # fmt: skip
 
 
