@@ -284,6 +284,27 @@ def _agent(machine: Machine, name: str) -> Answer:
     return _answer(", ".join(words), remedy, warn=answers is False)
 
 
+def _boxed(machine: Machine) -> Answer:
+    """Say what `boxed` would start here, and whom it could ask."""
+    from runner.agents import programs
+    from runner.providers import load_providers
+
+    own = machine.environment.get(programs.OWN)
+    try:
+        place = programs.of(Path(own)) if own else None
+        providers = load_providers(machine.environment)
+    except RunnerError as error:
+        return _answer(str(error).partition("\n")[0], error.hint, warn=True)
+    answers = {True: "reachable", False: "not reachable", None: "its key is not set"}
+    asked = (
+        f"{name} ({answers[machine.reachable.get(provider.address)]}, "
+        f"{'free' if provider.free else f'{len(provider.prices.models)} prices'})"
+        for name, provider in providers.items()
+    )
+    what = f"{own} in {place}" if place else f"no programs: {programs.OWN} is not set"
+    return _answer(f"{what}, isolation contained, may ask {', '.join(asked)}")
+
+
 def _reachable(environment: Mapping[str, str]) -> dict[str, bool]:
     """Knock at each provider whose key is there, or at the proxy before it; nothing is sent."""
     from runner.providers import load_providers
@@ -374,6 +395,7 @@ CHECKS: tuple[tuple[str, Callable[[Machine], Answer], bool], ...] = (
     ("the agent claude", lambda m: _agent(m, "claude"), False),
     ("the agent claude-code", lambda m: _agent(m, "claude-code"), False),
     ("the agent codex", lambda m: _agent(m, "codex"), False),
+    ("the agent boxed", _boxed, False),
     ("Claude Code on this machine, for --on-host", _claude_code, False),
     ("prices of models", _prices, False),
     ("notifications", _notifications, False),

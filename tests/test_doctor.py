@@ -16,7 +16,7 @@ import pytest
 
 from runner import doctor
 from runner.doctor import Finding, Machine, Verdict
-from runner.paths import State
+from runner.paths import PROJECT, State
 from runner.providers import load_providers
 
 OK, WARN, FAIL = Verdict.OK, Verdict.WARN, Verdict.FAIL
@@ -43,6 +43,7 @@ INFO: dict[str, Any] = {
 ASKED_AT = datetime.fromisoformat("2026-11-21T03:47:55+00:00").timestamp()
 
 
+OWN = {"RUNNER_BOX_PROGRAMS": str(PROJECT / "docs" / "examples" / "boxed")}
 MACHINE = Machine(
     environment={},
     state=Path("/"),
@@ -221,6 +222,14 @@ def test_a_runtime_that_closes_the_way_to_sockets_is_named(arguments, verdict):
         ("codex", {"reachable": {"https://api.openai.com/v1": True}}, [", reachable"], OK),
         ("codex", {"reachable": {"https://api.openai.com/v1": False}}, ["not reachable"], WARN),
         ("claude", {}, ["isolation api"], OK),
+        ("boxed", {}, ["no programs", "isolation contained", "openai (its key is not set, "], OK),
+        (
+            "boxed",
+            {"environment": OWN, "reachable": {"https://api.openai.com/v1": True}},
+            ["examples/boxed", "openai (reachable, ", " prices)"],
+            OK,
+        ),
+        ("boxed", {"environment": {"RUNNER_BOX_PROGRAMS": "/x/y"}}, ["is no folder"], WARN),
     ],
 )
 def test_an_agent_is_what_would_run_here(agent, changes, words, verdict):

@@ -30,6 +30,8 @@ from runner.errors import ConfigError, SandboxError, last_lines
 from runner.paths import PROJECT
 
 RECIPE = PROJECT / "images" / "agents"
+OWN = "RUNNER_BOX_PROGRAMS"
+"""Names a person's own folder, for `boxed`."""
 NPM_LOCK, PIP_LOCK = "package-lock.json", "requirements.lock"
 ROOT = PROJECT / "build" / "agents"
 MACHINES: Mapping[str, tuple[str, str]] = {

@@ -68,19 +68,18 @@ def interfaces() -> list[str]:
     return sorted(name for _, name in socket.if_nameindex())
 
 
+GIVEN = ("/data", "/kit", "/box/inside", "/box/given", "/box/about")
+
+
+def there() -> dict[str, int]:
+    """Count the files of what is given, so that there is something to attack."""
+    return {root: sum(path.is_file() for path in Path(root).rglob("*")) for root in GIVEN}
+
+
 def written() -> list[str]:
     """Try to change what is to be read only: files, folders, and the sockets' own names."""
     done = []
-    for root in (
-        "/data",
-        "/kit",
-        "/box/inside",
-        "/box/given",
-        "/box/about",
-        "/box/door",
-        "/box/door/model",
-        "/etc",
-    ):
+    for root in (*GIVEN, "/box/door", "/box/door/model", "/etc"):
         targets = [path for path in Path(root).rglob("*") if path.is_file()][:3]
         tries = [
             *((f"opened {path}", lambda path=path: path.open("r+b")) for path in targets),
@@ -153,7 +152,8 @@ def left_behind() -> None:
 
 def main() -> None:
     found = {
-        each.__name__: each() for each in (keys, reached, sockets, interfaces, written, devices)
+        each.__name__: each()
+        for each in (keys, reached, sockets, interfaces, there, written, devices)
     }
     found["filled"] = filled()
     left_behind()

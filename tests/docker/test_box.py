@@ -73,6 +73,7 @@ def test_nothing_is_reached_but_the_two_sockets(found):
 
 
 def test_data_kit_brief_and_the_frozen_side_stay_as_they_are(found):
+    assert all(found[1]["there"].values()), found[1]["there"]
     assert found[1]["written"] == []
     assert found[1]["devices"] == []
 

@@ -33,7 +33,6 @@ from runner.seams import MOST_RETURNS, BoxEnd, BoxWork, Context, Desk, Reply
 ANSWER = "proposal.json"
 MOST_LAST = 300
 """Characters of what a program said last."""
-FOLDER = "RUNNER_BOX_PROGRAMS"
 MOST_TOLD = 20
 """Of the files that were changed and do not count."""
 SESSIONS = 2
@@ -172,7 +171,7 @@ def _recipe(
         raise ConfigError(f"the agent boxed:{argument}: {error}") from error
     if not command:
         raise ConfigError("boxed runs no program", hint="use: --agent 'boxed:PROGRAM ARGS'")
-    own = settings.get(FOLDER)
+    own = settings.get(programs.OWN)
     started = recipes.program(command, model, protocol)
     return _with_shell(started), programs.of(Path(own)) if own else None
 
