@@ -42,6 +42,8 @@ MOST_BYTES = 8 * 1024 * 1024
 MOST_OF_ONE = 2 * 1024 * 1024
 """More than any policy allows, so that the review says that a file is too large."""
 MOST_FILES = 5000
+NOT_STARTED = 127
+"""What a shell says of a program that is not there."""
 STRAGGLING_SECONDS = 1.0
 """How long what a program has left running may still speak for it."""
 
@@ -89,9 +91,12 @@ def run(command: tuple[str, ...], prompt: str) -> tuple[int, str]:
             words.write(prompt.encode())
 
     pipe = subprocess.PIPE
-    process = subprocess.Popen(
-        command, cwd=WORKSPACE, stdin=pipe, stdout=pipe, stderr=subprocess.STDOUT
-    )
+    try:
+        process = subprocess.Popen(
+            command, cwd=WORKSPACE, stdin=pipe, stdout=pipe, stderr=subprocess.STDOUT
+        )
+    except OSError as error:
+        return NOT_STARTED, str(error)
     words: Any = process.stdin
     said: Any = process.stdout
     threading.Thread(target=tell, daemon=True).start()

@@ -231,6 +231,7 @@ def test_any_program_is_an_agent():
         pytest.param("model=claude-opus-5-5 '", KEYS, "quotation", id="no words"),
         pytest.param("model=claude-0 agent", KEYS, "no price", id="no price"),
         pytest.param(PROGRAM, {}, "ANTHROPIC_API_KEY is not set", id="no key"),
+        pytest.param(f"{PROGRAM} /box/agents/x", KEYS, "no programs at", id="no programs"),
         pytest.param(PROGRAM, {**KEYS, "RUNNER_BOX_PROGRAMS": "/x/y"}, "no folder", id="no folder"),
     ],
 )

@@ -172,6 +172,14 @@ def test_only_bytes_of_mutable_files_and_notes_leave_it(session):
     assert ("run.sh", "was changed, and may only be read") in desk.violations
 
 
+def test_a_program_that_is_not_there_is_said(session):
+    asked = Asked()
+    assert boxed(session, ["no-such-program"], asked).why is None
+    [said] = asked.heard
+    assert (said["event"], said["code"]) == ("ended", 127)
+    assert "no-such-program" in said["last"]
+
+
 WAITS = """
 import socket, time
 with socket.socket(socket.AF_UNIX) as way:

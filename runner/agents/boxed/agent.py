@@ -172,6 +172,9 @@ def _recipe(
     if not command:
         raise ConfigError("boxed runs no program", hint="use: --agent 'boxed:PROGRAM ARGS'")
     own = settings.get(programs.OWN)
+    if not own and any(word.startswith(recipes.AGENTS) for word in command):
+        hint = f"say again which folder it is: export {programs.OWN}=FOLDER"
+        raise ConfigError(f"boxed:{argument}: there are no programs at {recipes.AGENTS}", hint=hint)
     started = recipes.program(command, model, protocol)
     return _with_shell(started), programs.of(Path(own)) if own else None
 
