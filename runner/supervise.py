@@ -82,11 +82,7 @@ def opened(request: Request, live: Live, stop: Stop) -> Iterator[AtWork]:
         session = work.session
         session.executor.on_stage = live.stage
         live.describe = lambda ended: lines.experiment_line(session.metric, ended)
-        begins = session.policy.strategy.name
-        with (
-            telling(targets, session.state, session.run, begins, live.say),
-            stop.stopping(session.executor),
-        ):
+        with stop.stopping(session.executor), telling(targets, session, live.say):
             yield work
 
 

@@ -13,8 +13,7 @@ from runner.errors import JournalError
 from runner.journal.reader import last_written, open_reader
 from runner.notify.delivery import USUAL, Outbox, Patience
 from runner.notify.events import events, message
-from runner.paths import State
-from runner.records import Run
+from runner.session import Session
 
 LOOK_SECONDS = 1.0
 
@@ -22,27 +21,23 @@ LOOK_SECONDS = 1.0
 @contextmanager
 def telling(
     targets: Sequence[Target],
-    state: State,
-    run: Run,
-    strategy: str,
+    session: Session,
     warn: Callable[[str], None],
     patience: Patience = USUAL,
 ) -> Iterator[None]:
-    """Have targets told of what the run does from now on, until the end of the `with`.
+    """Have targets told of what a run does from now on, until the end of the `with`.
 
     Args:
         targets: whom.
-        state: where the journal is.
-        run: which run.
-        strategy: by which it begins.
+        session: the run.
         warn: told, from another thread, in one line of whom nobody could reach.
         patience: how long is waited.
     """
     if not targets:
         yield
         return
-    boxes = [Outbox(each, partial(message, run), warn, patience) for each in targets]
-    follower = Follower(boxes, state, run, strategy, warn)
+    boxes = [Outbox(each, partial(message, session.run), warn, patience) for each in targets]
+    follower = Follower(boxes, session, warn)
     try:
         yield
     finally:
@@ -58,17 +53,11 @@ class Follower:
     """Looks at the journal in a thread of its own, and puts what is new into the boxes."""
 
     def __init__(
-        self,
-        boxes: Sequence[Outbox],
-        state: State,
-        run: Run,
-        strategy: str,
-        warn: Callable[[str], None],
+        self, boxes: Sequence[Outbox], session: Session, warn: Callable[[str], None]
     ) -> None:
-        self._boxes, self._path, self._run = boxes, state.journal, run
-        self._strategy, self._warn = strategy, warn
-        with open_reader(self._path) as journal:
-            self._seq = journal.head(run.tag).seq
+        self._boxes, self._path, self._run = boxes, session.state.journal, session.run
+        self._strategy, self._warn = session.policy.strategy.name, warn
+        self._seq = session.journal.head(session.run.tag).seq
         self._written = last_written(self._path)
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._work, name="notify", daemon=True)
