@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from runner import paths
 from runner.analysis import shared_rows
@@ -28,7 +29,7 @@ from runner.errors import ConfigError
 from runner.locks import BOXES, TRIALS, turn
 from runner.records import File
 from runner.sandbox import staging
-from runner.seams import BoxEnd, BoxWork
+from runner.seams import BoxEnd, BoxWork, Reply
 from runner.session import Session
 from runner.trial import TrialRunner, stage_name
 
@@ -69,7 +70,7 @@ def run_in_box(
             with ThreadPoolExecutor(1, thread_name_prefix="box") as waiting:
                 ended = waiting.submit(running.finish, until, sandbox.abort)
                 try:
-                    over = _conversation(opened, work, ended, stop)
+                    over = _conversation(opened, running, work, ended, stop)
                 finally:
                     until.over.set()
             result = ended.result()
@@ -83,11 +84,17 @@ def run_in_box(
 
 
 def _conversation(
-    opened: door.Door, work: BoxWork, ended: Future[ContainerResult], stop: Callable[[], bool]
-) -> str | None:
+    opened: door.Door, running: Running, work: BoxWork, ended: Future[ContainerResult],
+    stop: Callable[[], bool],
+) -> str | None:  # fmt: skip
     """Answer the box until it ends, or there is a reason to end it; return that."""
+
+    def answer(request: Mapping[str, Any]) -> Reply:
+        running.look()  # it is there while it waits, and may be gone once it is answered
+        return work.answer(request)
+
     while not ended.done():
-        reply = opened.answer_one(work.answer, seconds=LOOK_SECONDS)
+        reply = opened.answer_one(answer, seconds=LOOK_SECONDS)
         if reply and reply.accepted:
             return ACCEPTED
         if stop():

@@ -6,9 +6,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeVar
 
 from runner.engines.protocol import Connection, ContainerSpec, Engine, Exit, Usage
 from runner.errors import SandboxError, StoppedError
@@ -19,6 +20,7 @@ FIRST_SAMPLE_SECONDS = 0.02
 ENGINE_GRACE_SECONDS = 3.0
 KILL_SECONDS = 20.0
 SIGNALLED = (137, 143)
+Figure = TypeVar("Figure", int, float)
 SHOW_SECONDS, SHOWN_BYTES = 0.5, 8_000
 """How often at most somebody is shown what is printed, and how much of it, its end."""
 GRACE_SECONDS = 5.0
@@ -133,18 +135,19 @@ class Sampler:
         pause = FIRST_SAMPLE_SECONDS
         while not self._stop.wait(pause):
             pause = SAMPLE_SECONDS
-            try:
-                found = self._engine.usage(self._identity)
-            except SandboxError:
-                continue  # the run itself notices when the engine is gone
+            self.look()
+
+    def look(self) -> None:
+        """Ask now."""
+        with suppress(SandboxError):  # the run itself notices when the engine is gone
+            found = self._engine.usage(self._identity)
             if found is not None:
                 self._take(found)
 
     def _take(self, found: Usage) -> None:
-        peaks = (found.peak_memory_bytes, self.usage.peak_memory_bytes)
         self.usage = Usage(
-            peak_memory_bytes=max((each for each in peaks if each is not None), default=None),
-            cpu_seconds=found.cpu_seconds,
+            peak_memory_bytes=_most(found.peak_memory_bytes, self.usage.peak_memory_bytes),
+            cpu_seconds=_most(found.cpu_seconds, self.usage.cpu_seconds),
             most_processes=max(found.most_processes, self.usage.most_processes),
         )
         self.hit_processes = self.hit_processes or found.most_processes >= self._limit
@@ -153,6 +156,10 @@ class Sampler:
         self._stop.set()
         self._thread.join(timeout=5)
         return self.usage
+
+
+def _most(*figures: Figure | None) -> Figure | None:
+    return max((each for each in figures if each is not None), default=None)
 
 
 class Running:
@@ -188,6 +195,10 @@ class Running:
     def said(self, line: bytes) -> bool:
         """Whether a complete line with exactly these bytes came on standard error."""
         return line in self.stream.stderr().splitlines(keepends=True)
+
+    def look(self) -> None:
+        """Read its account now, as somebody does who is about to let it go."""
+        self._sampler.look()
 
     def has_ended(self) -> bool:
         return self.stream.ended.is_set()
