@@ -103,7 +103,7 @@ def crowded_rows(standing: Standing) -> list[tuple[str, str]]:
     if not few:
         return []
     less = f"had less than {lines.CROWDED:.0%} of the processor time that the policy allows"
-    part = "with budget.clock: wall the machine is part of their scores"
+    part = "they took longer, and with budget.clock: wall the machine is part of their scores"
     return [("crowded", f"{few} of {known} trials {less}; {part}")]
 
 
