@@ -157,7 +157,7 @@ def evidence(found: Overview, width: int) -> list[Text]:
 
 def chart(found: Overview, width: int) -> list[float]:
     """Return the running best, better is higher, as one number for each column at most."""
-    points = [point for point in found.series if point.score is not None]
+    points = [keep for keep in found.standing.keeps if keep.score is not None]
     if not points:
         return []
     metric, base = found.metric, points[0].score
@@ -173,7 +173,7 @@ def chart(found: Overview, width: int) -> list[float]:
 
 
 def chart_title(found: Overview, width: int) -> Text:
-    scores = [point.score for point in found.series if point.score is not None]
+    scores = [keep.score for keep in found.standing.keeps if keep.score is not None]
     if not scores:
         return heading("running best: nothing was measured yet", width)
     first, last = lines.levels(found.metric, scores[0], scores[-1])
