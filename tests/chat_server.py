@@ -7,14 +7,13 @@ client runs by its own tool, or with words that end the session. Every request i
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
-from responses_server import Says, Shell
+import responses_server
+from responses_server import Says, Scripted, Shell
 
 __all__ = ["Says", "Shell", "serving"]
 
@@ -22,36 +21,13 @@ Body = Mapping[str, Any]
 USAGE = {"prompt_tokens": 1000, "completion_tokens": 50, "total_tokens": 1050}
 
 
-@dataclass
-class ChatServer:
-    """What was asked, and where it is served; `url` ends in `/v1`."""
-
-    script: Callable[[Body], Shell | Says]
-    requests: list[Body] = field(default_factory=list)
-    headers: list[Mapping[str, str]] = field(default_factory=list)
-    url: str = ""
-
-
-@contextmanager
-def serving(script: Callable[[Body], Shell | Says]) -> Iterator[ChatServer]:
-    """Serve a script until the block ends."""
-    state = ChatServer(script)
-    handler = type("Handler", (_Handler,), {"state": state})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
-    state.url = f"http://127.0.0.1:{server.server_address[1]}/v1"
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    try:
-        yield state
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+def serving(script: Callable[[Body], Shell | Says]) -> AbstractContextManager[Scripted]:
+    """Serve a script below `server.url`, which ends in `/v1`."""
+    return responses_server.serving(script, _Handler)
 
 
 class _Handler(BaseHTTPRequestHandler):
-    state: ChatServer
+    state: Scripted
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (the library's name)
         pass

@@ -35,7 +35,7 @@ class Says:
     words: str
 
 
-class ResponsesServer:
+class Scripted:
     """What was asked, and where it is served."""
 
     def __init__(self, script: Callable[[Body], Shell | Says]) -> None:
@@ -46,10 +46,12 @@ class ResponsesServer:
 
 
 @contextmanager
-def serving(script: Callable[[Body], Shell | Says]) -> Iterator[ResponsesServer]:
-    """Serve a script below `server.url`, which ends in `/v1`."""
-    state = ResponsesServer(script)
-    handler = type("Handler", (_Handler,), {"state": state})
+def serving(
+    script: Callable[[Body], Shell | Says], answering: type[BaseHTTPRequestHandler] | None = None
+) -> Iterator[Scripted]:
+    """Serve a script below `server.url`, which ends in `/v1`; by default as the Responses API."""
+    state = Scripted(script)
+    handler = type("Handler", (answering or _Handler,), {"state": state})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
     state.url = f"http://127.0.0.1:{server.server_address[1]}/v1"
@@ -65,7 +67,7 @@ def serving(script: Callable[[Body], Shell | Says]) -> Iterator[ResponsesServer]
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    state: ResponsesServer
+    state: Scripted
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (the library's name)
         pass
