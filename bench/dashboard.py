@@ -13,6 +13,7 @@ without a dashboard and once with one and ten open pages, in turns.
 from __future__ import annotations
 
 import argparse
+import gzip
 import hashlib
 import http.client
 import os
@@ -47,6 +48,7 @@ from runner.scheduler import run_loop  # noqa: E402
 
 PARTS = {"entry": ("experiments",), "result": ("charts",)}
 """Event → the parts of a page that a browser asks for after it."""
+GZIP = b"\x1f\x8b"
 OPEN_PAGES = 10
 LOOKING = 2.0
 """Seconds until a person has opened the link."""
@@ -63,14 +65,20 @@ class Client:
     port: int
     cookie: str
 
-    def get(self, path: str, **headers: str) -> bytes:
+    def sent(self, path: str, **headers: str) -> bytes:
+        """Return what the server sends, compressed where it is worth it."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        connection.request("GET", path, headers={"cookie": self.cookie, **headers})
+        own = {"cookie": self.cookie, "accept-encoding": "gzip"}
+        connection.request("GET", path, headers=own | headers)
         answer = connection.getresponse()
         content = answer.read()
         assert answer.status == 200, (path, answer.status)
         connection.close()
         return content
+
+    def get(self, path: str, **headers: str) -> bytes:
+        content = self.sent(path, **headers)
+        return gzip.decompress(content) if content.startswith(GZIP) else content
 
     def part(self, path: str, name: str) -> bytes:
         return self.get(path, **{"hx-request": "true", "hx-target": name})
@@ -136,7 +144,7 @@ def answers(home: Path, count: int, repeats: int) -> Iterator[tuple[str, str, st
         first = took(lambda: client.get(run))
         page = client.get(run)
         assets = set(re.findall(rb'(?:src|href)="(/static/[^"]+)"', page))
-        weight = len(page) + sum(len(client.get(each.decode())) for each in assets)
+        weight = sum(len(client.sent(each)) for each in [run, *(each.decode() for each in assets)])
         yield "first page", f"{first:.2f} s", "0.5 s"
         yield "the same with all that it loads", f"{weight / 1000:.0f} kB", "200 kB"
         again = min(took(lambda: client.get(run)) for _ in range(repeats))

@@ -19,6 +19,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
@@ -115,7 +117,7 @@ class Site:
         made.filters |= {"line": lines.plain, "json": _json}
         return made
 
-    def page(self, request: Request, template: str, status: int = 200, **values: Any) -> Response:
+    def text(self, request: Request, template: str, **values: Any) -> str:
         theme = request.cookies.get("theme", "auto")
         shown = {
             "theme": theme if theme in THEMES else "auto",
@@ -124,8 +126,14 @@ class Site:
             "run": None,
             "tab": "",
         }
-        text = self.templates.get_template(template).render(shown | values)
-        return HTMLResponse(text, status, headers={"vary": "HX-Request"})
+        return self.templates.get_template(template).render(shown | values)
+
+    def page(self, request: Request, template: str, status: int = 200, **values: Any) -> Response:
+        return _html(self.text(request, template, **values), status)
+
+
+def _html(text: str, status: int = 200) -> Response:
+    return HTMLResponse(text, status, headers={"vary": "HX-Request"})
 
 
 def _shown(value: Any) -> Any:
@@ -160,7 +168,9 @@ def application(site: Site) -> Guard:
         RunnerError: partial(_failed, site),
         404: partial(_missing, site),
     }
-    return Guard(Starlette(routes=routes, exception_handlers=handlers), site.keys)
+    compressed = Middleware(GZipMiddleware, compresslevel=6)
+    inside = Starlette(routes=routes, exception_handlers=handlers, middleware=[compressed])
+    return Guard(inside, site.keys)
 
 
 # -- around -------------------------------------------------------------------------------------
@@ -241,14 +251,12 @@ def _overview(site: Site, request: Request) -> Response:
     with site.journal() as journal:
         if target not in OWN:
             return site.page(request, "overview.html", **_values(site, request, journal, OWN))
-        # Many pages ask for the same, when something is new.
+        # Many pages ask for the same, when something is new. Its text is what is shared: what goes
+        # out is one request's own, since compressing changes it.
         key = ("part", target, tag, request.url.query, *pages.moment(journal, site.state, tag))
-        return site.door.once(
-            key,
-            lambda: site.page(
-                request, f"parts/{target}.html", **_values(site, request, journal, (target,))
-            ),
-        )
+        made = partial(_values, site, request, journal, (target,))
+        text = partial(site.text, request, f"parts/{target}.html")
+        return _html(site.door.once(key, lambda: text(**made())))
 
 
 def _values(

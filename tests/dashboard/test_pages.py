@@ -55,6 +55,7 @@ def test_every_page_opens_and_holds_nothing_that_its_policy_forbids(client, page
     assert len(found.ids) == len(set(found.ids))
 
 
+TWICE = ("gzip", "gzip", "identity")
 MISSING = ("/runs/none", f"{RUN}/experiments/999", "/nowhere", f"{RUN}/compare?a=999",
            f"{RUN}/experiments/1/logs/no.log")  # fmt: skip
 
@@ -111,6 +112,17 @@ def test_a_part_that_is_asked_for_comes_alone(client):
     assert answer.text.lstrip().startswith('<section id="experiments"')
     assert "<html" not in answer.text
     assert "HX-Request" in answer.headers["vary"]
+
+
+def test_a_part_that_many_ask_for_is_whole_for_each_of_them(client):
+    ask = {"hx-request": "true", "hx-target": "experiments"}
+    answers = [client.get(RUN, headers=ask | {"accept-encoding": how}) for how in TWICE]
+    assert [each.headers.get("content-encoding") for each in answers] == ["gzip", "gzip", None]
+    assert len({each.text for each in answers}) == 1
+    assert answers[0].num_bytes_downloaded < answers[2].num_bytes_downloaded / 3
+    assert [int(each.headers["content-length"]) for each in answers] == [
+        each.num_bytes_downloaded for each in answers
+    ]
 
 
 def test_an_experiment_tells_its_whole_story(client, home):
