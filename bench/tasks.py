@@ -58,6 +58,9 @@ The mean over a policy's splits, and the locked part once.
 experiments under this policy keeps with 50 %: both by the code of `runner noise`.
 A trial is one split with one seed, its scoring included.
 A served model's forward passes are part of its scoring.
+Budgets are seconds of all the cores a task has, as in its policy.
+So a template that keeps one of two cores busy trains twice as long on the wall, and other work on
+the machine makes a trial longer and its score no worse.
 """
 PRINTS = {"train": 2200, "val": 300, "test": 300}
 """How many prints are painted; the official folder has 9,893 to learn from and 1,100 locked."""
@@ -186,7 +189,7 @@ def measured(task: str, seeds: int, train: float | None) -> str:
     try:
         prepare(task)
     except RunnerError as error:
-        return unmeasured(task, task, str(error))
+        return unmeasured(task, task, str(error).removeprefix("error: "))
     return row(task if train is None else f"{task}, {train:g} s of training", task, seeds, train)
 
 
