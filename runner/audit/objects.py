@@ -23,6 +23,9 @@ from runner.workspace import GIT_SECONDS, SAFE_CONFIG, Commit, environment
 TREE = 0o040000
 GITLINK = 0o160000
 OBJECT = re.compile(r"[0-9a-f]{40}")
+MODE = re.compile(rb"0?[0-7]{5,6}")
+NO_NAMES = (b"", b".", b"..", b".git")
+"""What git makes no file of, and who writes below a folder by its paths must not either."""
 ID_BYTES = 20
 MOST_LEAVES = 500_000
 """A tree that shares its folders can name more files than any disk holds."""
@@ -126,16 +129,24 @@ class Objects:
         raise WorkspaceError(f"the commit {name} is missing")
 
     def listing(self, tree: str) -> Listing:
-        """Return every leaf below a tree; an entry is mode, space, name, NUL, id."""
+        """Return every leaf below a tree; an entry is mode, space, name, NUL, id.
+
+        Raises:
+            WorkspaceError: it is not there, or holds what git would never write.
+        """
         if tree in self._listings:
             return self._listings[tree]
         found, left, count = dict[str, Leaf](), [("", tree)], 0
         while left:
             folder, name = left.pop()
-            body = self._must(name, "tree")
+            body, parts = self._must(name, "tree"), set[bytes]()
             while body:
                 head, _, rest = body.partition(b"\0")
                 mode, _, part = head.partition(b" ")
+                is_name = part.lower() not in NO_NAMES and b"/" not in part and part not in parts
+                if not is_name or not MODE.fullmatch(mode):
+                    raise WorkspaceError(f"the tree {name} is damaged: it holds {head!r}")
+                parts.add(part)
                 leaf, body = Leaf(int(mode, 8), rest[:ID_BYTES].hex()), rest[ID_BYTES:]
                 count += 1
                 if count > MOST_LEAVES:

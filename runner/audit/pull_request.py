@@ -67,6 +67,8 @@ SKIPPED = "S"
 """What `ls-files -t` calls a file that a sparse checkout leaves out."""
 FOLDER = Leaf(GITLINK, "")
 """A folder where a file is expected; in the working tree a submodule is no more than that."""
+MOST_BYTES = 2**29
+"""Of a file that is compared: git itself takes any longer one apart."""
 STAGED, WORKING_TREE = "staged", "working-tree"
 
 
@@ -266,7 +268,8 @@ def _read(place: Place, objects: Objects, base: str, head: str) -> Change:
         left_out = {path for path in skipped if _leaf(place.top, path) is None}
         with _ignoring(objects, base) as ignoring:
             untracked = _untracked(at, ignoring)
-        working_tree = _working_tree(place.top, index, untracked, left_out)
+        known = index.keys() | _listing(objects, base).keys() | _listing(objects, head).keys()
+        working_tree = _working_tree(place.top, index, untracked, left_out, known)
     return Change(
         base=_listing(objects, base),
         head=_listing(objects, head),
@@ -319,10 +322,16 @@ def _kept(ignoring: tuple[str, ...], paths: list[str]) -> list[str]:
 
 
 def _working_tree(
-    top: Path, index: Listing, untracked: Collection[str], left_out: Collection[str]
+    top: Path,
+    index: Listing,
+    untracked: Collection[str],
+    left_out: Collection[str],
+    known: Collection[str],
 ) -> Listing:
     """Return what lies there; what a sparse checkout leaves out, or a submodule, is as staged."""
-    found = {path: _leaf(top, path, index.get(path)) for path in (*index, *untracked)}
+    found = {
+        path: _leaf(top, path, index.get(path), read=path in known) for path in (*index, *untracked)
+    }
     for path, staged in index.items():
         is_folder = found[path] == FOLDER
         if path in left_out or (is_folder and staged.mode == GITLINK):
@@ -332,8 +341,11 @@ def _working_tree(
     return {path: leaf for path, leaf in found.items() if leaf is not None}
 
 
-def _leaf(top: Path, path: str, staged: Leaf | None = None) -> Leaf | None:
-    """Return what git would store for a path of the working tree, without its filters."""
+def _leaf(top: Path, path: str, staged: Leaf | None = None, *, read: bool = True) -> Leaf | None:
+    """Return what git would store for a path of the working tree, without its filters.
+
+    What is not to be read gets no id: a file that was never there is new, however long it is.
+    """
     place = top / os.fsdecode(encoded(path))
     try:
         mode = place.lstat().st_mode
@@ -343,12 +355,16 @@ def _leaf(top: Path, path: str, staged: Leaf | None = None) -> Leaf | None:
             return FOLDER if stat.S_ISDIR(mode) else Leaf(stat.S_IFMT(mode), "")
         # Nobody's swap of the file for a link or a pipe makes this read elsewhere, or wait.
         with os.fdopen(os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
-            content = file.read()
+            content = file.read(MOST_BYTES + 1) if read else b""
     except (FileNotFoundError, NotADirectoryError):
         return None
+    if len(content) > MOST_BYTES:
+        raise WorkspaceError(
+            f"{path} is longer than {MOST_BYTES >> 20} MiB", hint="move it out of the way meanwhile"
+        )
     name, plain = blob_id(content), blob_id(content.replace(b"\r\n", b"\n"))
     name = plain if staged and plain == staged.id else name
-    return Leaf(EXECUTABLE if mode & stat.S_IXUSR else REGULAR, name)
+    return Leaf(EXECUTABLE if mode & stat.S_IXUSR else REGULAR, name if read else "")
 
 
 def _last_touched(at: tuple[str, ...], base: str, head: str) -> dict[str, str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
+import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -463,6 +465,64 @@ def test_an_object_under_another_s_name_is_not_believed(repository: Repository) 
     place.chmod(0o600)
     place.write_bytes(content)
     with pytest.raises(CannotCheckError, match=f"the object {forged} is damaged"):
+        repository.audit()
+
+
+def stored(repository: Repository, kind: str, body: bytes) -> str:
+    """Write an object as it is: git itself would refuse to make it."""
+    content = f"{kind} {len(body)}\0".encode() + body
+    name = hashlib.sha1(content, usedforsecurity=False).hexdigest()
+    place = repository.root / ".git/objects" / name[:2] / name[2:]
+    place.parent.mkdir(exist_ok=True)
+    place.write_bytes(zlib.compress(content))
+    return name
+
+
+MADE_UP = {
+    "a way up": (b"40000", b".."),
+    "a path": (b"40000", b"../elsewhere"),
+    "a path from the root": (b"40000", b"/tmp/elsewhere"),
+    "git's own folder": (b"40000", b".GIT"),
+    "no name": (b"40000", b""),
+    "a name twice": (b"40000", b"runner"),
+    "no mode": (b"x", b"new"),
+}
+
+
+@pytest.mark.parametrize(("mode", "name"), MADE_UP.values(), ids=MADE_UP)
+def test_a_tree_that_git_never_writes_is_no_verdict_and_leads_nowhere(
+    repository: Repository, tmp_path: Path, mode: bytes, name: bytes
+) -> None:
+    blob = bytes.fromhex(stored(repository, "blob", b"*\n"))
+    inside = bytes.fromhex(stored(repository, "tree", b"100644 .gitignore\0" + blob))
+    honest = repository.git("cat-file", "-p", "main^{tree}").splitlines()
+    body = mode + b" " + name + b"\0" + inside
+    for line in honest:
+        before, path = line.split("\t")
+        kind, _, found = before.split()
+        body += f"{kind.lstrip('0')} {path}\0".encode() + bytes.fromhex(found)
+    commit = repository.git(
+        "commit-tree", "-p", "main", "-m", "x", stored(repository, "tree", body)
+    )
+    for branch in ("main", "work"):
+        repository.git("update-ref", f"refs/heads/{branch}", commit)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(CannotCheckError, match="is damaged: it holds"):
+        repository.audit()
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_file_that_was_never_there_is_not_read_and_a_known_one_has_an_end(
+    repository: Repository,
+) -> None:
+    def lengthen(path: str) -> None:
+        with (repository.root / path).open("ab") as file:
+            file.truncate(2**42)
+
+    lengthen("checkpoint.bin")
+    assert repository.found() == [("path-not-mutable", "checkpoint.bin", "working-tree")]
+    lengthen(RUN)
+    with pytest.raises(CannotCheckError, match=r"run\.sh is longer than 512 MiB"):
         repository.audit()
 
 
