@@ -160,9 +160,14 @@ def _summary(session: Session, reason: str, experiments: int | None, *, to_do: s
 
 
 def _note(session: Session, event: str, **detail: str) -> None:
-    """Keep why the run paused or ended; the journal itself may be what failed."""
+    """Keep why the run paused or ended; the journal itself may be what failed.
+
+    The event log gets the chain too, so that an end cannot be cut off the journal unseen.
+    """
+    witnessed: dict[str, object] = {}
     with suppress(JournalError, OSError):
-        session.journal.event(session.run.tag, event, **detail)
+        entry = session.journal.event(session.run.tag, event, **detail)
+        witnessed = {"seq": entry.seq, "chain": entry.chain}
     tell = session.log.warning if event == summary.PAUSED else session.log.info
     with suppress(OSError):
-        tell(event, **detail)
+        tell(event, **detail, **witnessed)

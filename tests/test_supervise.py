@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import sqlite3
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,8 +21,10 @@ from fakes import (
 )
 from rich.console import Console
 
+from runner.audit.run import audit_run
 from runner.cli import cli
 from runner.errors import ConfigError, ModelError, SandboxError, SpentError
+from runner.paths import State
 from runner.records import ModelCall, Proposal, Stage, Usage
 from runner.seams import Context, Desk
 from runner.session import Session
@@ -99,6 +103,19 @@ def test_a_model_that_cannot_be_reached_pauses_the_run_and_says_how_it_goes_on(t
     assert "       ended  paused: 401: invalid x-api-key" in shown
     assert f"       to do  {then}" in shown
     assert (paused.value.hint, paused.value.exit_code) == (then, 9)
+
+
+@pytest.mark.parametrize("agent", [Failing(REFUSED), ScriptedAgent(EDITS)], ids=["pause", "end"])
+def test_the_last_word_cannot_be_cut_off_the_journal_unseen(tmp_path, agent):
+    with suppress(ModelError):
+        conducted(tmp_path, agent)
+    state = State(tmp_path / "state")
+    assert audit_run(state, "t1", lambda _: ()).clean
+    with closing(sqlite3.connect(state.journal, isolation_level=None)) as database:
+        database.execute("DELETE FROM notes")
+        database.execute("DELETE FROM entries WHERE kind IN ('paused', 'ended')")
+    rules = {found.rule for found in audit_run(state, "t1", lambda _: ()).findings}
+    assert rules == {"event-log"}
 
 
 def test_it_is_no_experiment_and_the_run_goes_on_where_it_was(tmp_path):

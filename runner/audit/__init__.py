@@ -7,5 +7,6 @@ kind of evidence: `trees` (which files a commit touches), `commits` (the reposit
 
 What this does not protect against: somebody who rewrites the journal, the repository and the event
 log together, or cuts the newest experiments off all three: that takes a copy of the chain's head
-kept elsewhere. Nor does it review sources again, run trials again, or read the sealed data.
+kept elsewhere. Nor does it review sources again, run trials again, or read the sealed data and the
+logs of containers.
 """

@@ -238,4 +238,4 @@ def other_refs(evidence: Evidence) -> Iterator[Finding]:
         elif ref not in ours and not ref.startswith(ATTEMPTS):
             yield Finding("unknown-ref", ref, "no run makes such a ref", name)
     for file in evidence.stored.oddities:
-        yield Finding("graft", file, "shows git another history; allowed: none")
+        yield Finding("graft", file, "no run makes it, and git would go by it; allowed: none")

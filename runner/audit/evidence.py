@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
@@ -11,7 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from runner.audit.objects import GITLINK, Listing, Objects, refs
+from runner import draws, given
+from runner.audit.objects import GITLINK, Listing, Objects, git, refs
 from runner.errors import BusyError, ConfigError, DataError, SandboxError
 from runner.journal import projections
 from runner.journal.entries import Entry, Kind, broken
@@ -27,9 +29,15 @@ from runner.records import Experiment, ExperimentStatus, File, Run
 from runner.workspace import HARNESS_REF, NOTES_REF, Commit, tree_digest
 
 ATTEMPTS = "refs/attempts/"
-START = "loop.begun"
-ODDITIES = ("info/grafts", "shallow", "objects/info/alternates", "commondir")
-"""Files by which a repository can show other commits than it holds."""
+VOUCHING = ("loop.begun", "run.paused")
+DECIDED = "experiment.decided"
+ODDITIES = (
+    *("info/grafts", "shallow", "commondir", "config.worktree", "info/attributes", "hooks"),
+    *("objects/info/alternates", "objects/info/http-alternates"),
+)
+"""By these a repository shows other commits than it holds, or runs something."""
+SETTINGS = ("repositoryformatversion", "bare", "filemode", "ignorecase", "precomposeunicode")
+"""What git itself writes down of `core` when it makes a repository, and a run adds nothing."""
 RAN_UNDER = {
     "policy_digest": "policy-digest",
     "harness_digest": "harness-digest",
@@ -147,8 +155,11 @@ class Logged:
 
     heads: tuple[tuple[int, str], ...] = ()
     """Places in the journal, and the chain there."""
-    starts: frozenset[int] = frozenset()
-    """Those of them that a start wrote, which vouches for what a kill kept from being logged."""
+    vouching: frozenset[int] = frozenset()
+    """Those of them that a start or a pause wrote, for what a kill or a fault kept from being
+    logged."""
+    decided: tuple[tuple[int, Mapping[str, Any]], ...] = ()
+    """Experiments, and what the line about their decision says."""
     notes_moving: frozenset[str] = frozenset()
     """Where the notes were about to be."""
     notes_moved: tuple[str, ...] = ()
@@ -306,8 +317,20 @@ def read_repository(objects: Objects, subject: Subject, written: Written) -> Sto
         harness_digest=_digest(objects, objects.commit(harness)),
         lines=_lines(objects, written, commits),
         around=beside,
-        oddities=tuple(name for name in ODDITIES if (subject.repository / name).exists()),
+        oddities=tuple(_oddities(subject)),
     )
+
+
+def _oddities(subject: Subject) -> Iterator[str]:
+    """Yield what no run makes, and git would go by."""
+    here = subject.repository
+    yield from (name for name in ODDITIES if os.path.lexists(here / name))
+    # Of what a promisor has, git's own check misses nothing.
+    yield from (f"objects/pack/{path.name}" for path in here.glob("objects/pack/*.promisor"))
+    listed = ("config", "--local", "--no-includes", "--name-only", "--list", "-z")
+    for name in git(subject.at, *listed).decode(errors="backslashreplace").split("\0"):
+        if name and name.removeprefix("core.") not in SETTINGS:
+            yield f"config: {name}"
 
 
 def _lines(objects: Objects, written: Written, commits: Mapping[str, Commit]) -> dict[str, int]:
@@ -365,8 +388,8 @@ def look_beside(subject: Subject, busy: str | None) -> Beside:
     state, run, unchecked = subject.state, subject.run, []
     data_digest, secret, left = None, None, None
     try:
-        secret = state.secret(run.tag).read_bytes()
-    except OSError:
+        secret = given.read(state.secret(run.tag), most=draws.MOST_BYTES)
+    except ConfigError:
         unchecked.append("draws: the run's secret is not here")
     try:
         data_digest = load(state, run.task).digest
@@ -390,7 +413,7 @@ def look_beside(subject: Subject, busy: str | None) -> Beside:
 
 def _logged(path: Path) -> Logged:
     """Read the event log; a line that a killed supervisor left torn tells nothing."""
-    heads, starts = list[tuple[int, str]](), set[int]()
+    heads, vouching, decided = list[tuple[int, str]](), set[int](), list[Any]()
     moving, moved = set[str](), list[str]()
     text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
     for line in text.splitlines():
@@ -398,15 +421,18 @@ def _logged(path: Path) -> Logged:
             event = json.loads(line)
             if "chain" in event:
                 heads.append((int(event["seq"]), str(event["chain"])))
-                if event["event"] == START:
-                    starts.add(int(event["seq"]))
+                if event["event"] in VOUCHING:
+                    vouching.add(int(event["seq"]))
+                elif event["event"] == DECIDED:
+                    decided.append((int(event["experiment"]), event))
             elif event["event"] == "notes.moving":
                 moving.add(str(event["commit"]))
             elif event["event"] == "notes.moved":
                 moved.append(str(event["commit"]))
     return Logged(
         heads=tuple(heads),
-        starts=frozenset(starts),
+        vouching=frozenset(vouching),
+        decided=tuple(decided),
         notes_moving=frozenset(moving),
         notes_moved=tuple(moved),
     )

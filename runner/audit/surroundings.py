@@ -18,6 +18,9 @@ from runner.audit.evidence import Evidence
 from runner.audit.findings import Finding
 from runner.journal.entries import RESULTS
 
+SAID = ("status", "rule", "reason", "score", "gain", "commit", "wall_seconds")
+"""What a line of the event log says of a decision, as the journal does."""
+
 
 def around(evidence: Evidence) -> Iterator[Finding]:
     """Find data that are not those that the run was created with, and what trials left behind."""
@@ -41,6 +44,7 @@ def event_log(evidence: Evidence) -> Iterator[Finding]:
     for (before, _), (seq, _) in pairwise(logged.heads):
         if seq < before:
             yield _event(None, f"it has entry {seq} after entry {before}")
+    yield from _other_decisions(evidence)
     owed = [seq for seq, entry in entries.items() if entry.kind in RESULTS]
     if unlogged(evidence):
         owed.pop()  # a kill may come before the last is logged
@@ -48,10 +52,20 @@ def event_log(evidence: Evidence) -> Iterator[Finding]:
     for seq in owed:
         place = bisect_left(known, seq)
         later = known[place] if place < len(known) else None
-        if later is None or (later != seq and later not in logged.starts):
+        if later is None or (later != seq and later not in logged.vouching):
             about = entries[seq].about
             what = f"entry {seq} ({entries[seq].kind}) of experiment {about}"
             yield _event(about, f"it lacks {what}")
+
+
+def _other_decisions(evidence: Evidence) -> Iterator[Finding]:
+    changed = {number for number, _ in evidence.written.differences}  # the tables' own findings
+    for number, said in evidence.beside.logged.decided:
+        experiment = evidence.written.experiments.get(number)
+        if experiment is not None and number not in changed:
+            for name in SAID:
+                if said.get(name) != (kept := getattr(experiment, name)):
+                    yield _event(number, f"it says {name} {said.get(name)}; the journal {kept}")
 
 
 def _event(experiment: int | None, message: str) -> Finding:

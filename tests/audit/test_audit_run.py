@@ -363,10 +363,32 @@ REPOSITORY = [
         {"graft"},
         id="a shallow end",
     ),
+    pytest.param(lambda c: promised(c), {"graft"}, id="bytes gone that another place is to have"),
+    pytest.param(lambda c: (c.repository / "hooks").mkdir(), {"graft"}, id="hooks"),
+    pytest.param(lambda c: c.git("config", "core.fsmonitor", "program"), {"graft"}, id="a setting"),
+    pytest.param(
+        lambda c: (c.repository / "objects/info/http-alternates").write_text("x"),
+        {"graft"},
+        id="objects elsewhere",
+    ),
     pytest.param(lambda c: damage(c, f"{BRANCH}:train.py"), {"git-objects"}, id="a damaged file"),
     pytest.param(lambda c: damage(c, f"{BRANCH}^{{tree}}"), {"git-objects"}, id="a damaged tree"),
     pytest.param(lambda c: c.loose_object(BRANCH).unlink(), {"git-objects"}, id="a commit gone"),
 ]
+
+
+def promised(copy: Copy) -> None:
+    """Take the bytes of a reverted proposal away, in a way that git's own check passes over."""
+    blob = copy.said(copy.entries("proposed")[2])["changes"][0]["blob"]
+    named = copy.git("cat-file", "--batch-all-objects", "--batch-check=%(objectname)")
+    rest = "".join(f"{name}\n" for name in named.split() if name != blob)
+    pack = copy.git("pack-objects", str(copy.repository / "objects/pack/pack"), given=rest.encode())
+    (copy.repository / f"objects/pack/pack-{pack}.promisor").touch()
+    for loose in copy.repository.glob("objects/??/*"):
+        loose.unlink()
+    copy.git("config", "core.repositoryFormatVersion", "1")
+    copy.git("config", "extensions.partialClone", "origin")
+    copy.git("config", "remote.origin.promisor", "true")
 
 
 def damage(copy: Copy, revision: str) -> None:

@@ -161,6 +161,16 @@ def test_a_torn_line_of_the_event_log_is_no_violation(copy: Copy) -> None:
     assert copy.audit().clean
 
 
+@pytest.mark.parametrize("said", [{"score": 1.0}, {"status": "kept"}, {"reason": "better"}])
+def test_what_the_event_log_says_of_a_decision_is_what_the_journal_says(copy: Copy, said) -> None:
+    events = [json.loads(line) for line in copy.events.read_text().splitlines()]
+    for event in events:
+        if event["event"] == "experiment.decided" and event["experiment"] == 7:
+            event.update(said)
+    copy.events.write_text("".join(json.dumps(event) + "\n" for event in events))
+    assert {(found.rule, found.experiment) for found in copy.audit().findings} == {("event-log", 7)}
+
+
 def test_a_changed_event_log_shows(copy: Copy) -> None:
     events = [json.loads(line) for line in copy.events.read_text().splitlines()]
     for event in events:
