@@ -37,8 +37,12 @@ def visible(text: str) -> str:
 
 
 def as_json(document: Any) -> str:
-    """Return a document as JSON that reads back as it was; what is not seen is escaped in it."""
-    text = json.dumps(document, indent=2, ensure_ascii=False)
+    """Return a document as JSON that reads back as it was; what is not seen is escaped in it.
+
+    Raises:
+        ValueError: a number is not finite.
+    """
+    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
     return UNUSUAL.sub(
         lambda found: found[0] if is_visible(found[0]) else json.dumps(found[0])[1:-1], text
     )

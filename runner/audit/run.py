@@ -19,9 +19,14 @@ from runner.audit.evidence import (
 )
 from runner.audit.findings import JOURNAL, CannotCheckError, Finding, Report
 from runner.audit.objects import damage, git, open_objects, refs
-from runner.decision import Direction
 from runner.errors import ConfigError, JournalError, WorkspaceError
-from runner.journal.reader import ChangedFormError, Reader, open_reader, refuse_unreleased
+from runner.journal.reader import (
+    ChangedFormError,
+    Reader,
+    UnreadableError,
+    open_reader,
+    refuse_unreleased,
+)
 from runner.paths import State
 from runner.policy.schema import Policy
 from runner.records import Run
@@ -75,8 +80,9 @@ def audit_run(state: State, tag: str | None, leftovers: Leftovers) -> Report:
         with open_reader(state.journal) as journal:
             run = _find_run(journal, tag)
             return _audit(Subject(state=state, journal=journal, run=run, leftovers=leftovers))
-    except ChangedFormError as error:
-        found = Finding("journal-form", JOURNAL, str(error))
+    except (ChangedFormError, UnreadableError) as error:
+        is_form = isinstance(error, ChangedFormError)
+        found = Finding("journal-form" if is_form else "row-unreadable", JOURNAL, str(error))
         return _unreadable(tag or "journal", [found], "the journal is not read")
     except (JournalError, WorkspaceError, ConfigError, OSError) as error:
         hint = getattr(error, "hint", "")
@@ -89,10 +95,6 @@ def _find_run(journal: Reader, tag: str | None) -> Run:
     if not found:
         known = ", ".join(run.tag for run in runs) or "none yet"
         raise CannotCheckError(f"there is no run {tag or ''}".strip(), hint=f"runs: {known}")
-    if found[-1].direction not in set(Direction):
-        raise CannotCheckError(
-            f"cannot check: the direction of {found[-1].tag} is neither minimize nor maximize"
-        )
     return found[-1]
 
 

@@ -105,7 +105,8 @@ class Reader:
 
     def run(self, tag: str) -> Run | None:
         found = self._one("SELECT * FROM runs WHERE tag = ?", tag)
-        return rows.read_run(found) if found else None
+        with readable(f"the run {tag}"):
+            return rows.read_run(found) if found else None
 
     def damage(self) -> tuple[str, ...]:
         """Return what the database's own check of every page, index and type complains of."""
@@ -133,7 +134,8 @@ class Reader:
 
     def runs(self) -> tuple[Run, ...]:
         """Return all runs, the newest last, whatever the clock said when they were made."""
-        return tuple(map(rows.read_run, self._all("SELECT * FROM runs ORDER BY rowid")))
+        with readable("a run"):
+            return tuple(map(rows.read_run, self._all("SELECT * FROM runs ORDER BY rowid")))
 
     def experiments(self, tag: str) -> tuple[Experiment, ...]:
         """Return all of them whole, for whoever keeps them; views take `outlines` or `whole`."""
@@ -287,7 +289,7 @@ class Reader:
         """Return of the experiments' rows what an audit compares, as it is."""
         query = """SELECT number, status, ended_at, settled, proposed, notes_commit
             FROM experiments WHERE run = ? ORDER BY number"""
-        return tuple(self._all(query, tag))
+        return tuple(map(dict, self._rows(query, tag)))
 
     def rows(self, table: str, tag: str) -> Iterator[dict[str, Any]]:
         """Yield a run's rows of one of the tables, as they are, in the order of their keys."""
@@ -299,8 +301,8 @@ class Reader:
     def entries(self, tag: str, *, after: int = 0) -> Iterator[Entry]:
         """Yield a run's entries in their order, a thousand at a time."""
         query = "SELECT * FROM entries WHERE run = ? AND seq > ? ORDER BY seq LIMIT 1000"
-        while found := self._all(query, tag, after):
-            yield from map(of_row, found)
+        while found := self._rows(query, tag, after):
+            yield from map(of_row, map(dict, found))
             after = found[-1]["seq"]
 
     def head(self, tag: str) -> Head:
@@ -431,17 +433,17 @@ class Reader:
         named = self._named(*place) if whole else None
         trials: dict[int, list[TrialRecord]] = defaultdict(list)
         query = "SELECT * FROM trials WHERE run = ? AND experiment BETWEEN ? AND ? ORDER BY seq"
-        for row in self._rows(query, *place):
+        for row in self._all(query, *place):
             with readable(f"a trial of experiment {row['experiment']}"):
                 entry = None if named is None else named[row["seq"]]
                 trials[row["experiment"]].append(rows.read_trial_row(row, entry))
         guards: dict[int, list[GuardRecord]] = defaultdict(list)
         query = "SELECT * FROM guards WHERE run = ? AND experiment BETWEEN ? AND ? ORDER BY seq"
-        for row in self._rows(query, *place):
+        for row in self._all(query, *place):
             guards[row["experiment"]].append(rows.read_guard(row))
         found = []
         query = "SELECT * FROM experiments WHERE run = ? AND number BETWEEN ? AND ? ORDER BY number"
-        for row in self._rows(query, *place):
+        for row in self._all(query, *place):
             with readable(f"experiment {row['number']}"):
                 beside = tuple(trials[row["number"]]), tuple(guards[row["number"]])
                 found.append(rows.read_experiment(row, *beside, named))
@@ -460,11 +462,18 @@ class Reader:
     def _rows(self, query: str, *values: Any) -> list[Any]:
         """Return what a query finds; its values are in their order, or one mapping of names."""
         named = values[0] if values and isinstance(values[0], dict) else values
-        with self._turn, our_fault():
-            return self._db.execute(query, named).fetchall()
+        try:
+            with self._turn, our_fault():
+                return self._db.execute(query, named).fetchall()
+        except OverflowError:
+            return []  # no row has a number that the file cannot hold
 
     def _all(self, query: str, *values: Any) -> list[dict[str, Any]]:
-        return [dict(row) for row in self._rows(query, *values)]
+        found = [dict(row) for row in self._rows(query, *values)]
+        for row in found:
+            with readable("a row"):
+                rows.require_sound(row)
+        return found
 
     def _one(self, query: str, *values: Any) -> dict[str, Any] | None:
         found = self._all(query, *values)
@@ -598,6 +607,8 @@ def our_fault() -> Iterator[None]:
         raise  # a bug of ours: it keeps its traceback
     except sqlite3.Error as error:
         hint = "free the disk or end whoever holds the journal, then: runner run --resume TAG"
+        if "readonly" in str(error):
+            hint = "it is not yours to write to: RUNNER_HOME names a folder of your own"
         if not any(word in str(error) for word in BUSY):
             hint = "the file is damaged, or was changed by hand"
         raise JournalError(f"the journal: {error}", hint=hint) from error

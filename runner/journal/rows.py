@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from datetime import datetime
 from typing import Any
 
+from runner.decision import Direction
 from runner.journal.entries import Entry, Kind
 from runner.records import (
     Analysis,
@@ -34,12 +37,26 @@ from runner.records import (
     Violation,
 )
 
+MOMENTS = ("at", "created_at", "started_at", "decided_at", "ended_at")
+"""Columns that say when."""
+
 
 def load(text: str) -> Any:
     return json.loads(text)
 
 
+def require_sound(row: Mapping[str, Any]) -> None:
+    """Raise `ValueError` where a row holds a number without end, or no moment where one stands."""
+    for name, value in row.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"{name} is {value}")
+        if name in MOMENTS and value is not None:
+            datetime.fromisoformat(value)
+
+
 def read_run(row: Mapping[str, Any]) -> Run:
+    if row["direction"] not in set(Direction) or row["round_to"] <= 0:
+        raise ValueError("its metric has no direction, or nothing to be rounded to")
     return Run(**{**row, "self_reported": bool(row["self_reported"])})
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from runner.journal.entries import Entry, Kind
+from runner.journal.reader import readable
 from runner.views import lines
 
 MOST_TEXT = 300
@@ -32,15 +33,17 @@ PLACES = ("number", "experiment")
 
 
 def document(entry: Entry) -> dict[str, Any]:
-    """Return an entry as `runner log --json` has it."""
-    said = entry.document
-    experiment = next((said[name] for name in PLACES if name in said), None)
+    """Return an entry as `runner log --json` has it; raise `UnreadableError` if it is none."""
+    with readable(f"entry {entry.seq}"):
+        said = entry.document
+        text = _text(entry.kind, said)
+    named = (said[name] for name in PLACES if isinstance(said.get(name), int))
     return {
         "seq": entry.seq,
         "at": entry.at,
         "kind": entry.kind,
-        "experiment": experiment,
-        "text": _text(entry.kind, said),
+        "experiment": next(named, None),
+        "text": text,
     }
 
 

@@ -10,7 +10,7 @@ import click
 
 from runner import paths
 from runner.characters import as_json, visible
-from runner.errors import ConfigError
+from runner.errors import ConfigError, JournalError
 from runner.journal.reader import Reader, open_reader, refuse_unreleased
 from runner.records import Experiment, Run
 
@@ -72,21 +72,29 @@ def find_experiment(journal: Reader, run: Run, number: int) -> Experiment:
 
 
 def print_json(document: Any) -> None:
-    click.echo(as_json(document))
+    click.echo(_as_json(document))
 
 
 def stream_json(documents: Iterable[Any]) -> None:
     """Print documents as one list, each as it comes: as `print_json` would print them all."""
     before = "[\n  "
     for document in documents:
-        click.echo(before + as_json(document).replace("\n", "\n  "), nl=False)
+        click.echo(before + _as_json(document).replace("\n", "\n  "), nl=False)
         before = ",\n  "
     click.echo("[]" if before.startswith("[") else "\n]")
 
 
-def say(text: str) -> None:
-    """Print text that may hold what an agent, a container or a repository wrote."""
-    click.echo(visible(text))
+def _as_json(document: Any) -> str:
+    try:
+        return as_json(document)
+    except ValueError as error:
+        message = "the journal holds a number that is none, for which JSON has no word"
+        raise JournalError(message, hint="it was changed by hand, see: runner audit") from error
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Print text that may hold what an agent, a container, a project or a repository wrote."""
+    click.echo(visible(text), err=err)
 
 
 def print_rich(*renderables: Any) -> None:

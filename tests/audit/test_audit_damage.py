@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import closing
+from contextlib import chdir, closing
 from pathlib import Path
 
 import pytest
@@ -38,6 +38,13 @@ TYPES = {
 }
 VALUES = {
     "an endless score": "UPDATE experiments SET score = 9e999 WHERE number = 5",
+    "no step to round to": "UPDATE runs SET round_to = 0",
+    "an endless step": "UPDATE runs SET round_to = 9e999",
+    "neither way is better": "UPDATE runs SET direction = 'sideways'",
+    "no moment for a run": "UPDATE runs SET created_at = 'then'",
+    "no moment for an end": "UPDATE experiments SET ended_at = 'then' WHERE number = 5",
+    "endless money": "INSERT INTO calls SELECT tag, 1, 1, created_at, 'a', 'm', 0, 0, 0, 0, 0, 0,"
+    " 9e999, 0, 'x' FROM runs",
     "a negative number": "UPDATE experiments SET number = -1 WHERE number = 7",
     "a huge number": "UPDATE experiments SET number = 9223372036854775807 WHERE number = 7",
     "an entry that is no UTF-8": "UPDATE entries SET body = CAST(x'ff80' AS TEXT) WHERE seq = 7",
@@ -49,7 +56,7 @@ VALUES = {
 READING = (
     ("status",), ("status", "--json"), ("list", "t1"), ("list", "t1", "--json"), ("show", "5"),
     ("show", "5", "--json"), ("export", "--output", "-"), ("export", "--json"), ("cost",),
-    ("hypothesis", "list"),
+    ("hypothesis", "list"), ("log", "--json"), ("watch", "--plain"), ("report", "-o", "x.md"),
 )  # fmt: skip
 
 
@@ -75,7 +82,8 @@ def declare(database: sqlite3.Connection, tables: list[tuple[str, str]]) -> None
 
 
 def read(copy: Copy, *arguments: str) -> tuple[int, str]:
-    done = CliRunner().invoke(cli, list(arguments), env={"RUNNER_HOME": str(copy.root)})
+    with chdir(copy.root):
+        done = CliRunner().invoke(cli, list(arguments), env={"RUNNER_HOME": str(copy.root)})
     return done.exit_code, done.output
 
 

@@ -66,7 +66,9 @@ CALL = ModelCall(
     experiment=1, agent="claude", model="m", usage=Usage(output_tokens=5), usd=0.0, seconds=1.0,
     outcome="end_turn",
 )  # fmt: skip
-ANALYSIS = Analysis(experiment=1, asked_by=AskedBy.AGENT, script_digest=None, at="then")
+ANALYSIS = Analysis(
+    experiment=1, asked_by=AskedBy.AGENT, script_digest=None, at="2026-01-01T00:00:00+00:00"
+)
 
 
 def intent(number: int, **more: object) -> Experiment:
