@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-import yaml
 from pydantic import Field, ValidationError
 
 from runner import given
 from runner.errors import ConfigError
+from runner.policy import positions
 from runner.policy.schema import Strict
 
 CHOICE = "RUNNER_NOTIFY"
@@ -56,14 +56,14 @@ def load_targets(environment: Mapping[str, str] = os.environ) -> tuple[Target, .
     chosen = environment.get(CHOICE)
     if not chosen:
         return ()
-    path = Path(chosen).expanduser()
+    path = given.place(chosen)
     text = given.read_text(path, most=MOST_BYTES)
     try:
-        said: Any = yaml.load(text, Loader=yaml.CSafeLoader)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"line {mark.line + 1} " if mark else ""
-        raise ConfigError(f"{path}: {where}is no YAML", hint=FORM) from None
+        said = positions.read(text).value
+    except positions.RefusedError as error:  # whose words may be those of the file
+        where = f"line {error.problem.line}"
+        message = f"{path}: {where} is no plain YAML, or names something twice"
+        raise ConfigError(message, hint=FORM) from None
     if not isinstance(said, dict) or not 0 < len(said) <= MOST_TARGETS:
         raise ConfigError(f"{path} does not list 1 to {MOST_TARGETS} targets by name", hint=FORM)
     for place, name in enumerate(said, 1):
@@ -74,7 +74,7 @@ def load_targets(environment: Mapping[str, str] = os.environ) -> tuple[Target, .
 
 
 def _target(path: Path, name: str, said: Any, environment: Mapping[str, str]) -> Target:
-    if isinstance(said, str | list):
+    if isinstance(said, str | tuple):
         said = {"address" if isinstance(said, str) else "command": said}
     try:
         found = _Said.model_validate(said)

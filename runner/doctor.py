@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from runner import given
 from runner.errors import RunnerError
 from runner.paths import State
 
@@ -365,7 +366,7 @@ def _notifications(machine: Machine) -> Answer:
         return _answer(str(error), error.hint, warn=True)
     if not names:
         return _answer(f"none: {CHOICE} is not set")
-    path = Path(machine.environment[CHOICE]).expanduser()
+    path = given.place(machine.environment[CHOICE])
     is_open = bool(path.stat().st_mode & 0o077)
     said = f"{', '.join(names)}{'; other users can read the file' if is_open else ''}"
     return _answer(said, f"addresses hold tokens: chmod 600 {path}", warn=is_open)

@@ -12,10 +12,12 @@ import os
 import secrets
 from pathlib import Path
 
+from runner import given
 from runner.errors import ConfigError
 from runner.records import Purpose
 
 SECRET_BYTES = 32
+MOST_BYTES = 1000
 SEED_RANGE = 2**31
 PER_EXPERIMENT = 1000
 """Draws that belong to each experiment: those of number 12 are 12,000 to 12,999."""
@@ -47,7 +49,7 @@ def make_secret(path: Path) -> bytes:
         with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(secrets.token_bytes(SECRET_BYTES))
         fresh.replace(path)
-    return path.read_bytes()
+    return given.read(path, most=MOST_BYTES)
 
 
 def load_secret(path: Path, expected: str) -> bytes:
@@ -57,8 +59,8 @@ def load_secret(path: Path, expected: str) -> bytes:
         ConfigError: it is not here, or is not the one that the run began with.
     """
     try:
-        secret = path.read_bytes()
-    except OSError as error:
+        secret = given.read(path, most=MOST_BYTES)
+    except ConfigError as error:
         hint = "a run goes on where its secret is: bring the file along, or start a new run"
         raise ConfigError(f"the secret of this run is missing: {error}", hint=hint) from error
     if digest(secret) != expected:

@@ -1,4 +1,4 @@
-"""Files that a person names: plain ones only, and no more of them than there is a use for.
+"""Files that a person names or may have changed: plain ones only, and no more than is of use.
 
 A pipe would be waited for, and a device can be read without end.
 """
@@ -13,8 +13,6 @@ from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
 
-from pydantic import ValidationError
-
 from runner.errors import ConfigError
 
 KINDS = {
@@ -24,6 +22,19 @@ KINDS = {
     stat.S_IFBLK: "a device",
     stat.S_IFSOCK: "a socket",
 }
+
+
+def place(said: str) -> Path:
+    """Return a path as a person writes it, with `~` for a home folder.
+
+    Raises:
+        ConfigError: nobody knows that folder.
+    """
+    try:
+        return Path(said).expanduser()
+    except RuntimeError as error:
+        hint = "write the path out, from / on"
+        raise ConfigError(f"{said}: no home folder of that name is known", hint=hint) from error
 
 
 def require_plain(path: Path) -> Path:
@@ -89,8 +100,9 @@ def wrong(error: Exception) -> str:
     """Return in one line what a parser found wrong with a document."""
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
-    if isinstance(error, ValidationError):
-        found = error.errors(include_url=False, include_input=False)
+    errors = getattr(error, "errors", None)
+    if callable(errors):  # pydantic's, which whoever only reads a file need not load
+        found = errors(include_url=False, include_input=False)
         said = (f"{'.'.join(map(str, one['loc'])) or 'it'}: {one['msg']}" for one in found[:3])
         return "; ".join(said) + (f" (and {len(found) - 3} more)" if len(found) > 3 else "")
     return " ".join(str(error).split())

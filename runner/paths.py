@@ -12,11 +12,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from runner import given
 from runner.errors import ConfigError
 from runner.records import EXECUTABLE, REGULAR, File, Files
 
 PROJECT = Path(__file__).resolve().parent.parent
 CACHES = ("__pycache__",)
+MOST_IDENTITY = 10_000
 
 
 def policy_path(task: str) -> Path:
@@ -140,10 +142,9 @@ class State:
 
     def _written(self) -> tuple[str, Path]:
         """Return the id, and where the folder was when that was written down."""
-        try:
-            name, _, place = self.identity.read_bytes().partition(b"\n")
-        except (FileNotFoundError, NotADirectoryError):
+        if not self.identity.exists():
             return hashlib.sha256(os.fsencode(self.root)).hexdigest()[:8], self.root
+        name, _, place = given.read(self.identity, most=MOST_IDENTITY).partition(b"\n")
         if not re.fullmatch(rb"[0-9a-f]{8}", name):
             raise ConfigError(
                 f"{self.identity} was changed by hand", hint="take it from a backup of this folder"
@@ -206,7 +207,7 @@ def state(environment: Mapping[str, str] = os.environ) -> State:
     chosen = environment.get("RUNNER_HOME")
     if not chosen:
         return State(PROJECT / "state")
-    root = Path(os.path.realpath(Path(chosen).expanduser()))
+    root = Path(os.path.realpath(given.place(chosen)))
     there = next(path for path in (root, *root.parents) if os.path.lexists(path))
     if not there.is_dir():
         raise ConfigError(f"RUNNER_HOME is {chosen}: {there} is no folder")

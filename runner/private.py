@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from runner import given
 from runner.errors import ConfigError
 
 CHOICE = "RUNNER_LOCKS"
@@ -36,7 +37,7 @@ def runtime_folder(environment: Mapping[str, str] = os.environ) -> Path:
         ConfigError: somebody else has it.
     """
     if chosen := environment.get(CHOICE):
-        return private_folder(Path(chosen).expanduser().absolute())
+        return private_folder(given.place(chosen).absolute())
     user = os.geteuid()
     session = environment.get("XDG_RUNTIME_DIR") or f"/run/user/{user}"
     above = Path(session if user else "/run")

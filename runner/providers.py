@@ -8,15 +8,15 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-import yaml
 from pydantic import AfterValidator, BeforeValidator, TypeAdapter
 
 from runner import given
 from runner.errors import ConfigError
 from runner.money.prices import FREE, Prices
+from runner.policy import positions
 from runner.policy.schema import Strict
 
 SHIPPED = Path(__file__).with_name("providers.yaml")
@@ -116,11 +116,11 @@ def load_providers(environment: Environment = os.environ) -> dict[str, Provider]
 
 def _read(path: Path) -> dict[str, Provider]:
     text = given.read_text(path, most=MOST_BYTES)
+    hint = f"see the form in {SHIPPED.name}"
+    said = positions.plain(path, text, hint=hint)
     try:
-        said: Any = yaml.load(text, Loader=yaml.CSafeLoader)
         return _PROVIDERS.validate_python(said)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        hint = f"see the form in {SHIPPED.name}"
+    except ValueError as error:
         raise ConfigError(f"{path}: {given.wrong(error)}", hint=hint) from error
 
 

@@ -22,7 +22,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import BeforeValidator, Field
 
 from runner import given
@@ -30,9 +29,11 @@ from runner.download import digest, fetch
 from runner.errors import ConfigError, DataError
 from runner.paths import PROJECT, task_harness
 from runner.patterns import PATH
+from runner.policy import positions
 from runner.policy.schema import Strict
 
 CHOICE = "RUNNER_RAW_DATA"
+MOST_BYTES = 64_000
 STAGED = ".raw-"
 OTHERS_MAY_LOOK = stat.S_IROTH | stat.S_IXOTH
 RawPath = Annotated[str, Field(pattern=PATH, max_length=200)]
@@ -94,11 +95,11 @@ def read_raw_files(task: str, project: Path = PROJECT) -> RawFiles | None:
     path = task_harness(task, project) / "raw.yaml"
     if not path.is_file():
         return None
+    said = positions.plain(path, given.read_text(path, most=MOST_BYTES))
     try:
         # Through JSON, in which a list is what a tuple is written as.
-        document = json.dumps(yaml.load(path.read_bytes(), Loader=yaml.CSafeLoader))
-        return RawFiles.model_validate_json(document)
-    except (yaml.YAMLError, TypeError, ValueError) as error:
+        return RawFiles.model_validate_json(json.dumps(said))
+    except (TypeError, ValueError) as error:
         raise ConfigError(f"{path}: {given.wrong(error)}") from error
 
 
@@ -120,7 +121,7 @@ def raw_data(
             raise ConfigError(f"{task} generates its data", hint="leave --from out")
         return None
     if chosen is None and (named := environment.get(CHOICE)):
-        chosen = Path(named).expanduser()
+        chosen = given.place(named)
         if not chosen.exists():
             raise ConfigError(f"{CHOICE} is {named}, which is not there", hint=f"unset {CHOICE}")
     if chosen is not None and not chosen.is_dir():

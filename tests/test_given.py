@@ -6,19 +6,27 @@ import errno
 import os
 import shutil
 import socket
+import time
 from collections.abc import Callable
+from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from fakes import TAG, FakeSandbox, ScriptedAgent, make_session, scored
+from fakes import TAG, FakeSandbox, ScriptedAgent, edit, make_session, scored
 
+from harness.declared.schema import DeclarationError
+from harness.declared.schema import load as load_declaration
 from runner import given
+from runner.addresses import load_targets
+from runner.agents.numbers import values
+from runner.agents.stub import read_script
 from runner.cli import cli
-from runner.errors import ConfigError, SandboxError
+from runner.errors import FAULT, ConfigError, SandboxError
 from runner.logs import event_log
 from runner.providers import load_providers
-from runner.raw import raw_data
+from runner.raw import raw_data, read_raw_files
 from runner.scheduler import run_loop
 
 KINDS = ("pipe", "device", "socket", "folder", "loop", "nothing", "closed pipe")
@@ -170,6 +178,128 @@ def test_a_damaged_state_folder_is_one_error_and_no_wait(home, tmp_path, monkeyp
         assert "Traceback" not in done.output
         told = [line for line in done.stderr.splitlines() if line.startswith("error")]
         assert len(told) == (done.exit_code != 0), (arguments, done.stderr)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", ["identity", f"secrets/{TAG}", "logs"])
+def test_a_pipe_where_the_runner_left_a_file_is_not_waited_for(home, tmp_path, monkeypatch, place):
+    state = tmp_path / "state"
+    shutil.copytree(home / "state", state)
+    file = state / f"runs/{TAG}/logs/0000/train.log" if place == "logs" else state / place
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.unlink(missing_ok=True)
+    os.mkfifo(file)
+    monkeypatch.setenv("RUNNER_HOME", str(state))
+    monkeypatch.setattr("runner.engines.connect", no_engine)
+    for arguments in (["run", "--resume", TAG], ["audit"], ["clean"], ["show", "0", "--log"]):
+        done = CliRunner().invoke(cli, arguments)
+        assert isinstance(done.exception, SystemExit | None), (arguments, done.exc_info)
+
+
+PLACES = (
+    ("take", "--patches", "{pipe}"), ("take", "--patches", "{device}"),
+    ("take", "--patches", "{loop}"), ("take", "--patches", "x" * 300), ("noise", "x" * 300),
+    ("prepare", "x" * 300), ("seal", "x" * 300), ("task", "check", "x" * 300),
+    ("setup", "--task", "x" * 300), ("show", "9" * 40), ("retry", "9" * 40),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory) -> Path:
+    """A state folder with a run that kept something."""
+    folder = tmp_path_factory.mktemp("kept")
+    with make_session(folder, FakeSandbox(lambda spec: scored(100.0 - spec.experiment))) as session:
+        run_loop(session, ScriptedAgent([edit("WIDTH = 32", "WIDTH = 64")]), experiments=1)
+    return folder / "state"
+
+
+@pytest.mark.slow
+def test_no_name_is_too_long_and_no_number_too_large_for_a_plain_answer(odd, kept, monkeypatch):
+    monkeypatch.setenv("RUNNER_HOME", str(kept))
+    monkeypatch.setattr("runner.engines.connect", no_engine)
+    for arguments in PLACES:
+        done = CliRunner().invoke(cli, [part.format(**odd) for part in arguments])
+        assert isinstance(done.exception, SystemExit), (arguments, done.exc_info)
+        assert done.exit_code not in (0, FAULT), arguments
+        assert done.stderr.startswith("error: "), (arguments, done.stderr)
+
+
+NAMES = "abcdefghij"
+MERGED = "a: &a {k: 1, l: 2, m: 3}\n" + "".join(
+    f"{name}: &{name}\n  <<: [{', '.join(9 * [f'*{last}'])}]\n" for last, name in pairwise(NAMES)
+)
+LISTED = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{name}: &{name} [{', '.join(9 * [f'*{last}'])}]\n" for last, name in pairwise(NAMES)
+)
+ENDLESS = {
+    "merged again and again": MERGED,
+    "listed again and again": LISTED,
+    "in itself": "a: &a [*a]\n",
+    "deep": f"a: {'[' * 9_000}{']' * 9_000}\n",
+    "not what its tag says": "a: !!bool x\n",
+    "no moment": "a: !!timestamp x\n",
+    "twice": "a: 1\na: 2\n",
+}
+READERS: dict[str, Callable[[Path], object]] = {
+    "providers": lambda file: load_providers({"RUNNER_PROVIDERS": str(file)}),
+    "targets": lambda file: load_targets({"RUNNER_NOTIFY": str(file)}),
+    "a script": read_script,
+    "raw files": lambda file: read_raw_files("x", file.parents[3]),
+    "a declaration": load_declaration,
+}
+
+
+@pytest.mark.parametrize("text", ENDLESS.values(), ids=ENDLESS)
+@pytest.mark.parametrize("reader", READERS)
+def test_no_yaml_takes_longer_to_read_than_it_is_long(tmp_path, reader, text):
+    file = tmp_path / "harness/tasks/x/raw.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text(text)
+    before = time.process_time()
+    with pytest.raises((ConfigError, DeclarationError)):
+        READERS[reader](file)
+    assert time.process_time() - before < 2
+
+
+@pytest.mark.parametrize("text", ENDLESS.values(), ids=ENDLESS)
+def test_no_configuration_that_an_agent_wrote_keeps_its_reader(text):
+    before = time.process_time()
+    with suppress(ValueError, RecursionError):
+        values("config.yaml", text.encode())
+    assert time.process_time() - before < 2
+
+
+def test_merged_keys_of_a_configuration_are_found_once():
+    text = b"base: &base {rate: 0.1}\nmore:\n  <<: *base\n  width: 3\n"
+    assert values("config.yaml", text) == {
+        "config.yaml:base.rate": 0.1,
+        "config.yaml:more.width": 3,
+    }
+
+
+@pytest.mark.parametrize(
+    ("variable", "verb"),
+    [
+        ("RUNNER_HOME", ("status",)),
+        ("RUNNER_NOTIFY", ("notify",)),
+        ("RUNNER_RAW_DATA", ("prepare", "shakespeare")),
+    ],
+)
+def test_a_home_folder_of_nobody_s_is_one_error(invoke, monkeypatch, variable, verb):
+    monkeypatch.setenv(variable, "~nobody-of-that-name/x")
+    done = invoke(*verb)
+    assert (done.exit_code, done.stderr.splitlines()[0]) == (
+        2,
+        "error: ~nobody-of-that-name/x: no home folder of that name is known",
+    )
+
+
+def test_a_path_that_is_printed_shows_no_character_as_it_is(kept, tmp_path, monkeypatch):
+    monkeypatch.setenv("RUNNER_HOME", str(kept))
+    odd_name = str(tmp_path / "a\x1b[31m\u202eb")
+    for arguments in (["export", "-o", odd_name], ["take", "--patches", f"{odd_name}2"]):
+        done = CliRunner().invoke(cli, arguments)
+        assert (done.exit_code, r"a\x1b[31m\x202eb" in done.output) == (0, True), done.output
 
 
 def test_a_log_is_not_waited_for(tmp_path):

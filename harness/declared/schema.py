@@ -19,12 +19,17 @@ from harness.raw import BadRawDataError
 
 FILE = "task.yaml"
 MOST_BYTES = 64_000
+MOST_DEPTH = 16
 IDX = ("ubyte", "ubyte.gz", ".idx", ".idx.gz")
 """How names of idx files end, as MNIST has them."""
 DIALECT = ("delimiter", "encoding", "header", "decimal")
 KINDS = ("binary", "multi-class", "multi-label", "regression", "ranking")
 Key = tuple[str, ...]
 T = TypeVar("T")
+
+
+NOT_AS_TAGGED = (LookupError, AttributeError, TypeError, ArithmeticError)
+"""What reading a value comes to that is not what its tag says, such as `!!bool x`."""
 
 
 class DeclarationError(BadRawDataError, ValueError):
@@ -233,15 +238,30 @@ def load(path: Path) -> Declaration:
     if len(content) > MOST_BYTES:
         raise DeclarationError(f"{path.name} holds more than {MOST_BYTES} bytes")
     try:
+        _require_plain(content, path.name)
         root = yaml.compose(content, Loader=yaml.SafeLoader)
         document = yaml.safe_load(content)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
+    except DeclarationError:
+        raise
+    except (yaml.YAMLError, RecursionError, ValueError, *NOT_AS_TAGGED) as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
         raise DeclarationError(
             f"{path.name}{line}: is not YAML: {' '.join(str(error).split())}"
         ) from None
     return _Reader(path.name, root).declaration(document)
+
+
+def _require_plain(content: bytes, name: str) -> None:
+    """Refuse what takes longer to read than it is long: aliases of aliases, and deep nesting."""
+    depth = 0
+    for event in yaml.parse(content, Loader=yaml.SafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if isinstance(event, yaml.AliasEvent) or depth > MOST_DEPTH:
+            wrong = "aliases are" if depth <= MOST_DEPTH else f"more than {MOST_DEPTH} levels are"
+            line = event.start_mark.line + 1
+            raise DeclarationError(f"{name}:{line}: {wrong} not allowed: write the value out")
 
 
 class _Reader:

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from runner import given
 from runner.adopt import notebooks
 from runner.errors import ConfigError
 from runner.policy.paths import WORKSPACE, is_taken, mount_place
@@ -163,7 +164,7 @@ def _read(path: Path, name: str) -> File | LeftOut:
 
 def part_of(root: Path, place: str) -> Part:
     """Return data that a person or the project's own code names."""
-    named = Path(place).expanduser()
+    named = given.place(place)
     if named.is_absolute() and named.is_relative_to(root):
         named = named.relative_to(root)
     source = root / named

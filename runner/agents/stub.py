@@ -22,11 +22,11 @@ import base64
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from runner import given
 from runner.errors import ConfigError
+from runner.policy import positions
 from runner.records import REGULAR, Change, Files, Proposal
 from runner.seams import Context, Desk
 
@@ -133,7 +133,8 @@ def load_stub(argument: str) -> Stub:
 def read_script(path: Path) -> Script:
     text = given.read_text(path, most=MOST_BYTES)
     hint = "see runner/agents/stub.py for the form"
+    said = positions.plain(path, text, hint=hint)
     try:
-        return Script(entries=yaml.load(text, Loader=yaml.CSafeLoader))
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        return Script(entries=said)
+    except ValueError as error:
         raise ConfigError(f"{path}: {given.wrong(error)}", hint=hint) from error

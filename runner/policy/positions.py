@@ -7,10 +7,13 @@ The schema is strict, so such a value has the wrong type and is refused there.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import yaml
 from yaml.composer import Composer, ComposerError
+
+from runner.errors import ConfigError
 
 MAX_DEPTH = 8
 MAX_INTEGER_BITS = 64
@@ -78,8 +81,22 @@ def read(text: str) -> Document:
         line = text.encode()[: error.position].count(b"\n") + 1  # it counts bytes
         raise RefusedError(line, "holds a control character (allowed: text)") from error
     if not loader.lines:
-        raise RefusedError(1, "is empty (allowed: the keys of a policy)")
+        raise RefusedError(1, "is empty (allowed: keys and values)")
     return Document(value=value, lines=loader.lines, spans=loader.spans)
+
+
+def plain(path: Path, text: str, *, hint: str = "") -> Any:
+    """Return the values of a person's own file, whose aliases could have no end.
+
+    Raises:
+        ConfigError: it cannot be read, or means something else than it says.
+    """
+    try:
+        return read(text).value
+    except RefusedError as error:
+        found = error.problem
+        key = f"{found.key}: " if found.key else ""
+        raise ConfigError(f"{path}:{found.line}: {key}{found.message}", hint=hint) from error
 
 
 class _Loader(Composer, yaml.CSafeLoader):
@@ -126,7 +143,7 @@ class _Loader(Composer, yaml.CSafeLoader):
         if isinstance(event, yaml.ScalarEvent):
             node = super().compose_node(parent, None)  # type: ignore[arg-type] # no index
         if node is None or node.tag not in (WORD, MERGE):
-            message = "has a key that is not a plain word (allowed: the keys of a policy)"
+            message = "has a key that is not a plain word (allowed: words)"
             raise RefusedError(event.start_mark.line + 1, message, self.key)
         node.tag = WORD  # `<<` is a key like another, and none that a policy knows
         return node

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner import paths
+from runner import given, paths
 from runner.characters import visible
 from runner.history import metric_of
 from runner.records import Analysis, Box, Experiment, Hypothesis, Origin, Run, Spent
@@ -16,6 +16,7 @@ from runner.workspace import Workspace
 if TYPE_CHECKING:
     from rich.table import Table
 
+MOST_LOG_BYTES = 2**28
 MOST = 1000
 """Characters of one text of an agent's that are shown."""
 
@@ -142,4 +143,5 @@ def log_text(experiment: Experiment) -> str:
 
 
 def _read(path: Path) -> str:
-    return visible(path.read_text(encoding="utf-8", errors="backslashreplace"))
+    content = given.read(path, most=MOST_LOG_BYTES)
+    return visible(content.decode(errors="backslashreplace"))

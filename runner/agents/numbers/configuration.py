@@ -28,6 +28,9 @@ STAND_IN = 7_000_000_000_000_000
 KEY = re.compile(r"[A-Za-z_][\w-]*", re.ASCII)
 MOST = 200
 """A file with more numbers is data."""
+MOST_MERGED = 10_000
+NOT_AS_TAGGED = (LookupError, AttributeError, TypeError, ArithmeticError)
+"""What reading a value comes to that is not what its tag says, such as `!!bool x`."""
 OF_TOOLS = ("pyproject.toml", "package.json", "package-lock.json")
 
 
@@ -98,10 +101,23 @@ def _leaves(value: Any) -> Iterator[tuple[str | None, Any]]:
             yield name or None, each
 
 
+class _Loader(yaml.SafeLoader):
+    """Merges no more than a person would write: an agent may have written the file."""
+
+    merged = 0
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        before = len(node.value)
+        super().flatten_mapping(node)
+        self.merged += max(0, len(node.value) - before)
+        if self.merged > MOST_MERGED:
+            raise yaml.YAMLError(f"it merges more than {MOST_MERGED} keys")
+
+
 def _yaml(text: str) -> Any:
     try:
-        documents = list(yaml.safe_load_all(text))
-    except yaml.YAMLError as error:
+        documents = list(yaml.load_all(text, Loader=_Loader))
+    except (yaml.YAMLError, *NOT_AS_TAGGED) as error:
         raise ValueError(str(error)) from error
     return documents[0] if len(documents) == 1 else {}
 
