@@ -18,10 +18,14 @@ OPEN_FILES = 1024
 FOLDER = "RUNNER_HOME names a folder of your own"
 DISK = "free some of the disk"
 FILES = f"allow more open files: ulimit -n {OPEN_FILES}"
+GONE = "the folder that you are in was removed; change to another one"
+PLACE = "name another place, or move away what is there"
 MACHINE = {
     **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), FOLDER),
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), DISK),
     **dict.fromkeys((errno.EMFILE, errno.ENFILE), FILES),
+    **dict.fromkeys((errno.ENAMETOOLONG, errno.ELOOP, errno.ENXIO), PLACE),
+    **dict.fromkeys((errno.EEXIST, errno.EISDIR, errno.ENOTDIR), PLACE),
 }
 """What a person has to mend, and how; most other errors that nobody expected are bugs of ours."""
 VERBS = {
@@ -94,10 +98,12 @@ class Group(click.Group):
             click.echo("stopped", err=True)
             ctx.exit(INTERRUPTED)
         except OSError as error:
-            if error.errno not in MACHINE and not _in_the_state_folder(error):
+            hint = MACHINE.get(error.errno or 0, "")
+            if error.errno == errno.ENOENT and error.filename is None:
+                hint = GONE  # of all that can be missing only this one has no name
+            if not hint and not _in_the_state_folder(error):
                 traceback.print_exc()
                 ctx.exit(FAULT)
-            hint = MACHINE.get(error.errno or 0, "")
             _tell(SandboxError(f"this machine refuses: {error}", hint=hint))
             ctx.exit(SandboxError.exit_code)
         except Exception:

@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from runner import paths
+from runner.characters import visible
 from runner.errors import ConfigError, SandboxError
 from runner.policy.schema import Strict
 
@@ -141,9 +142,9 @@ def show(found: Understood, console: Console) -> None:
         if (more := len(found.columns) - MOST_SHOWN) > 0:
             console.print(f"and {more} more columns", highlight=False)
     for name, said in _facts(found):
-        console.print(Text(f"{name:>9}  {said}"), soft_wrap=True)
+        console.print(Text(visible(f"{name:>9}  {said}")), soft_wrap=True)
     for warning in found.warnings:
-        console.print(Text(f"  warning  {warning}", style="yellow"), soft_wrap=True)
+        console.print(Text(visible(f"  warning  {warning}"), style="yellow"), soft_wrap=True)
 
 
 def _columns(found: Understood) -> Table:

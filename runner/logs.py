@@ -36,7 +36,9 @@ def event_log(path: Path, **bound: Any) -> Iterator[Log]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     more = os.O_DSYNC | os.O_NONBLOCK  # in a pipe's place it is an error, not a wait
-    with open(path, "a", encoding="utf-8", opener=lambda at, how: os.open(at, how | more)) as file:
+    with open(
+        path, "a", encoding="utf-8", opener=lambda at, how: os.open(at, how | more, 0o666)
+    ) as file:
         yield structlog.wrap_logger(
             structlog.WriteLogger(file),
             processors=[

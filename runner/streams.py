@@ -11,25 +11,29 @@ import signal
 import sys
 from typing import Any
 
-NOBODY_READS = (errno.EIO, errno.EPIPE)
-"""A terminal that was closed refuses what is written to it, as a pipe without a reader does."""
+NOBODY_READS = (errno.EIO, errno.EPIPE, errno.EBADF)
+"""A terminal that was closed refuses what is written to it, as a pipe without a reader does, and
+what is open for reading alone."""
 STANDARD_OUTPUT = 1
 SPELLED = "runner.spelled"
 """The name of how characters are written that an encoding does not have."""
 
 
 class _Outlet(io.FileIO):
-    """Drops what nobody can read: a run's record is in the journal, so that is no failure of it."""
+    """Drops what nobody can read: a run's record is in the journal, so that is no failure of it.
+
+    A disk that is full is one, once: what is still held back then would fail again at the exit.
+    """
 
     def write(self, data: Any, /) -> int:
         try:
             return super().write(data)
         except OSError as error:
-            if error.errno not in NOBODY_READS:
-                raise
             nowhere = os.open(os.devnull, os.O_WRONLY)  # for the rest, too
             os.dup2(nowhere, self.fileno())
             os.close(nowhere)
+            if error.errno not in NOBODY_READS and self.fileno() == STANDARD_OUTPUT:
+                raise  # told on standard error; what that refuses nobody can be told
             if error.errno == errno.EPIPE and self.fileno() == STANDARD_OUTPUT:
                 _end_what_runs()
             return memoryview(data).nbytes

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
 import importlib
+import os
 import pkgutil
+import subprocess
+import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -159,3 +163,28 @@ def test_asking_creates_nothing(tmp_path):
 def test_a_command_that_makes_no_sense_is_refused_before_anything_happens(arguments, tmp_path):
     assert invoke(*arguments).exit_code == 2
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("script", "code", "told"),
+    [
+        pytest.param("runner policy schema >/dev/full", 3, "free some of the disk", id="full"),
+        pytest.param("runner policy schema 1</dev/null", 0, "", id="not for writing"),
+        pytest.param("runner status 2>/dev/full", 2, "", id="nowhere to complain"),
+        pytest.param(
+            "mkdir gone; cd gone; rmdir ../gone; runner audit --base x", 3, "change to", id="gone"
+        ),
+    ],
+)
+def test_what_a_shell_leaves_a_program_in_ends_it_with_its_code_and_no_traceback(
+    script, code, told, tmp_path
+):
+    prelude = f'runner() {{ "{sys.executable}" -m runner "$@"; }}; '
+    environment = os.environ | {"PYTHONPATH": str(Path(runner.__file__).parents[1])}
+    done = subprocess.run(
+        ["bash", "-c", prelude + script],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, "Traceback" in done.stderr) == (code, False), done.stderr
+    assert told in done.stderr

@@ -54,6 +54,7 @@ def command(
     from runner.adopt.project import sizes
     from runner.stopping import Stop
     from runner.views.lines import aligned
+    from runner.views.reading import say
 
     root = folder.resolve()
     named = name or task_name(root)
@@ -70,7 +71,7 @@ def command(
         gpus=gpus,
         force=force,
     )
-    stop = Stop(click.echo)
+    stop = Stop(say)
     with stop.listening(), closing(engines.connect()) as engine:
         adopted = adopt(
             root,
@@ -80,18 +81,20 @@ def command(
             state=paths.state(),
             stop=stop,
             ask=_first if yes else _asked,
-            say=click.echo,
+            say=say,
         )
-    click.echo(aligned(rows(adopted, sizes(adopted.project.data))))
+    say(aligned(rows(adopted, sizes(adopted.project.data))))
     for rule, places in adopted.breaks.items():
-        click.echo(f"allowed, as its own code needs it: {rule} ({'; '.join(places)})")
+        say(f"allowed, as its own code needs it: {rule} ({'; '.join(places)})")
     for path in adopted.wrote:
-        click.echo(f"wrote {path.relative_to(paths.PROJECT)}")
-    click.echo(f"next: runner run {named}   |   runner task check {named}")
+        say(f"wrote {path.relative_to(paths.PROJECT)}")
+    say(f"next: runner run {named}   |   runner task check {named}")
 
 
 def _first(question: str, choices: Sequence[str], *, hint: str) -> str:  # noqa: ARG001
-    click.echo(f"{question} {choices[0]}")
+    from runner.views.reading import say
+
+    say(f"{question} {choices[0]}")
     return choices[0]
 
 
@@ -100,11 +103,12 @@ def _asked(question: str, choices: Sequence[str], *, hint: str) -> str:
     import sys
 
     from runner.errors import ConfigError
+    from runner.views.reading import say
 
     if not sys.stdin.isatty():
         raise ConfigError(f"{question} It may be one of: {'; '.join(choices)}", hint=hint)
-    click.echo(question)
+    say(question)
     for number, choice in enumerate(choices, start=1):
-        click.echo(f"  {number}  {choice}")
+        say(f"  {number}  {choice}")
     chosen: int = click.prompt("number", type=click.IntRange(1, len(choices)), default=1)
     return choices[chosen - 1]

@@ -37,16 +37,15 @@ def command(
 
     from runner import clean, data, engines, paths
     from runner.journal.store import open_journal
+    from runner.views.reading import say
 
     state = paths.state()
     state.claim()
     with closing(engines.connect()) as engine, open_journal(state.journal) as journal:
-        clean.leftovers(engine, state, journal, dry_run=dry_run, say=click.echo)
+        clean.leftovers(engine, state, journal, dry_run=dry_run, say=say)
         chosen = data.stored(engine, state) if all_data else tasks
-        clean.remove_data(
-            engine, state, journal, chosen, agreed=yes, dry_run=dry_run, say=click.echo
-        )
+        clean.remove_data(engine, state, journal, chosen, agreed=yes, dry_run=dry_run, say=say)
         given = {"--logs": logs, "--pack": pack, "--images": images}
-        found = chain(clean.of_runs(state, journal, click.echo), clean.of_images(engine, journal))
+        found = chain(clean.of_runs(state, journal, say), clean.of_images(engine, journal))
         options = [name for name, wanted in given.items() if wanted]
-        clean.free(found, options, dry_run=dry_run, say=click.echo)
+        clean.free(found, options, dry_run=dry_run, say=say)

@@ -85,7 +85,7 @@ def _lines(journal: Reader, run: Run, form: str | None) -> Iterator[str]:
 def _write(run: Run, lines: Iterator[str], output: Path | None, form: str | None) -> None:
     from runner import paths
     from runner.errors import SandboxError
-    from runner.views import formats
+    from runner.views import formats, reading
 
     if output == Path("-"):
         for line in lines:
@@ -99,4 +99,4 @@ def _write(run: Run, lines: Iterator[str], output: Path | None, form: str | None
     except OSError as error:
         hint = "--output - prints the rows, --output FILE writes them elsewhere"
         raise SandboxError(f"{target}: {error.strerror}", hint=hint) from error
-    click.echo(f"{count} experiments written to {target}")
+    reading.say(f"{count} experiments written to {target}")

@@ -30,7 +30,7 @@ def add(words: tuple[str, ...], tag: str | None, as_json: bool) -> None:
     if as_json:
         reading.print_json({"id": number, "run": run.tag, "text": text})
     else:
-        click.echo(f"hypothesis {number} of run {run.tag} is open")
+        reading.say(f"hypothesis {number} of run {run.tag} is open")
 
 
 @command.command("list")
@@ -48,9 +48,9 @@ def show(tag: str | None, as_json: bool) -> None:
         return
     for each in found:
         by = "" if each.experiment is None else f" by experiment {each.experiment}"
-        click.echo(f"{each.id:>4}  {each.status}{by}: {lines.plain(each.text, 400)}")
+        reading.say(f"{each.id:>4}  {each.status}{by}: {lines.plain(each.text, 400)}")
     if not found:
-        click.echo(f"run {run.tag} has no hypotheses")
+        reading.say(f"run {run.tag} has no hypotheses")
 
 
 @command.command("drop")
@@ -62,4 +62,4 @@ def drop(number: int, tag: str | None) -> None:
     from runner.views import reading
 
     control.drop_hypothesis(paths.state(), reading.run_of(tag).tag, number)
-    click.echo(f"hypothesis {number} is dropped")
+    reading.say(f"hypothesis {number} is dropped")

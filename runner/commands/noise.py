@@ -38,7 +38,7 @@ def command(task: str, seeds: int, path: Path | None, as_json: bool) -> None:
 
     name = paths.require_task(task)
     loaded, state = load_policy(path or paths.policy_path(name)), paths.state()
-    policy, aside = loaded.policy, partial(click.echo, err=True)
+    policy, aside = loaded.policy, partial(reading.say, err=True)
     if policy.task != name:
         raise ConfigError(f"{loaded.path} is a policy of {policy.task}, not of {name}")
     stop = Stop(aside)
@@ -56,4 +56,4 @@ def command(task: str, seeds: int, path: Path | None, as_json: bool) -> None:
     rows = [*report.lines(policy, found, seen)]
     rows += [("warning", line) for line in report.warnings(policy, found, seen)]
     reading.say(lines.aligned(rows))
-    click.echo(f"\nfor policies/{name}.yaml:\n\n{report.block(policy, found, seen)}")
+    reading.say(f"\nfor policies/{name}.yaml:\n\n{report.block(policy, found, seen)}")

@@ -32,7 +32,7 @@ def ask(tag: str | None, wish: Wish) -> None:
     state = paths.state()
     with reading.journal_for_reading() as journal:
         chosen = reading.find_run(journal, tag).tag if tag else _at_work(journal, state)
-    click.echo(control.ask(state, chosen, wish))
+    reading.say(control.ask(state, chosen, wish))
 
 
 def _at_work(journal: Reader, state: State) -> str:

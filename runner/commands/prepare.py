@@ -28,26 +28,27 @@ def command(task: str, chosen: Path | None, seed: int | None, force: bool) -> No
     from runner.engines import images
     from runner.policy.load import load_policy
     from runner.stopping import Stop
+    from runner.views.reading import say
 
     policy = load_policy(paths.policy_path(paths.require_task(task))).policy
     state = paths.state()
     if policy.self_reported:
         prepared = keeping.again(state, task, policy, chosen)
-        click.echo(f"{task}: data ready in {prepared.public}")
+        say(f"{task}: data ready in {prepared.public}")
         return
     paths.require_harness(task)
     source = raw.raw_data(task, state.downloads(task), chosen=chosen)
-    stop = Stop(click.echo)
+    stop = Stop(say)
     engine = engines.connect()
     preparation = data.Preparation(
         engine=engine,
         state=state,
         task=task,
         image_id=images.require_image(engine, images.SCORER),
-        say=click.echo,
+        say=say,
         raw=source,
         stop=stop,
     )
     with stop.listening():
         prepared = preparation.prepare(seed=seed, force=force)
-    click.echo(f"{task}: data ready, public part in {prepared.public}")
+    say(f"{task}: data ready, public part in {prepared.public}")

@@ -58,4 +58,4 @@ def command(
         cap = cap_of(run) if journal.asked_models(run.tag) else None
         found = report_of(journal, paths.state(), run, cap=cap, newest=newest)
     for path in written(found, target, png=png, card=card, theme=theme):
-        click.echo(f"{path.stat().st_size:,} bytes written to {path}")
+        reading.say(f"{path.stat().st_size:,} bytes written to {path}")

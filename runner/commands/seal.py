@@ -45,6 +45,7 @@ def command(
 
     from runner import declared, paths
     from runner.seal.seal import Wanted, seal
+    from runner.views.reading import say
 
     wanted = Wanted(
         new_name=new_name, table=table, target=target, inputs=inputs, targets=targets, text=text,
@@ -53,19 +54,19 @@ def command(
     if brief:
         from runner.seal.brief import brief_text
 
-        click.echo(brief_text(name, new_name or f"{name}-sealed"))
+        say(brief_text(name, new_name or f"{name}-sealed"))
         return
     made = seal(name, wanted, paths.state())
     declared.show(made.understood, Console())
-    click.echo(made.diff)
-    click.echo(f"{made.changed_lines} lines changed or added")
+    say(made.diff)
+    say(f"{made.changed_lines} lines changed or added")
     for line in made.left_out:
-        click.echo(f"left out  {line}")
+        say(f"left out  {line}")
     for line in made.notes:
-        click.echo(f"beware    {line}")
+        say(f"beware    {line}")
     for path in made.wrote:
-        click.echo(f"wrote {path.relative_to(paths.PROJECT)}")
+        say(f"wrote {path.relative_to(paths.PROJECT)}")
     if made.lacking:
-        click.echo(f"predict.py is yours to write: {made.lacking}; its TODO lines say what")
-        click.echo(f"or let a coding agent do it: runner seal {name} --brief")
-    click.echo(f"next: runner task check {made.name}")
+        say(f"predict.py is yours to write: {made.lacking}; its TODO lines say what")
+        say(f"or let a coding agent do it: runner seal {name} --brief")
+    say(f"next: runner task check {made.name}")

@@ -41,6 +41,7 @@ def command(
 
     from runner import paths
     from runner.agents import programs
+    from runner.characters import visible
     from runner.policy.load import load_policy
     from runner.setup import set_up
 
@@ -51,6 +52,7 @@ def command(
     with console.status("") if console.is_terminal else nullcontext() as spinner:
 
         def say(line: str) -> None:
+            line = visible(line)
             if spinner is None:
                 click.echo(line)
                 return

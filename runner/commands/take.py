@@ -40,4 +40,4 @@ def command(tag: str | None, home: Path | None, branch: str | None, patches: Pat
             f"{run.task} was adopted from no folder of this machine",
             hint="say where to: --to DIR, or --patches DIR",
         )
-    click.echo(f"{taken.count} keeps of {run.tag}: {taken.where}")
+    reading.say(f"{taken.count} keeps of {run.tag}: {taken.where}")

@@ -27,16 +27,16 @@ def check(name: str, no_cheats: bool, quick: bool, as_json: bool) -> None:
 
     Exits with 1 if anything is missing, the template has no score, or a cheat beats it.
     """
-    import json
+    from runner.views import reading
 
-    say: Say = _nothing if as_json else click.echo
+    say: Say = _nothing if as_json else reading.say
     found: dict[str, Any] = {
         "task": name, "missing": [], "wrong": [], "warnings": [], "template": None, "cheats": [],
         "reported": None, "quick": quick,
     }  # fmt: skip
     fine = _checked(name, found, say, with_cheats=not no_cheats)
     if as_json:
-        click.echo(json.dumps({**found, "fine": fine}, indent=1))
+        reading.print_json({**found, "fine": fine})
     raise SystemExit(0 if fine else 1)
 
 
@@ -81,7 +81,7 @@ def _searched(name: str, found: dict[str, Any], say: Say) -> bool:
     with data.laid_out() as folder:
         understood = declared.understand(declaration, folder, source=name)
         copies = declared.copies(declaration, folder, paths.PROJECT / "workspace-template" / name)
-    if say is click.echo:
+    if say is not _nothing:
         declared.show(understood, Console())
     wrong = [f"{'policy':14} {line}" for line in reading.undeclared(policy, understood)]
     wrong += [f"{'rows':14} workspace-template/{name}/{line}" for line in copies]
@@ -113,7 +113,7 @@ def _played(name: str, found: dict[str, Any], say: Say, *, with_cheats: bool) ->
     policy = playing.quick(loaded.policy) if found["quick"] else loaded.policy
     splits, every = len(policy.evaluation.splits), len(loaded.policy.evaluation.splits)
     found["quick"] = splits < every
-    tag, aside = playing.tag_of(name), partial(click.echo, err=True)
+    tag, aside = playing.tag_of(name), partial(reading.say, err=True)
     shortest, longest = playing.foreseen(policy, with_cheats=with_cheats)
     of_all = f"; --quick runs one of {every} splits" if splits > 1 else ""
     aside(f"time     {duration(shortest)} of training, {duration(longest)} at most{of_all}")
