@@ -180,7 +180,10 @@ class Reader:
             WHERE run = ? AND number > 0 GROUP BY status"""
         found = {row["status"]: row["count"] for row in self._all(query, tag)}
         with readable("a status"):
-            return {name and ExperimentStatus(name): count for name, count in found.items()}
+            return {
+                None if name is None else ExperimentStatus(name): count
+                for name, count in found.items()
+            }
 
     def wanted(self, tag: str, wanted: Wanted, first: int, count: int) -> tuple[list[int], int]:
         """Return the numbers of `count` such experiments, from the `first` on, and how many are."""

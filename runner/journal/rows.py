@@ -116,7 +116,7 @@ def read_experiment(
     some = Experiment(
         **{name: row[name] for name in same},
         changes=(),
-        status=ExperimentStatus(row["status"]) if row["status"] else None,
+        status=None if row["status"] is None else ExperimentStatus(row["status"]),
         trials=trials,
         guards=guards,
     )

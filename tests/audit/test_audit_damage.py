@@ -41,6 +41,7 @@ VALUES = {
     "no step to round to": "UPDATE runs SET round_to = 0",
     "an endless step": "UPDATE runs SET round_to = 9e999",
     "neither way is better": "UPDATE runs SET direction = 'sideways'",
+    "an empty status": "UPDATE experiments SET status = '' WHERE number = 5",
     "no moment for a run": "UPDATE runs SET created_at = 'then'",
     "no moment for an end": "UPDATE experiments SET ended_at = 'then' WHERE number = 5",
     "endless money": "INSERT INTO calls SELECT tag, 1, 1, created_at, 'a', 'm', 0, 0, 0, 0, 0, 0,"
