@@ -260,7 +260,7 @@ def _require_plain(content: bytes, name: str) -> None:
         depth -= isinstance(event, yaml.CollectionEndEvent)
         if isinstance(event, yaml.AliasEvent) or depth > MOST_DEPTH:
             wrong = "aliases are" if depth <= MOST_DEPTH else f"more than {MOST_DEPTH} levels are"
-            line = event.start_mark.line + 1
+            line = event.start_mark.line + 1 if event.start_mark else 1
             raise DeclarationError(f"{name}:{line}: {wrong} not allowed: write the value out")
 
 
