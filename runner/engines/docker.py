@@ -38,6 +38,8 @@ def connect() -> Docker:
         with our_fault(doing, hint=hint):
             client = docker.from_env(timeout=ANSWER_SECONDS)
             client.ping()
+    except ValueError as error:  # an address that is none
+        raise NamedEngineError(f"{doing}: {error}", hint=hint) from error
     except SandboxError as error:
         raise (NamedEngineError(str(error), hint=hint) if named else error) from error
     client.api.timeout = CALL_SECONDS
