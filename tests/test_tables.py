@@ -47,3 +47,5 @@ def test_a_table_is_understood_or_refused_with_what_to_do(project, tmp_path, cas
     else:
         assert done.exit_code == 0, done.output
         assert reading.missing(name) == []
+        for path in (project / "workspace-template" / name).glob("*.py"):
+            compile(path.read_text(encoding="utf-8"), path.name, "exec")

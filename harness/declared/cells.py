@@ -9,23 +9,24 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import re
+import shlex
 import zlib
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.declared.numbers import number
+from harness.declared import records
+from harness.declared.records import BadTableError
 from harness.declared.schema import TableData
-from harness.raw import BadRawDataError, library
+from harness.raw import library
 
-DELIMITERS = ",;\t|"
 MOST_BYTES = 4 * 1024**3
-SAMPLE_RECORDS, SAMPLE_BYTES = 200, 1024**2
+SAMPLE_BYTES = 1024**2
 GZIP, PARQUET = b"\x1f\x8b", b"PAR1"
 MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 """How a file begins that says its encoding itself."""
@@ -34,6 +35,19 @@ NO_TABLES = (
     (b"\xd0\xcf\x11\xe0", "an old Excel workbook: save the sheet as CSV"),
     (b"SQLite format 3", "a database: export the rows as CSV"),
     (b"version https://git-lfs", "a pointer of Git LFS and not the file itself: git lfs pull"),
+    (b"BZh", "packed with bzip2: unpack it, or pack it with gzip"),
+    (b"\xfd7zXZ", "packed with xz: unpack it, or pack it with gzip"),
+    (b"\x28\xb5\x2f\xfd", "packed with zstd: unpack it, or pack it with gzip"),
+    (b"7z\xbc\xaf", "a 7z archive: unpack it"),
+    (b"ARROW1", "Arrow or Feather: write it as Parquet"),
+    (b"\x89HDF", "HDF5: write the rows as CSV or Parquet"),
+    (b"\x93NUMPY", "an array of numpy: --blank declares arrays"),
+    (b"\x80\x04", "a pickle: write the rows as CSV or Parquet"),
+    (b"\x80\x05", "a pickle: write the rows as CSV or Parquet"),
+    (b"$FL2", "SPSS: write the rows as CSV or Parquet"),
+    (b"<stata", "Stata: write the rows as CSV or Parquet"),
+    (b"@relation", "ARFF of Weka: write the names of its attributes as line 1, then its rows"),
+    (b"@RELATION", "ARFF of Weka: write the names of its attributes as line 1, then its rows"),
     (b"<", "a page or XML: what was downloaded may say why"),
     (b"{", "JSON: write its rows as CSV"),
     (b"[", "JSON: write its rows as CSV"),
@@ -42,11 +56,7 @@ NO_TABLES = (
 SCRIPTS = ["cp1250", "cp1251", "cp1253", "shift_jis", "gb18030", "big5", "euc_kr"]
 """Encodings that are told apart where a text is no UTF-8; Western European is what is left."""
 WESTERN = "cp1252"
-MOST_COLUMNS = 2000
-
-
-class BadTableError(BadRawDataError, ValueError):
-    """The file does not fit its declaration; the message names column and line."""
+MOST_COLUMNS, MOST_DAMAGED = 2000, 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +71,8 @@ class Cells:
     """The declaration, with delimiter, encoding and header as they were found."""
     notes: tuple[str, ...] = ()
     """What was done to read it that a person should know."""
+    unnamed: tuple[str, ...] = ()
+    """Columns that have no name in the header."""
     arrow: Any = None
     """The rows of a Parquet file with their own types."""
     origin: Sequence[int] = ()
@@ -77,8 +89,9 @@ class Cells:
         """
         if name not in self.names:
             shown = ", ".join(self.names[:20]) + (", ..." if len(self.names) > 20 else "")
-            close = [one for one in self.names if one.casefold() == name.casefold()]
-            meant = f"did you mean {close[0]!r}?" if close else f"the file has {shown}"
+            known = {re.sub(r"[\W_]", "", one.casefold()): one for one in self.names}
+            close = get_close_matches(re.sub(r"[\W_]", "", name.casefold()), known, n=1)
+            meant = f"did you mean {known[close[0]]!r}?" if close else f"the file has {shown}"
             raise BadTableError(f"there is no column {name!r}; {meant}")
         return self.columns[self.names.index(name)]
 
@@ -95,6 +108,7 @@ class Cells:
         return replace(
             self,
             names=tuple(self.names[place] for place in kept),
+            unnamed=tuple(name for name in self.unnamed if name not in names),
             columns=tuple(self.columns[place] for place in kept),
             arrow=None if self.arrow is None else self.arrow.select(kept),
         )
@@ -139,27 +153,24 @@ def read(content: bytes, data: TableData, *, keep_blank: bool = False) -> Cells:
     text = text.removeprefix("\ufeff")
     if not text.strip():
         raise BadTableError("the file is empty")
-    notes = []
-    if text[:4].lower() == "sep=" and data.delimiter is None:  # as spreadsheets write it
+    if text[:4].lower() == "sep=" and not keep_blank:  # as spreadsheets write it
         first, _, text = text.partition("\n")
-        data = replace(data, delimiter=first.strip()[4:] or None)
+        data = replace(data, delimiter=data.delimiter or first.strip()[4:] or None)
         text = "\n" + text
-    delimiter = data.delimiter or _delimiter(text)
-    records, lines = _records(text, delimiter, keep_blank=keep_blank)
-    skipped = _comments(records)
-    if skipped:
-        notes.append(f"{skipped} lines that begin with # are left out at the beginning")
-        records, lines = records[skipped:], lines[skipped:]
-    header, records, lines, more = _header(records, lines, data, delimiter)
-    notes += more
-    if not records:
-        raise BadTableError("the file has a header and no rows")
-    dialect = replace(data, delimiter=delimiter, encoding=encoding, header=bool(header))
-    names, more = _names(header or [""] * len(records[0]), said=bool(header))
-    columns = tuple(zip(*records, strict=True))
-    return _bounded(
-        Cells(names=names, columns=columns, lines=lines, dialect=dialect, notes=(*notes, *more))
-    )
+    found = records.read(text, data, keep_blank=keep_blank)
+    dialect = replace(data, delimiter=found.delimiter, encoding=encoding,
+                      header=found.header is not None)  # fmt: skip
+    header = found.header or [""] * len(found.rows[0])
+    if data.given == "columns":  # nobody's code has the names; a person can type them
+        header = [" ".join(name.split()) for name in header]
+    names, notes = _names(header)
+    columns = tuple(zip(*found.rows, strict=True))
+    return _bounded(Cells(
+        names=names, columns=columns, lines=found.lines, dialect=dialect,
+        notes=(*found.notes, *notes),
+        unnamed=tuple(name for name, written in zip(names, header, strict=True)
+                      if found.header and not written),
+    ))  # fmt: skip
 
 
 def joined(files: Sequence[Cells], names: Sequence[str]) -> Cells:
@@ -241,6 +252,14 @@ def _encoding(content: bytes) -> str:
     try:
         content.decode()
     except UnicodeDecodeError as error:
+        damaged = content.decode(errors="replace")
+        bad, letters = damaged.count("\ufffd"), sum(letter > "\x7f" for letter in damaged)
+        if letters > MOST_DAMAGED * bad:
+            line = content[: error.start].count(b"\n") + 1
+            raise BadTableError(
+                f"line {line} is not UTF-8, and the rest is, with {letters - bad} letters beyond "
+                "ASCII: correct it, or --encoding latin-1 reads all of the file otherwise"
+            ) from None
         return _other_encoding(content, error.start)
     return "utf-8"
 
@@ -262,124 +281,15 @@ def _other_encoding(content: bytes, start: int) -> str:
     return str(best.encoding)
 
 
-# -- text to records --------------------------------------------------------------------------
+# -- names of columns ------------------------------------------------------------------------
 
 
-def _delimiter(text: str) -> str:
-    """Return what cuts the first records into equally many values, the most of them."""
-
-    def fit(delimiter: str) -> tuple[float, int]:
-        rows = csv.reader(io.StringIO(text[:SAMPLE_BYTES], newline=""), delimiter=delimiter)
-        try:
-            widths = Counter(len(row) for row in islice(rows, SAMPLE_RECORDS) if row)
-        except csv.Error:
-            return 0.0, 0
-        [(width, count)] = widths.most_common(1) or [(0, 0)]
-        return (count / sum(widths.values()), width) if width > 1 else (0.0, 0)
-
-    csv.field_size_limit(max(len(text) + 1, csv.field_size_limit()))
-    best = max(DELIMITERS, key=fit)
-    if fit(best)[1] < 2:
-        raise BadTableError(
-            f"line 1 ({text.strip().splitlines()[0][:40]!r}) has one column: no comma, semicolon, "
-            "tab or bar cuts it (--delimiter says what does)"
-        )
-    return best
-
-
-def _records(text: str, delimiter: str, *, keep_blank: bool) -> tuple[list[list[str]], list[int]]:
-    """Return the records that hold anything, or all that have values, and where each begins."""
-    # A field may hold a whole document. The limit is the module's own: only raised.
-    csv.field_size_limit(max(len(text) + 1, csv.field_size_limit()))
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    records, lines, begun = [], [], 1
-    try:
-        for values in reader:
-            if any(values) or (keep_blank and values):
-                records.append([value.strip() for value in values])
-                lines.append(begun)
-            begun = reader.line_num + 1
-    except csv.Error as error:
-        raise BadTableError(f"line {reader.line_num} is no CSV: {error}") from None
-    return records, lines
-
-
-def _comments(records: Sequence[Sequence[str]]) -> int:
-    """Count the lines at the beginning that only tell what the file is."""
-    width = max(map(len, records[:SAMPLE_RECORDS]))
-    count = 0
-    while records[count][0].startswith("#") and len(records[count]) < width:
-        count += 1
-    return count
-
-
-Found = tuple[list[str] | None, list[list[str]], list[int], list[str]]
-
-
-def _header(records: list[list[str]], lines: list[int], data: TableData, delimiter: str) -> Found:
-    """Part header and rows; every row has as many values as the header names."""
-    first, notes = records[0], []
-    looks_absent = _is_row(first, records[1:SAMPLE_RECORDS])
-    targets = (data.target,) if isinstance(data.target, str) else data.target
-    unnamed = {f"column_{place}" for place in range(1, len(first) + 1)}
-    has_header = data.header
-    if has_header is None:
-        has_header = not (looks_absent and set(targets) <= unnamed)
-        if not has_header:
-            notes.append("line 1 holds values, so there is no header: columns have numbers")
-        elif looks_absent and not set(targets) <= set(first):
-            raise BadTableError(
-                f"there is no column {targets[0]!r}, and line 1 ({first[0]!r}, {first[1]!r}, ...) "
-                f"looks like values: without a header the columns are column_1 to "
-                f"column_{len(first)}, so type --no-header --target column_{len(first)}, say"
-            )
-        elif looks_absent:
-            notes.append("line 1 is the header, and looks like values: --no-header if it is a row")
-    width, rest = len(first), records[1:] if has_header else records
-    starts = lines[1:] if has_header else lines
-    header = list(first) if has_header else None
-    widths = {len(record) for record in rest}
-    if header is not None and widths == {width + 1}:
-        if all(record[-1] == "" for record in rest):
-            rest = [record[:-1] for record in rest]
-        else:
-            header, width = ["", *header], width + 1
-            notes.append(
-                "the header names one column less than the rows have: the first has no name"
-            )
-    for record, line in zip(rest, starts, strict=True):
-        if len(record) != width:
-            what = f"{delimiter!r} inside a value needs quotes" if len(record) > width else (
-                "a value is missing")  # fmt: skip
-            raise BadTableError(
-                f"line {line} has {len(record)} values, and line {lines[0]} has {width}: {what}"
-            )
-    return header, rest, starts, notes
-
-
-def _is_row(first: Sequence[str], rest: Sequence[Sequence[str]]) -> bool:
-    """Whether the first record has numbers where the others have."""
-    numeric = [
-        place
-        for place in range(len(first))
-        if rest and all(len(row) > place and _numeric(row[place]) for row in rest)
-        and any(row[place] for row in rest)
-    ]  # fmt: skip
-    return bool(numeric) and all(_numeric(first[place]) and first[place] for place in numeric)
-
-
-def _numeric(value: str) -> bool:
-    return value == "" or number(value, ".") is not None or number(value, ",") is not None
-
-
-def _names(header: Sequence[str], *, said: bool) -> tuple[tuple[str, ...], list[str]]:
+def _names(header: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
     """Name columns that have no name by their place, and tell apart those that share one."""
     names: list[str] = []
     notes = []
     for place, written in enumerate(header, start=1):
         name = written or f"column_{place}"
-        if said and not written:
-            notes.append(f"column {place} of the header has no name: it is called {name}")
         if name in names:
             count = next(n for n in range(2, len(header) + 2) if f"{name}_{n}" not in names)
             notes.append(
@@ -392,6 +302,7 @@ def _names(header: Sequence[str], *, said: bool) -> tuple[tuple[str, ...], list[
 
 # -- Parquet ----------------------------------------------------------------------------------
 
+NO_VALUES = ("list", "large_list", "struct", "map", "binary", "large_binary", "fixed_size")
 NO_PARQUET = (
     "reading Parquet needs pyarrow, which is not here: write the table as CSV, or install pyarrow"
 )
@@ -403,22 +314,34 @@ def _from_parquet(content: bytes, data: TableData) -> Cells:
         table = parquet.read_table(io.BytesIO(content))
     except (OSError, ValueError) as error:  # what pyarrow raises derives from one of them
         raise BadTableError(f"the file is no whole Parquet file: {error}") from None
-    columns = []
-    for name in table.column_names:
-        kind = table.schema.field(name).type
-        if str(kind).startswith(("list", "large_list", "struct", "map", "binary", "fixed_size")):
-            raise BadTableError(f"column {name!r} holds {kind}, not one value a row: take it out")
-        columns.append([_text(value) for value in table.column(name).to_pylist()])
-    rows = table.num_rows
+    names, notes = _names(table.column_names)
+    table, rows = table.rename_columns(list(names)), table.num_rows
+    columns = [
+        [""] * rows if name in data.drop else _values(name, table.column(name)) for name in names
+    ]
     if not rows or not columns:
         raise BadTableError("the file has no rows")
-    names, notes = _names(table.column_names, said=True)
-    table = table.rename_columns(list(names))
     dialect = replace(data, delimiter=None, encoding=None, header=True)
     return Cells(
         names=names, columns=tuple(columns), lines=range(1, rows + 1), dialect=dialect,
         notes=tuple(notes), arrow=table,
     )  # fmt: skip
+
+
+def _values(name: str, column: Any) -> list[str]:
+    """Return a column's values as text, to the microsecond where they are moments."""
+    pyarrow: Any = library("pyarrow", NO_PARQUET)
+    kind = column.type
+    if str(kind).startswith(NO_VALUES):
+        raise BadTableError(
+            f"column {name!r} holds {kind}, not one value a row: --drop {shlex.quote(name)}"
+        )
+    if pyarrow.types.is_timestamp(kind) and kind.unit == "ns":
+        column = column.cast(pyarrow.timestamp("us", kind.tz), safe=False)
+    elif pyarrow.types.is_duration(kind):  # in seconds
+        nanoseconds = column.cast(pyarrow.duration("ns")).cast(pyarrow.int64())
+        return ["" if one is None else repr(one / 1e9) for one in nanoseconds.to_pylist()]
+    return [_text(value) for value in column.to_pylist()]
 
 
 def _text(value: Any) -> str:

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.declared import numbers
-from harness.declared.numbers import number
+from harness.declared import dates
+from harness.declared.dates import DAY_SECONDS
+from harness.declared.numbers import (
+    has_thousands,
+    is_number,
+    number,
+    numbers_of,
+    other_mark,
+    unit_of,
+)
 
-MISSING = ("", "?", "-", ".", "na", "n/a", "#n/a", "<na>", "nan", "nat", "null", "none", "missing")
-"""What an absent value is written as, whatever its case."""
-TARGET_MISSING = ("", "?", "na", "n/a", "#n/a", "<na>", "nan", "nat", "null")
-"""Of a target: there `none` may be a class."""
+TARGET_MISSING = (
+    "", "?", "na", "n/a", "n.a.", "#n/a", "#na", "#n/a n/a", "<na>", "nan", "-nan", "nat", "null",
+    "(null)", "\\n", "--", "---", "..", "#value!", "#div/0!", "#ref!", "#name?", "#num!", "#null!",
+)  # fmt: skip
+"""What an absent target is written as, whatever its case; there `none` may be a class."""
+MISSING = (*TARGET_MISSING, "-", ".", ":", "none", "missing")
+"""What an absent value of any other column is written as."""
 YES_NO = (
     ("yes", "no"), ("y", "n"), ("true", "false"), ("t", "f"), ("on", "off"),
     ("ja", "nein"), ("oui", "non"), ("si", "no"), ("sí", "no"),
@@ -26,15 +37,9 @@ TEXT_CHARACTERS, TEXT_SPACES = 30, 3
 """More than so many of both, on average, is text and no word."""
 NEARLY = 0.9
 """A column of which so many values are numbers is suspected to be one."""
-DAY_SECONDS = 86400.0
-_TIMES = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
-_DAYS = (
-    "%d.%m.%Y", "%d.%m.%y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y/%m/%d", "%Y.%m.%d",
-    "%d/%m/%y", "%m/%d/%y", "%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%d %B %Y", "%b %d, %Y",
-    "%B %d, %Y", "%b %d %Y",
-)  # fmt: skip
-FORMATS = tuple(f"{day}{time}" for day in _DAYS for time in _TIMES)
-"""Dates that are not like 2024-01-31; day first goes before month first where both fit."""
+MOSTLY, MANY = 0.5, 10
+"""And one of which more than so many different ones, and more than this share, are."""
+MOST_ODD, MOST_UNITS = 3, 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,9 +74,37 @@ class Reading:
     decimal: str
     absent: frozenset[str]
     dates: str | None
+    absent_numbers: frozenset[float] = field(default=frozenset())
+    """Numbers that stand for an absent value, however they are written: 999 and 999.0."""
+    perhaps: frozenset[str] = field(default=frozenset())
+    """Marks that may be a class where they are in a target: none, say."""
 
     def is_absent(self, value: str) -> bool:
-        return value.casefold() in self.absent
+        return value.casefold() in self.absent or bool(
+            self.absent_numbers and number(value, self.decimal) in self.absent_numbers
+        )
+
+    def absent_targets(self, values: Sequence[str]) -> list[bool]:
+        """Say which targets are absent; a mark that may be a class is, among many numbers."""
+        rest = {value for value in values if not self.is_absent(value)}
+        classes = len(rest) <= MANY or numbers_of(rest, self.decimal) is None
+        doubtful = self.perhaps if classes else frozenset()
+        return [self.is_absent(value) and value.casefold() not in doubtful for value in values]
+
+
+def reading_of(decimal: str, dates: str | None, missing: Sequence[str] | None) -> Reading:
+    """Return how values are read; what a person names as missing adds to the usual marks.
+
+    An empty word among the named ones puts them in place of the usual marks.
+    """
+    usual = () if missing is not None and "" in missing else MISSING
+    named = frozenset(one.casefold() for one in missing or ())
+    known = (number(one, decimal) for one in named)
+    return Reading(
+        decimal=decimal, absent=named | {"", *usual}, dates=dates,
+        absent_numbers=frozenset(one for one in known if one is not None),
+        perhaps=frozenset(MISSING) - frozenset(TARGET_MISSING) - named,
+    )  # fmt: skip
 
 
 def decimal_of(columns: Sequence[Sequence[str]], absent: frozenset[str], delimiter: str) -> str:
@@ -81,6 +114,8 @@ def decimal_of(columns: Sequence[Sequence[str]], absent: frozenset[str], delimit
         present = {value for value in values if value.casefold() not in absent}
         fits = [mark for mark in ".," if present and all(
             number(value, mark) is not None for value in present)]  # fmt: skip
+        if len(fits) == 2:  # 950 and 1,234
+            fits = [other_mark(mark) for mark in ".," if has_thousands(present, mark)]
         if len(fits) == 1:
             votes[fits[0]] += 1
     if votes[","] == votes["."]:
@@ -102,7 +137,8 @@ def understand(name: str, values: Sequence[str], lines: Sequence[int], reading: 
         numbers = np.array(listed, dtype=np.float64)
     else:
         words = tuple("" if gone else value for value, gone in zip(values, absent, strict=True))
-        notes = (*notes, *_suspicion(values, absent, lines, reading))
+        if found.kind == "words" and (odd := suspicion(values, absent, lines, reading)):
+            notes = (*notes, f"{odd[0]}, so these are words; {odd[1]}")
     return Column(
         name=name, kind=found.kind, numbers=numbers, words=words, missing=sum(absent),
         distinct=len(seen), notes=notes,
@@ -121,52 +157,22 @@ def _read(seen: set[str], reading: Reading) -> _Read:
     """Say what different values are."""
     if pair := _yes_no(seen):
         return _Read(kind="yes/no", known={one: float(one.casefold() == pair[0]) for one in seen})
-    if not any(len(value) > 1 and value[0] == "0" and value.isdigit() for value in seen):
-        for mark in (reading.decimal, "," if reading.decimal == "." else "."):
-            if (known := numbers_of(seen, mark)) is not None:
-                notes = tuple(_of_marks(known, mark, reading))
-                return _Read(kind=_style(seen), known=known, notes=notes)
-    if (form := _date_format(seen, reading.dates)) is not None:
-        known = {value: moment(value, form) / DAY_SECONDS for value in seen}
+    if not any(len(value) > 1 and value[0] == "0" and value.isdigit() for value in seen) and (
+        found := numbers_of(seen, reading.decimal)
+    ):
+        return _Read(kind=found.style, known=found.known, notes=(found.note,) if found.note else ())
+    if (form := dates.format_of(seen, reading.dates)) is not None:
+        known = {value: dates.moment(value, form) / DAY_SECONDS for value in seen}
         said = f"dates are read as {form}"
-        if (twin := _twin(form)) and _date_format(seen, twin) == twin:
+        if (twin := dates.twin(form)) and dates.format_of(seen, twin) == twin:
             said += f"; {twin} fits too (--date-format)"
         return _Read(kind="date", known=known, notes=(said,) if form else ())
     return _Read(kind="text" if _is_text(seen) else "words", known=None)
 
 
-def numbers_of(seen: set[str], mark: str) -> dict[str, float] | None:
-    """Return each value as a number with this decimal mark, or nothing if one is none."""
-    known = {}
-    for value in seen:
-        if (found := number(value, mark)) is None:
-            return None
-        known[value] = found
-    return known
-
-
-def _of_marks(known: Mapping[str, float], mark: str, reading: Reading) -> Iterator[str]:
-    """Yield what a person should know of how numbers were read."""
-    if mark != reading.decimal:
-        yield f"has a decimal {_mark(mark)}, unlike the rest of the file"
-    elif mark == "." and any("," in value for value in known):
-        example = min(value for value in known if "," in value)
-        if not any("." in value for value in known):
-            yield f"{example!r} is read as {known[example]:.15g}"
-
-
-def _mark(mark: str) -> str:
-    return {".": "point", ",": "comma"}[mark]
-
-
 def _yes_no(seen: set[str]) -> tuple[str, str] | None:
     folded = {value.casefold() for value in seen}
     return next((pair for pair in YES_NO if folded == set(pair)), None)
-
-
-def _style(seen: set[str]) -> str:
-    styles = {numbers.style(value) for value in seen}
-    return next((one for one in (numbers.CURRENCY, numbers.PERCENT) if one in styles), "number")
 
 
 def _is_text(seen: set[str]) -> bool:
@@ -177,62 +183,68 @@ def _is_text(seen: set[str]) -> bool:
     return characters > TEXT_CHARACTERS and spaces > TEXT_SPACES
 
 
-def _suspicion(
+def suspicion(
     values: Sequence[str], absent: Sequence[bool], lines: Sequence[int], reading: Reading
-) -> list[str]:
-    """Name the few values of a column that keep it from being one of numbers."""
-    present = [place for place, gone in enumerate(absent) if not gone]
-    odd = [place for place in present if number(values[place], reading.decimal) is None]
-    words = {values[place] for place in odd}
-    if not odd or len(odd) > (1 - NEARLY) * len(present) or len(words) > 3:
-        return []
-    first = odd[0]
-    return [
-        f"line {lines[first]} holds {values[first][:40]!r} where {len(present) - len(odd)} others "
-        f"are numbers, so these are words; if it is an absent value: --missing "
-        f"'{values[first][:40]}'"
-    ]
-
-
-# -- dates ------------------------------------------------------------------------------------
-
-
-def moment(value: str, form: str) -> float:
-    """Return seconds since 1970; an empty format is the ISO one. A date without zone is in UTC.
-
-    Raises:
-        ValueError: it is not so written.
-    """
-    found = datetime.strptime(value, form) if form else datetime.fromisoformat(value)
-    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
-
-
-def _date_format(seen: set[str], declared: str | None) -> str | None:
-    """Return the format in which all values are dates, "" for ISO; nothing if there is none."""
-    first = next(iter(seen))
-    if not any(letter.isdigit() for letter in first) or len(first) > 40:
-        return None
-    forms: list[str] = ["", *([declared] if declared else FORMATS)]
-    fitting = (form for form in forms if _reads(first, form))
-    return next((form for form in fitting if all(_reads(value, form) for value in seen)), None)
-
-
-def _reads(value: str, form: str) -> bool:
-    if not form and len(value) < len("2024-01-31"):
-        return False  # 20240131 is a number, and 2024-W05 nobody's date
-    try:
-        moment(value, form)
-    except (ValueError, OverflowError):
-        return False
-    return True
-
-
-def _twin(form: str) -> str | None:
-    """Return the format with day and month changed over, if it is one that people use."""
-    for one, other in (("%d/%m", "%m/%d"), ("%d-%m", "%m-%d")):
-        if form.startswith(one):
-            return form.replace(one, other)
+) -> tuple[str, str] | None:
+    """Say which values keep words from being numbers or dates, if any do, and what to do."""
+    counts: Counter[str] = Counter()
+    first: dict[str, int] = {}
+    for value, gone, line in zip(values, absent, lines, strict=True):
+        if not gone:
+            counts[value] += 1
+            first.setdefault(value, line)
+    units = {value: "" if is_number(value) else unit_of(value) for value in counts}
+    odd = [value for value, unit in units.items() if unit is None]
+    if not odd and len(counts) > MANY:
+        return _differing(units, first)
+    rest = units.keys() - set(odd)
+    if odd and _are_most(counts, odd) and numbers_of(rest, reading.decimal):
+        return _odd_among(counts, odd, first, "numbers")
+    form, _ = dates.usual_format(counts, reading.dates)
+    odd = [value for value in counts if form is not None and not dates.is_date(value, form)]
+    if odd and _are_most(counts, odd):
+        return _odd_among(counts, odd, first, f"dates like {form or dates.ISO}", other=any(
+            dates.format_of({value}, reading.dates) is not None for value in odd))  # fmt: skip
     return None
+
+
+def _are_most(counts: Counter[str], odd: Sequence[str]) -> bool:
+    """Whether values other than the odd ones are what the column is about."""
+    share = 1 - sum(counts[value] for value in odd) / counts.total()
+    return share >= NEARLY or (share >= MOSTLY and len(counts) - len(odd) > MANY)
+
+
+def _odd_among(
+    counts: Counter[str], odd: Sequence[str], first: Mapping[str, int], what: str, *,
+    other: bool = False,
+) -> tuple[str, str]:  # fmt: skip
+    """Say where the first odd value is, and what to type; others may be dates of another style."""
+    rows = sum(counts[value] for value in odd)
+    said = f"line {first[odd[0]]} holds {odd[0][:40]!r}"
+    others = f"where {counts.total() - rows} others are {what}"
+    if other:
+        return f"{said} {others}", "write all in one way"
+    if len(odd) <= MOST_ODD:
+        typed = " ".join(f"--missing {shlex.quote(value)}" for value in odd)
+        return f"{said} {others}", f"if it is an absent value: {typed}"
+    said += f", and {rows - 1} rows more hold one of {len(odd)} such values,"
+    return f"{said} {others}", "correct them, or --missing for each that is an absent value"
+
+
+def _differing(units: Mapping[str, str | None], first: Mapping[str, int]) -> tuple[str, str] | None:
+    """Say that all are numbers, and not in one way."""
+    different = set(units.values())
+    what = "units differ"
+    shown = [next(value for value in units if units[value] == unit) for unit in different]
+    if different == {""}:
+        what = "marks before decimals differ"
+        shown = [value for mark in ",." if (value := next(
+            (value for value in units if number(value, mark) is None), ""))]  # fmt: skip
+    if len(shown) < 2 or len(shown) > MOST_UNITS or (what == "units differ" and "" in different):
+        return None  # codes that begin with zeros, houses along a street
+    one, other = sorted(shown, key=first.__getitem__)[:2]
+    said = f"line {first[one]} holds {one[:40]!r} and line {first[other]} {other[:40]!r}"
+    return f"{said}: {what}", "write all in one way"
 
 
 def times(name: str, values: Sequence[str], lines: Sequence[int], reading: Reading) -> Column:
@@ -249,17 +261,14 @@ def times(name: str, values: Sequence[str], lines: Sequence[int], reading: Readi
         raise ValueError(f"column {name!r}: line {line} has no value, and orders the rows")
     if column.numbers is not None:
         return column
-    by_format = Counter(_first_format(value, reading) for value in values)
-    usual = by_format.most_common(1)[0][0]
+    usual, count = dates.usual_format(values, reading.dates)
     place = next(
-        (at for at, value in enumerate(values) if usual is None or not _reads(value, usual)), 0
+        (at for at, value in enumerate(values) if usual is None or not dates.is_date(value, usual)),
+        0,
     )
+    others = "" if usual is None else f", where {count} others are dates like {usual or dates.ISO}"
     raise ValueError(
         f"column {name!r}: line {lines[place]} holds {values[place][:40]!r}, neither a number nor "
-        f"a date{' like ' + usual if usual else ''}: correct it, or say how dates are written: "
+        f"a date{others}: correct it, or say how dates are written: "
         "--date-format %d.%m.%Y, say"
     )
-
-
-def _first_format(value: str, reading: Reading) -> str | None:
-    return _date_format({value}, reading.dates)

@@ -143,7 +143,8 @@ class TableData:
     dates: str | None = key(TEXT, None)
     """The format of dates that are not like 2024-01-31, as strptime has it: %d.%m.%Y."""
     missing: tuple[str, ...] | None = key(WORDS, None)
-    """What an absent value is written as, whatever its case."""
+    """What an absent value is written as, whatever its case, beside the usual marks; an empty word
+    among these puts them in place of the usual ones."""
     id: str | None = key(TEXT, None)
     """A column that must not repeat a value; no feature."""
     joined: tuple[str, ...] = key(WORDS, ())

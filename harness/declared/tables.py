@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from harness.arrays import from_npy, npy
 from harness.declared import cells, columns, schema, targets
-from harness.declared.cells import BadTableError, Cells
+from harness.declared.cells import Cells
 from harness.declared.columns import Column, Reading
+from harness.declared.records import BadTableError
 from harness.declared.schema import Declaration, TableData
 from harness.declared.targets import Target
 from harness.raw import required
@@ -61,8 +62,9 @@ class TableSource:
         if len(values) > 1:
             return targets.of_columns(self.target_names, values, self.reading, kind=score.kind)
         return targets.of_words(
-            self.target_names[0], values[0], self.reading, kind=score.kind, positive=score.positive
-        )
+            self.target_names[0], values[0], self.cells.lines, self.reading, kind=score.kind,
+            positive=score.positive,
+        )  # fmt: skip
 
     @cached_property
     def features(self) -> tuple[Column, ...]:
@@ -197,15 +199,14 @@ def read_source(raw: Path | None, declaration: Declaration, seed: int) -> TableS
         if name is not None:
             found.column(name)
     _check_roles([*target_names, *data.drop, data.id, split.column])
-    absent = frozenset(columns.MISSING if data.missing is None else ("", *(
-        one.casefold() for one in data.missing)))  # fmt: skip
-    of_target = frozenset(columns.TARGET_MISSING) & absent
-    found, notes = _with_targets(found, target_names, of_target)
-    kept = found.without((*data.drop, *target_names))
+    if data.given == "columns":
+        found = _without_blank(found)
+    unnamed = _of_unnamed(found.unnamed)
     decimal = data.decimal or columns.decimal_of(
-        kept.columns, absent, found.dialect.delimiter or ""
+        found.without(data.drop).columns, frozenset(columns.MISSING), found.dialect.delimiter or ""
     )
-    reading = Reading(decimal=decimal, absent=absent, dates=data.dates)
+    reading = columns.reading_of(decimal, data.dates, data.missing)
+    found, notes = _with_targets(found, target_names, reading)
     if data.id is not None:
         _check_unique(data.id, found)
     numbering = _numbering(found, (*target_names, *data.drop, data.id, split.column))
@@ -213,10 +214,12 @@ def read_source(raw: Path | None, declaration: Declaration, seed: int) -> TableS
     joined = {name: _other(raw, name, data) for name in data.joined}
     source = TableSource(
         declaration=declaration, cells=replace(found, dialect=dialect), reading=reading,
-        notes=(*found.notes, *notes), numbering=numbering, seed=seed, joined=joined,
+        notes=(*found.notes, *unnamed, *notes), numbering=numbering, seed=seed, joined=joined,
     )  # fmt: skip
-    if not any(column.kind != "empty" for column in source.features):
-        raise BadTableError("no column is left to predict from")
+    if not any(column.distinct + (column.missing > 0) > 1 for column in source.features):
+        raise BadTableError(
+            "no column is left to predict from: they are empty, constant, or number rows"
+        )
     return source
 
 
@@ -266,18 +269,38 @@ def _names(target: str | tuple[str, ...]) -> tuple[str, ...]:
     return (target,) if isinstance(target, str) else target
 
 
-def _with_targets(
-    found: Cells, names: Sequence[str], absent: frozenset[str]
-) -> tuple[Cells, list[str]]:
+def _without_blank(found: Cells) -> Cells:
+    """Leave out columns with neither a name nor a value, as spreadsheets have them at the end."""
+    blank = [name for name, values in zip(found.names, found.columns, strict=True)
+             if name in found.unnamed and not any(values)]  # fmt: skip
+    return found.without(blank)
+
+
+def _of_unnamed(names: Sequence[str]) -> list[str]:
+    """Say what columns are called that have no name in the header."""
+    if len(names) == 1:
+        place = names[0].partition("_")[2]
+        return [f"column {place} of the header has no name: it is called {names[0]}"]
+    if not names:
+        return []
+    return [f"{len(names)} columns of the header have no name: they are called {names[0]} to "
+            f"{names[-1]}"]  # fmt: skip
+
+
+def _with_targets(found: Cells, names: Sequence[str], reading: Reading) -> tuple[Cells, list[str]]:
     """Leave out rows whose target is absent, if that was asked for."""
     values = [found.column(name) for name in names]
-    gone = [any(one[row].casefold() in absent for one in values) for row in range(len(found))]
+    absent = [reading.absent_targets(one) for one in values]
+    gone = [any(row) for row in zip(*absent, strict=True)]
     if not any(gone):
         return found, []
-    first, count = found.lines[gone.index(True)], sum(gone)
+    row, count = gone.index(True), sum(gone)
+    first, shown = found.lines[row], next(one[row] for one, away in zip(
+        values, absent, strict=True) if away[row])  # fmt: skip
     if not found.dialect.drop_missing_target:
         raise BadTableError(
             f"the target {names[0]!r}: line {first} has no value"
+            + (f" ({shown!r})" if shown else "")
             + (f", nor have {count - 1} others" if count > 1 else "")
             + ": --drop-missing-target leaves such rows out"
         )
@@ -312,7 +335,8 @@ def _numbering(found: Cells, named: Sequence[str | None]) -> tuple[str, ...]:
             continue
         whole = all(value.isdigit() and len(value) < 16 for value in values)
         rising = whole and all(int(after) == int(before) + 1 for before, after in pairwise(values))
-        if rising or name.casefold().strip("_ ") in NUMBERED:
+        unnamed = name in found.unnamed or name.startswith("Unnamed: ")  # an index, shuffled
+        if rising or (whole and unnamed) or name.casefold().strip("_ ") in NUMBERED:
             numbering.append(name)
     return tuple(numbering)
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.declared.cells import BadTableError
-from harness.declared.columns import YES_NO, Reading, numbers_of
-from harness.declared.numbers import number
+from harness.declared.columns import MANY, YES_NO, Reading, suspicion
+from harness.declared.numbers import is_number, number, numbers_of, other_mark
+from harness.declared.records import BadTableError
 from harness.raw import BadRawDataError
 
 MOST_NUMBERED_CLASSES = 10
@@ -65,16 +65,33 @@ class Target:
 
 
 def of_words(
-    name: str, values: Sequence[str], reading: Reading, *, kind: str | None, positive: Any
-) -> Target:
+    name: str, values: Sequence[str], lines: Sequence[int], reading: Reading, *,
+    kind: str | None, positive: Any,
+) -> Target:  # fmt: skip
     """Understand one column of a table; no value is absent.
+
+    Args:
+        name: of the column.
+        values: [n] of it.
+        lines: [n] in which of the file each is.
+        reading: how they are read.
+        kind: what the target is, where a person says so.
+        positive: the positive of two classes, where a person says so.
 
     Raises:
         BadTableError: it is not what `kind` says, or cannot be predicted.
     """
-    said, known = f"the target {name!r}", _numbers(set(values), reading)
-    # Spellings of one value: another case, or 1 and 1.0.
-    key = {value: repr(known[value]) if known else value.casefold() for value in set(values)}
+    said, found = f"the target {name!r}", numbers_of(set(values), reading.decimal)
+    known, notes = (found.known, [f"{said}: {found.note}"]) if found else (None, [])
+    notes = notes if found and found.note else []
+    if known is None and (odd := suspicion(values, [False] * len(values), lines, reading)):
+        if len(set(values)) > MANY and kind in (None, "regression"):
+            away = " --drop-missing-target" if "--missing" in odd[1] else ""
+            raise BadTableError(f"{said}: {odd[0]}; {odd[1]}{away}")
+        notes = [f"{said}: {odd[0]}"]
+    # Spellings of one value: another case, blanks or a point at the end, or 1 and 1.0.
+    key = {value: repr(known[value]) if known else " ".join(value.casefold().rstrip(".").split())
+           for value in set(values)}  # fmt: skip
     spelt: dict[str, Counter[str]] = {}
     for value, count in Counter(values).items():
         spelt.setdefault(key[value], Counter())[value] += count
@@ -86,23 +103,26 @@ def of_words(
         raise BadTableError(f"{said} is {kind}, and only a binary one has a positive class")
     if kind in NUMBERS:
         if known is None:
-            odd = next(value for value in values if _number(value, reading) is None)
-            raise BadTableError(f"{said} is to be a number, and holds {odd!r}: --kind multi-class")
-        return _of_numbers(kind, why, np.array([known[value] for value in values]))
+            word = next((value for value in values if not is_number(value)), values[0])
+            raise BadTableError(f"{said} is to be a number, and holds {word!r}: --kind multi-class")
+        amounts = _of_numbers(kind, why, np.array([known[value] for value in values]))
+        return replace(amounts, notes=tuple(notes))
     _refuse_classes(said, kind, spelt, rows=len(values))
     seen = {one: found.most_common(1)[0][0] for one, found in spelt.items()}
     order = sorted(seen, key=lambda one: known[seen[one]] if known else seen[one])
     if kind == "binary":
         order = _positive_last(said, order, seen, positive)
+        if positive is None and seen[order[-1]].casefold() not in POSITIVE:
+            why += "; the positive is the last one in sorting order (--positive overrules)"
     places = {one: place for place, one in enumerate(order)}
     codes = np.array([places[key[value]] for value in values])
-    merged = [sorted(found) for found in spelt.values() if len(found) > 1]
+    merged = [sorted(words) for words in spelt.values() if len(words) > 1]
     return Target(
         kind=kind,
         why=why,
         values=codes.astype(np.uint8 if kind == "binary" else np.int64),
         classes=tuple(seen[one] for one in order),
-        notes=tuple(f"{' and '.join(map(repr, found))} are one class" for found in merged),
+        notes=(*notes, *(f"{' and '.join(map(repr, words))} are one class" for words in merged)),
     )
 
 
@@ -209,17 +229,7 @@ def _of_matrix(values: NDArray[Any], kind: str | None, names: tuple[str, ...]) -
     return Target(kind=found, why=why, values=values.astype(np.uint8), classes=names)
 
 
-def _number(value: str, reading: Reading) -> float | None:
-    found = number(value, reading.decimal)
-    return found if found is not None else number(value, "." if reading.decimal == "," else ",")
-
-
-def _numbers(seen: set[str], reading: Reading) -> dict[str, float] | None:
-    other = "," if reading.decimal == "." else "."
-    return numbers_of(seen, reading.decimal) or numbers_of(seen, other)
-
-
-def _guess(distinct: int, rows: int, known: dict[str, float] | None) -> tuple[str, str]:
+def _guess(distinct: int, rows: int, known: Mapping[str, float] | None) -> tuple[str, str]:
     if distinct == 2:
         return "binary", "it has two different values"
     if known is None:
@@ -250,4 +260,5 @@ def _flag(value: str, reading: Reading) -> float | None:
     pair = next((pair for pair in YES_NO if value.casefold() in pair), None)
     if pair is not None:
         return float(value.casefold() == pair[0])
-    return _number(value, reading)
+    found = number(value, reading.decimal)
+    return found if found is not None else number(value, other_mark(reading.decimal))

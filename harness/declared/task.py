@@ -32,6 +32,7 @@ from harness.declared import (
 )
 from harness.declared.arrays import ArraysSource
 from harness.declared.folders import FolderSource
+from harness.declared.numbers import is_number
 from harness.declared.pairs import PairsSource
 from harness.declared.parts import Divided, Evaluated, Twins
 from harness.declared.schema import (
@@ -55,7 +56,7 @@ PREDICTOR = "rows"
 IDS, PREDICTIONS = f"{PREDICTOR}/ids.npy", f"{PREDICTOR}/predictions.npy"
 ABOUT, TARGETS, GROUPS = "about.json", "scored.npy", "groups.npy"
 Source = TableSource | ArraysSource | PairsSource | FolderSource
-FEWEST_LISTS = 2
+FEWEST_LISTS, MOST_NAMED = 2, 5
 
 
 def read(raw: Path | None, declaration: Declaration, seed: int) -> Source:
@@ -293,16 +294,23 @@ def _check(one: Evaluated, target: Target, *, every_class: bool, in_order: bool)
     if target.kind not in ("binary", "multi-class"):
         return
     names = {"trains on": one.training, "is asked about": one.asked}
+    counts = target.counts()
     for what, rows in names.items():
         present = np.bincount(target.values[rows], minlength=len(target.classes)) > 0
         every = target.kind == "binary" or (
             not in_order if what == "trains on" else every_class)  # fmt: skip
         if present.all() or (not every and present.sum() >= 2):
             continue
-        lacking = target.classes[int(np.flatnonzero(~present)[0])]
-        count = target.counts()[str(lacking)]
+        lacking = str(target.classes[int(np.flatnonzero(~present)[0])])
+        rare = [name for name, count in counts.items() if count <= max(2, counts[lacking])]
+        shown = ", ".join(map(repr, rare[:MOST_NAMED])) + (", ..." if rare[MOST_NAMED:] else "")
+        others = f" (classes as rare: {shown})" if len(rare) > 1 else ""
+        ways = ["take them out", "join them with another class"]
+        if target.kind == "multi-class" and all(map(is_number, counts)):
+            ways.append("predict amounts (--kind regression)")
+        if counts[lacking] > 2:
+            ways.append("make fewer folds (--folds 2)")
         raise BadRawDataError(
-            f"what {one.part}/{one.split} {what} has no row of the class {str(lacking)!r}; "
-            f"there are {count} in all: take them out, join them with another class, or make "
-            "fewer folds (--folds 2)"
+            f"what {one.part}/{one.split} {what} has no row of the class {lacking!r}; there are "
+            f"{counts[lacking]} in all{others}: {', '.join(ways[:-1])}, or {ways[-1]}"
         )

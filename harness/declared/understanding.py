@@ -8,6 +8,7 @@ What this does not protect against: several columns that give a target away only
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -29,8 +30,18 @@ GIVES_AWAY = 0.99
 FEWEST_OF_A_VALUE = 3
 MOST_VALUES = 0.5
 """Columns with more different words than this share of the rows are not looked up by word."""
+ROWS_OF_A_BIN = 10
 FEW_OF_A_CLASS = 20
 MANY_COLUMNS_PER_ROW = 0.5
+MOST_NAMED = 5
+"""Columns or classes that one warning names."""
+IDS = ("id", "group", "subject", "patient", "participant", "person", "user", "customer", "session")
+FEWEST_GROUPS, MOST_GROUPS = 5, 0.9
+"""Values of a column that may group rows, and their share of the rows."""
+FEWEST_OTHERS, NINES_OFF, FAR_OFF = 5, 1.0, 2.0
+"""Other values beside one that is far off, and how far: for -1 and 999, and for any other."""
+OUTLIERS, OUTLIERS_SHARE = 0.01, 0.5
+"""A share of the rows, and of the squared distance from the median that it should not have."""
 Numbers = NDArray[np.float64]
 
 
@@ -113,7 +124,7 @@ def _dated(source: TableSource) -> Callable[[float], str]:
     values = source.cells.column(name)[:20]
     kind = columns.understand(name, values, source.cells.lines[:20], source.reading).kind
     if kind != "date":
-        return lambda value: f"{value:g}"
+        return lambda value: f"{value:.15g}"
 
     def shown(value: float) -> str:
         moment = datetime.fromtimestamp(value * DAY_SECONDS, UTC)
@@ -131,33 +142,111 @@ def warnings(source: TableSource) -> Iterator[str]:
         yield f"rows are not in the order of {source.declaration.split.column!r}: they are sorted"
     for name in source.numbering:
         yield f"column {name!r} numbers the rows: no model gets it"
-    for column in source.features:
-        yield from (f"column {column.name!r}: {note}" for note in column.notes)
-        yield from _of_column(column, len(source))
+    yield from _of_columns(source.features, len(source))
     yield from given_away(source.features, source.target)
-    counts = source.target.counts()
-    if source.target.kind in ("binary", "multi-class"):
-        for name, count in counts.items():
-            if count < FEW_OF_A_CLASS:
-                yield f"only {count} rows are {name!r}: scores will be noisy"
+    yield from _of_amounts_or_classes(source.target)
     width = len(source.features)
     if width > MANY_COLUMNS_PER_ROW * len(source):
         yield f"{width} columns for {len(source)} rows: a model can learn the rows by heart"
 
 
-def _of_column(column: Column, rows: int) -> Iterator[str]:
-    """Yield what makes a column of no use, or more than a column."""
-    name = f"column {column.name!r}"
+def _of_columns(features: Sequence[Column], rows: int) -> Iterator[str]:
+    """Yield what is said of columns, those together of which the same is said."""
+    names: dict[tuple[str, str], list[str]] = {}
+    twins: dict[bytes, str] = {}
+    for column in features:
+        said = [(f": {note}", f": {note}") for note in column.notes]
+        said += _of_column(column, rows)
+        # Where nearly all values differ, an order that two columns share is no sign of this.
+        alike = column.codes() if column.distinct * 2 < rows else column.numbers
+        if column.distinct > 1 and alike is not None:
+            other = twins.setdefault(alike.tobytes(), column.name)
+            if other != column.name:
+                same = f"as {other!r}, row by row: one of them will do"
+                said.append((f" says the same {same}", f" say the same {same}"))
+        for each in said:
+            names.setdefault(each, []).append(column.name)
+    for (one, several), which in names.items():
+        if len(which) == 1:
+            yield f"column {which[0]!r}{one}"
+        else:
+            more = f" and {len(which) - MOST_NAMED} more" if len(which) > MOST_NAMED else ""
+            yield f"columns {', '.join(map(repr, which[:MOST_NAMED]))}{more}{several}"
+
+
+def _of_column(column: Column, rows: int) -> Iterator[tuple[str, str]]:
+    """Yield what makes a column of no use, or more than a column: of one, and of several."""
+    drop, name = f"--drop {quoted(column.name)}", column.name
+    whole = column.kind == "words" or (column.kind == "number" and _is_id(name))
     if column.kind == "empty":
-        yield f"{name} is empty: it tells nothing"
+        yield " is empty: it tells nothing", " are empty: they tell nothing"
     elif column.distinct == 1 and not column.missing:
-        yield f"{name} is constant: it tells nothing"
-    elif column.kind == "words" and column.distinct == rows:
-        typed = f"--drop {quoted(column.name)}"
-        yield f"{name} is an identifier, a word of its own in every row: {typed}"
-    elif column.name.casefold() in ("id", "group") and column.distinct < rows:
-        together = f"if rows of one {column.name} belong together, --group {quoted(column.name)}"
-        yield f"{name} repeats values: {together}"
+        yield " is constant: it tells nothing", " are constant: they tell nothing"
+    elif whole and column.distinct == rows and not column.notes:
+        what = "a word" if column.kind == "words" else "a number"
+        said = f" is an identifier, {what} of its own in every row: {drop}"
+        yield said, said
+    elif _is_id(name) and FEWEST_GROUPS <= column.distinct <= MOST_GROUPS * rows:
+        said = f" repeats values: if rows of one {name} belong together, --group {quoted(name)}"
+        yield said, said
+    if (absent := _far_off(column.numbers)) is not None:
+        value, count, low, high = absent
+        said = (
+            f": {count} rows hold {value:.15g}, far from the others ({low:.15g} to {high:.15g}); "
+            f"if it is an absent value: --missing {value:.15g}"
+        )
+        yield said, said
+
+
+def _is_id(name: str) -> bool:
+    """Whether a column is called as what names persons or things is."""
+    plain = name.strip(" _#").casefold()
+    return plain in IDS or re.search(r"(?:^|[\W_]|[a-z])I[dD]$|(?:^|[\W_])id$", name) is not None
+
+
+def _far_off(numbers: Numbers | None) -> tuple[float, int, float, float] | None:
+    """Return a number that stands for no value, as -1 and 999 do, how often, and the others' range.
+
+    It is the least or the greatest, there more than once, and as far from the others as they are
+    from each other.
+    """
+    if numbers is None:
+        return None
+    values, counts = np.unique(numbers[~np.isnan(numbers)], return_counts=True)
+    if len(values) <= FEWEST_OTHERS:
+        return None
+    for end, others in ((-1, values[:-1]), (0, values[1:])):
+        value, spread = float(values[end]), float(np.ptp(others))
+        nines = set(f"{abs(value):.15g}") == {"9"} or (value < 0 <= others[0])
+        gap = float(np.abs(others - value).min())
+        if counts[end] >= 2 and gap > (NINES_OFF if nines else FAR_OFF) * spread:
+            return value, int(counts[end]), float(others[0]), float(others[-1])
+    return None
+
+
+def _of_amounts_or_classes(target: Target) -> Iterator[str]:
+    """Yield what makes a measurement of a target noisy."""
+    counts = target.counts()
+    if target.kind in ("binary", "multi-class"):
+        few = [f"{count} rows are {name!r}" for name, count in counts.items()
+               if count < FEW_OF_A_CLASS]  # fmt: skip
+        if few:
+            more = f", and of {len(few) - MOST_NAMED} more classes" if len(few) > MOST_NAMED else ""
+            yield f"only {', '.join(few[:MOST_NAMED])}{more}: scores will be noisy"
+    if target.kind == "regression" and target.values.ndim == 1:
+        if (absent := _far_off(target.values)) is not None:
+            value, count, *_ = absent
+            yield (
+                f"{count} rows of the target hold {value:.15g}, far from all others; if it is an "
+                f"absent value: --missing {value:.15g} --drop-missing-target"
+            )
+        off = np.sort((target.values - np.median(target.values)) ** 2)[::-1]
+        few_rows = max(1, round(OUTLIERS * len(off)))
+        if off[:few_rows].sum() > OUTLIERS_SHARE * off.sum():
+            yield (
+                f"the target's {few_rows} most extreme rows weigh more than all others together: "
+                "--metric mae or median_absolute_error is not about them alone"
+            )
 
 
 def quoted(name: str) -> str:
@@ -202,41 +291,52 @@ def alone(column: Column, target: Target) -> tuple[float, str] | None:
     """Return how well a column alone predicts a target, and what the number is."""
     if column.distinct + (column.missing > 0) < 2 or column.kind in ("text", "empty"):
         return None
-    guesses = [_looked_up(column, target)]
-    if column.numbers is not None:
-        filled = np.where(np.isnan(column.numbers), np.nanmedian(column.numbers), column.numbers)
-        guesses.append(filled)
-    best: tuple[float, str] | None = None
-    for guess in guesses:
-        if guess is None:
-            continue
-        for found in _said(guess, target):
-            best = found if best is None or found[0] > best[0] else best
-    return best
-
-
-def _said(guess: Numbers, target: Target) -> Iterator[tuple[float, str]]:
     values = target.values
-    if target.kind == "regression":
-        if np.std(guess) > 0 and np.std(values) > 0:
-            yield float(np.corrcoef(guess, values)[0, 1]) ** 2, "R²"
-        return
-    if target.kind == "binary":
-        value = auc(values, guess)
-        yield max(value, 1 - value), "AUC"
-        return
+    if target.kind not in ("binary", "multi-class"):
+        guesses = list(_guesses(column, values.astype(np.float64)))
+        told = [_r2(guess, values) for guess in guesses]
+        told += [_r2(_ranks(guess), _ranks(values)) for guess in guesses]  # a logarithm, say
+        return (max(told), "R²") if told else None
     # Of several classes, all must be told: the worst of them, each against the rest.
-    ordered = [auc((values == place).astype(np.uint8), guess) for place in np.unique(values)]
-    yield min(max(one, 1 - one) for one in ordered), "AUC"
+    places = [1] if target.kind == "binary" else np.unique(values).tolist()
+    worst = 1.0
+    for place in places:
+        if worst < GIVES_AWAY:
+            break
+        flags = (values == place).astype(np.uint8)
+        areas = [auc(flags, guess) for guess in _guesses(column, flags.astype(np.float64))]
+        worst = min(worst, max((max(area, 1 - area) for area in areas), default=0.0))
+    return worst, "AUC"
 
 
-def _looked_up(column: Column, target: Target) -> Numbers | None:
+def _r2(guess: Numbers, values: NDArray[Any]) -> float:
+    if not np.std(guess) > 0 or not np.std(values) > 0:
+        return 0.0
+    return float(np.corrcoef(guess, values)[0, 1]) ** 2
+
+
+def _ranks(values: NDArray[Any]) -> Numbers:
+    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return (np.cumsum(counts) - counts / 2)[places]
+
+
+def _guesses(column: Column, values: Numbers) -> Iterator[Numbers]:
+    """Yield what a column's own values, or those of other rows like it, say of a target."""
+    found = _looked_up(column.codes(), values)
+    if column.numbers is not None:
+        yield np.where(np.isnan(column.numbers), np.nanmedian(column.numbers), column.numbers)
+        if found is None:  # neighbours are like it
+            places = np.argsort(np.argsort(column.numbers, kind="stable"))
+            found = _looked_up(places // ROWS_OF_A_BIN, values)
+    if found is not None:
+        yield found
+
+
+def _looked_up(codes: NDArray[np.int64], values: Numbers) -> Numbers | None:
     """Return for each row the mean target of the other half's rows with the same value."""
-    codes = column.codes()
     rows, distinct = len(codes), int(codes.max()) + 1
     if distinct > MOST_VALUES * rows or distinct * FEWEST_OF_A_VALUE > rows:
         return None
-    values = target.values.astype(np.float64)
     guess = np.empty(rows)
     half = np.arange(rows) % 2 == 0
     half = half[np.random.Generator(np.random.PCG64(0)).permutation(rows)]

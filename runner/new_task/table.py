@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -236,7 +237,7 @@ def _template(
     order = "; they are in time order" if ordered else ""
     features = filled(
         "table_features.py",
-        texts=repr([one.name for one in found.columns if one.kind == "text"]).replace("'", '"'),
+        texts=json.dumps([one.name for one in found.columns if one.kind == "text"]),
         fewest=str(min(50, max(2, rows // 100))),
         words=str(MOST_WORDS),
         text_features=str(TEXT_FEATURES),

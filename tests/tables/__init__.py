@@ -338,7 +338,7 @@ CASES = (
          b"person", b"ID", 1), says=("column 'ID' repeats values", "--group ID")),
     Case(name="words among numbers", content=lambda: with_column(
          "pulse", lambda at, _: "lost" if at == 44 else 60 + at % 30),
-         says=("line 46 holds 'lost' where 199 others are numbers", "--missing 'lost'")),
+         says=("line 46 holds 'lost' where 199 others are numbers", "--missing lost")),
     Case(name="words among numbers, said to be absent", content=lambda: with_column(
          "pulse", lambda at, _: "lost" if at == 44 else 60 + at % 30),
          options=("--target", "sick", "--missing", "lost"), says=("pulse   number",)),
@@ -382,7 +382,7 @@ CASES = (
     Case(name="a web page", content=lambda: b"\n<!DOCTYPE html><html>", refused=True,
          says=("this is a page or XML",)),
     Case(name="comments at the beginning", content=lambda: b"# exported\n# by hand\n" + plain(),
-         says=("2 lines that begin with # are left out", "age     number")),
+         says=("line 1 ('# exported'), and 1 more: above the header, left out", "age     number")),
     Case(name="two roles", content=plain, options=("--target", "sick", "--drop", "sick"),
          refused=True, says=("column 'sick' is named twice",)),
     Case(name="three groups", content=lambda: with_column("ward_group", lambda at, _: at % 3),
@@ -390,6 +390,18 @@ CASES = (
          says=("there are 3 groups of rows, too few for 6 parts: --folds 2",)),
     Case(name="two folds", content=lambda: table(HEADER, patients(40)),
          options=("--target", "sick", "--folds", "2"), says=("fold0 16 → 16, fold1 16 → 16",)),
+    Case(name="an export with a title, units and a note", content=lambda: (
+         "Patients of 2024;;;;\n;;;;\nage;weight;ward;sick;\nyears;kg;;;\n"
+         + text(None, [[*row, ""] for row in patients()], delimiter=";")
+         + "Source: the registry\n").encode("cp1252"),
+         says=("rows  200", "line 1 ('Patients of 2024'): above the header, left out",
+               "line 4 ('years'): words where the others hold numbers",
+               "line 205 ('Source: the registry'): below the rows")),
+    Case(name="names with quotes and line ends", content=lambda: reviews().replace(
+         b"review", b'"it\'s a ""long""\nreview"', 1), options=("--target", "liked"),
+         says=('it\'s a "long" review  text',)),
+    Case(name="columns between blanks", content=lambda: plain().replace(b",", b"    "),
+         says=("space between values", "weight  number")),
     Case(name="not a table", content=lambda: bytes(range(256)) * 20, refused=True,
          says=("table.csv",)),
 )  # fmt: skip
