@@ -30,7 +30,8 @@ MISSING = (*TARGET_MISSING, "-", ".", ":", "none", "missing")
 """What an absent value of any other column is written as."""
 YES_NO = (
     ("yes", "no"), ("y", "n"), ("true", "false"), ("t", "f"), ("on", "off"),
-    ("ja", "nein"), ("oui", "non"), ("si", "no"), ("sí", "no"),
+    ("ja", "nein"), ("ja", "nej"), ("ja", "nee"), ("oui", "non"), ("si", "no"), ("sí", "no"),
+    ("sim", "não"), ("tak", "nie"), ("да", "нет"), ("是", "否"),
 )  # fmt: skip
 MAX_WORD_BYTES = 200
 TEXT_CHARACTERS, TEXT_SPACES = 30, 3
@@ -39,7 +40,8 @@ NEARLY = 0.9
 """A column of which so many values are numbers is suspected to be one."""
 MOSTLY, MANY = 0.5, 10
 """And one of which more than so many different ones, and more than this share, are."""
-MOST_ODD, MOST_UNITS = 3, 5
+MOST_ODD, MOST_VARIED, MOST_UNITS = 3, 20, 5
+"""Odd values that are named, those from which on a column is one of codes, and units in one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,7 +213,9 @@ def suspicion(
 def _are_most(counts: Counter[str], odd: Sequence[str]) -> bool:
     """Whether values other than the odd ones are what the column is about."""
     share = 1 - sum(counts[value] for value in odd) / counts.total()
-    return share >= NEARLY or (share >= MOSTLY and len(counts) - len(odd) > MANY)
+    return share >= NEARLY or (
+        share >= MOSTLY and len(counts) - len(odd) > MANY and len(odd) <= MOST_VARIED
+    )
 
 
 def _odd_among(
@@ -258,7 +262,9 @@ def times(name: str, values: Sequence[str], lines: Sequence[int], reading: Readi
         line = next(
             line for value, line in zip(values, lines, strict=True) if reading.is_absent(value)
         )
-        raise ValueError(f"column {name!r}: line {line} has no value, and orders the rows")
+        raise ValueError(
+            f"column {name!r}: line {line} has no value, and orders the rows: take the line out"
+        )
     if column.numbers is not None:
         return column
     usual, count = dates.usual_format(values, reading.dates)

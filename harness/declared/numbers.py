@@ -21,7 +21,7 @@ _WRITTEN = re.compile(
     rf"\s*(?P<after>%|{_CURRENCY})?(?P<close>\))?"
 )
 _GROUPED = {
-    ".": re.compile(r"(\d+|\d{1,3}(?:,\d{3})+|\d{1,3}(?:[\s'\u2019]\d{3})+)?(\.\d*)?"),
+    ".": re.compile(r"(\d+|\d{1,3}(?:,\d{2,3})*,\d{3}|\d{1,3}(?:[\s'\u2019]\d{3})+)?(\.\d*)?"),
     ",": re.compile(r"(\d+|\d{1,3}(?:\.\d{3})+|\d{1,3}(?:[\s'\u2019]\d{3})+)?(,\d*)?"),
 }
 PLAIN, CURRENCY, PERCENT = "number", "currency", "percent"

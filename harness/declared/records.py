@@ -24,6 +24,10 @@ NUMERIC = 0.9
 """Of a column of numbers, the share that is."""
 
 
+MOST_SHORT = 0.05
+"""Of the rows, the share with fewer values from which on a program wrote them so."""
+
+
 class BadTableError(BadRawDataError, ValueError):
     """The file does not fit its declaration; the message names column and line."""
 
@@ -93,6 +97,8 @@ def _delimiter(text: str) -> str:
         return (count / sum(widths.values()), width) if width > 1 else (0.0, 0)
 
     best = max(DELIMITERS, key=fit)
+    if best == "\t" and fit(BLANK)[0] == 1 and fit(BLANK)[1] > 2 * fit(best)[1]:
+        return BLANK  # a tab before the last column alone
     if fit(best)[1] < 2:
         best = BLANK
         if fit(best)[0] < NUMERIC:
@@ -106,7 +112,7 @@ def _delimiter(text: str) -> str:
 def _lines(text: str, delimiter: str) -> Iterator[str]:
     """Yield lines with their ends; blanks before an end cut nothing."""
     for line in io.StringIO(text, newline=""):
-        yield line if delimiter != BLANK else f"{line.strip()}\n"
+        yield line if delimiter != BLANK else line.strip().replace("\t", BLANK) + "\n"
 
 
 def _cut(
@@ -247,11 +253,9 @@ def _make_even(found: Records) -> None:
     for row in found.rows:
         while len(row) > width and not row[-1]:
             row.pop()
-    if found.header is not None and {len(row) for row in found.rows} == {width + 1}:
-        found.header, width = ["", *found.header], width + 1
-        found.notes.append(
-            "the header names one column less than the rows have: the first has no name"
-        )
+    if found.header is not None:
+        _fit_header(found, found.header)
+        width = len(found.header)
     for row, line in zip(found.rows, found.lines, strict=True):
         if len(row) == width:
             continue
@@ -263,3 +267,24 @@ def _make_even(found: Records) -> None:
         raise BadTableError(
             f"line {line} has {len(row)} values, and line {found.header_line} has {width}: {what}"
         )
+
+
+def _fit_header(found: Records, header: list[str]) -> None:
+    """Let header and rows be as wide, where a program wrote them otherwise and it is clear how."""
+    widths = [len(row) for row in found.rows]
+    if set(widths) == {len(header) + 1}:
+        header.insert(0, "")
+        found.notes.append(
+            "the header names one column less than the rows have: the first has no name"
+        )
+        return
+    while not header[-1] and len(header) > max(widths):
+        header.pop()
+    short = [place for place, width in enumerate(widths) if width < len(header)]
+    if max(widths) <= len(header) and len(short) > MOST_SHORT * len(widths):
+        found.notes.append(
+            f"{len(short)} rows, the first in line {found.lines[short[0]]}, have fewer values "
+            "than the header has names: the last ones are absent"
+        )
+        for place in short:
+            found.rows[place] += [""] * (len(header) - widths[place])

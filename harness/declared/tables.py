@@ -106,7 +106,9 @@ class TableSource:
         values = self.cells.column(split.column)
         for value, line in zip(values, self.cells.lines, strict=True):
             if self.reading.is_absent(value):
-                raise BadTableError(f"column {split.column!r}: line {line} belongs to no group")
+                raise BadTableError(
+                    f"column {split.column!r}: line {line} belongs to no group: take the line out"
+                )
         _, groups = np.unique(np.array(values, dtype=object).astype(str), return_inverse=True)
         return groups.astype(np.int64)
 

@@ -140,6 +140,10 @@ def warnings(source: TableSource) -> Iterator[str]:
     times = source.times()
     if times is not None and (np.diff(times) < 0).any():
         yield f"rows are not in the order of {source.declaration.split.column!r}: they are sorted"
+    form = source.data.dates
+    if form and times is None and not any(form in note for column in source.features
+                                          for note in column.notes):  # fmt: skip
+        yield f"no column holds dates like {form!r}: --date-format, in the marks of strptime"
     for name in source.numbering:
         yield f"column {name!r} numbers the rows: no model gets it"
     yield from _of_columns(source.features, len(source))

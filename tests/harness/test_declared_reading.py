@@ -55,6 +55,7 @@ AS_PLAIN = {
     "a header between rows": (PLAIN + PLAIN, "line 122 ('age'): it repeats the header"),
     "a note below": (PLAIN + "\nSource: a registry\n", "line 123 ('Source: a registry'): below"),
     "delimiters at the ends": (PLAIN.replace("\n", ",,\n") + ",,,,,\n", None),
+    "a delimiter at the end of the header alone": (HEADER[:-1] + ",\n" + BASE, None),
     "blanks between values": (PLAIN.replace(",", "   "), None),
     "old line ends": (PLAIN.replace("\n", "\r"), None),
     "blanks before quotes": (", ".join(f'"{one}"' for one in HEADER[:-1].split(",")) + "\n" + BASE,
@@ -81,6 +82,40 @@ def test_a_first_row_that_is_nearly_empty_is_a_row_where_there_is_no_header(tmp_
     assert found["rows"] == ROWS + 1
 
 
+def test_a_tab_before_the_last_column_alone_does_not_cut_a_table_of_blanks(tmp_path):
+    rows = "".join(f"{at}.  1{at % 7}   2  4.5\t{at % 2}\n" for at in range(ROWS))
+    found = understood(tmp_path, rows, target="column_5")
+    assert len(found["columns"]) == 5
+    moments = "".join(
+        f"2024-01-{1 + at % 28:02d} 10:{at % 60:02d} UTC\t{at % 2}\n" for at in range(ROWS)
+    )
+    assert kinds(understood(tmp_path, moments, target="column_2"))["column_1"] == "date"
+
+
+def test_values_that_a_program_left_out_at_the_end_are_absent_and_one_short_row_is_an_error(
+    tmp_path,
+):
+    short = "".join(f"{row[:-2] if at % 9 == 0 else row}\n" for at, row in enumerate(
+        row.rpartition(",")[2] + "," + row.rpartition(",")[0] + ",x"
+        for row in BASE.splitlines()))  # fmt: skip
+    found = understood(tmp_path, "sick,age,dose,ward,note\n" + short)
+    assert found["columns"][-1]["missing"] == pytest.approx(1 / 9, abs=0.01)
+    assert "14 rows, the first in line 2, have fewer values" in found["warnings"][0]
+    one = PLAIN.replace("\n1,", "\n", 1)
+    assert "has 3 values, and line 1 has 4: a value is missing" in understood(tmp_path, one)
+
+
+def test_a_column_without_a_name_has_none_in_the_file_that_training_gets(tmp_path):
+    from harness.declared import tables
+
+    content = "".join(
+        f"{at - 1 if at else ''},{row}\n" for at, row in enumerate(PLAIN.splitlines())
+    )
+    understood(tmp_path, content, given="file")
+    source = tables.read_source(tmp_path, schema.load(tmp_path / "task.yaml"), 0)
+    assert source.training(np.arange(3))["rows.csv"].startswith(b",age,dose,ward,sick\n")
+
+
 def test_quotes_behind_backslashes_are_read_where_that_makes_rows_even(tmp_path):
     content = PLAIN.replace("a,", '"ward \\"a\\", north",')
     assert kinds(understood(tmp_path, content))["ward"] == "words"
@@ -103,6 +138,7 @@ READ = {
                                "'11.8M' is read as 11800000"),
     "hours": (lambda at: f"{at % 24}:30", "number", "'9:30' is read as 9.5 hours"),
     "afternoons": (lambda at: f"{1 + at % 12}:15 PM", "number", "'9:15 PM' is read as 21.25"),
+    "lakhs": (lambda at: f"{1 + at % 9},{10 + at % 90},{100 + at}", "number", "is read as"),
     "other currencies": (lambda at: f"R$ {at}", "currency", None),
     "a date without zeros": (lambda at: f"2024-{1 + at % 12}-{1 + at % 9}", "date", "%Y-%m-%d"),
     "months": (lambda at: f"{2000 + at}-0{1 + at % 9}", "date", "%Y-%m"),
@@ -117,6 +153,7 @@ READ = {
                "39 rows more hold one of 5 such values, where 80 others are numbers"),
     "some with zeros before": (lambda at: f"{at * 7 % 90:03d}", "words", None),
     "houses along a street": (lambda at: f"{at}" if at % 3 else f"{at}a", "words", None),
+    "tickets": (lambda at: f"{at * 7919}" if at % 2 else f"A/{at} {at}", "words", None),
     "three and more": (lambda at: f"{at % 4}" + "+" * (at % 4 == 3), "words", None),
     "999 for none": (lambda at: 999 if at % 9 == 0 else at % 30, "number",
                      "14 rows hold 999, far from the others (0 to 29); if it is an absent value"),
