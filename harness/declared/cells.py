@@ -131,7 +131,9 @@ class Cells:
         stream = io.StringIO()
         writer = csv.writer(stream, delimiter=self.dialect.delimiter or ",", lineterminator="\n")
         if self.dialect.header:
-            writer.writerow("" if name in self.unnamed else name for name in self.names)
+            # As pandas calls such a column in the whole file, whatever stands before it here.
+            writer.writerow(f"Unnamed: {int(name.partition('_')[2]) - 1}" if name in self.unnamed
+                            else name for name in self.names)  # fmt: skip
         writer.writerows(zip(*self.columns, strict=True))
         content = stream.getvalue().encode(self.dialect.encoding or "utf-8")
         return gzip.compress(content, mtime=0) if self.dialect.table.endswith(".gz") else content

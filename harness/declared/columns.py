@@ -200,21 +200,21 @@ def suspicion(
     if not odd and len(counts) > MANY:
         return _differing(units, first)
     rest = units.keys() - set(odd)
-    if odd and _are_most(counts, odd) and numbers_of(rest, reading.decimal):
+    if odd and _are_most(counts, odd, varied=MOST_VARIED) and numbers_of(rest, reading.decimal):
         return _odd_among(counts, odd, first, "numbers")
     form, _ = dates.usual_format(counts, reading.dates)
     odd = [value for value in counts if form is not None and not dates.is_date(value, form)]
-    if odd and _are_most(counts, odd):
+    if odd and _are_most(counts, odd, varied=len(odd)):
         return _odd_among(counts, odd, first, f"dates like {form or dates.ISO}", other=any(
             dates.format_of({value}, reading.dates) is not None for value in odd))  # fmt: skip
     return None
 
 
-def _are_most(counts: Counter[str], odd: Sequence[str]) -> bool:
+def _are_most(counts: Counter[str], odd: Sequence[str], *, varied: int) -> bool:
     """Whether values other than the odd ones are what the column is about."""
     share = 1 - sum(counts[value] for value in odd) / counts.total()
     return share >= NEARLY or (
-        share >= MOSTLY and len(counts) - len(odd) > MANY and len(odd) <= MOST_VARIED
+        share >= MOSTLY and len(counts) - len(odd) > MANY and len(odd) <= varied
     )
 
 

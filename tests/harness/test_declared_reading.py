@@ -105,7 +105,7 @@ def test_values_that_a_program_left_out_at_the_end_are_absent_and_one_short_row_
     assert "has 3 values, and line 1 has 4: a value is missing" in understood(tmp_path, one)
 
 
-def test_a_column_without_a_name_has_none_in_the_file_that_training_gets(tmp_path):
+def test_a_column_without_a_name_is_called_in_a_file_as_pandas_would_call_it(tmp_path):
     from harness.declared import tables
 
     content = "".join(
@@ -113,7 +113,7 @@ def test_a_column_without_a_name_has_none_in_the_file_that_training_gets(tmp_pat
     )
     understood(tmp_path, content, given="file")
     source = tables.read_source(tmp_path, schema.load(tmp_path / "task.yaml"), 0)
-    assert source.training(np.arange(3))["rows.csv"].startswith(b",age,dose,ward,sick\n")
+    assert source.training(np.arange(3))["rows.csv"].startswith(b"Unnamed: 0,age,dose")
 
 
 def test_quotes_behind_backslashes_are_read_where_that_makes_rows_even(tmp_path):
