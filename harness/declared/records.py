@@ -153,13 +153,15 @@ def _leave_out_titles(found: Records, data: TableData) -> None:
     width = Counter(map(len, found.rows[:SAMPLE_RECORDS])).most_common(1)[0][0]
     if data.header is False or _are_unnamed(_targets(data), width):
         return
-
-    def is_title(row: Sequence[str]) -> bool:
-        return (width >= FEWEST_COLUMNS and sum(map(bool, row)) * 2 <= width) or (
-            row[0].startswith("#") and len(row) < width)  # fmt: skip
-
     header = next((place for place, row in enumerate(found.rows[:MOST_ABOVE])
                    if set(_targets(data)) <= set(row)), None)  # fmt: skip
+
+    def is_title(row: Sequence[str]) -> bool:
+        if width >= FEWEST_COLUMNS and sum(map(bool, row)) * 2 <= width:
+            return True
+        remark, short = row[0].startswith("#"), len(row) < width
+        return (remark and short) or (header is not None and (remark or short))
+
     above, most = 0, min(MOST_ABOVE, len(found.rows) - 1) if header is None else header
     while above < most and is_title(found.rows[above]):
         above += 1
@@ -167,7 +169,7 @@ def _leave_out_titles(found: Records, data: TableData) -> None:
         above = header
     found.leave_out(range(above), "above the header")
     below = len(found.rows)
-    while below > 1 and len(row := found.rows[below - 1]) == 1 < width - 1 and " " in row[0]:
+    while below > 1 and len(row := found.rows[below - 1]) == 1 < width and " " in row[0]:
         below -= 1
     found.leave_out(range(below, len(found.rows)), "below the rows")
 

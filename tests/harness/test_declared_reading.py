@@ -77,6 +77,13 @@ def test_what_is_no_row_is_left_out_and_said(tmp_path, name):
     assert said is None or said in notes[0]
 
 
+def test_a_table_of_two_columns_may_have_a_title_and_a_note(tmp_path):
+    rows = "".join(f"{at % 40},{at % 2}\n" for at in range(ROWS))
+    found = understood(tmp_path, f"Report\n# by hand, 2024\nage,sick\n{rows}Source: a registry\n")
+    assert found["rows"] == ROWS
+    assert [one["name"] for one in found["columns"]] == ["age", "sick"]
+
+
 def test_a_first_row_that_is_nearly_empty_is_a_row_where_there_is_no_header(tmp_path):
     found = understood(tmp_path, "1,,,0\n" + BASE, target="column_4", header=False)
     assert found["rows"] == ROWS + 1
