@@ -349,10 +349,18 @@ class _Reader:
                     raise self.error((*where, one.name), "is missing")
                 continue
             wanted: Kind = one.metadata["kind"]
+            value = _worded(value) if wanted in (TEXT, WORDS, COLUMNS) else value
             if not wanted.fits(value):
                 raise self.error((*where, one.name), f"must be {wanted.words}, not {value!r}")
             values[one.name] = tuple(value) if isinstance(value, list) else value
         return kind(**values)
+
+
+def _worded(value: Any) -> Any:
+    """Return numbers as words: a column may be called 2021, and 999 stand for no value."""
+    if isinstance(value, list):
+        return [_worded(each) for each in value]
+    return str(value) if _is_number(value) else value
 
 
 def _lines(node: yaml.Node | None, above: Key) -> Iterator[tuple[Key, int]]:

@@ -244,10 +244,17 @@ def _guess(distinct: int, rows: int, known: Mapping[str, float] | None) -> tuple
 def _positive_last(said: str, order: list[str], seen: dict[str, str], positive: Any) -> list[str]:
     """Return the two classes with the positive one last."""
     by_word = {word.casefold(): one for one, word in seen.items()}
+    wanted = {str(positive).casefold()}
+    if isinstance(positive, bool):  # what YAML makes of yes and no
+        wanted |= {pair[not positive] for pair in YES_NO}
+    known = {number(word, ".") for word in wanted} - {None}
+    matching = [
+        one for word, one in by_word.items() if word in wanted or number(word, ".") in known
+    ]
     if positive is None:
         chosen = next((by_word[word] for word in by_word if word in POSITIVE), order[-1])
-    elif (wanted := str(positive).casefold()) in by_word:
-        chosen = by_word[wanted]
+    elif matching:
+        chosen = matching[0]
     else:
         raise BadTableError(
             f"{said} never holds {positive!r}, which is to be predicted; it holds "

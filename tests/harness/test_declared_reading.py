@@ -266,6 +266,21 @@ def test_a_few_rows_that_weigh_more_than_all_others_are_said(tmp_path):
     assert not any("most extreme rows" in note for note in found["warnings"])
 
 
+@pytest.mark.parametrize(("said", "classes", "positive"), [
+    (True, ("yes", "no"), "yes"), (False, ("yes", "no"), "no"), (1, ("1.0", "2.0"), "1.0"),
+    ("0", ("0", "1"), "0"), ("NO", ("yes", "no"), "no"),
+])  # fmt: skip
+def test_the_positive_class_is_found_as_yaml_gives_it(tmp_path, said, classes, positive):
+    content = amounts(lambda at: classes[at * 5 % 7 % 2])
+    assert understood(tmp_path, content, score={"positive": said})["positive"] == positive
+
+
+def test_a_declaration_may_name_columns_and_absent_values_by_numbers(tmp_path):
+    content = with_column(lambda at: "999" if at % 9 == 0 else at % 30, "2021").replace("sick", "7")
+    found = understood(tmp_path, content, target=7, missing=[999])
+    assert next(one for one in found["columns"] if one["name"] == "2021")["missing"] > 0.1
+
+
 # -- what spoils a measurement --------------------------------------------------------------------
 
 TOLD = {
