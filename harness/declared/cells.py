@@ -48,9 +48,14 @@ NO_TABLES = (
     (b"<stata", "Stata: write the rows as CSV or Parquet"),
     (b"@relation", "ARFF of Weka: write the names of its attributes as line 1, then its rows"),
     (b"@RELATION", "ARFF of Weka: write the names of its attributes as line 1, then its rows"),
-    (b"<", "a page or XML: what was downloaded may say why"),
-    (b"{", "JSON: write its rows as CSV"),
-    (b"[", "JSON: write its rows as CSV"),
+    *(
+        (start, "a page or XML: what was downloaded may say why")
+        for start in (b"<!", b"<?", b"<html", b"<HTML", b"<table")
+    ),
+    *(
+        (start, "JSON: write its rows as CSV")
+        for start in (b'{"', b"{\n", b"{\r", b'{ "', b"[{", b"[[", b"[\n", b"[\r", b'["')
+    ),
 )
 """How a file begins that is something else, and what."""
 SCRIPTS = ["cp1250", "cp1251", "cp1253", "shift_jis", "gb18030", "big5", "euc_kr"]

@@ -33,7 +33,7 @@ YES_NO = (
     ("ja", "nein"), ("ja", "nej"), ("ja", "nee"), ("oui", "non"), ("si", "no"), ("sí", "no"),
     ("sim", "não"), ("tak", "nie"), ("да", "нет"), ("是", "否"),
 )  # fmt: skip
-MAX_WORD_BYTES = 200
+MAX_WORD_BYTES, FLOAT_DIGITS = 200, 15
 TEXT_CHARACTERS, TEXT_SPACES = 30, 3
 """More than so many of both, on average, is text and no word."""
 NEARLY = 0.9
@@ -159,9 +159,7 @@ def _read(seen: set[str], reading: Reading) -> _Read:
     """Say what different values are."""
     if pair := _yes_no(seen):
         return _Read(kind="yes/no", known={one: float(one.casefold() == pair[0]) for one in seen})
-    if not any(len(value) > 1 and value[0] == "0" and value.isdigit() for value in seen) and (
-        found := numbers_of(seen, reading.decimal)
-    ):
+    if not _are_codes(seen) and (found := numbers_of(seen, reading.decimal)):
         return _Read(kind=found.style, known=found.known, notes=(found.note,) if found.note else ())
     if (form := dates.format_of(seen, reading.dates)) is not None:
         known = {value: dates.moment(value, form) / DAY_SECONDS for value in seen}
@@ -170,6 +168,13 @@ def _read(seen: set[str], reading: Reading) -> _Read:
             said += f"; {twin} fits too (--date-format)"
         return _Read(kind="date", known=known, notes=(said,) if form else ())
     return _Read(kind="text" if _is_text(seen) else "words", known=None)
+
+
+def _are_codes(seen: set[str]) -> bool:
+    """Whether digits are no amounts: some begin with a zero, or are too many to tell apart."""
+    digits = [value for value in seen if len(value) > 1 and value.isdigit()]
+    long = [value for value in digits if len(value) > FLOAT_DIGITS]
+    return any(value[0] == "0" for value in digits) or len(set(map(float, long))) < len(long)
 
 
 def _yes_no(seen: set[str]) -> tuple[str, str] | None:

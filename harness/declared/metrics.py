@@ -183,6 +183,19 @@ def find(kind: str, name: str) -> Metric:
     raise BadRawDataError(f"score: {name!r} is no metric of a {kind} target; there are: {allowed}")
 
 
+def check_values(metric: Metric, target: Target) -> None:
+    """Raise `BadRawDataError` where a metric says nothing of such a target."""
+    if metric.needs == "positive values" and (lowest := float(target.values.min())) < 0:
+        raise BadRawDataError(
+            f"score: {metric.name} is of numbers from 0 on, and the target goes down to "
+            f"{lowest:g}: --metric rmse, say"
+        )
+    if metric.name == "mape" and (zeros := int((target.values == 0).sum())):
+        raise BadRawDataError(
+            f"score: mape divides by the target, which is 0 in {zeros} rows: --metric mae, say"
+        )
+
+
 def reading(kind: str, metric: Metric) -> str:
     """Say how an answer is read."""
     if kind == BINARY:

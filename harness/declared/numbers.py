@@ -126,10 +126,13 @@ def _plain(seen: Collection[str], decimal: str) -> Numbers | None:
         if (found := number(value, decimal)) is None:
             return None
         known[value] = found
-    styles = {_style(value) for value in seen}
-    style = next((one for one in (CURRENCY, PERCENT) if one in styles), PLAIN)
-    grouped = [value for value in known if "," in value]
-    note = ""
+    symbols = {_symbol(value) for value in seen} - {""}
+    style = PERCENT if "%" in symbols else CURRENCY if symbols else PLAIN
+    note, grouped = "", [value for value in known if "," in value]
+    if "%" in symbols and any(amount and not _symbol(value) for value, amount in known.items()):
+        symbols.add("none")
+    if len(symbols) > 1:
+        note = f"numbers with {' and '.join(sorted(symbols)[:3])} are read as if they were alike"
     if grouped and (
         not any("." in value for value in known) if decimal == "."
         else all(map(_THREE_DIGITS.fullmatch, grouped))
@@ -179,10 +182,7 @@ def _said(value: str, known: Mapping[str, float]) -> str:
     return f"{value!r} is read as {known[value]:.10g}"
 
 
-def _style(text: str) -> str:
-    parts = _WRITTEN.fullmatch(text)
-    if parts is None:
-        return PLAIN
-    if parts["after"] == "%":
-        return PERCENT
-    return CURRENCY if parts["before"] or parts["after"] else PLAIN
+def _symbol(text: str) -> str:
+    """Return the currency or the percent sign that a number is written with."""
+    parts = None if text.isdigit() else _WRITTEN.fullmatch(text)
+    return (parts["before"] or parts["after"] or "") if parts else ""

@@ -92,6 +92,7 @@ def divide(source: Source, seed: int) -> tuple[Divided, Twins]:
         else:
             divided = parts.divide(seed, split, source.target.strata(), units)
     metric, _ = metrics.chosen(source.target.kind, source.declaration.score)
+    metrics.check_values(metric, source.target)
     if source.target.kind == metrics.RANKING:
         _check_lists(source, divided)
     for one in divided.evaluated:
@@ -306,11 +307,13 @@ def _check(one: Evaluated, target: Target, *, every_class: bool, in_order: bool)
         shown = ", ".join(map(repr, rare[:MOST_NAMED])) + (", ..." if rare[MOST_NAMED:] else "")
         others = f" (classes as rare: {shown})" if len(rare) > 1 else ""
         ways = ["take them out", "join them with another class"]
-        if target.kind == "multi-class" and all(map(is_number, counts)):
+        if target.kind == "binary":
+            ways = ["every part needs both classes: find more such rows"]
+        elif all(map(is_number, counts)):
             ways.append("predict amounts (--kind regression)")
         if counts[lacking] > 2:
             ways.append("make fewer folds (--folds 2)")
         raise BadRawDataError(
             f"what {one.part}/{one.split} {what} has no row of the class {lacking!r}; there are "
-            f"{counts[lacking]} in all{others}: {', '.join(ways[:-1])}, or {ways[-1]}"
+            f"{counts[lacking]} in all{others}: {', or '.join(ways)}"
         )

@@ -145,6 +145,10 @@ READ = {
                                "'11.8M' is read as 11800000"),
     "hours": (lambda at: f"{at % 24}:30", "number", "'9:30' is read as 9.5 hours"),
     "afternoons": (lambda at: f"{1 + at % 12}:15 PM", "number", "'9:15 PM' is read as 21.25"),
+    "two currencies": (lambda at: f"{'$€'[at % 2]}{at}", "currency",
+                       "numbers with $ and € are read"),
+    "percent and not": (lambda at: f"{at}%" if at % 2 else at / 100, "percent", "% and none"),
+    "numbers too long to tell apart": (lambda at: 2**63 + at * 7 % 90, "words", None),
     "lakhs": (lambda at: f"{1 + at % 9},{10 + at % 90},{100 + at}", "number", "is read as"),
     "other currencies": (lambda at: f"R$ {at}", "currency", None),
     "a date without zeros": (lambda at: f"2024-{1 + at % 12}-{1 + at % 9}", "date", "%Y-%m-%d"),
@@ -322,6 +326,19 @@ def test_columns_that_are_no_features_are_named_with_what_to_type(tmp_path, name
     assert said is None or said in notes[0]
 
 
+@pytest.mark.parametrize("name", ["<age>", "[age]", "{age}"])
+def test_a_name_in_brackets_is_no_other_format(tmp_path, name):
+    assert name in kinds(understood(tmp_path, PLAIN.replace("age", name)))
+
+
+@pytest.mark.parametrize(("metric", "said"), [
+    ("rmsle", "goes down to -1: --metric rmse"), ("mape", "which is 0 in 1 rows: --metric mae"),
+])  # fmt: skip
+def test_a_metric_that_says_nothing_of_such_a_target_is_refused(tmp_path, metric, said):
+    content = amounts(lambda at: at / 4 - 1)
+    assert said in understood(tmp_path, content, score={"metric": metric})
+
+
 def test_the_same_is_said_of_many_columns_once(tmp_path):
     names = ",".join(f"c{number}" for number in range(9))
     rows = "".join(f"{'1,' * 9}{row}\n" for row in BASE.splitlines())
@@ -336,6 +353,8 @@ def test_the_same_is_said_of_many_columns_once(tmp_path):
 FILES = {
     b"BZh91AY": "packed with bzip2",
     b"@relation iris\n@data\n1,2\n": "ARFF of Weka",
+    b'[{"age": 1}]': "this is JSON",
+    b"<html>": "a page or XML",
     b"\x80\x04\x95": "a pickle",
     PLAIN.encode() + "Zürich,1,a,1\n".encode("latin-1"): "has one",
     (HEADER + "Zürich,1,a,1\n" * 60).encode() + "Zürich,1,a,0\n".encode("latin-1"):
