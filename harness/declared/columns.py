@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.declared import dates
-from harness.declared.dates import DAY_SECONDS
 from harness.declared.numbers import (
     has_thousands,
     is_number,
@@ -94,13 +93,17 @@ class Reading:
         return [self.is_absent(value) and value.casefold() not in doubtful for value in values]
 
 
-def reading_of(decimal: str, dates: str | None, missing: Sequence[str] | None) -> Reading:
+def reading_of(
+    columns: Sequence[Sequence[str]], delimiter: str, *,
+    decimal: str | None, dates: str | None, missing: Sequence[str] | None,
+) -> Reading:  # fmt: skip
     """Return how values are read; what a person names as missing adds to the usual marks.
 
     An empty word among the named ones puts them in place of the usual marks.
     """
     usual = () if missing is not None and "" in missing else MISSING
     named = frozenset(one.casefold() for one in missing or ())
+    decimal = decimal or _decimal_of(columns, named | {"", *usual}, delimiter)
     known = (number(one, decimal) for one in named)
     return Reading(
         decimal=decimal, absent=named | {"", *usual}, dates=dates,
@@ -109,7 +112,7 @@ def reading_of(decimal: str, dates: str | None, missing: Sequence[str] | None) -
     )  # fmt: skip
 
 
-def decimal_of(columns: Sequence[Sequence[str]], absent: frozenset[str], delimiter: str) -> str:
+def _decimal_of(columns: Sequence[Sequence[str]], absent: frozenset[str], delimiter: str) -> str:
     """Return the decimal mark that more columns of numbers can have alone."""
     votes = Counter[str]()
     for values in columns:
@@ -162,7 +165,7 @@ def _read(seen: set[str], reading: Reading) -> _Read:
     if not _are_codes(seen) and (found := numbers_of(seen, reading.decimal)):
         return _Read(kind=found.style, known=found.known, notes=(found.note,) if found.note else ())
     if (form := dates.format_of(seen, reading.dates)) is not None:
-        known = {value: dates.moment(value, form) / DAY_SECONDS for value in seen}
+        known = {value: dates.moment(value, form) / dates.DAY_SECONDS for value in seen}
         said = f"dates are read as {form}"
         if (twin := dates.twin(form)) and dates.format_of(seen, twin) == twin:
             said += f"; {twin} fits too (--date-format)"

@@ -80,7 +80,12 @@ class TableSource:
         )
 
     def times(self) -> NDArray[np.float64] | None:
-        """Return what orders the rows, [n], or nothing where they are in order.
+        """Return what orders the rows, [n], or nothing where they are in order."""
+        return None if self.order is None else self.order.numbers
+
+    @cached_property
+    def order(self) -> Column | None:
+        """Return the column that orders the rows, if one does.
 
         Raises:
             BadTableError: a value cannot be read.
@@ -89,10 +94,9 @@ class TableSource:
         if self.declaration.split.by != "time" or name is None:
             return None
         try:
-            found = columns.times(name, self.cells.column(name), self.cells.lines, self.reading)
+            return columns.times(name, self.cells.column(name), self.cells.lines, self.reading)
         except ValueError as error:
             raise BadTableError(str(error)) from None
-        return found.numbers
 
     @property
     def origin(self) -> NDArray[np.int64]:
@@ -204,15 +208,15 @@ def read_source(raw: Path | None, declaration: Declaration, seed: int) -> TableS
     if data.given == "columns":
         found = _without_blank(found)
     unnamed = _of_unnamed(found.unnamed)
-    decimal = data.decimal or columns.decimal_of(
-        found.without(data.drop).columns, frozenset(columns.MISSING), found.dialect.delimiter or ""
-    )
-    reading = columns.reading_of(decimal, data.dates, data.missing)
+    reading = columns.reading_of(
+        found.without(data.drop).columns, found.dialect.delimiter or "",
+        decimal=data.decimal, dates=data.dates, missing=data.missing,
+    )  # fmt: skip
     found, notes = _with_targets(found, target_names, reading)
     if data.id is not None:
         _check_unique(data.id, found)
     numbering = _numbering(found, (*target_names, *data.drop, data.id, split.column))
-    dialect = replace(found.dialect, decimal=decimal)
+    dialect = replace(found.dialect, decimal=reading.decimal)
     joined = {name: _other(raw, name, data) for name in data.joined}
     source = TableSource(
         declaration=declaration, cells=replace(found, dialect=dialect), reading=reading,

@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.declared import columns, metrics
-from harness.declared.columns import DAY_SECONDS, Column
+from harness.declared import metrics
+from harness.declared.columns import Column
+from harness.declared.dates import DAY_SECONDS
 from harness.declared.parts import Divided, Twins
 from harness.declared.schema import Declaration
 from harness.declared.tables import TableSource
@@ -112,18 +113,15 @@ def of_table(source: TableSource) -> dict[str, Any]:
         "decimal": data.decimal if data.delimiter else None,
     }  # fmt: skip
     found: dict[str, Any] = {"columns": described, "dialect": dialect}
-    if (times := source.times()) is not None and split.column is not None:
-        shown = _dated(source)
+    if source.order is not None and (times := source.order.numbers) is not None:
+        shown = _dated(source.order)
         found["time"] = [shown(float(times.min())), shown(float(times.max()))]
     return found
 
 
-def _dated(source: TableSource) -> Callable[[float], str]:
+def _dated(column: Column) -> Callable[[float], str]:
     """Return how a value of the column that orders the rows is shown."""
-    name = source.declaration.split.column or ""
-    values = source.cells.column(name)[:20]
-    kind = columns.understand(name, values, source.cells.lines[:20], source.reading).kind
-    if kind != "date":
+    if column.kind != "date":
         return lambda value: f"{value:.15g}"
 
     def shown(value: float) -> str:
@@ -138,6 +136,8 @@ def warnings(source: TableSource) -> Iterator[str]:
     yield from source.notes
     yield from source.target.notes
     times = source.times()
+    if source.order is not None:
+        yield from (f"column {source.order.name!r}: {note}" for note in source.order.notes)
     if times is not None and (np.diff(times) < 0).any():
         yield f"rows are not in the order of {source.declaration.split.column!r}: they are sorted"
     form = source.data.dates

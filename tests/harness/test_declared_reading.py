@@ -215,6 +215,12 @@ def test_a_date_is_found_in_the_format_that_it_is_written_in(form):
     assert dates.moment(written, found) == day.timestamp()
 
 
+def test_that_days_and_months_may_be_changed_over_is_said_of_what_orders_the_rows_too(tmp_path):
+    content = with_column(lambda at: f"{1 + at % 12:02d}/{1 + at // 12:02d}/2024", "day")
+    found = understood(tmp_path, content, split={"by": "time", "column": "day"})
+    assert any("%m/%d/%Y fits too (--date-format)" in note for note in found["warnings"])
+
+
 def test_commas_before_three_digits_are_no_decimals_where_small_numbers_have_none(tmp_path):
     rows = "".join(f"{400 + at * 37:,};{at % 2}\n" for at in range(ROWS))
     found = understood(tmp_path, "income;sick\n" + rows)
