@@ -25,8 +25,14 @@ _WHOLE = (
 _PARTS = re.compile(
     r"(?P<week>(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,? )?(?P<day>.*?)(?:(?P<cut>[ ,T:]+)"
     r"(?P<clock>\d\d?[:.]\d\d(?:[:.]\d\d(?:\.\d+)?)?(?: ?[AaPp][Mm])?)"
-    r"(?P<zone> ?(?:UTC|GMT|Z|[-+]\d\d:?\d\d))?)?"
+    r"(?P<zone> [A-Z]{3,4}| ?(?:Z|[-+]\d\d:?\d\d))?)?"
 )
+_ZONES = {
+    "UTC": 0, "GMT": 0, "WET": 0, "WEST": 1, "CET": 1, "CEST": 2, "MEZ": 1, "MESZ": 2, "EET": 2,
+    "EEST": 3, "EST": -5, "EDT": -4, "CST": -6, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8,
+    "PDT": -7,
+}  # fmt: skip
+"""Hours from UTC, of the abbreviations that exports have; strptime knows the machine's alone."""
 _EXAMPLE = datetime(2024, 10, 25, 22, 11, 12, 130000, timezone(timedelta(hours=1)))
 
 
@@ -36,6 +42,11 @@ def moment(value: str, form: str) -> float:
     Raises:
         ValueError: it is not so written.
     """
+    if form.endswith(" %Z"):
+        rest, _, zone = value.rpartition(" ")
+        if zone not in _ZONES:
+            raise ValueError(f"{zone} is no time zone")
+        return moment(rest, form.removesuffix(" %Z")) - _ZONES[zone] * 3600
     found = datetime.strptime(value, form) if form else datetime.fromisoformat(value)
     return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
 
@@ -97,8 +108,8 @@ def _formats(value: str) -> Iterator[str]:
     week, zone = parts["week"] or "", parts["zone"] or ""
     if week:
         week = ("%a" if len(week.rstrip(", ")) == 3 else "%A") + week.lstrip(ascii_letters)
-    if zone[-1:].isdigit():
-        zone = " %z" if zone.startswith(" ") else "%z"
+    if zone:
+        zone = " " * zone.startswith(" ") + ("%Z" if zone[-3:].isalpha() else "%z")
     clocks = _CLOCKS_BY_SHAPE.get(_shape(parts["clock"]), ()) if parts["clock"] else ("",)
     for day, clock in product(_DAYS_BY_SHAPE.get(_shape(parts["day"]), ()), clocks):
         yield f"{week}{day}{parts['cut'] or ''}{clock}{zone}"

@@ -204,7 +204,8 @@ MOMENT = datetime.datetime(2024, 3, 25, 9, 5, 7, tzinfo=datetime.UTC)
 @pytest.mark.parametrize("form", [
     "%d.%m.%Y", "%d.%m.%Y %H:%M:%S", "%m/%d/%Y %I:%M %p", "%d%b%Y", "%d%b%Y:%H:%M:%S",
     "%b %d, %Y, %I:%M %p", "%a, %d %b %Y %H:%M:%S %z", "%a %b %d %H:%M:%S %z %Y", "%A, %d %B %Y",
-    "%Y-%m-%d %H:%M:%S %z", "%Y-%m-%d %H:%M:%S UTC", "%d/%b/%Y %H:%M:%S.%f", "%Y/%m/%d %H.%M.%S",
+    "%Y-%m-%d %H:%M:%S %z", "%Y-%m-%d %H:%M:%S UTC", "%Y-%m-%d %H:%M:%SZ",
+    "%d/%b/%Y %H:%M:%S.%f", "%Y/%m/%d %H.%M.%S",
 ])  # fmt: skip
 def test_a_date_is_found_in_the_format_that_it_is_written_in(form):
     written = MOMENT.strftime(form)
@@ -213,6 +214,14 @@ def test_a_date_is_found_in_the_format_that_it_is_written_in(form):
     day = MOMENT.replace(hour=0, minute=0, second=0) if "H" not in form and "I" not in form else (
         MOMENT.replace(second=0) if "%S" not in form else MOMENT)  # fmt: skip
     assert dates.moment(written, found) == day.timestamp()
+
+
+def test_summer_and_winter_time_are_read_by_their_names():
+    winter, summer = "25.03.2024 10:05:07 CET", "25.03.2024 11:05:07 CEST"
+    form = dates.format_of({winter, summer}, None)
+    assert form == "%d.%m.%Y %H:%M:%S %Z"
+    assert {dates.moment(winter, form), dates.moment(summer, form)} == {MOMENT.timestamp()}
+    assert dates.format_of({"25.03.2024 10:05:07 XYZ"}, None) is None
 
 
 def test_that_days_and_months_may_be_changed_over_is_said_of_what_orders_the_rows_too(tmp_path):
