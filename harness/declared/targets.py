@@ -82,8 +82,8 @@ def of_words(
         BadTableError: it is not what `kind` says, or cannot be predicted.
     """
     said, found = f"the target {name!r}", numbers_of(set(values), reading.decimal)
-    known, notes = (found.known, [f"{said}: {found.note}"]) if found else (None, [])
-    notes = notes if found and found.note else []
+    known = found.known if found else None
+    notes = [f"{said}: {found.note}"] if found and found.note else []
     if known is None and (odd := suspicion(values, [False] * len(values), lines, reading)):
         if len(set(values)) > MANY and kind in (None, "regression"):
             away = " --drop-missing-target" if "--missing" in odd[1] else ""

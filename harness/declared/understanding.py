@@ -40,7 +40,7 @@ IDS = ("id", "group", "subject", "patient", "participant", "person", "user", "cu
 FEWEST_GROUPS, MOST_GROUPS = 5, 0.9
 """Values of a column that may group rows, and their share of the rows."""
 FEWEST_OTHERS, NINES_OFF, FAR_OFF = 5, 1.0, 2.0
-"""Other values beside one that is far off, and how far: for -1 and 999, and for any other."""
+"""Other values beside one that is far off, and how far off it is: -1 and 999, and any other."""
 OUTLIERS, OUTLIERS_SHARE = 0.01, 0.5
 """A share of the rows, and of the squared distance from the median that it should not have."""
 Numbers = NDArray[np.float64]
@@ -193,7 +193,7 @@ def _of_column(column: Column, rows: int) -> Iterator[tuple[str, str]]:
     elif _is_id(name) and FEWEST_GROUPS <= column.distinct <= MOST_GROUPS * rows:
         said = f" repeats values: if rows of one {name} belong together, --group {quoted(name)}"
         yield said, said
-    if (absent := _far_off(column.numbers)) is not None:
+    if column.kind != "date" and (absent := _far_off(column.numbers)) is not None:
         value, count, low, high = absent
         said = (
             f": {count} rows hold {value:.15g}, far from the others ({low:.15g} to {high:.15g}); "
@@ -212,7 +212,7 @@ def _far_off(numbers: Numbers | None) -> tuple[float, int, float, float] | None:
     """Return a number that stands for no value, as -1 and 999 do, how often, and the others' range.
 
     It is the least or the greatest, there more than once, and as far from the others as they are
-    from each other.
+    from each other; or the one number below 0, and -1 or nines.
     """
     if numbers is None:
         return None
@@ -221,9 +221,10 @@ def _far_off(numbers: Numbers | None) -> tuple[float, int, float, float] | None:
         return None
     for end, others in ((-1, values[:-1]), (0, values[1:])):
         value, spread = float(values[end]), float(np.ptp(others))
-        nines = set(f"{abs(value):.15g}") == {"9"} or (value < 0 <= others[0])
-        gap = float(np.abs(others - value).min())
-        if counts[end] >= 2 and gap > (NINES_OFF if nines else FAR_OFF) * spread:
+        nines = set(f"{abs(value):.15g}") == {"9"} or value == -1
+        far = (NINES_OFF if nines else FAR_OFF) * spread
+        if counts[end] >= 2 and (float(np.abs(others - value).min()) > far or (
+            nines and value < 0 <= others[0])):  # fmt: skip
             return value, int(counts[end]), float(others[0]), float(others[-1])
     return None
 
