@@ -90,7 +90,8 @@ def _delimiter(text: str) -> str:
         rows = csv.reader(_lines(text[:SAMPLE_BYTES], delimiter), delimiter=delimiter,
                           skipinitialspace=True)  # fmt: skip
         try:
-            widths = Counter(len(row) for row in islice(rows, SAMPLE_RECORDS) if row)
+            widths = Counter(len(_unwrapped(row, delimiter))
+                             for row in islice(rows, SAMPLE_RECORDS) if row)  # fmt: skip
         except csv.Error:
             return 0.0, 0
         [(width, count)] = widths.most_common(1) or [(0, 0)]
@@ -125,12 +126,20 @@ def _cut(
     try:
         for values in reader:
             if any(values) or (keep_blank and values):
-                rows.append([value.strip() for value in values])
+                whole = values if keep_blank else _unwrapped(values, delimiter)
+                rows.append([value.strip() for value in whole])
                 lines.append(begun)
             begun = reader.line_num + 1
     except csv.Error as error:
         raise BadTableError(f"line {reader.line_num} is no CSV: {error}") from None
     return Records(delimiter=delimiter, rows=rows, lines=lines)
+
+
+def _unwrapped(values: list[str], delimiter: str) -> list[str]:
+    """Return the values of a line that is quoted as a whole, as spreadsheets make them."""
+    if len(values) > 1 or delimiter not in values[0]:
+        return values
+    return next(csv.reader(values, delimiter=delimiter, skipinitialspace=True))
 
 
 def _quoted_otherwise(text: str, found: Records) -> Records | None:

@@ -56,6 +56,8 @@ AS_PLAIN = {
     "a note below": (PLAIN + "\nSource: a registry\n", "line 123 ('Source: a registry'): below"),
     "delimiters at the ends": (PLAIN.replace("\n", ",,\n") + ",,,,,\n", None),
     "a delimiter at the end of the header alone": (HEADER[:-1] + ",\n" + BASE, None),
+    "lines quoted as a whole": ("".join(f'"{line}"\n' for line in PLAIN.splitlines()), None),
+    "rows quoted as a whole": (HEADER + "".join(f'"{line}"\n' for line in BASE.splitlines()), None),
     "blanks between values": (PLAIN.replace(",", "   "), None),
     "old line ends": (PLAIN.replace("\n", "\r"), None),
     "blanks before quotes": (", ".join(f'"{one}"' for one in HEADER[:-1].split(",")) + "\n" + BASE,
