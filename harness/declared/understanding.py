@@ -39,7 +39,7 @@ MOST_NAMED = 5
 IDS = ("id", "group", "subject", "patient", "participant", "person", "user", "customer", "session")
 FEWEST_GROUPS, MOST_GROUPS = 5, 0.9
 """Values of a column that may group rows, and their share of the rows."""
-FEWEST_OTHERS, NINES_OFF, FAR_OFF = 5, 1.0, 2.0
+FEWEST_OTHERS, NINES_OFF, MANY_OTHERS, FAR_OFF = 5, 1.0, 10, 2.0
 """Other values beside one that is far off, and how far off it is: -1 and 999, and any other."""
 OUTLIERS, OUTLIERS_SHARE = 0.01, 0.5
 """A share of the rows, and of the squared distance from the median that it should not have."""
@@ -106,7 +106,8 @@ def of_table(source: TableSource) -> dict[str, Any]:
             "kind": roles.get(name) or (column.kind if column else ""),
             "missing": absent / rows,
             "distinct": len(set(values)) if column is None else column.distinct,
-            "example": next((value for value in values if value), "")[:40],
+            "example": next(
+                (value for value in values if not source.reading.is_absent(value)), "")[:40],
         })  # fmt: skip
     dialect = {
         "delimiter": data.delimiter, "encoding": data.encoding, "header": data.header,
@@ -217,12 +218,14 @@ def _far_off(numbers: Numbers | None) -> tuple[float, int, float, float] | None:
     if numbers is None:
         return None
     values, counts = np.unique(numbers[~np.isnan(numbers)], return_counts=True)
-    if len(values) <= FEWEST_OTHERS:
+    if len(values) < 2:
         return None
     for end, others in ((-1, values[:-1]), (0, values[1:])):
         value, spread = float(values[end]), float(np.ptp(others))
         nines = set(f"{abs(value):.15g}") == {"9"} or value == -1
         far = (NINES_OFF if nines else FAR_OFF) * spread
+        if len(others) < (FEWEST_OTHERS if nines else MANY_OTHERS):
+            continue
         if counts[end] >= 2 and (float(np.abs(others - value).min()) > far or (
             nines and value < 0 <= others[0])):  # fmt: skip
             return value, int(counts[end]), float(others[0]), float(others[-1])
