@@ -44,9 +44,14 @@ MOST_BYTES = 1024**2
 
 
 class Ask(Protocol):
-    """Asks a person to choose; raises `ConfigError` where there is nobody to ask."""
+    """Asks a person to choose; `likely` says whether the first choice is more than a guess.
 
-    def __call__(self, question: str, choices: Sequence[str], *, hint: str) -> str: ...
+    Raises `ConfigError` where there is nobody to ask.
+    """
+
+    def __call__(
+        self, question: str, choices: Sequence[str], *, hint: str, likely: bool = True
+    ) -> str: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,13 +109,16 @@ def adopt(
     layout.require_name(name, force=wanted.force)
     project = read_project(root, wanted.data)
     line = wanted.run or _command(project, ask)
-    mutable = wanted.change or command.reached(line, project)
+    runs = command.reached(line, project)
+    mutable = wanted.change or runs
     files = _matching(mutable, project, line)
     found_needs = needs(project.files, files)
     resources = _most(wanted)
-    image, image_id = _image(engine, state, project, name, wanted, resources, say)
+    image, image_id = _image(engine, state, project, runs, name, wanted, resources, say)
     parts = [part.place for part in project.data]
     reported = _reported(wanted, line, parts)
+    if wanted.metric:  # asked now, as the run may take minutes
+        wanted = replace(wanted, minimize=_minimize(wanted, reported, ask))
     say(f"{name}: running it once, for at most {wanted.minutes:g} minutes: {line}")
     prepared = keep(state, name, project.data, root)
     tag = f"_adopt-{name}"
@@ -129,14 +137,14 @@ def adopt(
         result = sandbox.run(spec)
     if result.status in (TrialStatus.CRASHED, TrialStatus.TIMEOUT):
         raise trouble(result, 60 * wanted.minutes)
-    reported, minimize, value = _number(wanted, reported, result, ask)
+    reported, value = _number(wanted, reported, result, ask)
     known = Understood(
         task=name,
         mutable=tuple(mutable),
         files=files,
         may_add=wanted.may_add,
         reported=reported,
-        minimize=minimize,
+        minimize=_minimize(wanted, reported, ask),
         image=image,
         cpus=resources.cpus,
         gpus=wanted.gpus,
@@ -194,12 +202,13 @@ def _image(
     engine: Docker,
     state: paths.State,
     project: Project,
+    runs: Sequence[str],
     name: str,
     wanted: Wanted,
     resources: Resources,
     say: Callable[[str], None],
 ) -> tuple[Image, str]:
-    """Return the first image that holds what the project imports, and its id.
+    """Return the first image that holds what the files that run import, and its id.
 
     Packages that the person names are put on one, locked beside the policy to come.
     """
@@ -209,18 +218,24 @@ def _image(
         packages = parse_requirements(given.read_text(wanted.pip, most=MOST_BYTES), wanted.pip.name)
         lock = paths.policy_path(name).with_suffix(".lock")
         tried = [Image(base=bases[0], packages=packages, lock=lock)]
-    needed = sorted(modules(project))
-    without: dict[str, tuple[str, ...]] = {}
+    places = modules(project, runs)
+    must = modules(project, runs, at_once=True)
+    found: list[tuple[Image, str, tuple[str, ...]]] = []
     for image in tried:
         if image.packages:
             image_id = images.ensure_image(engine, image, wheelhouse_root=state.wheelhouse, say=say)
         else:
             image_id = images.require_image(engine, image)
-        without[image.base] = absent(engine, state, image_id, needed, replace(resources, gpus=0))
-        if not without[image.base]:
+        without = absent(engine, state, image_id, sorted(places), replace(resources, gpus=0))
+        if not without:
             return image, image_id
-    fewest = min(without, key=lambda base: len(without[base]))
-    raise lacking(project, without[fewest], fewest)
+        found.append((image, image_id, without))
+    image, image_id, without = min(
+        found, key=lambda one: (len(must.keys() & {*one[2]}), len(one[2]))
+    )
+    if lacks := {name: must[name] for name in without if name in must}:
+        raise lacking(lacks, image.base)
+    return image, image_id
 
 
 def _reported(wanted: Wanted, line: str, parts: Sequence[str]) -> Reported:
@@ -250,8 +265,8 @@ def _reported(wanted: Wanted, line: str, parts: Sequence[str]) -> Reported:
 
 def _number(
     wanted: Wanted, reported: Reported, result: TrialResult, ask: Ask
-) -> tuple[Reported, bool, float]:
-    """Return where the number is, whether less is better, and what it was."""
+) -> tuple[Reported, float]:
+    """Return where the number is, and what it was."""
     output = result.logs["train"]
     if wanted.metric is None:
         found = metric.candidates(output[-LAST_BYTES:])
@@ -259,11 +274,13 @@ def _number(
         if not found:
             raise ConfigError(
                 "the command ended well, and printed nothing that looks like a metric",
-                hint="let it print one, and name it: --metric 'val_loss: {}' --minimize",
+                hint="name the JSON file that holds one: --metric FILE.json:KEY; or let the command"
+                " show it: --run 'python train.py && tail -n 1 results.csv'",
             )
         shown = {f"{each.pattern}  (now {each.value:g})": each for each in (known or found)[:8]}
         hint = f"name it, as in --metric {shlex.quote(next(iter(shown.values())).pattern)}"
-        chosen = shown[ask("Which number is the metric?", list(shown), hint=hint)]
+        likely = bool(known) or found[0].pattern == metric.ALONE
+        chosen = shown[ask("Which number is the metric?", list(shown), hint=hint, likely=likely)]
         reported = replace(reported, pattern=chosen.pattern, metric=metric.slug(chosen.pattern))
         value = chosen.value
     elif result.score is None:
@@ -277,20 +294,19 @@ def _number(
         raise ConfigError(
             f"{reported.metric} is {value}", hint="mend the training, or name another: --metric"
         )
+    return reported, value
+
+
+def _minimize(wanted: Wanted, reported: Reported, ask: Ask) -> bool:
+    """Return whether less is better: as the person says, or the metric's name."""
     minimize = wanted.minimize
     if minimize is None:
         minimize = metric.direction(reported.pattern or reported.key)
-    if minimize is None:
-        ways = ["minimize", "maximize"]
-        minimize = (
-            ask(
-                f"Which way is {reported.metric} better?",
-                ways,
-                hint="say which way is better: --minimize or --maximize",
-            )
-            == "minimize"
-        )
-    return reported, minimize, value
+    if minimize is not None:
+        return minimize
+    hint = "say which way is better: --minimize or --maximize"
+    question = f"Which way is {reported.metric} better?"
+    return ask(question, ["minimize", "maximize"], hint=hint, likely=False) == "minimize"
 
 
 def _last(output: bytes) -> str:

@@ -7,30 +7,35 @@ import posixpath
 import re
 import shlex
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path, PurePosixPath
 
-from runner.adopt.project import Project, paths_in
+from runner.adopt.project import NO_PART, Project, paths_in
 
 FIRST = ("train.py", "main.py", "run.py", "run_train.py", "experiment.py")
 NO_ENTRY = re.compile(
     r"(^|/)(tests?|docs?|examples?|scripts?)/|(^|/)(test_\w+|conftest|setup)\.py$"
 )
+DOCUMENTS = ("readme.md", "readme", "readme.rst", "readme.txt", "makefile")
 DOCUMENTED = re.compile(
-    rb"(?:^|[`$>\s])(?:python3?|uv run python|uv run)\s+((?:-m\s+)?[\w./-]*train[\w./-]*[^\n`|&;]*)"
+    rb"(?:^|[`$>\s])(?:python3?|uv run python|uv run|\$[({]PYTHON[)}])[ \t]+"
+    rb"((?:-m[ \t]+)?[\w./-]+(?:[ \t][^\n`|&;#]*)?)"
 )
 CONFIGURATION = (".yaml", ".yml", ".toml", ".json")
 
 
 def candidates(project: Project) -> list[str]:
     """Return command lines that may be the one, the likeliest first."""
-    readme = next((name for name in project.files if name.lower() in ("readme.md", "readme")), None)
     found: list[str] = []
-    if readme:
-        for line in DOCUMENTED.findall(project.files[readme].content):
+    for document in sorted(project.files, key=lambda name: name.lower() == "makefile"):
+        if document.lower() not in DOCUMENTS:
+            continue
+        for line in DOCUMENTED.findall(project.files[document].content):
             said = f"python {line.decode(errors='replace').strip()}"
-            if entry(said, project):
+            start = entry(said, project)
+            if start and not NO_PART.search(start):
                 found.append(said)
+    found.sort(key=lambda said: "train" not in said)
     scripts = [path for path in project.files if path.endswith(".py") and not NO_ENTRY.search(path)]
     scripts.sort(key=lambda path: (path.count("/"), _rank(path), path))
     runnable = [path for path in scripts if _runs(project, path)]
@@ -101,7 +106,7 @@ def _entries(command: str, project: Project) -> Iterator[str]:
 
 
 def reached(command: str, project: Project) -> tuple[str, ...]:
-    """Return the files that an agent may want to change.
+    """Return the files that a command runs or reads, as far as it can be told.
 
     They are the entry, what it imports of the project, and configuration that the command names.
     """
@@ -121,11 +126,16 @@ def reached(command: str, project: Project) -> tuple[str, ...]:
             waiting += _entries(script, project)
     given = (word.partition("=")[2] for word in command.split() if "=" in word)
     found |= dict.fromkeys(path for path in given if path in project.files)
-    return tuple(path for path in found if path.endswith((".py", *CONFIGURATION)))
+    return tuple(
+        path
+        for path in found
+        if path.endswith((".py", *CONFIGURATION))
+        and (project.files[path].content or not path.endswith("__init__.py"))
+    )
 
 
 def _imported(path: str, tree: ast.Module, project: Project, start: PurePosixPath) -> Iterator[str]:
-    """Yield the project's own files that a source imports, packages' `__init__` left out."""
+    """Yield the project's own files that a source imports."""
     here = PurePosixPath(path).parent
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -133,17 +143,17 @@ def _imported(path: str, tree: ast.Module, project: Project, start: PurePosixPat
         elif isinstance(node, ast.ImportFrom):
             base = node.module or ""
             names = [f"{base}.{alias.name}".strip(".") for alias in node.names]
-            names += [base] if base else []
             above = [here, *here.parents]
             up = node.level - 1
             roots = [start, PurePosixPath()] if not node.level else above[up : up + 1]
         else:
             continue
-        for root in roots:
-            for name in names:
-                file = str(root / f"{name.replace('.', '/')}.py")
-                if file in project.files:
-                    yield file
+        for root, name in product(roots, names):
+            module = root / name.replace(".", "/")
+            inside = [each for each in module.parents if each != root and each.is_relative_to(root)]
+            for each in (module, *inside):
+                files = (f"{each}.py", f"{each}/__init__.py")
+                yield from (file for file in files if file in project.files)
 
 
 def takes_seed(command: str, project: Project) -> bool:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from runner import paths
 from runner.adopt.keeping import SPLIT
-from runner.adopt.needs import modules
 from runner.adopt.project import Project
 from runner.data import Prepared
 from runner.engines.container import Deadline, Ended, started
@@ -183,10 +182,9 @@ def _address(text: str) -> str:
     return found[-1] if found else "something"
 
 
-def lacking(project: Project, absent_ones: Sequence[str], image: str) -> ConfigError:
+def lacking(places: Mapping[str, str], image: str) -> ConfigError:
     """Say which modules an image does not hold, all of them at once, each with its place."""
-    places = modules(project)
-    named = ", ".join(f"{name} ({places[name]})" for name in absent_ones)
+    named = ", ".join(f"{name} ({place})" for name, place in places.items())
     return ConfigError(
         f"the project imports what the image {image} does not hold: {named}",
         hint="name the packages in a file: --pip requirements.txt",

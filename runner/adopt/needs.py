@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import ast
-import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from runner.adopt.project import Project
+from runner.adopt.project import NO_PART, Project
 from runner.errors import ConfigError
 from runner.policy import checks
 from runner.policy.syntax import Facts, SourceFacts, Unparsable, read_facts
@@ -18,8 +17,6 @@ from runner.records import Files
 USUAL = ("__future__", "collections", "dataclasses", "functools", "itertools", "kit", "math",
          "numpy", "random", "torch", "typing")  # fmt: skip
 """Allowed whether the project imports them yet or not."""
-NO_PART = re.compile(r"(^|/)(tests?|docs?)/|(^|/)(test_\w+|conftest|setup)\.py$")
-"""What a training does not run."""
 MOST_LINE_BYTES = 400
 MOST_FILE_BYTES = 100_000
 
@@ -72,31 +69,43 @@ def _facts(path: str, content: bytes) -> SourceFacts:
     return facts
 
 
-def modules(project: Project) -> dict[str, str]:
-    """Return the modules that the project cannot do without, each with its first place.
+def modules(project: Project, paths: Sequence[str], *, at_once: bool = False) -> dict[str, str]:
+    """Return the modules that some files of the project import, each with its first place.
 
     An import that the code itself guards against (`try: import wandb`) is none of them.
+
+    Args:
+        project: the whole project, whose own modules are none of them either.
+        paths: the files; without any, all that are no tests.
+        at_once: only what cannot be left out: not what a function imports when it is called, or
+            what an `if` decides about.
     """
     own = {PurePosixPath(path).stem for path in project.files if path.endswith(".py")}
     own |= {part for path in project.files for part in PurePosixPath(path).parts[:-1]}
     found: dict[str, str] = {}
     for path, tree in project.python():
-        if NO_PART.search(path):
+        if path not in paths if paths else NO_PART.search(path):
             continue
-        guarded = {
-            id(node)
-            for each in ast.walk(tree)
-            if isinstance(each, ast.Try) and any(map(_expects_absence, each.handlers))
-            for body in each.body
-            for node in ast.walk(body)
-        }
-        for node in ast.walk(tree):
-            if id(node) in guarded:
-                continue
+        for node in _run(tree, at_once=at_once):
             for name in _names(node):
                 if name not in own and name not in sys.stdlib_module_names:
                     found.setdefault(name, f"{path}:{getattr(node, 'lineno', 0)}")
     return found
+
+
+def _run(tree: ast.AST, *, at_once: bool) -> Iterator[ast.AST]:
+    """Yield the statements of a source but those that may be left out."""
+    for node in ast.iter_child_nodes(tree):
+        if not isinstance(node, ast.stmt | ast.ExceptHandler | ast.match_case):
+            continue
+        if isinstance(node, ast.Try) and any(map(_expects_absence, node.handlers)):
+            continue
+        if at_once and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        if at_once and isinstance(node, ast.If) and "__main__" not in ast.dump(node.test):
+            continue
+        yield node
+        yield from _run(node, at_once=at_once)
 
 
 def _expects_absence(handler: ast.ExceptHandler) -> bool:

@@ -25,6 +25,7 @@ MOST_FILES = 2000
 MOST_BYTES = 2 * 1024**2
 """Of one file that travels as source; a larger one is data, or stays at home."""
 CODE = (".py", ".ipynb", ".pyx", ".sh", ".yaml", ".yml", ".toml", ".cfg", ".ini", ".md", ".rst")
+PROSE = (".md", ".rst")
 DATA_FOLDERS = ("data", "dataset", "datasets", "input", "inputs", "raw")
 WRITTEN = ("checkpoint", "ckpt", "log", "out", "plot", "figure", "result", "run", "save", "wandb")
 """How names begin of what a script writes, which is no data."""
@@ -47,6 +48,8 @@ SECRETS = re.compile(
     rb"|\bAIza[0-9A-Za-z_-]{35}\b|://[^/\s:@]+:[^/\s@]{6,}@"
 )
 """Keys and passwords by the forms that their issuers gave them."""
+NO_PART = re.compile(r"(^|/)(tests?|docs?)/|(^|/)(test_\w+|conftest|setup)\.py$")
+"""What a training does not run."""
 CACHES = re.compile(r"(^|/)(__pycache__|\.git|\.venv|venv|node_modules|\.ipynb_checkpoints)(/|$)")
 
 
@@ -190,7 +193,7 @@ def _found_data(root: Path, listed: Iterable[str]) -> list[str]:
     A folder that is called `data` counts as well, whatever names it.
     """
     named = {name for name in DATA_FOLDERS if (root / name).is_dir()}
-    for path in (path for path in listed if path.endswith(CODE)):
+    for path in (path for path in listed if path.endswith(CODE) and not path.endswith(PROSE)):
         content = (root / path).read_bytes()[:MOST_BYTES]
         for name in paths_in(path, content):
             from_there = posixpath.normpath(posixpath.join(posixpath.dirname(path), name))

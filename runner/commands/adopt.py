@@ -91,14 +91,23 @@ def command(
     say(f"next: runner run {named}   |   runner task check {named}")
 
 
-def _first(question: str, choices: Sequence[str], *, hint: str) -> str:  # noqa: ARG001
+def _first(question: str, choices: Sequence[str], *, hint: str, likely: bool = True) -> str:
+    from runner.errors import ConfigError
     from runner.views.reading import say
 
+    if not likely:
+        raise ConfigError(f"{question} It may be one of: {'; '.join(choices)}", hint=hint)
     say(f"{question} {choices[0]}")
     return choices[0]
 
 
-def _asked(question: str, choices: Sequence[str], *, hint: str) -> str:
+def _asked(
+    question: str,
+    choices: Sequence[str],
+    *,
+    hint: str,
+    likely: bool = True,  # noqa: ARG001
+) -> str:
     """Let the person choose by number; where nobody sits at a terminal, say what to type."""
     import sys
 

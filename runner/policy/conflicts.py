@@ -195,8 +195,8 @@ def _reported(evaluation: Evaluation) -> Iterator[Conflict]:
     place: Key = ("evaluation", "reported")
     if (asked.pattern is None) == (asked.file is None):
         yield place, "must have a pattern or a file, not both", dict(asked)
-    if asked.pattern is not None and (asked.pattern.count("{}") != 1 or asked.pattern == "{}"):
-        message = "must be some text with one {} where the number is, such as 'val_loss: {}'"
+    if asked.pattern is not None and asked.pattern.count("{}") != 1:
+        message = "must be a text with one {} where the number is, such as 'val_loss: {}'"
         yield (*place, "pattern"), message, asked.pattern
     for index, path in enumerate(asked.data):
         if is_taken(inside := mount_place(path)):

@@ -23,7 +23,11 @@ MOST_BYTES = 1024 * 1024
 """Of a JSON file that is read."""
 LARGEST = 1e15
 """A number beyond it is no metric."""
-NUMBER = r"[-+]?(?:(?:\d+(?:_\d+)*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|inf(?:inity)?\b|nan\b)"
+NUMBER = (
+    r"[-+]?(?:(?:[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?(?![\d,])|\d+(?:_\d+)*\.?\d*|\.\d+)"
+    r"(?:[eE][-+]?\d+)?|inf(?:inity)?\b|nan\b)"
+)
+"""As Python prints one, with marks between thousands (`1_000` or `1,000.5`) as well."""
 CONTROL = re.compile(rb"\x1b\[[0-?]*[ -/]*[@-~]")
 """A terminal's colours and movements (ECMA-48), which progress bars print between numbers."""
 
@@ -80,11 +84,17 @@ def explained(failed: TrialResult) -> TrialResult:
 
 def matches(pattern: str, output: bytes) -> list[float]:
     """Return every number that stands in the output where the pattern has its `{}`."""
-    return [float(found.replace(b"_", b"")) for found in expression(pattern).findall(plain(output))]
+    found = expression(pattern).findall(plain(output))
+    return [float(each.translate(None, b"_,")) for each in found]
 
 
 def expression(pattern: str) -> re.Pattern[bytes]:
-    """Return the pattern as a regular expression; any white space stands for any other."""
+    """Return the pattern as a regular expression; any white space stands for any other.
+
+    A pattern that is `{}` alone stands for a number that is alone in its line.
+    """
+    if pattern == "{}":
+        return re.compile(rf"^[ \t]*({NUMBER})[ \t]*$".encode(), re.IGNORECASE | re.MULTILINE)
     parts = pattern.partition("{}")
     before, _, after = (r"[ \t]+".join(map(re.escape, part.split())) for part in parts)
     # `loss: {}` must not be found in `val_loss: 3`.

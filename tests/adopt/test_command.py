@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from runner.adopt import command, metric
 from runner.adopt.needs import modules, needs
 from runner.adopt.project import Project
+from runner.commands import adopt as asking
+from runner.errors import ConfigError
 from runner.records import File
 
 MAIN = 'if __name__ == "__main__":\n    print(1)\n'
@@ -36,6 +39,16 @@ def project(files: dict[str, str]) -> Project:
             id="as a module",
         ),
         pytest.param({"tests/test_a.py": MAIN, "go.py": MAIN}, "python go.py", id="no test"),
+        pytest.param(
+            {"make.py": MAIN, "aa.py": MAIN, "README.md": "```\n$ python make.py -i a.txt\n```"},
+            "python make.py -i a.txt",
+            id="whatever it is called",
+        ),
+        pytest.param(
+            {"fit.py": MAIN, "aa.py": MAIN, "Makefile": "go:\n\t$(PYTHON) fit.py --epochs 3\n"},
+            "python fit.py --epochs 3",
+            id="as make runs it",
+        ),
     ],
 )
 def test_the_likeliest_command_comes_first(files, line):
@@ -58,6 +71,10 @@ def test_the_likeliest_command_comes_first(files, line):
                      id="behind an equals sign"),
         pytest.param("./run.sh 3", {"run.sh": 'cd "$(dirname "$0")"\npython t.py', "t.py": ""},
                      "t.py", id="through a shell script"),
+        pytest.param("python t.py", {"t.py": "from a import b", "a/m.py": "",
+                                     "a/__init__.py": "from a.m import b"},
+                     "t.py a/__init__.py a/m.py",
+                     id="what a package passes on"),
         pytest.param("python t.py", {"t.py": "import m", "m.py": "import t"}, "t.py m.py",
                      id="in circles"),
     ],
@@ -76,11 +93,39 @@ def test_what_an_agent_may_change_is_what_the_command_reaches(line, files, found
                      id="a name that is known"),
         pytest.param("The RMSE of prediction is: 0.7\n", "The RMSE of prediction is: {}", True,
                      id="in a sentence"),
+        pytest.param("Loss: 0.3\nAccuracy of the net on the 10000 test images: 97 %\n",
+                     "Accuracy of the net on the 10000 test images: {}", False,
+                     id="a number in its name"),
+        pytest.param("lr: 1\nacc: tensor(0.91)\n", "acc: tensor( {}", False, id="a tensor"),
+        pytest.param('{"epoch": 3, "val_loss": 0.3}\n', 'val_loss": {}', True, id="a line of JSON"),
+        pytest.param("{'eval_f1': np.float64(0.9)}\n", "eval_f1': np.float64( {}", False,
+                     id="a dictionary"),
+        pytest.param("│ test_acc │ 0.93 │\n", "test_acc │ {}", False, id="a table of boxes"),
+        pytest.param("valAcc=0.9 lr=1\n", "valAcc= {}", False, id="in camel case"),
+        pytest.param("[4]\ttest-mlogloss:0.41\n", "test-mlogloss: {}", True, id="by its ending"),
+        pytest.param("5-fold RMSE 3.2 ± 0.1\n", "RMSE {}", True, id="behind a dash"),
+        pytest.param("neg_log_loss: -0.4\n", "neg_log_loss: {}", False, id="a negated loss"),
+        pytest.param("Brier score: 0.2\n", "Brier score: {}", True, id="a score that is a loss"),
+        pytest.param("(150, 4)\n0.95\n", "{}", None, id="alone in the last line"),
     ],
 )  # fmt: skip
 def test_the_likeliest_metric_comes_first(output, pattern, minimize):
     found = metric.candidates(output.encode())[0]
     assert (found.pattern, found.minimize) == (pattern, minimize)
+
+
+@pytest.mark.parametrize(
+    "line", [b"a ", b"loss 1 ", b"loss: 1,000", b"\xff", b"acc -> ", b"acc: tensor(1) b "]
+)
+def test_a_long_line_is_looked_through_in_time(line):
+    begun = time.monotonic()
+    metric.candidates(line * (40_000 // len(line)))
+    assert time.monotonic() - begun < 5  # adopt looks at the last 256 kB
+
+
+def test_with_yes_a_guess_is_refused():
+    with pytest.raises(ConfigError, match="minimize; maximize"):
+        asking._first("Which way?", ["minimize", "maximize"], hint="--minimize", likely=False)
 
 
 @pytest.mark.parametrize("output", [b"", b"done\n", b"\xff\xfe\x00", b"=" * 100_000])
@@ -96,10 +141,26 @@ def test_a_metric_gets_a_name_that_a_policy_can_have(text, name):
     assert metric.slug(text) == name
 
 
-def test_an_import_that_the_code_guards_is_not_needed():
-    source = "import torch\ntry:\n    import wandb\nexcept ImportError:\n    wandb = None\n"
-    found = modules(project({"t.py": source, "tests/test_t.py": "import pytest\n"}))
-    assert found == {"torch": "t.py:1"}
+IMPORTS = """import torch
+try:
+    import wandb
+except ImportError:
+    wandb = None
+if torch.x:
+    import apex
+def export():
+    import onnx
+if __name__ == "__main__":
+    import tqdm
+"""
+
+
+def test_needed_is_what_runs_and_neither_guards_nor_decides():
+    other = {"tests/test_t.py": "import pytest", "plot.py": "import cv2\n"}
+    found = project({"t.py": IMPORTS, **other})
+    assert modules(found, ["t.py"], at_once=True) == {"torch": "t.py:1", "tqdm": "t.py:11"}
+    assert modules(found, ["t.py"]).keys() == {"torch", "apex", "onnx", "tqdm"}
+    assert modules(found, []).keys() == {"torch", "apex", "onnx", "tqdm", "cv2"}
 
 
 def test_what_the_code_itself_needs_is_named_with_its_place():
