@@ -12,9 +12,9 @@ from typing import Protocol
 
 from runner import given, paths
 from runner.adopt import command, metric, writing
-from runner.adopt.first import absent, first_trial, lacking, trouble
+from runner.adopt.first import absent, first_trial, lacking, refused, trouble
 from runner.adopt.keeping import keep, remember
-from runner.adopt.needs import modules, needs
+from runner.adopt.needs import modules, needs, packages
 from runner.adopt.project import Project, read_project
 from runner.adopt.writing import Understood
 from runner.agents.numbers import search
@@ -23,7 +23,7 @@ from runner.errors import ConfigError
 from runner.executor.devices import Machine
 from runner.new_task import layout
 from runner.one_off import one_off
-from runner.patterns import FilePatterns
+from runner.patterns import PATTERN, FilePatterns
 from runner.policy.quantities import show_size
 from runner.records import Image, Reported, Resources, TrialResult, TrialStatus
 from runner.requirements import parse_requirements
@@ -37,6 +37,7 @@ WORKSPACE_BYTES = 1024**3
 SHARE = 0.7
 """Of the machine's memory that the first run may take."""
 FEWEST_BYTES = 1024**3
+WRITTEN = "the command writes it"
 NO_PATTERN = "{} is not known yet"
 LAST_BYTES = 256 * 1024
 MOST_BYTES = 1024**2
@@ -108,13 +109,14 @@ def adopt(
     """
     layout.require_name(name, force=wanted.force)
     project = read_project(root, wanted.data)
-    line = wanted.run or _command(project, ask)
+    line = command.installed(wanted.run or _command(project, ask), project)
     runs = command.reached(line, project)
-    mutable = wanted.change or runs
+    project = project.without(command.outputs(runs, project), WRITTEN)
+    mutable = wanted.change or [path for path in runs if re.fullmatch(PATTERN, path)]
     files = _matching(mutable, project, line)
     found_needs = needs(project.files, files)
     resources = _most(wanted)
-    image, image_id = _image(engine, state, project, runs, name, wanted, resources, say)
+    image, image_id = _image(engine, state, project, runs, name, wanted, resources, ask, say)
     parts = [part.place for part in project.data]
     reported = _reported(wanted, line, parts)
     if wanted.metric:  # asked now, as the run may take minutes
@@ -123,18 +125,24 @@ def adopt(
     prepared = keep(state, name, project.data, root)
     tag = f"_adopt-{name}"
     with one_off(engine, state, tag, resources, stop, say) as sandbox:
-        spec = first_trial(
-            project,
-            task=name,
-            tag=tag,
-            mutable=files,
-            reported=reported,
-            image_id=image_id,
-            resources=resources,
-            seconds=60 * wanted.minutes,
-            prepared=prepared,
-        )
-        result = sandbox.run(spec)
+        while True:
+            spec = first_trial(
+                project,
+                task=name,
+                tag=tag,
+                mutable=files,
+                reported=reported,
+                image_id=image_id,
+                resources=resources,
+                seconds=60 * wanted.minutes,
+                prepared=prepared,
+            )
+            result = sandbox.run(spec)
+            written = refused(result, project.files.keys() - {*files})
+            if not written or result.status is not TrialStatus.CRASHED:
+                break
+            say(f"it writes {', '.join(sorted(written))}, left at home now: running it again")
+            project = project.without(written, WRITTEN)
     if result.status in (TrialStatus.CRASHED, TrialStatus.TIMEOUT):
         raise trouble(result, 60 * wanted.minutes)
     reported, value = _number(wanted, reported, result, ask)
@@ -174,6 +182,12 @@ def _command(project: Project, ask: Ask) -> str:
 
 def _matching(patterns: Sequence[str], project: Project, line: str) -> tuple[str, ...]:
     found = FilePatterns(mutable=tuple(patterns)).among(project.files)
+    start = command.entry(line, project)
+    if not found and start and not re.fullmatch(PATTERN, start):
+        raise ConfigError(
+            f"a policy cannot name {start}, which is run: letters, digits, '_', '.' and '-' only",
+            hint="rename it",
+        )
     if not found:
         what = ", ".join(patterns) or f"what {line!r} runs"
         raise ConfigError(
@@ -206,34 +220,43 @@ def _image(
     name: str,
     wanted: Wanted,
     resources: Resources,
+    ask: Ask,
     say: Callable[[str], None],
 ) -> tuple[Image, str]:
     """Return the first image that holds what the files that run import, and its id.
 
-    Packages that the person names are put on one, locked beside the policy to come.
+    Packages that the person names, or the project itself, are put on one, locked beside the policy
+    to come.
     """
-    bases = [wanted.image] if wanted.image else ["cuda"] if wanted.gpus else list(IMAGES)
-    tried = [Image(base=base) for base in bases]
-    if wanted.pip:
-        packages = parse_requirements(given.read_text(wanted.pip, most=MOST_BYTES), wanted.pip.name)
-        lock = paths.policy_path(name).with_suffix(".lock")
-        tried = [Image(base=bases[0], packages=packages, lock=lock)]
     places = modules(project, runs)
     must = modules(project, runs, at_once=True)
-    found: list[tuple[Image, str, tuple[str, ...]]] = []
-    for image in tried:
+
+    def held(image: Image) -> tuple[Image, str, tuple[str, ...]]:
         if image.packages:
             image_id = images.ensure_image(engine, image, wheelhouse_root=state.wheelhouse, say=say)
         else:
             image_id = images.require_image(engine, image)
-        without = absent(engine, state, image_id, sorted(places), replace(resources, gpus=0))
-        if not without:
-            return image, image_id
-        found.append((image, image_id, without))
-    image, image_id, without = min(
-        found, key=lambda one: (len(must.keys() & {*one[2]}), len(one[2]))
-    )
-    if lacks := {name: must[name] for name in without if name in must}:
+        none = replace(resources, gpus=0)
+        return image, image_id, absent(engine, state, image_id, sorted(places), none)
+
+    bases = [wanted.image] if wanted.image else ["cuda"] if wanted.gpus else list(IMAGES)
+    lock = paths.policy_path(name).with_suffix(".lock")
+    if wanted.pip:
+        named = parse_requirements(given.read_text(wanted.pip, most=MOST_BYTES), wanted.pip.name)
+        image, image_id, without = held(Image(base=bases[0], packages=named, lock=lock))
+    else:
+        found: list[tuple[Image, str, tuple[str, ...]]] = []
+        while bases and (not found or found[-1][2]):
+            found.append(held(Image(base=bases.pop(0))))
+        image, image_id, without = min(
+            found, key=lambda one: (len(must.keys() & {*one[2]}), len(one[2]))
+        )
+        more = packages(project, [each for each in without if each in must])
+        yes = f"yes: {', '.join(more)}"
+        hint = "name the packages in a file: --pip requirements.txt"
+        if more and ask("Add what its requirements name?", [yes, "no"], hint=hint) == yes:
+            image, image_id, without = held(replace(image, packages=more, lock=lock))
+    if lacks := {each: must[each] for each in without if each in must}:
         raise lacking(lacks, image.base)
     return image, image_id
 

@@ -6,11 +6,11 @@ import ast
 import posixpath
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise, product
 from pathlib import Path, PurePosixPath
 
-from runner.adopt.project import NO_PART, Project, paths_in
+from runner.adopt.project import CODE, NO_PART, Project, paths_in, writes
 
 FIRST = ("train.py", "main.py", "run.py", "run_train.py", "experiment.py")
 NO_ENTRY = re.compile(
@@ -22,6 +22,10 @@ DOCUMENTED = re.compile(
     rb"((?:-m[ \t]+)?[\w./-]+(?:[ \t][^\n`|&;#]*)?)"
 )
 CONFIGURATION = (".yaml", ".yml", ".toml", ".json")
+SETTINGS = re.compile(r"\.(ya?ml|toml)$|(conf|cfg|param|setting|hyper|option|args)[^/]*\.json$")
+"""Files that are configuration where the code reads them by name."""
+PACKAGED = ("pyproject.toml", "setup.py", "setup.cfg")
+SOURCE = PurePosixPath("src")
 
 
 def candidates(project: Project) -> list[str]:
@@ -80,6 +84,18 @@ def _runs(project: Project, path: str) -> bool:
     return any(not isinstance(node, quiet) for node in body)
 
 
+def installed(command: str, project: Project) -> str:
+    """Return a command as it runs where a project that is a package was installed in place."""
+    start = entry(command, project)
+    inside = any(re.fullmatch(f"{SOURCE}/.*/__init__.py", path) for path in project.files)
+    from_root = start is None or "/" not in start or "-m" in command.split()
+    if "PYTHONPATH" in command or not any(name in project.files for name in PACKAGED):
+        return command
+    if inside:
+        return f"export PYTHONPATH=$PWD/{SOURCE} && {command}"
+    return command if from_root else f"export PYTHONPATH=$PWD && {command}"
+
+
 def entry(command: str, project: Project) -> str | None:
     """Return the file of the project that a command line starts, where it can be told."""
     return next(iter(_entries(command, project)), None)
@@ -101,7 +117,8 @@ def _entries(command: str, project: Project) -> Iterator[str]:
         for word, after in pairwise([*words, ""]):
             module = after.replace(".", "/")
             named = (f"{module}.py", f"{module}/__main__.py") if word == "-m" else (word,)
-            paths = (posixpath.normpath(here / name) for name in named)
+            folders = (here, here / SOURCE) if word == "-m" else (here,)
+            paths = (posixpath.normpath(each / name) for each in folders for name in named)
             yield from (path for path in paths if path in project.files)
 
 
@@ -112,6 +129,9 @@ def reached(command: str, project: Project) -> tuple[str, ...]:
     """
     sources = dict(project.python())
     waiting = list(_entries(command, project))
+    waiting += [
+        path for path in ("Makefile",) if "make" in command.split() and path in project.files
+    ]
     start = PurePosixPath(waiting[0]).parent if waiting else PurePosixPath()
     found: dict[str, None] = {}
     while waiting:
@@ -121,7 +141,11 @@ def reached(command: str, project: Project) -> tuple[str, ...]:
         found[path] = None
         if path in sources:
             waiting += _imported(path, sources[path], project, start)
-        elif path.endswith(".sh"):
+            for name in paths_in(path, project.files[path].content):
+                if SETTINGS.search(name):
+                    paths = (posixpath.normpath(each / name) for each in (PurePosixPath(), start))
+                    waiting += [each for each in paths if each in project.files]
+        elif path.endswith((".sh", "Makefile")):
             script = project.files[path].content.decode(errors="replace")
             waiting += _entries(script, project)
     given = (word.partition("=")[2] for word in command.split() if "=" in word)
@@ -134,18 +158,30 @@ def reached(command: str, project: Project) -> tuple[str, ...]:
     )
 
 
+def outputs(runs: Sequence[str], project: Project) -> set[str]:
+    """Return the files of the project that its own code writes: what was left of an earlier run."""
+    found = {
+        posixpath.normpath(each / name)
+        for path, tree in project.python()
+        if path in runs
+        for name in writes(tree)
+        for each in (PurePosixPath(), PurePosixPath(path).parent)
+    }
+    return {path for path in found if path in project.files and not path.endswith(CODE)}
+
+
 def _imported(path: str, tree: ast.Module, project: Project, start: PurePosixPath) -> Iterator[str]:
     """Yield the project's own files that a source imports."""
     here = PurePosixPath(path).parent
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            names, roots = [alias.name for alias in node.names], [start, PurePosixPath()]
+            names, roots = [alias.name for alias in node.names], [start, PurePosixPath(), SOURCE]
         elif isinstance(node, ast.ImportFrom):
             base = node.module or ""
             names = [f"{base}.{alias.name}".strip(".") for alias in node.names]
             above = [here, *here.parents]
             up = node.level - 1
-            roots = [start, PurePosixPath()] if not node.level else above[up : up + 1]
+            roots = above[up : up + 1] if node.level else [start, PurePosixPath(), SOURCE]
         else:
             continue
         for root, name in product(roots, names):

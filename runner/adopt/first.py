@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from runner import paths
@@ -14,6 +15,7 @@ from runner.data import Prepared
 from runner.engines.container import Deadline, Ended, started
 from runner.engines.protocol import AGENT_USER, HOME_LABEL, ContainerSpec, Engine
 from runner.errors import ConfigError, SandboxError
+from runner.policy.paths import WORKSPACE
 from runner.records import (
     Budget,
     Purpose,
@@ -102,8 +104,8 @@ class Sign:
 
     pattern: str
     says: str
-    """With `{}` for what the pattern found, if it found something."""
     hint: str
+    """Both with `{}` for what the pattern found, if it found something."""
 
 
 SIGNS = (
@@ -128,6 +130,21 @@ SIGNS = (
         hint="give the answer on the command line: --run 'python train.py ...'",
     ),
     Sign(
+        pattern=r"(?P<a>libGL\.so\.1)",
+        says="a package draws on a display with {}, and there is none",
+        hint="opencv-python-headless in place of opencv-python: --pip requirements.txt",
+    ),
+    Sign(
+        pattern=r"sh: \d+: (?P<a>[\w./-]+): not found",
+        says="there is no program {} in the image",
+        hint="say what it runs in the end: --run 'python train.py ...'",
+    ),
+    Sign(
+        pattern=r"os(?:\.py|>)\", line \d+, in __getitem__[^\0]*KeyError: '(?P<a>\w+)'",
+        says="the code wants the environment variable {}",
+        hint="give it on the command line: --run '{}=... python train.py'",
+    ),
+    Sign(
         pattern=r"No module named '(?P<a>[\w.]+)'",
         says="there is no module {} in the image",
         hint="name its package in a file: --pip requirements.txt",
@@ -140,10 +157,14 @@ SIGNS = (
     Sign(
         pattern=r"No such file or directory: '(?P<a>[^']+)'|(?P<b>\S+) not found\.",
         says="the code reads {}, which is not there",
-        hint="name the data as the project does: --data PATH",
+        hint="name the data as the project does: --data PATH; or where they are: --data {}=PATH",
     ),
 )
 """The first that is found is told."""
+WRITES = re.compile(
+    r"(?:Read-only file system|Permission denied|Device or resource busy): '([^']+)'"
+    r"(?: -> '([^']+)')?"
+)
 ENDS = {
     "output": ("the command printed more than 64 MB", "let it print a line for each epoch"),
     "memory": ("out of memory: it may have most of this machine's", "a smaller batch or model"),
@@ -170,11 +191,22 @@ def trouble(result: TrialResult, seconds: float) -> ConfigError:
     for sign in SIGNS:
         if found := re.search(sign.pattern, text, re.IGNORECASE):
             name = next(filter(None, found.groupdict().values()), None) or _address(text)
-            return ConfigError(f"{where}{sign.says.format(escaped(name))}", hint=sign.hint)
+            says, hint = (text.format(escaped(name)) for text in (sign.says, sign.hint))
+            return ConfigError(f"{where}{says}", hint=hint)
     said = result.reason.removeprefix(f"{TRAIN}: ")
     lines = text.strip().splitlines()
     last = f"its last line: {escaped(lines[-1])}" if lines else "it printed nothing"
+    if lines and lines[-1].strip() in said:
+        last = "is that how it is run? --run 'python train.py ...'; and its data: --data PATH"
     return ConfigError(f"{where}the command failed: {said}", hint=last)
+
+
+def refused(result: TrialResult, files: Iterable[str]) -> set[str]:
+    """Return the frozen files, of those given, that a command failed to write to."""
+    text = plain(result.logs[TRAIN])[-TAIL:].decode("utf-8", errors="replace")
+    named = {word for pair in WRITES.findall(text) for word in pair if word}
+    inside = {posixpath.normpath(name.removeprefix(f"{WORKSPACE}/")) for name in named}
+    return inside & {*files}
 
 
 def _address(text: str) -> str:

@@ -95,7 +95,7 @@ def home_of(state: paths.State, task: str) -> Path | None:
 
 def _copy(source: Path, target: Path) -> None:
     if source.is_dir():
-        shutil.copytree(source, target)
+        shutil.copytree(source, target, ignore_dangling_symlinks=True)
     else:
         shutil.copyfile(source, target)
 

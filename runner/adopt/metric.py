@@ -42,7 +42,7 @@ HELD_OUT = ("val", "valid", "validation", "test", "eval", "dev", "cv", "holdout"
 TRAINING = ("train", "training", "batch", "epoch", "step", "iter", "lr", "time", "seconds", "it")
 FOUND = re.compile(
     rb"(?<![\w.-])([a-z\x80-\xff][\w@/'\"^()% \x80-\xff-]{0,80}?)"
-    rb"(\s*(?:[:=]|->)\s*(?:[\w.]*[(\[])?|[ \t]*(?:\||\xe2\x94[\x82\x83])[ \t]*|(?P<white>\s+))"
+    rb"((?:\s*(?:[:=]|->)\s*|[ \t]*(?:\||\xe2\x94[\x82\x83])[ \t]*|(?P<white>\s+))(?:[\w.]*[(\[])?)"
     + rf"((?>{NUMBER}))(?(white)(?!\s+[a-z][a-z ]*[:=]\s*{NUMBER}))".encode(),
     re.IGNORECASE,
 )
@@ -77,7 +77,7 @@ def candidates(output: bytes) -> list[Candidate]:
         for found in FOUND.finditer(line):
             label = _label(found[1].decode(errors="ignore").strip())
             sign = found[2].decode(errors="ignore").strip()
-            plainly = not sign or sign in BARS
+            plainly = not re.search("[:=>]", sign)
             if not label or (plainly and direction(label) is None):
                 continue
             apart = " " if sign and found[2][:1].isspace() else ""
@@ -97,7 +97,7 @@ def candidates(output: bytes) -> list[Candidate]:
 
 def _label(words: str) -> str:
     """Return the end of a phrase that names a number: `epoch 3 | val loss` is `val loss`."""
-    phrase = re.split(rf"[{BARS},;\t]|\s{{2,}}", words)[-1]
+    phrase = re.split(rf"[{BARS},;\t]|\s{{2,}}|\b(?:INFO|DEBUG|WARNING)\b", words)[-1]
     named = re.split(r"(?:^|\s)\d\S*", phrase)[-1]
     # `accuracy on 10000 images` says what it is before its last number.
     last = named if direction(named) is not None or direction(phrase) is None else phrase

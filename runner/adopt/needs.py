@@ -4,19 +4,33 @@ from __future__ import annotations
 
 import ast
 import sys
+import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
+
+from packaging.utils import canonicalize_name
 
 from runner.adopt.project import NO_PART, Project
 from runner.errors import ConfigError
 from runner.policy import checks
 from runner.policy.syntax import Facts, SourceFacts, Unparsable, read_facts
 from runner.records import Files
+from runner.requirements import requirement
 
 USUAL = ("__future__", "collections", "dataclasses", "functools", "itertools", "kit", "math",
          "numpy", "random", "torch", "typing")  # fmt: skip
 """Allowed whether the project imports them yet or not."""
+MODULES = {
+    "beautifulsoup4": "bs4",
+    "hydra-core": "hydra",
+    "opencv-python": "cv2",
+    "opencv-python-headless": "cv2",
+    "python-dotenv": "dotenv",
+    "scikit-image": "skimage",
+}
+"""What is imported of packages that have another name than their module."""
 MOST_LINE_BYTES = 400
 MOST_FILE_BYTES = 100_000
 
@@ -65,7 +79,10 @@ def _facts(path: str, content: bytes) -> SourceFacts:
     facts: Facts = read_facts(content)
     if isinstance(facts, Unparsable):
         line = f":{facts.line}" if facts.line else ""
-        raise ConfigError(f"{path}{line} cannot be reviewed: {facts.reason}")
+        raise ConfigError(
+            f"{path}{line} cannot be reviewed: {facts.reason}",
+            hint="it must be Python 3 in UTF-8; or name what an agent may change instead: --change",
+        )
     return facts
 
 
@@ -119,5 +136,30 @@ def _names(node: ast.AST) -> list[str]:
     if isinstance(node, ast.Import):
         return [alias.name.partition(".")[0] for alias in node.names]
     if isinstance(node, ast.ImportFrom) and not node.level and node.module:
-        return [node.module.partition(".")[0]]
+        more = ["tensorboard"] if node.module == "torch.utils.tensorboard" else []
+        return [node.module.partition(".")[0], *more]
     return []
+
+
+def packages(project: Project, names: Iterable[str]) -> tuple[str, ...]:
+    """Return what the project's own requirements say of modules; nothing unless all are named."""
+    found: dict[str, str] = {}
+    for line in _requirements(project):
+        try:
+            wanted = requirement(line.partition(" #")[0])
+        except ValueError:  # an option, a comment, an address
+            continue
+        name = canonicalize_name(wanted.name)
+        found.setdefault(MODULES.get(name, name.replace("-", "_")), str(wanted))
+    wanted_ones = [found.get(name) for name in names]
+    return tuple(filter(None, wanted_ones)) if None not in wanted_ones else ()
+
+
+def _requirements(project: Project) -> Iterator[str]:
+    for path, file in sorted(project.files.items()):
+        text = file.content.decode(errors="replace")
+        if PurePosixPath(path).name == "requirements.txt":
+            yield from text.splitlines()
+        elif path == "pyproject.toml":
+            with suppress(tomllib.TOMLDecodeError):
+                yield from tomllib.loads(text).get("project", {}).get("dependencies", [])

@@ -11,8 +11,8 @@ import posixpath
 import re
 import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from runner import given
@@ -33,6 +33,7 @@ SAVES = frozenset(
     (
         *("save", "savefig", "dump", "to_csv", "to_parquet", "to_pickle", "save_model", "savez"),
         *("savetxt", "makedirs", "mkdir", "write_text", "write_bytes", "SummaryWriter"),
+        *("FileHandler", "basicConfig"),
     )
 )
 """Calls whose paths are written and not read."""
@@ -51,6 +52,11 @@ SECRETS = re.compile(
 NO_PART = re.compile(r"(^|/)(tests?|docs?)/|(^|/)(test_\w+|conftest|setup)\.py$")
 """What a training does not run."""
 CACHES = re.compile(r"(^|/)(__pycache__|\.git|\.venv|venv|node_modules|\.ipynb_checkpoints)(/|$)")
+ENVIRONMENT = "pyvenv.cfg"
+"""Is in the folder of a virtual environment, whatever that is called."""
+POINTER, LARGEST_POINTER = b"version https://git-lfs", 1024
+PLAIN = re.compile(r"[\w.@+,=() -]+(/[\w.@+,=() -]+)*", re.ASCII)
+"""A path that a policy can name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +93,13 @@ class Project:
                 except (SyntaxError, ValueError, RecursionError):
                     continue
 
+    def without(self, paths: Iterable[str], why: str) -> Project:
+        """Return the project without some of its files, which stay at home."""
+        gone = {*paths} & self.files.keys()
+        files = {path: file for path, file in self.files.items() if path not in gone}
+        more = tuple(LeftOut(path=path, why=why) for path in sorted(gone))
+        return replace(self, files=files, left_out=(*self.left_out, *more))
+
 
 def read_project(root: Path, data: Sequence[str] | None) -> Project:
     """Read a folder, or what of it git does not ignore.
@@ -101,9 +114,30 @@ def read_project(root: Path, data: Sequence[str] | None) -> Project:
     if not root.is_dir():
         raise ConfigError(f"{root} is no folder", hint="runner adopt DIR: the project's own folder")
     listed = _listed(root)
-    wanted = list(data) if data is not None else _found_data(root, listed)
+    wanted = [_at_home(root, path, listed) for path in data or ()]
+    if data is None:
+        wanted = _found_data(root, listed)
     parts = tuple(part_of(root, path) for path in wanted)
     places = [PurePosixPath(mount_place(part.place)) for part in parts]
+    files, left_out = _travelling(root, listed, places)
+    if len(files) > MOST_FILES:
+        raise ConfigError(
+            f"{root} has {len(files)} files besides its data, at most {MOST_FILES} travel",
+            hint="adopt the folder of the training code alone, or list the rest in .gitignore",
+        )
+    if not any(path.endswith(".py") for path in files):
+        odd = "; ".join(f"{one.path}: {one.why}" for one in left_out if one.path.endswith(".py"))
+        raise ConfigError(
+            f"{root} holds no Python file{f' that can be taken ({odd})' if odd else ''}",
+            hint="rename it" if odd else "adopt the folder of the script",
+        )
+    return Project(root=root, files=files, data=parts, left_out=tuple(left_out))
+
+
+def _travelling(
+    root: Path, listed: Sequence[str], places: Sequence[PurePosixPath]
+) -> tuple[dict[str, File], list[LeftOut]]:
+    """Return the files that are no data and travel, and those that do not."""
     files: dict[str, File] = {}
     left_out: list[LeftOut] = []
     for path in listed:
@@ -114,20 +148,15 @@ def read_project(root: Path, data: Sequence[str] | None) -> Project:
         if isinstance(file, LeftOut):
             left_out.append(file)
         elif path.endswith(notebooks.SUFFIX):
-            made = f"{path.removesuffix(notebooks.SUFFIX)}.py"
+            made = re.sub(
+                r"[^\w./-]", "_", f"{path.removesuffix(notebooks.SUFFIX)}.py", flags=re.ASCII
+            )
             left_out.append(LeftOut(path=path, why=f"a notebook; its code is {made} from now on"))
             if made not in listed:
                 files[made] = File(content=notebooks.script(path, file.content))
         else:
             files[path] = file
-    if len(files) > MOST_FILES:
-        raise ConfigError(
-            f"{root} has {len(files)} files besides its data, at most {MOST_FILES} travel",
-            hint="adopt the folder of the training code alone, or list the rest in .gitignore",
-        )
-    if not any(path.endswith(".py") for path in files):
-        raise ConfigError(f"{root} holds no Python file", hint="adopt the folder of the script")
-    return Project(root=root, files=files, data=parts, left_out=tuple(left_out))
+    return files, left_out
 
 
 def _listed(root: Path) -> list[str]:
@@ -142,8 +171,20 @@ def _listed(root: Path) -> list[str]:
             if done.returncode:
                 said = done.stderr.decode(errors="replace").strip()
                 raise ConfigError(f"listing the files of {root}: {said}")
-    names = (os.fsdecode(name) for name in done.stdout.split(b"\0") if name)
-    return sorted(name for name in names if not CACHES.search(name) and not name.endswith("/"))
+    names = [os.fsdecode(name) for name in done.stdout.split(b"\0") if name]
+    for inner in [name for name in names if name.endswith("/") and not CACHES.search(name)]:
+        # A repository inside of this one, as a submodule is, of which git names the folder alone.
+        names += (
+            [] if (root / inner).is_symlink() else [inner + path for path in _listed(root / inner)]
+        )
+    apart = tuple(
+        name.removesuffix(ENVIRONMENT) for name in names if name.endswith(f"/{ENVIRONMENT}")
+    )
+    return sorted(
+        name
+        for name in names
+        if not CACHES.search(name) and not name.endswith("/") and not name.startswith(apart)
+    )
 
 
 def _read(path: Path, name: str) -> File | LeftOut:
@@ -154,7 +195,7 @@ def _read(path: Path, name: str) -> File | LeftOut:
         return LeftOut(path=name, why="a link")
     if not path.is_file():
         return LeftOut(path=name, why="not a plain file")
-    if not re.fullmatch(r"[\w.@+,=() -]+(/[\w.@+,=() -]+)*", name, re.ASCII):
+    if not PLAIN.fullmatch(name) and not name.endswith(notebooks.SUFFIX):
         return LeftOut(path=name, why="its name is not plain ASCII")
     if (size := path.stat().st_size) > MOST_BYTES:
         return LeftOut(path=name, why=f"{size / 1024**2:.1f} MB, and no --data")
@@ -166,28 +207,49 @@ def _read(path: Path, name: str) -> File | LeftOut:
 
 
 def part_of(root: Path, place: str) -> Part:
-    """Return data that a person or the project's own code names."""
-    named = given.place(place)
+    """Return data that a person or the project's own code names.
+
+    `PLACE=SOURCE` are data that lie elsewhere here than where the project looks for them.
+    """
+    place, _, elsewhere = place.partition("=") if not (root / place).exists() else (place, "", "")
+    named = Path(place)
     if named.is_absolute() and named.is_relative_to(root):
         named = named.relative_to(root)
-    source = root / named
+    source = root / given.place(elsewhere or str(named))
     place = os.path.normpath(named)
     if not source.exists():
         raise ConfigError(
-            f"there is no {source}", hint="--data is a path as the project itself names it"
+            f"there is no {source}",
+            hint="--data is a path as the project itself names it, or PLACE=WHERE-IT-IS",
         )
     if is_taken(where := mount_place(place)):
         raise ConfigError(
             f"the data {place} would be at {where}, which the container has for itself",
             hint="give the script a path to its data that leads elsewhere",
         )
+    for path in _below(source):
+        if 0 < _size(path) < LARGEST_POINTER and path.read_bytes().startswith(POINTER):
+            raise ConfigError(
+                f"{path} is no data but what git LFS keeps in its place", hint="run: git lfs pull"
+            )
     return Part(place=place, source=source.resolve())
+
+
+def _at_home(root: Path, place: str, listed: Iterable[str]) -> str:
+    """Return `~/data` for what a shell made of that, unless the project names the whole path."""
+    named, home = Path(place), Path.home()
+    if not named.is_relative_to(home) or named.is_relative_to(root) or named == home:
+        return place
+    sources = (root / path for path in listed if path.endswith(CODE))
+    if any(place.encode() in source.read_bytes() for source in sources if source.is_file()):
+        return place
+    return f"~/{named.relative_to(home)}"
 
 
 # -- data that the project's own code names -----------------------------------------------------
 
 
-def _found_data(root: Path, listed: Iterable[str]) -> list[str]:
+def _found_data(root: Path, listed: Sequence[str]) -> list[str]:
     """Return the outermost folders and files that the code names, that are there, and hold no code.
 
     A folder that is called `data` counts as well, whatever names it.
@@ -198,7 +260,8 @@ def _found_data(root: Path, listed: Iterable[str]) -> list[str]:
         for name in paths_in(path, content):
             from_there = posixpath.normpath(posixpath.join(posixpath.dirname(path), name))
             named |= {name, from_there}
-    found = {place for name in named if (place := _data_place(root, name)) is not None}
+    at_hand = {*listed}
+    found = {place for name in named if (place := _data_place(root, name, at_hand)) is not None}
     return sorted(one for one in found if not any(_inside(one, other) for other in found))
 
 
@@ -215,11 +278,21 @@ def paths_in(path: str, content: bytes) -> Iterator[str]:
         tree = ast.parse(content)
     except (SyntaxError, ValueError, RecursionError):
         return
-    written = {id(node) for call in ast.walk(tree) for node in _saved(call)}
+    written = writes(tree)
     for node in ast.walk(tree):
         text = node.value if isinstance(node, ast.Constant) else None
-        if isinstance(text, str) and id(node) not in written and 0 < len(text) < 200:
+        if isinstance(text, str) and text not in written and 0 < len(text) < 200:
             yield text
+
+
+def writes(tree: ast.AST) -> set[str]:
+    """Return the strings in calls that write a file."""
+    nodes = (node for call in ast.walk(tree) for node in _saved(call))
+    return {
+        node.value
+        for node in nodes
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
 
 
 def _saved(call: ast.AST) -> Iterator[ast.AST]:
@@ -235,25 +308,29 @@ def _saved(call: ast.AST) -> Iterator[ast.AST]:
         yield from (node for argument in call.args for node in ast.walk(argument))
 
 
-def _data_place(root: Path, name: str) -> str | None:
+def _data_place(root: Path, name: str, listed: Container[str]) -> str | None:
     """Return the outermost place of data that a name leads to, if it leads to any."""
     if not any(letter.isalnum() for letter in name) or "\0" in name or "\n" in name:
         return None
     place = PurePosixPath(os.path.normpath(name))
-    here = root / place
+    here = root / Path(place).expanduser()
     try:
-        if not here.exists() or is_taken(mount_place(str(place))):
+        if not here.exists() or is_taken(mount_place(str(place))) or SECRET_NAMES.search(str(here)):
             return None
     except OSError:  # a word that is no path at all
         return None
-    if place.is_absolute() or place.parts[0] == "..":
-        return None if here.suffix in CODE else str(place)
+    if place.is_absolute() or place.parts[0] in ("..", "~"):
+        settings = place.parts[0] == "~" and place.parts[1].startswith(".")
+        around = root.is_relative_to(here.resolve())
+        return None if settings or around or here.suffix in CODE else str(place)
     if place.parts[0].lower().startswith(WRITTEN):
         return None
     folders = [str(PurePosixPath(*place.parts[: end + 1])) for end in range(len(place.parts))]
     outermost = next((each for each in folders if _is_data(root / each, place.parts[0])), None)
-    if outermost is None and here.is_file() and here.stat().st_size > MOST_BYTES:
-        return str(place)  # too large to travel with the sources
+    if outermost is None and here.is_file() and here.suffix not in CODE:
+        odd = here.is_symlink() or not PLAIN.fullmatch(str(place)) or str(place) not in listed
+        if odd or here.stat().st_size > MOST_BYTES:
+            return str(place)  # it cannot travel with the sources
     return outermost
 
 

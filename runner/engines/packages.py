@@ -37,7 +37,10 @@ CONFLICT = re.compile(r"The conflict is caused by:\n(.*?)\n\s*\n", re.DOTALL)
 SHOWN_VERSIONS = 5
 CPU = "+cpu"
 BESIDE_TORCH = ("torchvision", "torchaudio")
-"""Built for one build of torch each; beside another they are installed, and cannot be imported."""
+"""Built for one build of torch each, and asked for at PyTorch's own index first."""
+ONLY_BESIDE = ("torchaudio",)
+"""Those whose build for CUDA is no use beside a torch without; of torchvision only its compiled
+operators are none, and the image is built so that the rest of it can be imported."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,14 +159,14 @@ def resolved(wanted: Sequence[Requirement], where: Resolution) -> list[tuple[str
             break
         elif more := [each for each in unmet(report) if each not in asked]:
             asked += more
-        elif foreign := _for_cuda(report, where.held):
-            if where.indexes:
-                raise ConfigError(
-                    f"{', '.join(foreign)}: only a build for CUDA can be had from this machine, and"
-                    f" the image {where.base} has torch without",
-                    hint="let pip reach PyTorch's own index, or leave it out of image.packages",
-                )
+        elif (foreign := _for_cuda(report, where.held)) and not where.indexes:
             where = replace(where, indexes=(TORCH_INDEX,))
+        elif useless := [each for each in foreign if each in ONLY_BESIDE]:
+            raise ConfigError(
+                f"{', '.join(useless)}: only a build for CUDA can be had from this machine, and"
+                f" the image {where.base} has torch without",
+                hint="let pip reach PyTorch's own index, or leave it out of image.packages",
+            )
         else:
             return sorted(set(_wheels(report, where.held)))
     raise ConfigError(

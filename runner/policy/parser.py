@@ -236,9 +236,9 @@ def main() -> None:
     for kind, most in LIMITS.items():  # before a single untrusted byte is read
         resource.setrlimit(kind, (most, most))
     sys.setrecursionlimit(5_000)
-    source = sys.stdin.buffer.read().decode()
+    source = sys.stdin.buffer.read()
     try:
-        answer = facts(source)
+        answer = facts(source.decode("utf-8-sig"))  # Python reads over the mark as well
     except (SyntaxError, ValueError, RecursionError, MemoryError, tokenize.TokenError) as error:
         answer = refusal(error)
     sys.stdout.write(json.dumps(answer))

@@ -24,9 +24,10 @@ TAKEN_PLACES = (
         "/lib64",
         "/opt",
     ),
-    *("/outputs", "/proc", "/root", "/run", "/sbin", "/sys", "/tmp", "/usr", "/var"),  # noqa: S108
+    *("/outputs", "/proc", "/root", "/run", "/sbin", "/sys", "/usr", "/var"),
 )
 """Where a container has things of its own."""
+HOME = "/tmp"  # noqa: S108 - a file system in memory inside the container
 MAX_PATH_BYTES = 200
 SHOWN_CHARACTERS = 200
 
@@ -54,13 +55,15 @@ def is_too_long(path: str) -> bool:
 
 def mount_place(path: str) -> str:
     """Return where in a container a path leads that a project names from its own folder."""
+    if path.startswith("~/"):
+        return posixpath.normpath(f"{HOME}/{path[2:]}")
     return posixpath.normpath(posixpath.join(WORKSPACE, path))
 
 
 def is_taken(place: str) -> bool:
     """Whether nothing of a project's can be mounted at a place of a container."""
     own = any(place == taken or place.startswith(f"{taken}/") for taken in TAKEN_PLACES)
-    return own or place in ("/", WORKSPACE)
+    return own or place in ("/", WORKSPACE, HOME)
 
 
 def unsafe(path: str) -> str | None:

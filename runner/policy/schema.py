@@ -35,8 +35,10 @@ REPORT = r"^(/outputs/)?[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*
 ReportPath = Annotated[
     str, _text(REPORT, "a path such as results/metrics.json or /outputs/metrics.json")
 ]
-DATA_PATH = r"^/?(\.\./)*[A-Za-z0-9_][A-Za-z0-9_. -]*(/[A-Za-z0-9_][A-Za-z0-9_. -]*)*$"
-DataPath = Annotated[str, _text(DATA_PATH, "a path such as data, ../data or /datasets/mnist")]
+DATA_PATH = r"^(/|~/|(\.\./)+)?\.?\w[\w.+,=()@' -]*(/\.?\w[\w.+,=()@' -]*)*$"
+DataPath = Annotated[
+    str, _text(DATA_PATH, "a path such as data, ../data, ~/data or /datasets/mnist")
+]
 Word = Annotated[str, Field(min_length=1, max_length=1000)]
 VARIABLE = r"^[A-Z][A-Z0-9_]*=[ -~]*$"
 Variable = Annotated[

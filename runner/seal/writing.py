@@ -155,13 +155,14 @@ def run_script(reported: Reported, chosen: Chosen, ask: str) -> str:
         options.append(f"--data {shlex.quote(f'{inside}={given(name)}')}")
     options += [f"--target {shlex.quote(given(name))}" for name in chosen.targets]
     line = reported.run.replace("{seed}", "$RUNNER_SEED")
-    folder = re.match(r"cd\s+(\S+)\s*&&", line)
+    folder = re.match(r"(?:export \S+ && )?cd\s+(\S+)\s*&&", line)
     asking = f"python -u -P -m kit.asking {shlex.quote(f'{COPY}/{ask}')}"
     stage = "serve" if "text" in chosen.data else "predict"
     asking += " serve" if stage == "serve" else ""
     if folder:
         asking = f"sh -c {shlex.quote(f'cd {folder[1]} && exec {asking}')}"
     scripts = [str(PurePosixPath(word).parent) for word in line.split() if word.endswith(".py")]
+    scripts += re.findall(r"PYTHONPATH=\$PWD/(\w+)", line)
     own = [one for one in dict.fromkeys([folder[1] if folder else ".", *scripts]) if one != "."]
     own += [folder for folder in [str(PurePosixPath(ask).parent)] if folder not in {*own, "."}]
     roots = [COPY, *(f"{COPY}/{one}" for one in own)]

@@ -46,7 +46,10 @@ def folders(reported: Reported, paths: Iterable[str]) -> tuple[str, ...]:
         places.append(PurePosixPath(mount_place(reported.file)))
     inside = {str(parent) for place in places for parent in place.parents}
     own = {one for one in inside if PurePosixPath(one).is_relative_to(WORKSPACE)}
-    return tuple(sorted(own | {WORKSPACE} | ({"/outputs"} & inside)))
+    elsewhere = {"/outputs"} & inside
+    if "/kaggle" in inside:
+        elsewhere.add("/kaggle/working")  # where such a notebook writes
+    return tuple(sorted(own | {WORKSPACE} | elsewhere))
 
 
 def hidden(reported: Reported, path: str) -> bool:

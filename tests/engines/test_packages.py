@@ -115,11 +115,14 @@ def test_what_does_not_fit_together_is_told_in_pip_s_words(shelf, tmp_path):
 @pytest.mark.slow
 def test_what_stands_beside_torch_is_the_build_for_the_image_s_torch_or_refused(shelf, tmp_path):
     write_wheel(tmp_path / "house", "torch", "2.0+cpu")
-    write_wheel(shelf, "torchvision", "0.28", needs=["torch==2.0"])
+    for name in ("torchvision", "torchaudio"):
+        write_wheel(shelf, name, "0.28", needs=["torch==2.0"])
     (tmp_path / "base.lock").write_text(HELD.replace("held==2.0", "torch==2.0+cpu"))
-    with pytest.raises(ConfigError, match="torchvision: only a build for CUDA") as caught:
-        locked(tmp_path, "torchvision")
+    with pytest.raises(ConfigError, match="torchaudio: only a build for CUDA") as caught:
+        locked(tmp_path, "torchaudio")
     assert caught.value.hint
+    locked(tmp_path, "torchvision")  # of which all but its operators works in the image
+    assert packages.pinned(tmp_path / "mine.lock") == {"torchvision": "0.28"}
     write_wheel(shelf, "torchvision", "0.28+cpu", needs=["torch==2.0"])
     locked(tmp_path, "torchvision")
     assert packages.pinned(tmp_path / "mine.lock") == {"torchvision": "0.28+cpu"}
