@@ -144,7 +144,7 @@ def adopt(
             say(f"it writes {', '.join(sorted(written))}, left at home now: running it again")
             project = project.without(written, WRITTEN)
     if result.status in (TrialStatus.CRASHED, TrialStatus.TIMEOUT):
-        raise trouble(result, 60 * wanted.minutes)
+        raise trouble(result, 60 * wanted.minutes, root)
     reported, value = _number(wanted, reported, result, ask)
     known = Understood(
         task=name,
@@ -251,10 +251,12 @@ def _image(
         image, image_id, without = min(
             found, key=lambda one: (len(must.keys() & {*one[2]}), len(one[2]))
         )
-        more = packages(project, [each for each in without if each in must])
+        lacks = [each for each in without if each in must]
+        more = packages(project, lacks)
         yes = f"yes: {', '.join(more)}"
-        hint = "name the packages in a file: --pip requirements.txt"
-        if more and ask("Add what its requirements name?", [yes, "no"], hint=hint) == yes:
+        lack = lacking({each: must[each] for each in lacks}, image.base)
+        question = f"{lack}; add what its requirements name?"
+        if more and ask(question, [yes, "no"], hint=lack.hint) == yes:
             image, image_id, without = held(replace(image, packages=more, lock=lock))
     if lacks := {each: must[each] for each in without if each in must}:
         raise lacking(lacks, image.base)

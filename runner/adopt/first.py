@@ -7,6 +7,7 @@ import re
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from runner import paths
 from runner.adopt.keeping import SPLIT
@@ -155,7 +156,7 @@ SIGNS = (
         hint="let it write elsewhere in the project: all of that is thrown away",
     ),
     Sign(
-        pattern=r"No such file or directory: '(?P<a>[^']+)'|(?P<b>\S+) not found\.",
+        pattern=r"No such file or directory: '(?P<a>[^']+)'|Error: (?P<b>\S+) not found\.",
         says="the code reads {}, which is not there",
         hint="name the data as the project does: --data PATH; or where they are: --data {}=PATH",
     ),
@@ -174,7 +175,7 @@ ENDS = {
 TAIL = 65536
 
 
-def trouble(result: TrialResult, seconds: float) -> ConfigError:
+def trouble(result: TrialResult, seconds: float, root: Path) -> ConfigError:
     """Say why the project's command ended without a score, where in it, and what to do."""
     text = plain(result.logs[TRAIN])[-TAIL:].decode("utf-8", errors="replace")
     where = ""
@@ -189,9 +190,13 @@ def trouble(result: TrialResult, seconds: float) -> ConfigError:
         said, hint = ENDS[result.limit]
         return ConfigError(f"{where}{said}", hint=hint)
     for sign in SIGNS:
-        if found := re.search(sign.pattern, text, re.IGNORECASE):
-            name = next(filter(None, found.groupdict().values()), None) or _address(text)
+        if found := list(re.finditer(sign.pattern, text, re.IGNORECASE)):
+            names = (name for each in found for name in each.groupdict().values() if name)
+            name = next(names, None) or _address(text)
             says, hint = (text.format(escaped(name)) for text in (sign.says, sign.hint))
+            beside = posixpath.relpath(name, WORKSPACE) if name.startswith("/") else ""
+            if beside.startswith("../") and (root / beside).exists():
+                hint = f"it is beside the project: --data {posixpath.dirname(beside)}"
             return ConfigError(f"{where}{says}", hint=hint)
     said = result.reason.removeprefix(f"{TRAIN}: ")
     lines = text.strip().splitlines()

@@ -141,6 +141,6 @@ def direction(text: str) -> bool | None:
 
 def slug(text: str) -> str:
     """Return a metric's name for a policy, from a pattern or a key."""
-    words = _words(text.replace("{}", ""))
+    words = _words(re.sub(r"[\w.]*[(\[]\s*\{\}", "", text).replace("{}", ""))
     name = "_".join(words).lstrip("0123456789_")[:40] or "score"
     return name if re.fullmatch(SLUG, name) else "score"

@@ -86,6 +86,9 @@ def test_links_large_files_and_odd_names_are_listed(folder):
     put(folder, "weights.h5", bytes(3 << 20))
     put(folder, "naïve.py", SCRIPT)
     assert set(left(read_project(folder, None))) == {"link.py", "weights.h5", "naïve.py"}
+    (folder / "train.py").unlink()
+    with pytest.raises(ConfigError, match=r"naïve\.py: its name is not plain ASCII"):
+        read_project(folder, None)
 
 
 @pytest.mark.parametrize(
@@ -109,6 +112,59 @@ def test_data_are_what_the_code_reads(folder, source, there, found):
     for name in there:
         put(folder, name, b"\x00\x01")
     assert places(read_project(folder, None)) == found
+
+
+def test_what_cannot_travel_as_source_is_data(folder, tmp_path):
+    put(tmp_path, "far/rows.csv")
+    (folder / "linked.csv").symlink_to(tmp_path / "far" / "rows.csv")
+    put(folder, "ignored.csv")
+    put(folder, ".gitignore", "*.csv\n")
+    put(folder, "tablé.csv")
+    put(folder, "train.py", "[open(name) for name in ('linked.csv', 'ignored.csv', 'tablé.csv')]")
+    assert set(places(read_project(folder, None))) == {"linked.csv", "ignored.csv", "tablé.csv"}
+
+
+def test_what_the_same_file_writes_is_no_data(folder):
+    put(folder, "model.pt")
+    put(folder, ".gitignore", "*.pt\n")
+    put(folder, "train.py", "torch.save(m, 'model.pt')\nm = torch.load('model.pt')\n")
+    assert places(read_project(folder, None)) == []
+
+
+def test_data_at_home_and_at_absolute_places_are_found_and_named_as_the_code_does(
+    folder, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("HOME", str(tmp_path / "me"))
+    put(tmp_path, "me/rows/a.csv")
+    put(tmp_path, "me/.netrc")
+    put(tmp_path, "me/.cache/b.csv")
+    put(tmp_path, "far/c.csv")
+    named = ["~/rows/a.csv", "~/.netrc", "~/.cache/b.csv", f"{tmp_path}/far/c.csv", str(tmp_path)]
+    put(folder, "train.py", f"x = {named}\n")
+    found = ["~/rows/a.csv", f"{tmp_path}/far/c.csv"]
+    assert set(places(read_project(folder, None))) == set(found)
+    typed = [f"{tmp_path}/me/rows", f"{tmp_path}/far/c.csv"]  # as a shell hands `~/rows` over
+    assert places(read_project(folder, typed)) == ["~/rows", f"{tmp_path}/far/c.csv"]
+
+
+def test_data_may_lie_elsewhere_than_where_the_project_looks(folder, tmp_path):
+    put(tmp_path, "far/c.csv")
+    part = read_project(folder, [f"/kaggle/input={tmp_path}/far"]).data[0]
+    assert (part.place, part.source) == ("/kaggle/input", tmp_path / "far")
+
+
+def test_a_pointer_of_git_lfs_is_no_data(folder):
+    put(folder, "data/a.csv", "version https://git-lfs.github.com/spec/v1\noid sha256:1\n")
+    with pytest.raises(ConfigError, match="git LFS keeps in its place"):
+        read_project(folder, None)
+
+
+def test_a_submodule_travels_and_a_virtual_environment_of_any_name_does_not(folder):
+    put(folder, "part/mod.py")
+    subprocess.run(["git", "init", "-q", str(folder / "part")], check=True)
+    put(folder, "mine/pyvenv.cfg")
+    put(folder, "mine/lib/x.py")
+    assert set(read_project(folder, None).files) == {"train.py", "part/mod.py"}
 
 
 def test_a_script_in_a_folder_names_data_from_there(folder):
@@ -163,13 +219,13 @@ def test_a_notebook_becomes_a_script_and_stays_at_home(folder):
         cell("code", "display(loss)\nprint('loss:', loss)"),
     ]
     (folder / "train.py").unlink()
-    put(folder, "fit.ipynb", json.dumps(
+    put(folder, "my fit.ipynb", json.dumps(
         {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))  # fmt: skip
     found = read_project(folder, None)
-    assert set(found.files) == {"fit.py"}
-    assert left(found) == {"fit.ipynb": "a notebook; its code is fit.py from now on"}
+    assert set(found.files) == {"my_fit.py"}
+    assert left(found) == {"my fit.ipynb": "a notebook; its code is my_fit.py from now on"}
     done = subprocess.run(
-        [sys.executable, "-c", found.files["fit.py"].content], capture_output=True, check=True
+        [sys.executable, "-c", found.files["my_fit.py"].content], capture_output=True, check=True
     )
     assert done.stdout.split() == [b"3", b"loss:", b"3"]
 

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from runner.adopt import command, metric
-from runner.adopt.needs import modules, needs
+from runner.adopt.first import refused, trouble
+from runner.adopt.needs import modules, needs, packages
 from runner.adopt.project import Project
 from runner.commands import adopt as asking
 from runner.errors import ConfigError
-from runner.records import File
+from runner.records import File, TrialResult, TrialStatus
 
 MAIN = 'if __name__ == "__main__":\n    print(1)\n'
 
@@ -75,6 +76,13 @@ def test_the_likeliest_command_comes_first(files, line):
                                      "a/__init__.py": "from a.m import b"},
                      "t.py a/__init__.py a/m.py",
                      id="what a package passes on"),
+        pytest.param("python t.py", {"t.py": "open('p.yaml'), open('rows.json'), open('conf.json')",
+                                     "p.yaml": "", "rows.json": "", "conf.json": ""},
+                     "t.py p.yaml conf.json", id="settings that the code reads"),
+        pytest.param("python -m a.t", {"src/a/t.py": "from a.m import f", "src/a/m.py": ""},
+                     "src/a/t.py src/a/m.py", id="a package below src"),
+        pytest.param("make fit", {"t.py": "", "Makefile": "fit:\n\tpython t.py\n"}, "t.py",
+                     id="through make"),
         pytest.param("python t.py", {"t.py": "import m", "m.py": "import t"}, "t.py m.py",
                      id="in circles"),
     ],
@@ -135,10 +143,87 @@ def test_no_metric_where_there_is_none(output):
 
 @pytest.mark.parametrize(
     ("text", "name"),
-    [("val_loss: {}", "val_loss"), ("3-NN Acc %: {}", "nn_acc"), ("Δ: {}", "score")],
+    [
+        ("val_loss: {}", "val_loss"),
+        ("R2 = np.float64( {}", "r2"),
+        ("3-NN Acc %: {}", "nn_acc"),
+        ("Δ: {}", "score"),
+    ],
 )
 def test_a_metric_gets_a_name_that_a_policy_can_have(text, name):
     assert metric.slug(text) == name
+
+
+@pytest.mark.parametrize(
+    ("line", "files", "runs"),
+    [
+        pytest.param("python -m a.t", {"pyproject.toml": "", "src/a/__init__.py": "",
+                                       "src/a/t.py": ""},
+                     "export PYTHONPATH=$PWD/src && python -m a.t", id="below src"),
+        pytest.param("python x/t.py", {"setup.py": "", "x/t.py": "", "a/__init__.py": ""},
+                     "export PYTHONPATH=$PWD && python x/t.py", id="beside a script's folder"),
+        pytest.param("python t.py", {"setup.py": "", "t.py": ""}, "python t.py", id="at the root"),
+        pytest.param("python x/t.py", {"x/t.py": ""}, "python x/t.py", id="no package"),
+    ],
+)  # fmt: skip
+def test_a_package_runs_as_if_it_were_installed_in_place(line, files, runs):
+    assert command.installed(line, project(files)) == runs
+
+
+def test_what_the_command_writes_is_left_of_an_earlier_run():
+    source = "plt.savefig('out/p.png')\nopen('log.txt', 'a')\nx = open('rows.txt')\n"
+    files = {"t.py": source, "out/p.png": "", "log.txt": "", "rows.txt": "", "other.py":
+             "open('rows.txt', 'w')"}  # fmt: skip
+    assert command.outputs(["t.py"], project(files)) == {"out/p.png", "log.txt"}
+
+
+def test_packages_are_taken_from_the_project_s_own_requirements_or_none_at_all():
+    files = {
+        "requirements.txt": "-e .\ntorch==1.0\nopencv-python>=4  # images\n\nscikit_image\n",
+        "pyproject.toml": '[project]\ndependencies = ["click"]\n',
+    }
+    found = project(files)
+    assert packages(found, ["cv2", "skimage", "click"]) == (
+        "opencv-python>=4", "scikit_image", "click")  # fmt: skip
+    assert packages(found, ["cv2", "nowhere"]) == packages(found, []) == ()
+
+
+def ended(output: str) -> TrialResult:
+    return TrialResult(
+        status=TrialStatus.CRASHED, reason="train: E: x", logs={"train": output.encode()}
+    )
+
+
+@pytest.mark.parametrize(
+    ("output", "says", "hint"),
+    [
+        pytest.param('  File "<frozen os>", line 679, in __getitem__\nKeyError: \'ROWS\'',
+                     "environment variable ROWS", "--run 'ROWS=... python", id="a variable"),
+        pytest.param("sh: 1: make: not found", "no program make", "--run", id="a program"),
+        pytest.param("ImportError: libGL.so.1: cannot open", "a display", "headless", id="OpenCV"),
+        pytest.param("raise E(f'{p} not found.')\nFileNotFoundError: a.npy not found.",
+                     "reads a.npy", "--data a.npy=PATH", id="a file, not the line that says so"),
+        pytest.param("No such file or directory: '/beside/rows.csv'", "reads /beside/rows.csv",
+                     "it is beside the project: --data ../beside", id="data beside the project"),
+        pytest.param("gaierror: Temporary failure in name resolution\nFailed to resolve 'a.org'",
+                     "wants a.org from the network", "--data", id="an address"),
+        pytest.param("Traceback\nE: x", "the command failed: E: x", "is that how it is run?",
+                     id="nothing known"),
+    ],
+)  # fmt: skip
+def test_a_failure_gets_its_sentence(tmp_path, output, says, hint):
+    (tmp_path / "beside").mkdir()
+    (tmp_path / "beside" / "rows.csv").touch()
+    (tmp_path / "mine").mkdir()
+    found = trouble(ended(output), 60, tmp_path / "mine")
+    assert says in str(found)
+    assert hint in (found.hint or "")
+
+
+def test_frozen_files_that_a_command_cannot_write_are_named():
+    output = "PermissionError: [Errno 13] Permission denied: '/workspace/out/a.json'\n" \
+        "OSError: [Errno 16] Device or resource busy: 'tmp' -> 'm.pt'\n"  # fmt: skip
+    assert refused(ended(output), ["out/a.json", "m.pt", "train.py"]) == {"out/a.json", "m.pt"}
 
 
 IMPORTS = """import torch
@@ -161,6 +246,16 @@ def test_needed_is_what_runs_and_neither_guards_nor_decides():
     assert modules(found, ["t.py"], at_once=True) == {"torch": "t.py:1", "tqdm": "t.py:11"}
     assert modules(found, ["t.py"]).keys() == {"torch", "apex", "onnx", "tqdm"}
     assert modules(found, []).keys() == {"torch", "apex", "onnx", "tqdm", "cv2"}
+
+
+def test_a_source_with_a_mark_at_its_beginning_is_reviewed_and_another_encoding_refused():
+    assert needs({"t.py": File(content=b"\xef\xbb\xbfimport numpy\n")}, ["t.py"]).imports == {
+        "numpy": "t.py:1"
+    }
+    for content in (b"# coding: latin-1\n", b"x = '\xfc'\n", b"print 'loss'\n"):
+        with pytest.raises(ConfigError, match=r"t\.py.* cannot be reviewed") as caught:
+            needs({"t.py": File(content=content)}, ["t.py"])
+        assert "Python 3 in UTF-8" in (caught.value.hint or "")
 
 
 def test_what_the_code_itself_needs_is_named_with_its_place():
