@@ -251,12 +251,12 @@ def _image(
         image, image_id, without = min(
             found, key=lambda one: (len(must.keys() & {*one[2]}), len(one[2]))
         )
-        lacks = [each for each in without if each in must]
-        more = packages(project, lacks)
+        lack = {each: must[each] for each in without if each in must}
+        why = lacking(lack, image.base)
+        more = packages(project, lack)
         yes = f"yes: {', '.join(more)}"
-        lack = lacking({each: must[each] for each in lacks}, image.base)
-        question = f"{lack}; add what its requirements name?"
-        if more and ask(question, [yes, "no"], hint=lack.hint) == yes:
+        question = f"{why}; add what its requirements name?"
+        if more and ask(question, [yes, "no"], hint=why.hint) == yes:
             image, image_id, without = held(replace(image, packages=more, lock=lock))
     if lacks := {each: must[each] for each in without if each in must}:
         raise lacking(lacks, image.base)
