@@ -21,6 +21,8 @@ DOCUMENTED = re.compile(
     rb"(?:^|[`$>\s])(?:python3?|uv run python|uv run|\$[({]PYTHON[)}])[ \t]+"
     rb"((?:-m[ \t]+)?[\w./-]+(?:[ \t][^\n`|&;#]*)?)"
 )
+PLACEHOLDER = re.compile(r"[<>\[\]{}]|\.\.\.|path/to|\byour\b", re.IGNORECASE)
+"""Is in a line that a reader is to complete."""
 CONFIGURATION = (".yaml", ".yml", ".toml", ".json")
 SETTINGS = re.compile(r"\.(ya?ml|toml)$|(conf|cfg|param|setting|hyper|option|args)[^/]*\.json$")
 """Files that are configuration where the code reads them by name."""
@@ -34,10 +36,11 @@ def candidates(project: Project) -> list[str]:
     for document in sorted(project.files, key=lambda name: name.lower() == "makefile"):
         if document.lower() not in DOCUMENTS:
             continue
-        for line in DOCUMENTED.findall(project.files[document].content):
+        text = re.sub(rb"\\\r?\n[ \t]*", b"", project.files[document].content)
+        for line in DOCUMENTED.findall(text):
             said = f"python {line.decode(errors='replace').strip()}"
             start = entry(said, project)
-            if start and not NO_PART.search(start):
+            if start and not NO_PART.search(start) and not PLACEHOLDER.search(said):
                 found.append(said)
     found.sort(key=lambda said: "train" not in said)
     scripts = [path for path in project.files if path.endswith(".py") and not NO_ENTRY.search(path)]

@@ -50,6 +50,14 @@ def project(files: dict[str, str]) -> Project:
             "python fit.py --epochs 3",
             id="as make runs it",
         ),
+        pytest.param(
+            {
+                "t.py": MAIN,
+                "README.md": "python t.py --data <DIR>\n\npython t.py --a 1 \\\n  --b 2\n",
+            },
+            "python t.py --a 1 --b 2",
+            id="over two lines, and nothing to complete",
+        ),
     ],
 )
 def test_the_likeliest_command_comes_first(files, line):
