@@ -313,11 +313,11 @@ def _data_place(root: Path, name: str, listed: Container[str]) -> str | None:
     if not any(letter.isalnum() for letter in name) or "\0" in name or "\n" in name:
         return None
     place = PurePosixPath(os.path.normpath(name))
-    here = root / Path(place).expanduser()
     try:
+        here = root / Path(place).expanduser()
         if not here.exists() or is_taken(mount_place(str(place))) or SECRET_NAMES.search(str(here)):
             return None
-    except OSError:  # a word that is no path at all
+    except (OSError, RuntimeError):  # a word that is no path at all
         return None
     if place.is_absolute() or place.parts[0] in ("..", "~"):
         settings = place.parts[0] == "~" and place.parts[1].startswith(".")

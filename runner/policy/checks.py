@@ -8,7 +8,7 @@ is what runs. The sandbox is the wall, so names are followed through imports and
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -216,24 +216,32 @@ def encodings(case: Case) -> Iterator[Violation]:
 
 
 def characters(case: Case) -> Iterator[Violation]:
-    """What a mutable file looks like is what it says."""
+    """What a mutable file looks like is what it says; what was hidden in it before may stay."""
     limit = case.policy.edits.max_file_bytes
     for path, content in case.edited.items():
-        found = hidden(content.decode()) if is_text(content) and len(content) <= limit else None
+        before = (case.before(path) or b"").decode(errors="ignore")
+        text = content.decode() if is_text(content) and len(content) <= limit else ""
+        found = hidden(text, before)
         if found:
             problem = f"has the hidden character {found[1]} on line {found[0]}"
             allowed = "visible characters, spaces, tabs and line feeds"
             yield refused("hidden-characters", path, problem, allowed)
 
 
-def hidden(text: str) -> tuple[int, str] | None:
-    """The first character that an editor would not show as itself, and its line."""
+def hidden(text: str, before: str = "") -> tuple[int, str] | None:
+    """The first character that an editor would not show as itself, and its line.
+
+    As many of each as the text held before are its own.
+    """
+    left = Counter(before.replace("\r\n", "\n"))
     for number, line in enumerate(text.replace("\r\n", "\n").split("\n"), start=1):
         if line.isascii() and line.isprintable():
             continue
         for letter in line:
             if letter != "\t" and is_hidden(letter):
-                return number, f"U+{ord(letter):04X}"
+                left[letter] -= 1
+                if left[letter] < 0:
+                    return number, f"U+{ord(letter):04X}"
     return None
 
 
@@ -257,10 +265,14 @@ def _parsed(case: Case) -> Iterator[tuple[str, SourceFacts]]:
 
 
 def odd_names(case: Case) -> Iterator[Violation]:
-    """Identifiers are ASCII: Python folds others, and readers cannot tell them apart."""
+    """New identifiers are ASCII: Python folds others, and readers cannot tell them apart."""
     for path, facts in _parsed(case):
-        if facts.odd_names:
-            problem = f"uses the name {_places(facts.odd_names)}"
+        before = case.facts.get(case.before(path) or b"")
+        known = (
+            {each.name for each in before.odd_names} if isinstance(before, SourceFacts) else set()
+        )
+        if found := [each for each in facts.odd_names if each.name not in known]:
+            problem = f"uses the name {_places(found)}"
             yield refused("hidden-characters", path, problem, "names in ASCII")
 
 

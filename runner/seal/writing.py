@@ -147,7 +147,7 @@ def run_script(reported: Reported, chosen: Chosen, ask: str) -> str:
     places = {chosen.folder: PurePosixPath(chosen.folder).name} if chosen.folder else chosen.places
     for place, name in places.items():
         inside = posixpath.relpath(mount_place(place), WORKSPACE)
-        if place.startswith("/") or inside.startswith("../.."):
+        if place.startswith(("/", "~")) or inside.startswith("../.."):
             raise ConfigError(
                 f"the project reads its data at {place}, which is far outside of it",
                 hint="let it read them by a path in the project, adopt it again, and seal it",

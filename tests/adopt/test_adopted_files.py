@@ -105,6 +105,7 @@ def test_links_large_files_and_odd_names_are_listed(folder):
         pytest.param("c = 'configs/a.yaml'", ["configs/a.yaml"], [], id="configuration is none"),
         pytest.param("c = '/etc'", [], [], id="nor what a container has for itself"),
         pytest.param("c = 'x' * 3 + '\\0'", [], [], id="nor what is no path"),
+        pytest.param("c = '~nobody-here/x'", [], [], id="nor a home that is not known"),
     ],
 )
 def test_data_are_what_the_code_reads(folder, source, there, found):

@@ -35,7 +35,7 @@ def large_files(policy: Policy) -> Policy:
 def parsed_here(content: bytes) -> Facts:
     """The parser's facts without its process: the same code, and no wait for a start."""
     try:
-        document = facts(content.decode())
+        document = facts(content.decode("utf-8-sig"))
     except (SyntaxError, ValueError, RecursionError) as error:
         document = refusal(error)
     return understood(json.dumps(document).encode())

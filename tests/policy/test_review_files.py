@@ -160,6 +160,19 @@ def test_sizes_encodings_and_characters(rules, path, content, expected):
     assert [rule for rule in found if rule not in ("literals-too-large", "not-python")] == expected
 
 
+def test_a_file_keeps_what_was_hidden_in_it_and_gets_no_more(rules):
+    mine = "\ufeff\u03bb = 2  # \u26a0\ufe0f\r\n"
+    files = {**WORKSPACE, "model.py": File(content=mine.encode())}
+    for edited, expected in {
+        mine.replace("2", "3"): [],
+        mine.replace("2", "3  # \ufe0f"): ["hidden-characters"],
+        mine.replace("2", "3  # a\rb"): ["hidden-characters"],
+        mine.replace("2", "\u03bc"): ["hidden-characters"],
+    }.items():
+        change = changed("model.py", edited.encode())
+        assert rules(change, files=files) == expected
+
+
 def test_a_null_byte_is_refused_first_as_what_it_is(rules):
     assert rules(changed("model.py", b"x = 1\0\n")) == ["hidden-characters", "not-python"]
 
