@@ -183,7 +183,7 @@ def _facts(found: Understood) -> Iterator[tuple[str, str]]:
         yield "positive", _plain(found.positive)
     if found.range is not None:
         low, middle, high = found.range
-        yield "range", f"{low:g} to {high:g}, half of them below {middle:g}"
+        yield "range", f"{low:.8g} to {high:.8g}, half of them below {middle:.8g}"
     if found.time is not None:
         yield "time", f"{found.time[0]} to {found.time[1]}"
     yield "metric", f"{found.metric} ({found.function}), {found.direction}: {found.measures}"

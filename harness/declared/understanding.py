@@ -224,8 +224,8 @@ def _far_off(numbers: Numbers | None) -> tuple[float, int, float, float] | None:
         value, spread = float(values[end]), float(np.ptp(others))
         nines = set(f"{abs(value):.15g}") == {"9"} or value == -1
         far = (NINES_OFF if nines else FAR_OFF) * spread
-        if len(others) < (FEWEST_OTHERS if nines else MANY_OTHERS):
-            continue
+        if len(others) < (FEWEST_OTHERS if nines else MANY_OTHERS) or value in (0, 1):
+            continue  # no 0 and no 1: an amount that many rows have, and a flag elsewhere
         if counts[end] >= 2 and (float(np.abs(others - value).min()) > far or (
             nines and value < 0 <= others[0])):  # fmt: skip
             return value, int(counts[end]), float(others[0]), float(others[-1])

@@ -173,6 +173,7 @@ READ = {
     "-1 for none": (lambda at: -1 if at % 9 == 0 else at % 20, "number", "--missing -1"),
     "ten times as many each time": (lambda at: 10 ** (at % 8), "number", None),
     "-200 for none": (lambda at: -200 if at % 9 == 0 else at % 30 - 5, "number", "--missing -200"),
+    "accounts with nothing": (lambda at: 0 if at % 3 else 80_000 + at, "number", None),
     "numbers below 0": (lambda at: at % 20 - 2, "number", None),
     "dates that stand for none": (lambda at: f"{2024 if at % 9 else 1900}-01-{at % 28 + 1:02d}",
                                   "date", None),
