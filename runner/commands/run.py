@@ -87,7 +87,7 @@ def command(
     from runner.supervise import supervise
 
     if bool(task) == bool(resume):
-        raise click.UsageError("give a TASK, or --resume TAG")
+        raise click.UsageError("give a TASK or --resume TAG, one of them")
     if resume and (model or policy or train_seconds is not None):
         raise click.UsageError(
             "--model, --policy and --train-seconds do not go with --resume: a run keeps its model"
