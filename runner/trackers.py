@@ -182,7 +182,7 @@ def _imported(module: str, extra: str = "") -> Any:
         return importlib.import_module(module)
     except ImportError as error:
         name = extra or module
-        hint = f"type: pip install 'autoresearch-runner[{name}]'"
+        hint = f"type in the clone: .venv/bin/pip install -e '.[{name}]'"
         raise ConfigError(f"{name} is not installed", hint=hint) from error
 
 

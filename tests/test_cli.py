@@ -16,6 +16,7 @@ from runner import cli as module
 from runner import commands, errors
 from runner.cli import VERBS, cli
 from runner.errors import FAULT, RunnerError
+from runner.journal.store import open_journal
 
 
 @pytest.fixture(autouse=True)
@@ -131,11 +132,18 @@ def test_a_bug_keeps_its_traceback(monkeypatch):
     assert "ZeroDivisionError" in result.stderr
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [("status",), ("status", "t9"), ("show", "0"), ("export", "t9"), ("list", "t9"), ("list",)],
-)
-def test_before_the_first_run_the_way_to_it_is_told(arguments):
+ASKING = [
+    *(("status",), ("status", "t9"), ("show", "0"), ("export", "t9"), ("list", "t9"), ("list",)),
+    *(("audit",), ("audit", "t9")),
+]
+
+
+@pytest.mark.parametrize("journal", ["none", "empty"])
+@pytest.mark.parametrize("arguments", ASKING)
+def test_before_the_first_run_the_way_to_it_is_told(arguments, journal, tmp_path):
+    if journal == "empty":  # `runner clean` makes one, say
+        with open_journal(tmp_path / "journal.sqlite"):
+            pass
     result = invoke(*arguments)
     assert result.exit_code == errors.ConfigError.exit_code
     assert result.stderr.startswith("error: there are no runs yet\n hint: ")

@@ -189,4 +189,4 @@ def test_without_the_package_it_says_how_to_get_it(name, home, monkeypatch):
     monkeypatch.setitem(sys.modules, name, None)
     result = CliRunner().invoke(cli, ["export", f"--{name}", "x"])
     assert result.exit_code == 2
-    assert f"pip install 'autoresearch-runner[{name}]'" in result.output
+    assert f".venv/bin/pip install -e '.[{name}]'" in result.output

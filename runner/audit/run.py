@@ -75,8 +75,7 @@ def audit_run(state: State, tag: str | None, leftovers: Leftovers) -> Report:
     try:
         refuse_unreleased(state.journal)
         if not state.journal.is_file():
-            hint = "run: make sandbox-run TASK=eclip"
-            raise CannotCheckError("there are no runs yet", hint=hint)
+            raise _no_runs()
         with open_reader(state.journal) as journal:
             run = _find_run(journal, tag)
             return _audit(Subject(state=state, journal=journal, run=run, leftovers=leftovers))
@@ -89,12 +88,18 @@ def audit_run(state: State, tag: str | None, leftovers: Leftovers) -> Report:
         raise CannotCheckError(f"cannot check: {error}", hint=hint) from error
 
 
+def _no_runs() -> CannotCheckError:
+    return CannotCheckError("there are no runs yet", hint="run: make sandbox-run TASK=eclip")
+
+
 def _find_run(journal: Reader, tag: str | None) -> Run:
     runs = journal.runs()
+    if not runs:
+        raise _no_runs()
     found = [run for run in runs if tag in (None, run.tag)]
     if not found:
-        known = ", ".join(run.tag for run in runs) or "none yet"
-        raise CannotCheckError(f"there is no run {tag or ''}".strip(), hint=f"runs: {known}")
+        known = ", ".join(run.tag for run in runs)
+        raise CannotCheckError(f"there is no run {tag}", hint=f"runs: {known}")
     return found[-1]
 
 

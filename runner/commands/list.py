@@ -49,6 +49,8 @@ def _runs(journal: Reader, as_json: bool) -> None:
     found = [standing_of(journal, run) for run in journal.runs()]
     tags = [each.run.tag for each in found]
     at_work = {tag: progress.read(paths.state().progress(tag)) for tag in tags}
+    if not found and not as_json:
+        raise reading.no_runs()
     if as_json:
         reading.stream_json(
             documents.run_document(each) | {"running": running.document(at_work[each.run.tag])}

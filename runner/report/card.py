@@ -74,7 +74,7 @@ def _facts(found: Report) -> Iterator[str]:
         ("gain", summary.shown(gain) if gain else "none yet"),
         ("on locked data", summary.shown(audit.audited) if audit else "not known"),
         ("kept", f"{max(len(overview.standing.keeps) - 1, 0)} of {tried:,}"),
-        ("spent", lines.money(spent.usd) if spent else "not known"),
+        ("spent", lines.money(spent.usd) if spent else "no call recorded"),
     ]
     for row, (name, value) in enumerate(told):
         y = 74 + 40 * row

@@ -28,9 +28,13 @@ def journal_for_reading() -> Iterator[Reader]:
     path = paths.state().journal
     refuse_unreleased(path)
     if not path.is_file():
-        raise ConfigError("there are no runs yet", hint="run: make sandbox-run TASK=eclip")
+        raise no_runs()
     with open_reader(path) as journal:
         yield journal
+
+
+def no_runs() -> ConfigError:
+    return ConfigError("there are no runs yet", hint="run: make sandbox-run TASK=eclip")
 
 
 @contextmanager
@@ -48,11 +52,11 @@ def find_run(journal: Reader, tag: str | None) -> Run:
     """Return the run with this tag, or the newest one."""
     runs = journal.runs()
     found = [run for run in runs if tag in (None, run.tag)]
+    if not runs:
+        raise no_runs()
     if not found:
-        known = ", ".join(run.tag for run in runs) or "none yet"
-        raise ConfigError(
-            f"there is no run {tag}" if tag else "there are no runs", hint=f"runs: {known}"
-        )
+        known = ", ".join(run.tag for run in runs)
+        raise ConfigError(f"there is no run {tag}", hint=f"runs: {known}")
     return found[-1]
 
 
