@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner, Result
@@ -22,6 +23,7 @@ from runner.characters import visible
 from runner.cli import cli
 from runner.decision import Direction, Metric
 from runner.errors import SandboxError
+from runner.journal.reader import open_reader
 from runner.records import (
     Change,
     Experiment,
@@ -35,7 +37,7 @@ from runner.records import (
     TrialStatus,
 )
 from runner.scheduler import run_loop
-from runner.views import documents, export, lines, summary
+from runner.views import documents, export, lines, page, summary
 from runner.views.standing import standing_of
 
 RANK = Metric(name="mean_rank", direction=Direction.MINIMIZE, round_to=0.5)
@@ -146,6 +148,18 @@ def test_show_has_the_diff_the_trials_and_the_reason(invoke):
     assert "KEPT" in shown
     assert shown.count("decision") == 2
     assert shown.count("audit") == 1
+
+
+def test_names_stand_in_one_column_whatever_the_metric_is_called(home):
+    with open_reader(home / "journal.sqlite") as journal:
+        run, kept = (
+            replace(journal.runs()[0], metric="matthews_corrcoef"),
+            journal.experiment(TAG, 1),
+        )
+    assert kept
+    shown = page.heading(run, kept).splitlines()
+    assert {line[12:14] for line in shown} == {"  "}
+    assert any(line.endswith("score  matthews_corrcoef 90.0 (Δ -10.0)") for line in shown)
 
 
 def test_show_of_a_refusal_names_the_rule_and_still_has_the_diff(invoke):

@@ -40,4 +40,5 @@ def command(tag: str | None, home: Path | None, branch: str | None, patches: Pat
             f"{run.task} was adopted from no folder of this machine",
             hint="say where to: --to DIR, or --patches DIR",
         )
-    reading.say(f"{taken.count} keeps of {run.tag}: {taken.where}")
+    keeps = "1 keep" if taken.count == 1 else f"{taken.count} keeps"
+    reading.say(f"{keeps} of {run.tag}: {taken.where}")

@@ -49,7 +49,7 @@ def heading(
         ),
         ("tried", lines.plain(experiment.hypothesis, 400) or "(no hypothesis)"),
         ("reason", lines.plain(experiment.reason, 1000)),
-        (metric_of(run).label, " ".join(lines.change(metric_of(run), experiment))),
+        ("score", " ".join([metric_of(run).label, *lines.change(metric_of(run), experiment)])),
         ("commit", experiment.commit or "none: not on the branch"),
         ("attempt", f"{experiment.attempt_commit} (refs/attempts/{experiment.number})"),
         ("parent", experiment.parent_commit),

@@ -185,7 +185,7 @@ def test_code_can_forge_its_number_and_change_nothing_else(run, copy, theirs, tm
 
 def test_what_was_kept_goes_home_as_a_branch_and_as_patches(run, copy, theirs, tmp_path):
     said = copy.ok("take", run)
-    assert f"1 keeps of {run}: branch autoresearch/{run}" in said
+    assert f"1 keep of {run}: branch autoresearch/{run}" in said
     git = ["git", "-C", str(theirs)]
     log = subprocess.run(
         [*git, "log", "-1", "--format=%B", f"autoresearch/{run}"],
