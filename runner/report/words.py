@@ -58,7 +58,7 @@ def _came(found: Overview) -> str:
 def _locked(found: Overview) -> list[str]:
     if found.audit is not None:
         audited = summary.shown(found.audit.audited)
-        return [f"On locked data, which no agent saw, the gain is {audited}: {_agrees(found)}."]
+        return [f"On locked data, which no agent saw, the gain is {audited}; {_agrees(found)}."]
     return [f"Locked part: {found.audit_says}."] if headline(found) else []
 
 
