@@ -179,7 +179,7 @@ class Scheduler:
         self._go_on()
         if self._proposers.failure is not None:
             raise self._proposers.failure
-        nothing = End(outcome=Outcome.FINISHED, reason="the run ended")
+        nothing = End(outcome=Outcome.FINISHED, reason="what was asked for has ended")
         return self.end or self._proposers.end or nothing
 
     def close(self) -> None:

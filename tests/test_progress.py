@@ -81,7 +81,7 @@ def test_a_killed_run_is_seen_to_be_killed_and_what_resuming_does(supervisor, lo
     supervisor.wait()
     status = look("status", TAG)
     assert f"NOT RUNNING  process {supervisor.pid} was killed at a trial of experiment 1" in status
-    assert f"run --resume {TAG} goes on, and runs what was cut off again" in status
+    assert f"run --resume {TAG} --experiments 2 goes on, and runs what was cut off again" in status
     assert "experiment 1 ends on resume" in status
     assert "UNFINISHED" in look("list", TAG)
     assert json.loads(look("list", "--json"))[0]["running"]["alive"] is False
@@ -108,6 +108,17 @@ def test_the_file_is_gone_when_the_run_has_ended_and_says_who_is_at_what_before(
         assert left is not None
         assert set(left.activities) == {DEVICE}
     assert progress.read(path) is None
+
+
+def test_whoever_goes_on_after_a_kill_goes_no_further_than_was_asked():
+    killed = replace(Progress(activities={}), pid=2**30)
+    assert not killed.alive
+    for experiments, command in (
+        (20, "run --resume t --experiments 20 "),
+        (None, "run --resume t "),
+    ):
+        [(_, said)] = running.rows(replace(killed, experiments=experiments), "t", "runner")
+        assert f"runner {command}goes on" in said
 
 
 def test_elapsed_time_does_not_depend_on_the_clock(monkeypatch):

@@ -25,6 +25,7 @@ from runner.progress import machine_seconds
 from runner.records import Experiment, ExperimentStatus, Run, Spent
 from runner.views import diffs, lines, pictures, summary
 from runner.views.overview import Life, Overview, overview_of
+from runner.views.running import going_on
 from runner.workspace import Workspace
 
 RUNS_A_PAGE = 20
@@ -248,6 +249,7 @@ def now(found: Overview) -> dict[str, Any]:
         "better": outlook and outlook.better is not None and percent(outlook.better),
         "metric": metric,
         "last_end": _last_end(found),
+        "going_on": going_on(found.progress, found.run.tag),
         "busy": _busy(found),
     }
 

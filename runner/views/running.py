@@ -15,7 +15,7 @@ def rows(progress: Progress, tag: str, program: str) -> list[tuple[str, str]]:
     if not progress.alive:
         first = next(iter(doing(progress, machine_seconds(), alive=False)), None)
         at = f" at {place(first)}" if first and first.who.startswith(DEVICE) else ""
-        resume = f"{program} run --resume {tag} goes on, and runs what was cut off again"
+        resume = f"{going_on(progress, tag, program)} goes on, and runs what was cut off again"
         return [("NOT RUNNING", f"process {progress.pid} was killed{at}; {resume}")]
     limit = (
         "no limit" if progress.experiments is None else f"until experiment {progress.experiments}"
@@ -23,6 +23,14 @@ def rows(progress: Progress, tag: str, program: str) -> list[tuple[str, str]]:
     told = [_word(progress, f"process {progress.pid}, {limit}", f"{program} resume {tag}")]
     under_way = doing(progress, machine_seconds(), alive=True)
     return told + [("now", sentence(each)) for each in under_way]
+
+
+def going_on(progress: Progress | None, tag: str, program: str = "runner") -> str:
+    """Return the command that goes on to where a killed process was going, and no further."""
+    command = f"{program} run --resume {tag}"
+    if progress is None or progress.experiments is None:
+        return command
+    return f"{command} --experiments {progress.experiments}"
 
 
 def _word(progress: Progress, process: str, resume: str) -> tuple[str, str]:

@@ -68,7 +68,7 @@ def _what_next(found: Overview) -> list[str]:
             said = detail.get("reason") or detail.get("message", "")
             return [f"  {lines.plain(said, 300)}"]
         case Life.KILLED:
-            return [f"  runner run --resume {found.run.tag} goes on"]
+            return [f"  {running.going_on(found.progress, found.run.tag)} goes on"]
         case _:
             return []
 
