@@ -177,6 +177,19 @@ def test_ticks_are_few_and_round(low, high, ticks):
     assert [said for _, said in found] == ticks
 
 
+@pytest.mark.parametrize(
+    ("last", "most", "ticks"),
+    [
+        (4, 2, ["0", "2", "4"]),
+        (2, 7, ["0", "1", "2"]),
+        (11, 5, ["0", "2", "4", "6", "8", "10"]),
+    ],
+)
+def test_what_is_counted_has_whole_numbers_on_its_axis(last, most, ticks):
+    found = scales.Scale(low=-0.3, high=last + 0.3, start=0, end=100).ticks(most, whole=True)
+    assert [said for _, said in found] == ticks
+
+
 def test_a_logarithmic_axis_names_powers_of_ten():
     scale = scales.Scale(low=0.5, high=20_000, start=0, end=100, logarithmic=True)
     assert [value for value, _ in scale.ticks()] == [1, 10, 100, 1000, 10_000]

@@ -261,8 +261,8 @@ def _grid(up: Scale, frame: Frame, most: int = 5) -> Iterator[str]:
 def _experiments(across: Scale, frame: Frame, bottom: float) -> Iterator[str]:
     yield svg.path(f"M{frame.left:g} {bottom:g}H{frame.right:g}", class_="axis")
     room = max(2, int((frame.right - frame.left) / 90))
-    for value, said in across.ticks(room):
-        if value == int(value) and value >= 0:
+    for value, said in across.ticks(room, whole=True):
+        if value >= 0:
             yield svg.text(across.at(value), bottom + 18, said, class_="middle")
     middle = (frame.left + frame.right) / 2
     yield svg.text(middle, bottom + 36, "experiment", class_="middle")

@@ -35,13 +35,15 @@ class Scale:
     def holds(self, value: float) -> bool:
         return self.low <= value <= self.high
 
-    def ticks(self, most: int = 5) -> tuple[tuple[float, str], ...]:
-        """Return a few round numbers, each with how it is written."""
+    def ticks(self, most: int = 5, *, whole: bool = False) -> tuple[tuple[float, str], ...]:
+        """Return a few round numbers, each with how it is written; `whole`: of what is counted."""
         if self.logarithmic:
             found = _decades(self.low, self.high, most)
             if len(found) >= 2:
                 return tuple((value, f"{value:g}") for value in found)
         step = step_of(self.high - self.low, most)
+        if whole:
+            step = max(1.0, float(int(step)))
         first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
         found = [count * step for count in range(first, last + 1)]
         return tuple((value, written(value, step)) for value in found)
