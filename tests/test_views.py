@@ -98,7 +98,7 @@ def test_status_says_where_the_run_stands(invoke):
 def test_a_trial_that_had_little_of_the_machine_is_marked_everywhere(invoke):
     assert "2 of 6 trials had less than 60% of the processor time" in invoke("status", TAG).output
     assert json.loads(invoke("status", TAG, "--json").output)["crowded_trials"] == 2
-    assert "2 on a crowded machine" in invoke("list", TAG).output
+    assert "2 trials on a crowded machine" in invoke("list", TAG).output
     assert invoke("show", "1").output.count("crowded: training had 41% of its processor time") == 2
     marked = [
         trial["crowded"] for trial in json.loads(invoke("show", "1", "--json").output)["trials"]
@@ -313,6 +313,18 @@ def test_an_agent_with_a_shell_makes_the_result_advisory():
     for sound in ("api", "contained", "tool-restricted"):
         assert sound in summary.trust(sound)
         assert "ADVISORY" not in summary.trust(sound)
+
+
+@pytest.mark.parametrize(
+    ("scores", "fixed"), [((), False), ((1.0,), False), ((1.0, 2.0), False), ((1.0, 1.0), True)]
+)
+def test_a_script_is_said_to_fix_its_seed_only_where_draws_change_nothing(home, scores, fixed):
+    told = audited(0, 100.0, *scores)
+    trials = tuple(replace(trial, purpose=Purpose.DECISION) for trial in told.trials)
+    with open_reader(home / "journal.sqlite") as journal:
+        standing = standing_of(journal, replace(journal.runs()[0], self_reported=True))
+    rows = summary.trust_rows(replace(standing, baseline=replace(told, trials=trials)))
+    assert (("seed", summary.FIXED_SEED) in rows) is fixed
 
 
 def test_a_run_document_says_whether_it_is_advisory(home):

@@ -114,9 +114,9 @@ def is_crowded(trial: TrialRecord) -> bool:
 
 
 def crowded(experiment: Experiment) -> str:
-    """Mark an experiment of which a trial was; for a person only."""
+    """Mark an experiment of which a trial was, that of its audit too; for a person only."""
     count = sum(map(is_crowded, experiment.trials))
-    return f", {count} on a crowded machine" if count else ""
+    return f", {count} {'trial' if count == 1 else 'trials'} on a crowded machine" if count else ""
 
 
 def experiment_line(metric: Metric, experiment: Experiment) -> str:

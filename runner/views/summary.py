@@ -225,10 +225,11 @@ def trust_rows(standing: Standing) -> list[tuple[str, str]]:
 
 
 def _is_seed_fixed(baseline: Experiment | None) -> bool:
-    """Whether the draws that the supervisor gave made no difference, or it gave only one."""
+    """Whether the draws that the supervisor gave made no difference; one alone does not tell."""
     trials = baseline.trials if baseline else ()
-    scores = [trial.result.score for trial in trials if trial.purpose.decides]
-    return len({tuple(score.metrics.values()) for score in scores if score}) < 2
+    known = [trial.result.score for trial in trials if trial.purpose.decides]
+    scores = [tuple(score.metrics.values()) for score in known if score]
+    return len(scores) > 1 and len({*scores}) == 1
 
 
 def trust(isolation: str, kept_unguarded: Sequence[int] = ()) -> str:
