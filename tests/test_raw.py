@@ -276,7 +276,7 @@ def test_a_good_file_is_read(tmp_path: Path) -> None:
         pytest.param(URL, "file:///etc/passwd", r"files\.0\.url", id="another kind of address"),
         pytest.param("name: a.csv", "name: ../a.csv", r"files\.0\.name", id="out of the folder"),
         pytest.param("name: a.csv", "name: /a.csv", r"files\.0\.name", id="absolute"),
-        pytest.param("files:", "files: [", r"raw\.yaml: while parsing a flow node", id="not YAML"),
+        pytest.param("files:", "files: [", r"raw\.yaml:3: is not YAML", id="not YAML"),
     ],
 )
 def test_a_bad_file_is_refused_by_its_key(tmp_path: Path, old: str, new: str, said: str) -> None:
