@@ -255,7 +255,7 @@ def _image(
         why = lacking(lack, image.base)
         more = packages(project, lack)
         yes = f"yes: {', '.join(more)}"
-        question = f"{why}; add what its requirements name?"
+        question = f"{why}; put the packages on it?"
         if more and ask(question, [yes, "no"], hint=why.hint) == yes:
             image, image_id, without = held(replace(image, packages=more, lock=lock))
     if lacks := {each: must[each] for each in without if each in must}:

@@ -31,6 +31,31 @@ MODULES = {
     "scikit-image": "skimage",
 }
 """What is imported of packages that have another name than their module."""
+KNOWN = {
+    **{
+        name: name
+        for name in (
+            *(
+                "catboost",
+                "click",
+                "datasets",
+                "einops",
+                "fire",
+                "gymnasium",
+                "lightgbm",
+                "omegaconf",
+            ),
+            *("optuna", "requests", "rich", "seaborn", "statsmodels", "tensorboard", "tiktoken"),
+            *("timm", "torchmetrics", "torchvision", "transformers", "typer", "wandb", "xgboost"),
+        )
+    },
+    "bs4": "beautifulsoup4",
+    "cv2": "opencv-python-headless",
+    "dotenv": "python-dotenv",
+    "hydra": "hydra-core",
+    "skimage": "scikit-image",
+}
+"""The packages of modules that everybody means the same by, where no requirements name them."""
 MOST_LINE_BYTES = 400
 MOST_FILE_BYTES = 100_000
 
@@ -142,7 +167,10 @@ def _names(node: ast.AST) -> list[str]:
 
 
 def packages(project: Project, names: Iterable[str]) -> tuple[str, ...]:
-    """Return what the project's own requirements say of modules; nothing unless all are named."""
+    """Return the packages of modules, as the project's own requirements say them or else by name.
+
+    Nothing unless that of each is known.
+    """
     found: dict[str, str] = {}
     for line in _requirements(project):
         try:
@@ -151,7 +179,7 @@ def packages(project: Project, names: Iterable[str]) -> tuple[str, ...]:
             continue
         name = canonicalize_name(wanted.name)
         found.setdefault(MODULES.get(name, name.replace("-", "_")), str(wanted))
-    wanted_ones = [found.get(name) for name in names]
+    wanted_ones = [found.get(name, KNOWN.get(name)) for name in names]
     return tuple(filter(None, wanted_ones)) if None not in wanted_ones else ()
 
 

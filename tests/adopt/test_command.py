@@ -185,7 +185,7 @@ def test_what_the_command_writes_is_left_of_an_earlier_run():
     assert command.outputs(["t.py"], project(files)) == {"out/p.png", "log.txt"}
 
 
-def test_packages_are_taken_from_the_project_s_own_requirements_or_none_at_all():
+def test_packages_are_those_of_the_project_s_requirements_or_well_known_or_none_at_all():
     files = {
         "requirements.txt": "-e .\ntorch==1.0\nopencv-python>=4  # images\n\nscikit_image\n",
         "pyproject.toml": '[project]\ndependencies = ["click"]\n',
@@ -194,6 +194,8 @@ def test_packages_are_taken_from_the_project_s_own_requirements_or_none_at_all()
     assert packages(found, ["cv2", "skimage", "click"]) == (
         "opencv-python>=4", "scikit_image", "click")  # fmt: skip
     assert packages(found, ["cv2", "nowhere"]) == packages(found, []) == ()
+    assert packages(project({}), ["tensorboard", "cv2"]) == (
+        "tensorboard", "opencv-python-headless")  # fmt: skip
 
 
 def ended(output: str) -> TrialResult:
