@@ -220,6 +220,8 @@ def _report(asked: Sequence[str], where: Resolution) -> tuple[dict[str, Any] | N
             *(f"--find-links={where.wheels}", f"--constraint={folder / 'held.txt'}"),
             *(f"--requirement={folder / 'asked.txt'}", f"--report={folder / 'report.json'}"),
             *(f"--extra-index-url={each}" for each in where.indexes),
+            # A machine that cannot reach that one waits for a minute otherwise.
+            *(("--retries=1", "--timeout=10") if where.indexes else ()),
         ]
         if (output := pip(command)) is not None:
             return None, output
