@@ -77,8 +77,8 @@ def test_the_screen_says_how_a_run_at_work_is_and_outlives_it(size, tmp_path):
         terminal.wait_to_see("what a trial of experiment 3")
         os.kill(work.process.pid, signal.SIGKILL)
         work.process.wait()
-        screen = terminal.wait_to_see("NOT RUNNING")
-        assert f"runner run --resume {TAG} goes on" in screen[0]
+        screen = terminal.wait_to_see("KILLED")
+        assert f"runner run --resume {TAG} --experiments 6 goes on" in screen[0]
         for raw in (b"pwned\x07", "\u202e".encode(), "\x9b".encode(), b"\x1b[2Jstep"):
             assert raw not in terminal.shown
         terminal.type("q")

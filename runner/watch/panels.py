@@ -48,7 +48,7 @@ WORDS = {
     Life.STOPPING: "STOPPING",
     Life.WAITING: "PAUSED",
     Life.PAUSED: "NEEDS YOU",
-    Life.KILLED: "NOT RUNNING: it was killed",
+    Life.KILLED: "KILLED",
     Life.ENDED: "ENDED",
     Life.IDLE: "not at work",
 }
