@@ -197,6 +197,8 @@ def _near(found: Progression) -> bool:
 
 def _range(found: Progression, *, shared: bool) -> tuple[float, float]:
     core = [step.value for step in found.best]
+    # A band that is cut off would look surer than it is.
+    core += [end for step in found.best for end in (step.low, step.high) if end is not None]
     core += [step.value for step in found.audit] if shared else []
     return scales.typical(core, [mark.value for mark in found.marks if mark.value is not None])
 
