@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
@@ -150,6 +151,25 @@ def test_one_run_that_diverged_presses_nothing_flat():
     tame = scales.typical([100.0, 80.0], [85.0, 90.0, 120.0])
     wild = scales.typical([100.0, 80.0], [85.0, 90.0, 120.0, 1e9])
     assert wild[1] - wild[0] < 3 * (tame[1] - tame[0])
+
+
+def test_an_interval_is_never_cut_off_by_the_edge():
+    best = [Step(number=0, value=100.0, low=95.0, high=105.0), Step(number=3, value=80.0)]
+    one, wide = (
+        ElementTree.fromstring(str(progression(a_run(best=[*best[:1], replace(best[1], **more)]))))  # noqa: S314
+        for more in ({"low": 78.0, "high": 82.0}, {"low": 60.0, "high": 100.0})
+    )
+    heights = [
+        [float(band.get("height", 0)) for band in picture.iter(f"{NS}rect") if bands(band)]
+        for picture in (one, wide)
+    ]
+    assert [len(each) for each in heights] == [2, 2]
+    assert heights[0][1] == pytest.approx(heights[0][0] * 4 / 10, rel=0.02)
+    assert heights[1][1] == pytest.approx(heights[1][0] * 40 / 10, rel=0.02)
+
+
+def bands(found: ElementTree.Element) -> bool:
+    return "band" in (found.get("class") or "").split()
 
 
 def test_an_audit_far_away_has_a_plot_of_its_own():
