@@ -15,7 +15,7 @@ TRACEBACK = b'Traceback (most recent call last):\n  File "train.py", line 3\nVal
 
 
 def ended(how: Ended = Ended.EXITED, code: int = 0, **more: object) -> ContainerResult:
-    given = {"oom_killed": False, "stdout": b"", "output": b"", "ran_seconds": 1.0}
+    given = {"oom_killed": False, "stdout": b"", "stderr": b"", "output": b"", "ran_seconds": 1.0}
     return ContainerResult(ended=how, exit_code=code, usage=Usage(), **(given | more))
 
 
@@ -88,6 +88,19 @@ def test_an_agent_container_s_end_names_its_limit(result, status, limit, reason)
 
 def document(**content: object) -> ContainerResult:
     return ended(stdout=json.dumps(content).encode())
+
+
+def test_what_is_printed_meanwhile_hides_no_exception():
+    """Both streams are read apart, so their order is not certain."""
+    head, _, last = TRACEBACK.rpartition(b"ValueError")
+    mixed = head + b"data: loaded\n" + b"ValueError" + last
+    result = ended(code=1, stderr=TRACEBACK, output=mixed, stdout=b"data: loaded\n")
+    found = failure("train", result, 15.0)
+    assert found is not None
+    assert (found.crash.exception, found.crash.message) == ("ValueError", "no")
+    printed = failure("train", ended(code=1, stdout=TRACEBACK, output=TRACEBACK), 15.0)
+    assert printed is not None
+    assert printed.crash == found.crash
 
 
 def test_a_scored_document_is_a_score():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -39,12 +39,13 @@ class Ended(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class ContainerResult:
-    """How one container ended; `stdout` and `output` (both streams) are capped bytes."""
+    """How one container ended; `stdout`, `stderr` and `output` (both) are capped bytes."""
 
     ended: Ended
     exit_code: int
     oom_killed: bool
     stdout: bytes
+    stderr: bytes
     output: bytes
     ran_seconds: float
     usage: Usage
@@ -97,7 +98,7 @@ class Stream:
         return b"".join(chunk for is_error, chunk in self._parts if is_error)
 
     def both(self) -> bytes:
-        return b"".join(chunk for _, chunk in self._parts)
+        return in_lines(self._parts)
 
     @property
     def size(self) -> int:
@@ -118,6 +119,27 @@ class Stream:
         self._connection.shut()
         self._thread.join(timeout=5)
         self._connection.close()
+
+
+def in_lines(parts: Iterable[tuple[bool, bytes]]) -> bytes:
+    """Join two streams in the order of their chunks, and let neither cut a line of the other.
+
+    A number or a name that is cut reads as another one. A line ends at a line feed or a carriage
+    return, which progress bars use; what has no end comes last, each on a line of its own.
+
+    Args:
+        parts: whether a chunk is of the standard error, and its bytes.
+    """
+    found: list[bytes] = []
+    begun: dict[bool, list[bytes]] = {False: [], True: []}
+    for is_error, chunk in parts:
+        end = max(chunk.rfind(b"\n"), chunk.rfind(b"\r")) + 1
+        if end:
+            found += [*begun[is_error], chunk[:end]]
+            begun[is_error] = []
+        begun[is_error].append(chunk[end:])
+    ends = [end for rest in begun.values() if (end := b"".join(rest))]
+    return b"".join(found) + b"\n".join(ends)
 
 
 class Sampler:
@@ -231,6 +253,7 @@ class Running:
             exit_code=found.code,
             oom_killed=found.oom_killed,
             stdout=self.stream.stdout(),
+            stderr=self.stream.stderr(),
             output=self.stream.both(),
             ran_seconds=ran_seconds,
             usage=usage,

@@ -22,6 +22,7 @@ MESSAGE_BYTES = 500
 TAIL_BYTES = 64 * 1024
 
 _CURVE = re.compile(rb"^#curve ([a-z][a-z0-9_]{0,31}) (\S{1,32}) (\S{1,32})$", re.MULTILINE)
+TRACEBACK = b"Traceback (most recent call last)"
 _FRAME = re.compile(r'^  File "([^"\n]{1,200})", line (\d{1,9})', re.MULTILINE)
 _ERROR = re.compile(r"^([A-Za-z_][\w.]{0,99})(?:: (.*))?$", re.MULTILINE)
 
@@ -63,7 +64,7 @@ def crash(output: bytes) -> Crash:
     """
     text = output[-TAIL_BYTES:].decode("utf-8", errors="replace")
     text = text.replace('File "/cache/project/', 'File "/workspace/')
-    head, mark, last = text.rpartition("Traceback (most recent call last)")
+    head, mark, last = text.rpartition(TRACEBACK.decode())
     if not mark:
         return Crash(exception=None, file=None, line=None, message=escaped(_last_line(head + last)))
     frames = _FRAME.findall(last)

@@ -43,7 +43,9 @@ def failure(stage: str, result: ContainerResult, seconds: float) -> TrialResult 
         )
     if result.ended is Ended.EXITED and result.exit_code == 0:
         return None
-    limit, crash = _limit(result), evidence.crash(result.output)
+    # What else was printed must not stand between the lines of a traceback.
+    own = result.stderr if evidence.TRACEBACK in result.stderr else result.output
+    limit, crash = _limit(result), evidence.crash(own)
     said = f"{crash.exception}: {crash.message}" if crash.exception else f"exit {result.exit_code}"
     return TrialResult(
         status=TrialStatus.CRASHED,

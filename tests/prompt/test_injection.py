@@ -58,6 +58,7 @@ def trial(spec: TrialSpec) -> TrialResult:
         exit_code=1,
         oom_killed=False,
         stdout=CRASH,
+        stderr=b"",
         output=CRASH,
         ran_seconds=1.0,
         usage=Usage(),
