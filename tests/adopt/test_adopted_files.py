@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -132,20 +134,27 @@ def test_what_the_same_file_writes_is_no_data(folder):
     assert places(read_project(folder, None)) == []
 
 
+@pytest.fixture
+def elsewhere() -> Iterator[Path]:
+    """A folder whose place no container has for itself, as it has `/dev/shm`."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as made:
+        yield Path(made)
+
+
 def test_data_at_home_and_at_absolute_places_are_found_and_named_as_the_code_does(
-    folder, tmp_path, monkeypatch
+    folder, tmp_path, elsewhere, monkeypatch
 ):
     monkeypatch.setenv("HOME", str(tmp_path / "me"))
     put(tmp_path, "me/rows/a.csv")
     put(tmp_path, "me/.netrc")
     put(tmp_path, "me/.cache/b.csv")
-    put(tmp_path, "far/c.csv")
-    named = ["~/rows/a.csv", "~/.netrc", "~/.cache/b.csv", f"{tmp_path}/far/c.csv", str(tmp_path)]
+    put(elsewhere, "far/c.csv")
+    named = ["~/rows/a.csv", "~/.netrc", "~/.cache/b.csv", f"{elsewhere}/far/c.csv", str(tmp_path)]
     put(folder, "train.py", f"x = {named}\n")
-    found = ["~/rows/a.csv", f"{tmp_path}/far/c.csv"]
+    found = ["~/rows/a.csv", f"{elsewhere}/far/c.csv"]
     assert set(places(read_project(folder, None))) == set(found)
-    typed = [f"{tmp_path}/me/rows", f"{tmp_path}/far/c.csv"]  # as a shell hands `~/rows` over
-    assert places(read_project(folder, typed)) == ["~/rows", f"{tmp_path}/far/c.csv"]
+    typed = [f"{tmp_path}/me/rows", f"{elsewhere}/far/c.csv"]  # as a shell hands `~/rows` over
+    assert places(read_project(folder, typed)) == ["~/rows", f"{elsewhere}/far/c.csv"]
 
 
 def test_data_may_lie_elsewhere_than_where_the_project_looks(folder, tmp_path):
