@@ -32,6 +32,7 @@ OPTIONS = (
 )  # fmt: skip
 SLACK = 10.0
 """Seconds that something may take on a busy machine that takes less than one on another."""
+expect.set_options(timeout=1000 * SLACK)
 
 
 @dataclass
