@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -196,12 +195,10 @@ def test_an_entry_of_the_journal_comes_onto_the_page_and_moves_nothing_above_it(
     with open_journal(home / "journal.sqlite") as journal:
         found, run = journal.experiment(TAG, 3), journal.run(TAG)
         journal.propose(replace(found, number=15, hypothesis="brand new"), run)
-        began = time.monotonic()
+        # `bench/dashboard.py` says how long it takes where nothing else runs.
         expect(page.locator("tbody tr").first).to_contain_text("brand new")
-        took = time.monotonic() - began
         assert page.locator("#charts").bounding_box() == before
         journal.add_hypothesis(TAG, "never mind")
-    assert took < SLACK  # `bench/dashboard.py` says how long it takes where nothing else runs
 
 
 def test_a_dashboard_outlives_a_run_and_a_run_the_dashboard(own):
