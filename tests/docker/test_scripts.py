@@ -43,10 +43,9 @@ def fence(home, tmp_path_factory) -> list[dict[str, Any]]:
     rule = "decision: {rule: strict, most_trials: 1, min_gain: 0}\n"
     decision = re.compile(r"^decision:\n(?:[ #].*\n|\n)*", re.MULTILINE)
     path = tmp_path_factory.mktemp("policy") / "eclip.yaml"
-    # The template's trial is short, and leaves the kernel's caches alone, which are others' too.
-    for ours, here in (("  clock: null ", "  clock: wall "), ("  flush: true ", "  flush: false ")):
-        assert policy.count(ours) == 1
-        policy = policy.replace(ours, here)
+    # The kernel's caches are other tests' too.
+    assert policy.count("  flush: true ") == 1
+    policy = policy.replace("  flush: true ", "  flush: false ")
     path.write_text(decision.sub(rule, policy, count=1))
     return play(home, "fence", "--policy", str(path))
 
@@ -109,10 +108,10 @@ def test_the_wall_holds(wall, number, expect):
 
 
 def test_the_template_of_eclip_retrieves_far_better_than_chance(fence):
-    """Chance is 499.5 of 1,000; a quiet machine gets below 20, a very busy one 180."""
+    """Chance is 499.5 of 1,000; a quiet machine gets below 20, and the cores may be busy."""
     trials = {trial["purpose"]: trial["metrics"] for trial in fence[0]["trials"]}
-    assert 0 < fence[0]["score"] < 250
-    assert 0 < trials["audit"]["mean_rank"] < 250
+    assert 0 < fence[0]["score"] < 150
+    assert 0 < trials["audit"]["mean_rank"] < 150
 
 
 def test_a_refusal_runs_no_container_and_keeps_its_diff(fence):
