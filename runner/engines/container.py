@@ -138,8 +138,8 @@ def in_lines(parts: Iterable[tuple[bool, bytes]]) -> bytes:
             found += [*begun[is_error], chunk[:end]]
             begun[is_error] = []
         begun[is_error].append(chunk[end:])
-    ends = [end for rest in begun.values() if (end := b"".join(rest))]
-    return b"".join(found) + b"\n".join(ends)
+    unended = [rest for each in begun.values() if (rest := b"".join(each))]
+    return b"".join(found) + b"\n".join(unended)
 
 
 class Sampler:
