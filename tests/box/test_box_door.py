@@ -74,19 +74,20 @@ def test_who_says_too_much_is_hung_up_on(path, heard, monkeypatch):
     assert heard == []
 
 
+def drip(talker: socket.socket) -> None:
+    for _ in range(100):
+        time.sleep(0.1)
+        talker.sendall(b" ")
+
+
 def test_who_talks_slowly_keeps_nobody_waiting(path, heard, monkeypatch):
     monkeypatch.setattr(door, "CALL_SECONDS", 0.6)
     with socket.socket(socket.AF_UNIX) as slow:
         slow.connect(str(path))
-        begun = time.monotonic()
         slow.sendall(b'{"event"')
         assert json.loads(knock(path, b'{"event": "check"}\n'))["text"] == "heard 1"
-        for _ in range(4):
-            time.sleep(0.1)
-            slow.sendall(b" ")
-        slow.settimeout(5)
-        assert slow.recv(1) == b"", "each byte in time, the whole is late"
-        assert time.monotonic() - begun < 3
+        with pytest.raises((BrokenPipeError, ConnectionResetError)):
+            drip(slow)  # each byte in time, the whole is late
 
 
 def test_who_asks_all_the_time_wears_the_door_out(path, monkeypatch):

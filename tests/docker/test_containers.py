@@ -30,7 +30,7 @@ from runner.sandbox import staging
 
 pytestmark = pytest.mark.docker
 
-DEADLINE_ERROR_SECONDS = 1.0
+DEADLINE_ERROR_SECONDS = 5.0  # beside other tests; `bench/deadline.py` measures it
 
 
 @pytest.fixture(params=[None, "runsc"], ids=["runc", "runsc"])

@@ -65,9 +65,9 @@ def test_what_cannot_be_started_is_named():
 
 def test_at_the_deadline_it_ends_itself():
     begun = time.monotonic()
-    done = run(0.3, "sh", "-c", "exec >&- 2>&-; exec sleep 3")
+    done = run(0.3, "sh", "-c", "exec >&- 2>&-; exec sleep 30")
     assert done.returncode == 124
-    assert 0.3 <= time.monotonic() - begun < 2
+    assert 0.3 <= time.monotonic() - begun < 15
 
 
 def test_input_and_output_are_the_command_s():
@@ -160,4 +160,4 @@ def test_ends_that_never_end_do_not_hold_it_beyond_its_deadline(monkeypatch):
     monkeypatch.setattr("os.waitpid", lambda *_: (2, 0))
     begun = time.monotonic()
     assert init._reaped(1, begun + 0.1) is None
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < 15
