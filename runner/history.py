@@ -47,16 +47,6 @@ def record(history: Sequence[Experiment], metric: Metric) -> float | None:
     return metric.better(kept)
 
 
-def descent(experiment: Experiment) -> Descent:
-    origin = experiment.origin
-    return Descent(
-        number=experiment.number,
-        parent=origin.parent if origin else None,
-        isolation=origin.isolation if origin else None,
-        kept=experiment.status is ExperimentStatus.KEPT,
-    )
-
-
 def unguarded(line: Iterable[Descent]) -> tuple[int, ...]:
     """Return the kept experiments whose proposer nothing kept from the host, a person's included.
 

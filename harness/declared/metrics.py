@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,10 +29,10 @@ from harness.scoring.protocol import Measured
 from harness.scoring.resampling import over_rows
 
 Array = NDArray[Any]
+Needs = Literal["labels", "scores", "probabilities", "values", "positive values"]
 THRESHOLD = 0.5
 OURS = ("mean_reciprocal_rank", "mean_rank", "recall_at_")
 """How metrics begin that scikit-learn does not have."""
-NEEDS = ("labels", "scores", "probabilities", "values")
 BINARY, MULTI, LABELS, NUMBERS = "binary", "multi-class", "multi-label", "regression"
 RANKING = "ranking"
 
@@ -45,7 +45,7 @@ class Metric:
     function: str
     """In `sklearn.metrics`, or of `rankings`."""
     higher: bool
-    needs: str
+    needs: Needs
     words: str
     options: Mapping[str, Any] = field(default_factory=dict)
 
@@ -64,7 +64,7 @@ def _table() -> dict[tuple[str, str], Metric]:
     found = {}
 
     def add(
-        name: str, function: str, needs: str, words: str, *kinds: str, higher: bool = True,
+        name: str, function: str, needs: Needs, words: str, *kinds: str, higher: bool = True,
         **options: Any,
     ) -> None:  # fmt: skip
         for kind in kinds:
@@ -217,7 +217,7 @@ def reading(kind: str, metric: Metric) -> str:
 # -- reading an answer ------------------------------------------------------------------------
 
 
-def read_answer(outputs: Path, name: str, target: Target, *, needs: str) -> tuple[Array, bool]:
+def read_answer(outputs: Path, name: str, target: Target, *, needs: Needs) -> tuple[Array, bool]:
     """Return a predictor's answer, and whether it is classes alone.
 
     Numbers are float64, [n] or [n, classes]; classes alone are int64 [n] places among the classes.
