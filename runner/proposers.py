@@ -17,7 +17,7 @@ from runner.agents.planted import Planter
 from runner.ends import End, Outcome
 from runner.errors import SpentError
 from runner.proposals.context import make_context
-from runner.proposals.desk import SessionDesk
+from runner.proposals.host import ProposalHost
 from runner.proposals.rebasing import Based
 from runner.records import Experiment, Hypothesis, Violation
 from runner.seams import Agent, Context
@@ -175,18 +175,18 @@ class Proposers:
         """Have an agent think about a proposal for this place, in its own thread."""
         proposer.slot = slot
         context = self._context(course, slot, returned, planted=proposer is self._planter)
-        desk = SessionDesk(self._session, context, ended=self._is_over)
+        host = ProposalHost(self._session, context, ended=self._is_over)
 
         def think() -> None:
             try:
                 what = "the agent thinks about"
-                with self._session.progress.doing(desk.name, what, **desk.about):
-                    proposal = proposer.agent.propose(context, desk)
-                    based = None if proposal is None else desk.taken(proposal)
+                with self._session.progress.doing(host.name, what, **host.about):
+                    proposal = proposer.agent.propose(context, host)
+                    based = None if proposal is None else host.taken(proposal)
             except BaseException as error:
                 self._events.put(partial(self._gave_up, proposer, error))
             else:
-                self._events.put(partial(self._proposed, proposer, slot, based, desk.returned))
+                self._events.put(partial(self._proposed, proposer, slot, based, host.returned))
 
         if proposer is self._planter or (len(self._all) == 1 and not proposer.ahead):
             think()  # nothing else happens meanwhile, and a person's editor wants this thread

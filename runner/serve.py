@@ -18,7 +18,7 @@ from mcp.server.mcpserver import MCPServer
 from runner import paths, progress
 from runner.agents.mcp import NAME, Mcp
 from runner.agents.mcp.exchange import Exchange
-from runner.agents.mcp.host import Host
+from runner.agents.mcp.served_run import ServedRun
 from runner.agents.mcp.server import make_server
 from runner.agents.mcp.wire import serve_stdio
 from runner.errors import ConfigError, StoppedError
@@ -36,8 +36,8 @@ def serve(request: Request, *, experiments: int | None, answer_within: float) ->
     with Live(stderr=True) as live:
         stop = Stop(live.say)
         conduct = partial(_conduct, replace(request, agent=NAME), experiments, live, stop)
-        host = Host(conduct, tag=request.tag, doing=_doing)
-        anyio.run(_until_gone, make_server(host, answer_within=answer_within), host, stop)
+        served = ServedRun(conduct, tag=request.tag, doing=_doing)
+        anyio.run(_until_gone, make_server(served, answer_within=answer_within), served, stop)
     return 0
 
 
@@ -45,13 +45,13 @@ def _doing(tag: str) -> str:
     return running.told(progress.read(paths.state().progress(tag)))
 
 
-async def _until_gone(server: MCPServer, host: Host, stop: Stop) -> None:
+async def _until_gone(server: MCPServer, served: ServedRun, stop: Stop) -> None:
     async def end() -> None:
         """End the run, and wait for it where there is one; done twice it does nothing."""
         stop.now()
-        host.close()
+        served.close()
         if stop.at_work:
-            await anyio.to_thread.run_sync(host.join)
+            await anyio.to_thread.run_sync(served.join)
 
     async def end_on_signal() -> None:
         async for _ in signals:
@@ -76,7 +76,7 @@ def _conduct(
     live: Live,
     stop: Stop,
     tag: str | None,
-    host: Host,
+    served: ServedRun,
     exchange: Exchange,
 ) -> None:
     """Go through the run in the thread that calls; see `Conduct`.
@@ -92,7 +92,7 @@ def _conduct(
         request = replace(request, resume=run is not None)
     with opened(request, live, stop) as work:
         session = work.session
-        host.opened(
+        served.opened(
             session.run.tag,
             partial(session.journal.add_hypothesis, session.run.tag),
             open_hypotheses=lambda: session.now.open_hypotheses,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from claude_at_work import KEY, a_context, at_work, proposes, results
-from fakes import FakeDesk
+from fakes import FakeHost
 from messages_server import Answer, Fault, Silence, calls, events, says, text, tool_use
 
 from runner.agents.claude.trouble import PATIENCE_SECONDS, retry_after
@@ -40,32 +40,32 @@ def broken(**how):
 )
 @pytest.mark.slow
 def test_what_passes_is_asked_again_and_shown(fault, words):
-    desk = FakeDesk()
+    host = FakeHost()
     with at_work([fault, GOOD], silence=1.0) as work:
-        found = work.agent.propose(a_context(), desk)
+        found = work.agent.propose(a_context(), host)
     assert found.forfeit is None
     assert len(work.server.requests) == 2
     assert work.server.requests[0].raw == work.server.requests[1].raw
-    [(what, seconds)] = desk.waits
+    [(what, seconds)] = host.waits
     assert any(word in what for word in words.split("|"))
     assert sum(work.slept) == pytest.approx(seconds)
 
 
 def test_the_pause_grows_and_has_an_end():
-    desk = FakeDesk()
+    host = FakeHost()
     with at_work([Fault(status=529)] * 12 + [GOOD]) as work:
-        work.agent.propose(a_context(), desk)
-    waits = [seconds for _, seconds in desk.waits]
+        work.agent.propose(a_context(), host)
+    waits = [seconds for _, seconds in host.waits]
     assert waits[0] <= 10
     assert waits[6] > waits[0]
     assert max(waits) <= 300
 
 
 def test_the_api_says_how_long_to_wait():
-    desk = FakeDesk()
+    host = FakeHost()
     with at_work([Fault(status=429, retry_after="1234"), GOOD]) as work:
-        work.agent.propose(a_context(), desk)
-    assert desk.waits[0][1] >= 1234
+        work.agent.propose(a_context(), host)
+    assert host.waits[0][1] >= 1234
 
 
 @pytest.mark.parametrize(
@@ -85,14 +85,14 @@ def test_a_wish_for_a_pause_is_read(headers, seconds):
 
 
 def test_patience_ends_and_the_run_pauses():
-    desk = FakeDesk()
+    host = FakeHost()
     with (
         at_work(lambda _: Fault(status=529)) as work,
         pytest.raises(ModelError, match=r"529.*for 4 hours") as caught,
     ):
-        work.agent.propose(a_context(), desk)
+        work.agent.propose(a_context(), host)
     assert "--resume" in caught.value.hint
-    assert PATIENCE_SECONDS - 400 < sum(seconds for _, seconds in desk.waits) <= PATIENCE_SECONDS
+    assert PATIENCE_SECONDS - 400 < sum(seconds for _, seconds in host.waits) <= PATIENCE_SECONDS
 
 
 def test_a_pause_longer_than_all_patience_is_not_begun():
@@ -100,19 +100,19 @@ def test_a_pause_longer_than_all_patience_is_not_begun():
         at_work([Fault(status=429, retry_after="90000"), GOOD]) as work,
         pytest.raises(ModelError),
     ):
-        work.agent.propose(a_context(), FakeDesk())
+        work.agent.propose(a_context(), FakeHost())
     assert work.slept == []
 
 
 def test_a_wish_to_stop_ends_the_waiting():
-    desk = FakeDesk()
+    host = FakeHost()
 
     def stopping(_seconds):
-        desk.stopping = True
+        host.stopping = True
 
     with at_work(lambda _: Fault(status=529)) as work:
         work.agent._model._sleep = stopping
-        assert work.agent.propose(a_context(), desk) is None
+        assert work.agent.propose(a_context(), host) is None
     assert len(work.server.requests) == 1
 
 
@@ -147,11 +147,11 @@ def test_a_wish_to_stop_ends_the_waiting():
     ],
 )
 def test_what_does_not_pass_pauses_the_run_at_once(fault, hint):
-    desk = FakeDesk()
+    host = FakeHost()
     with at_work([fault, GOOD]) as work, pytest.raises(ModelError) as caught:
-        work.agent.propose(a_context(), desk)
+        work.agent.propose(a_context(), host)
     assert len(work.server.requests) == 1
-    assert desk.waits == []
+    assert host.waits == []
     assert hint in caught.value.hint
 
 
@@ -160,7 +160,7 @@ def test_what_does_not_pass_pauses_the_run_at_once(fault, hint):
 )
 def test_a_talk_that_outgrows_the_model_is_the_agents_forfeit(fault):
     with at_work([calls(tool_use("analyze")), fault]) as work:
-        found = work.agent.propose(a_context(), FakeDesk())
+        found = work.agent.propose(a_context(), FakeHost())
     assert found.forfeit.rule == "answer-cut-off"
 
 
@@ -168,19 +168,19 @@ def test_a_talk_that_outgrows_the_model_is_the_agents_forfeit(fault):
 def test_a_slow_stream_is_no_trouble():
     """It takes longer than any one silence may, and is never silent for so long."""
     slow = calls(text("well, " * 80), proposes(), seconds_between=0.06)
-    desk = FakeDesk()
+    host = FakeHost()
     with at_work([slow], silence=1.0) as work:
-        found = work.agent.propose(a_context(), desk)
+        found = work.agent.propose(a_context(), host)
         assert 0.06 * len(list(events(slow, work.server.requests[0], {}))) > 1.0
     assert found.forfeit is None
-    assert desk.waits == []
+    assert host.waits == []
 
 
 def test_trouble_in_the_middle_of_a_talk_loses_none_of_it():
     with at_work([calls(tool_use("analyze")), Fault(status=500), GOOD]) as work:
-        desk = FakeDesk(findings="rows are sorted")
-        work.agent.propose(a_context(), desk)
-    assert len(desk.analyses) == 1
+        host = FakeHost(findings="rows are sorted")
+        work.agent.propose(a_context(), host)
+    assert len(host.analyses) == 1
     assert "rows are sorted" in results(work.server)[0]["content"]
 
 
@@ -189,16 +189,16 @@ def test_an_error_that_names_the_key_shows_it_to_nobody():
         at_work([Fault(status=401, message=f"invalid key {KEY}\x1b[2J")]) as work,
         pytest.raises(ModelError) as caught,
     ):
-        work.agent.propose(a_context(), FakeDesk())
+        work.agent.propose(a_context(), FakeHost())
     assert "invalid key (the key)" in str(caught.value)
     assert "\x1b" not in str(caught.value)
     assert KEY not in f"{caught.value} {caught.value.hint} {caught.value.__dict__}"
 
 
 def test_a_call_that_failed_is_written_down_as_such():
-    desk = FakeDesk()
+    host = FakeHost()
     with at_work([Fault(status=529), GOOD]) as work:
-        work.agent.propose(a_context(), desk)
-    failed, good = desk.calls
+        work.agent.propose(a_context(), host)
+    failed, good = host.calls
     assert (failed.outcome, failed.usd, failed.usage) == ("OverloadedError", 0, Usage())
     assert good.outcome == "tool_use"

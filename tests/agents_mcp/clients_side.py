@@ -17,7 +17,7 @@ from mcp.server.mcpserver import MCPServer
 
 from runner.agents.mcp import Mcp
 from runner.agents.mcp.exchange import Exchange
-from runner.agents.mcp.host import Host
+from runner.agents.mcp.served_run import ServedRun
 from runner.agents.mcp.server import make_server
 from runner.proposals.context import make_context
 from runner.records import TrialResult, TrialSpec
@@ -51,7 +51,7 @@ class Served:
     """A run at work in this process, behind a server."""
 
     server: MCPServer
-    host: Host
+    served: ServedRun
     reasons: list[str]
     """Why the run ended."""
 
@@ -81,9 +81,9 @@ def served(
     """
     reasons: list[str] = []
 
-    def conduct(tag: str | None, host: Host, exchange: Exchange) -> None:
+    def conduct(tag: str | None, served: ServedRun, exchange: Exchange) -> None:
         with make_session(folder, FakeSandbox(results), **more) as session:
-            host.opened(
+            served.opened(
                 session.run.tag,
                 partial(session.journal.add_hypothesis, session.run.tag),
                 open_hypotheses=lambda: session.now.open_hypotheses,
@@ -93,12 +93,12 @@ def served(
             reasons.append(reason)
             exchange.end(reason, make_context(session, session.now.count))
 
-    host = Host(conduct, tag=tag)
+    served = ServedRun(conduct, tag=tag)
     try:
-        yield Served(make_server(host, answer_within=answer_within), host, reasons)
+        yield Served(make_server(served, answer_within=answer_within), served, reasons)
     finally:
-        host.close()
-        host.join()
+        served.close()
+        served.join()
 
 
 async def call(client: Client, tool: str, **arguments: Any) -> str:

@@ -20,7 +20,7 @@ from fakes import make_session
 from mcp import Client, StdioServerParameters
 
 from runner.agents.mcp.clients import CLIENTS
-from runner.agents.mcp.host import Host
+from runner.agents.mcp.served_run import ServedRun
 from runner.agents.mcp.server import NAME, make_server
 from runner.cli import cli
 from runner.commands import mcp as command
@@ -85,7 +85,7 @@ def test_every_tool_and_every_argument_says_what_it_is_for():
                 assert schema.get("description"), (tool.name, name)
 
     async def session() -> None:
-        async with Client(make_server(Host(None), answer_within=1)) as client:
+        async with Client(make_server(ServedRun(None), answer_within=1)) as client:
             await scenario(client)
 
     asyncio.run(session())

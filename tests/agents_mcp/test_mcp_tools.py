@@ -11,7 +11,7 @@ from fakes import TAG, changed, crashed, found, make_session, scored
 
 from runner.agents import make_agent
 from runner.agents.handover import Words
-from runner.agents.mcp.host import MOST_HYPOTHESES
+from runner.agents.mcp.served_run import MOST_HYPOTHESES
 from runner.agents.mcp.server import Submission
 from runner.errors import ConfigError, SandboxError
 from runner.records import Curve, ExperimentStatus, File, TrialResult, TrialSpec
@@ -418,9 +418,9 @@ def test_a_client_that_leaves_in_the_middle_of_a_call_loses_no_experiment(tmp_pa
 
     with served(tmp_path, gate) as run:
         run.ask(scenario, "legacy")
-        run.host.close()
+        run.served.close()
         gate.opened.set()
-        run.host.join()
+        run.served.join()
     assert run.reasons == ["the agent mcp has nothing more to propose"]
     assert [one.status for one in history(tmp_path)] == [KEPT, KEPT]
 

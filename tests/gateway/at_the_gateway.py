@@ -16,7 +16,7 @@ from typing import Any
 import anthropic
 import httpx2
 import openai
-from fakes import FakeDesk
+from fakes import FakeHost
 
 from runner.gateway import Caps, Gateway
 from runner.providers import Provider, load_providers
@@ -33,7 +33,7 @@ class AtWork:
 
     gateway: Gateway
     socket: Path
-    desk: FakeDesk
+    host: FakeHost
 
     def http(self) -> httpx2.Client:
         return httpx2.Client(
@@ -79,26 +79,26 @@ def gateway(
     *,
     provider: str = "anthropic",
     models: Iterable[str] = (),
-    desk: FakeDesk | None = None,
+    host: FakeHost | None = None,
     key: str | None = KEY,
     **more: Any,
 ) -> Iterator[AtWork]:
     served = SHIPPED.get(provider) or Provider.model_validate(
         {"protocol": "openai", "address": address, "prices": "free"}
     )
-    desk = desk or FakeDesk()
+    host = host or FakeHost()
     found = Gateway(
         served.model_copy(update={"address": address}),
         key=key,
         models=tuple(models) or (OPUS if provider == "anthropic" else GPT,),
-        reserved=desk.reserved,
-        record=desk.record,
+        reserved=host.reserved,
+        record=host.record,
         agent="boxed",
         experiment=1,
         **more,
     )
     with TemporaryDirectory() as folder, found.listening(Path(folder)) as path:
-        yield AtWork(gateway=found, socket=path, desk=desk)
+        yield AtWork(gateway=found, socket=path, host=host)
 
 
 def capped(**caps: Any) -> Caps:

@@ -26,7 +26,7 @@ from runner.agents import handover
 from runner.agents.draft import RefusedError, without
 from runner.agents.mcp import telling
 from runner.agents.mcp.exchange import Analysis, Exchange, SentBack, Ticket
-from runner.agents.mcp.host import Host
+from runner.agents.mcp.served_run import ServedRun
 from runner.errors import ConfigError, RunnerError, RunStoppedError
 from runner.prompt.untrusted import quoted
 from runner.records import REGULAR, Change, Experiment, Files, Proposal
@@ -97,12 +97,12 @@ class _StillRunningError(Exception):
     """There is nothing to tell yet; its text is an answer, not a failure."""
 
 
-def make_server(host: Host, *, answer_within: float) -> MCPServer:
+def make_server(served: ServedRun, *, answer_within: float) -> MCPServer:
     """Return a server for one client of one run."""
     server: MCPServer = MCPServer(
         NAME, instructions=INSTRUCTIONS, version=__version__, log_level="WARNING"
     )
-    tools = Tools(host, answer_within)
+    tools = Tools(served, answer_within)
     for tool in (
         tools.get_task,
         tools.read_file,
@@ -135,8 +135,8 @@ def _answering(tool: Callable[..., Awaitable[str]]) -> Callable[..., Awaitable[s
 class Tools:
     """Each method is a tool; its docstring is what the client's model reads."""
 
-    def __init__(self, host: Host, answer_within: float) -> None:
-        self._host, self._within = host, answer_within
+    def __init__(self, served: ServedRun, answer_within: float) -> None:
+        self._run, self._within = served, answer_within
 
     async def get_task(
         self,
@@ -150,20 +150,20 @@ class Tools:
         The first call waits for the baseline. If it says that something is still running, call it
         again.
         """
-        exchange = self._host.start(tag)
+        exchange = self._run.start(tag)
         context = await self._context(exchange, call, ready=True)
         exchange.hear()
         told = {each.id for each in context.hypotheses}
-        new = [each for each in self._host.open_hypotheses() if each.id not in told]
+        new = [each for each in self._run.open_hypotheses() if each.id not in told]
         more = [telling.waiting(new)] if new else []
-        task = telling.task(context, self._host.tag)
+        task = telling.task(context, self._run.tag)
         return "\n\n".join((task, *more, *self._standing(exchange)))
 
     async def read_file(
         self, call: Call, path: Annotated[str, Field(description="As get_task lists it.")]
     ) -> str:
         """Read a file of the workspace that the next proposal starts from."""
-        context = await self._context(self._host.go_on(), call)
+        context = await self._context(self._run.go_on(), call)
         return telling.file(path, text_of(path, context.files))
 
     async def propose_experiment(
@@ -200,7 +200,7 @@ class Tools:
             edits=tuple(edits or ()),
             removed=removed or (),
         )
-        exchange = self._host.go_on()
+        exchange = self._run.go_on()
 
         def make(context: Context) -> Proposal:
             """Refuse what was learnt from a result that the client has not been told."""
@@ -223,13 +223,13 @@ class Tools:
         experiment; the answer says how many are left. 16,000 characters of its output come back.
         """
         content = None if script is None else script.encode(errors="surrogatepass")
-        work, exchange = Analysis(script=content), self._host.go_on()
+        work, exchange = Analysis(script=content), self._run.go_on()
         await self._context(exchange, call)
         return await self._answer(exchange.hand_in(work, lambda _: work), exchange, call)
 
     async def history(self, call: Call) -> str:
         """Wait for what is running; tell what was tried, what came of it, what is undecided."""
-        exchange = self._host.go_on()
+        exchange = self._run.go_on()
         if (running := exchange.at_work) is not None:
             with suppress(RunStoppedError):  # said below
                 await self._wait(running.done, call, f"{running.doing} is running")
@@ -240,7 +240,7 @@ class Tools:
 
     async def best(self, call: Call) -> str:
         """Tell the best experiment so far."""
-        exchange = self._host.go_on()
+        exchange = self._run.go_on()
         context = await self._context(exchange, call)
         standing = (*self._waiting(), *self._standing(exchange))
         return "\n\n".join((telling.best(context), *standing))
@@ -251,10 +251,10 @@ class Tools:
         text: Annotated[str, Field(description="What to try.", min_length=1, max_length=2000)],
     ) -> str:
         """Queue a hypothesis that the person wants tested; the next experiments must answer it."""
-        exchange = self._host.go_on()
-        if not self._host.is_open:
+        exchange = self._run.go_on()
+        if not self._run.is_open:
             await self._context(exchange, call)
-        number = self._host.add_hypothesis(text)
+        number = self._run.add_hypothesis(text)
         return f"hypothesis {number} is queued; get_task shows it from the next experiment on"
 
     # -- waiting --------------------------------------------------------------------------
@@ -263,7 +263,7 @@ class Tools:
         answer = await self._wait(ticket.done, call, f"{ticket.doing} is running")
         if answer is None:
             raise _StillRunningError(
-                f"STILL RUNNING: {ticket.doing}{self._host.doing}. Call history to wait for it;"
+                f"STILL RUNNING: {ticket.doing}{self._run.doing}. Call history to wait for it;"
                 " this same call made again waits for it too, and starts nothing new."
             )
         ticket.told = True
@@ -281,13 +281,13 @@ class Tools:
 
     def _waiting(self) -> Iterator[str]:
         """Yield what a person wants tested, added meanwhile or before."""
-        if found := self._host.open_hypotheses():
+        if found := self._run.open_hypotheses():
             yield telling.waiting(found)
 
     def _standing(self, exchange: Exchange) -> Iterator[str]:
         """Yield what keeps the client from proposing, if anything does."""
         if (running := exchange.at_work) is not None:
-            yield f"STILL RUNNING: {running.doing}{self._host.doing}. Call history to wait for it."
+            yield f"STILL RUNNING: {running.doing}{self._run.doing}. Call history to wait for it."
         if exchange.ended is not None:
             yield f"The run is over: {exchange.ended}"
 
@@ -318,7 +318,7 @@ class Tools:
             raise ToolError(f"the run is over: {exchange.ended}")
         raise _StillRunningError(
             "STILL RUNNING: the baseline, the experiment that was in progress, or the wait for a"
-            f" device{self._host.doing}. Make this call again."
+            f" device{self._run.doing}. Make this call again."
         )
 
 

@@ -26,15 +26,15 @@ MOST_CHARACTERS = 2000
 class Conduct(Protocol):
     """Goes through a whole run in the thread that calls it."""
 
-    def __call__(self, tag: str | None, host: Host, exchange: Exchange) -> None:
+    def __call__(self, tag: str | None, served: ServedRun, exchange: Exchange) -> None:
         """Create the run of this tag, or go on with it, and return at its end.
 
-        It calls `host.opened` once the run is there, and `exchange.end` at the end.
+        It calls `served.opened` once the run is there, and `exchange.end` at the end.
         """
         ...
 
 
-class Host:
+class ServedRun:
     """At most one run at a time; one that is over can be gone on with by `start`."""
 
     def __init__(

@@ -18,8 +18,8 @@ from runner.seams import MOST_RETURNS, BoxEnd, BoxWork, Context
 from runner.session import Session
 
 
-class SessionDesk:
-    """The desk of one context of a run."""
+class ProposalHost:
+    """The host, as the agent of one proposal sees it."""
 
     def __init__(
         self, session: Session, context: Context, *, ended: Callable[[], bool] = lambda: False
@@ -39,7 +39,7 @@ class SessionDesk:
         return {"experiment": self._context.number}
 
     def send_back(self, proposal: Proposal) -> tuple[Violation, ...]:
-        """See `Desk.send_back`."""
+        """See `Host.send_back`."""
         if self.returned >= MOST_RETURNS:
             return ()
         found = (*self.review(proposal), *asked_for(self._context, proposal))
@@ -62,7 +62,7 @@ class SessionDesk:
         )
 
     def review(self, proposal: Proposal) -> tuple[Violation, ...]:
-        """See `Desk.review`."""
+        """See `Host.review`."""
         return self._examine(proposal).violations
 
     def _examine(self, proposal: Proposal) -> Examination:
@@ -71,13 +71,13 @@ class SessionDesk:
         return found
 
     def violation(self, path: str, what: str) -> None:
-        """See `Desk.violation`."""
+        """See `Host.violation`."""
         found = {"experiment": self._context.number, "path": escaped(path), "what": what}
         self._session.journal.event(self._session.run.tag, "draft.violated", **found)
         self._session.log.warning("draft.violated", **found)
 
     def analyze(self, script: bytes | None) -> str:
-        """See `Desk.analyze`."""
+        """See `Host.analyze`."""
         if not self._session.policy.analysis.on_request:
             return "analysis on request is off: the policy says analysis.on_request: false"
         number, most = self._context.number, self._session.policy.analysis.most
@@ -101,24 +101,24 @@ class SessionDesk:
         )
 
     def boxed(self, work: BoxWork) -> BoxEnd:
-        """See `Desk.boxed`."""
+        """See `Host.boxed`."""
         number = self._context.number
         return self._session.boxed(work, experiment=number, stop=self.stop_asked)
 
     def returns_left(self) -> int:
-        """See `Desk.returns_left`."""
+        """See `Host.returns_left`."""
         return MOST_RETURNS - self.returned
 
     def reserved(self, usd: float) -> AbstractContextManager[None]:
-        """See `Desk.reserved`."""
+        """See `Host.reserved`."""
         return self._session.spending.reserved(usd)
 
     def usd_left(self) -> float | None:
-        """See `Desk.usd_left`."""
+        """See `Host.usd_left`."""
         return self._session.spending.left()
 
     def record(self, call: ModelCall) -> None:
-        """See `Desk.record`."""
+        """See `Host.record`."""
         self._session.spending.record(call)
         self._session.log.info(
             "model.called",
@@ -130,14 +130,14 @@ class SessionDesk:
         )
 
     def waiting(self, what: str, seconds: float) -> None:
-        """See `Desk.waiting`."""
+        """See `Host.waiting`."""
         self._session.log.warning("model.waiting", what=what, seconds=round(seconds, 1))
         self._session.person.waiting(what, seconds)
         told = f"the agent waits for its model ({one_line(what, 120)}) before"
         self._session.progress.now(self.name, told, most_seconds=seconds, **self.about)
 
     def stop_asked(self) -> bool:
-        """See `Desk.stop_asked`."""
+        """See `Host.stop_asked`."""
         return self._session.stop_asked() or self._ended()
 
 
