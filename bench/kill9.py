@@ -53,8 +53,8 @@ INTENT = (Kind.PROPOSED, Kind.REVIEWED, Kind.ATTEMPT_STORED)
 class Answers(Scripted):
     """Tests the person's hypothesis with its first proposal."""
 
-    def propose(self, context: Any, host: Any) -> Any:
-        made = super().propose(context, host)
+    def propose(self, context: Any, supervisor: Any) -> Any:
+        made = super().propose(context, supervisor)
         if made is None or not context.hypotheses:
             return made
         return replace(made, answers=context.hypotheses[0].id)

@@ -32,7 +32,7 @@ from journal import write  # noqa: E402
 
 from runner.records import Change, Experiment, Proposal  # noqa: E402
 from runner.scheduler import run_loop  # noqa: E402
-from runner.seams import Context, Host  # noqa: E402
+from runner.seams import Context, Supervisor  # noqa: E402
 from runner.session import Session  # noqa: E402
 
 TO_REACH = 1.3
@@ -46,7 +46,7 @@ class Changing:
     isolation: str = "api"
     ahead: int = 0
 
-    def propose(self, context: Context, host: Host) -> Proposal | None:
+    def propose(self, context: Context, supervisor: Supervisor) -> Proposal | None:
         content = TRAIN.replace(b"0.001", str(context.number).encode())
         change = Change(path="train.py", content=content)
         return Proposal(

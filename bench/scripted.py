@@ -18,7 +18,7 @@ from runner import data, engines, paths
 from runner.engines import images
 from runner.policy.load import parse_policy
 from runner.records import Change, Proposal
-from runner.seams import Context, Host
+from runner.seams import Context, Supervisor
 from runner.session import Person, Session
 from runner.start import Request, at_work
 
@@ -39,14 +39,14 @@ class Scripted:
     ahead: int = 1
     made: int = 0
 
-    def propose(self, context: Context, host: Host) -> Proposal | None:
+    def propose(self, context: Context, supervisor: Supervisor) -> Proposal | None:
         until = time.monotonic() + self.thinks()
         self.made += 1
         line = f"\nUNUSED = {context.number * 1000 + self.made}\n".encode()
         content = context.files["train.py"].content + line
         change = Change(path="train.py", content=content)
         proposal = Proposal(hypothesis=f"line {self.made}", changes=(change,), takeaway="nothing")
-        host.send_back(proposal)
+        supervisor.send_back(proposal)
         threading.Event().wait(max(0.0, until - time.monotonic()))
         return proposal
 

@@ -17,8 +17,8 @@ from runner.agents.planted import Planter
 from runner.ends import End, Outcome
 from runner.errors import SpentError
 from runner.proposals.context import make_context
-from runner.proposals.host import ProposalHost
 from runner.proposals.rebasing import Based
+from runner.proposals.supervisor import ProposalSupervisor
 from runner.records import Experiment, Hypothesis, Violation
 from runner.seams import Agent, Context
 from runner.session import Session
@@ -175,18 +175,20 @@ class Proposers:
         """Have an agent think about a proposal for this place, in its own thread."""
         proposer.slot = slot
         context = self._context(course, slot, returned, planted=proposer is self._planter)
-        host = ProposalHost(self._session, context, ended=self._is_over)
+        supervisor = ProposalSupervisor(self._session, context, ended=self._is_over)
 
         def think() -> None:
             try:
                 what = "the agent thinks about"
-                with self._session.progress.doing(host.name, what, **host.about):
-                    proposal = proposer.agent.propose(context, host)
-                    based = None if proposal is None else host.taken(proposal)
+                with self._session.progress.doing(supervisor.name, what, **supervisor.about):
+                    proposal = proposer.agent.propose(context, supervisor)
+                    based = None if proposal is None else supervisor.taken(proposal)
             except BaseException as error:
                 self._events.put(partial(self._gave_up, proposer, error))
             else:
-                self._events.put(partial(self._proposed, proposer, slot, based, host.returned))
+                self._events.put(
+                    partial(self._proposed, proposer, slot, based, supervisor.returned)
+                )
 
         if proposer is self._planter or (len(self._all) == 1 and not proposer.ahead):
             think()  # nothing else happens meanwhile, and a person's editor wants this thread

@@ -152,7 +152,7 @@ class BoxEnd:
     cpu_seconds: float | None
 
 
-class Host(Protocol):
+class Supervisor(Protocol):
     """What an agent may ask of the supervisor while it thinks about one proposal."""
 
     def send_back(self, proposal: Proposal) -> tuple[Violation, ...]:
@@ -231,7 +231,7 @@ class Agent(Protocol):
     """How many proposals it makes, unless a person says otherwise, while its last experiment has no
     result yet; 0 where it has to know the result."""
 
-    def propose(self, context: Context, host: Host) -> Proposal | None: ...
+    def propose(self, context: Context, supervisor: Supervisor) -> Proposal | None: ...
 
 
 class Sandbox(Protocol):

@@ -50,7 +50,7 @@ from runner.records import (
 from runner.rules import Ask, Evidence
 from runner.rules.strict import Strict
 from runner.rules_digest import rules_digest
-from runner.seams import Context, Host
+from runner.seams import Context, Supervisor
 from runner.session import Person, Session
 from runner.workspace import Workspace, tree_digest
 
@@ -116,7 +116,7 @@ class FakeSandbox:
 
 
 @dataclass
-class FakeHost:
+class FakeSupervisor:
     """Sends proposals back as `verdicts` say, in turn, and remembers what it was asked."""
 
     verdicts: list[tuple[Violation, ...]] = field(default_factory=list)
@@ -185,7 +185,7 @@ class ScriptedAgent:
     isolation: str = "api"
     ahead: int = 0
 
-    def propose(self, context: Context, host: Host) -> Proposal | None:
+    def propose(self, context: Context, supervisor: Supervisor) -> Proposal | None:
         place = context.number - 1
         return self.proposals[place] if place < len(self.proposals) else None
 

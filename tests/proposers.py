@@ -13,7 +13,7 @@ from fakes import TAG, TEMPLATE, scored
 from runner.audit.run import audit_run
 from runner.paths import State
 from runner.records import Change, File, Proposal, TrialSpec
-from runner.seams import Context, Host
+from runner.seams import Context, Supervisor
 
 PATIENCE = 30.0
 """Seconds after which a test that hangs fails."""
@@ -41,21 +41,21 @@ def setting(context: Context, name: str, value: int, **more) -> Proposal:
 class Playing:
     """Proposes what its steps say, in turn, and remembers what it was told."""
 
-    steps: list[Callable[[Context, Host], Proposal | None]]
+    steps: list[Callable[[Context, Supervisor], Proposal | None]]
     told: list[Context] = field(default_factory=list)
     name: str = "playing"
     isolation: str = "api"
     ahead: int = 0
 
-    def propose(self, context: Context, host: Host) -> Proposal | None:
+    def propose(self, context: Context, supervisor: Supervisor) -> Proposal | None:
         self.told.append(context)
-        return self.steps.pop(0)(context, host) if self.steps else None
+        return self.steps.pop(0)(context, supervisor) if self.steps else None
 
 
 def sets(name: str, value: int, *, after: threading.Barrier | None = None, **more):
     """Propose a setting; with a barrier once all that share it know the same best."""
 
-    def step(context: Context, host: Host) -> Proposal:
+    def step(context: Context, supervisor: Supervisor) -> Proposal:
         if after is not None:
             after.wait(PATIENCE)
         return setting(context, name, value, **more)

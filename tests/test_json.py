@@ -43,7 +43,7 @@ from runner.records import (
     Usage,
 )
 from runner.scheduler import run_loop
-from runner.seams import Context, Host
+from runner.seams import Context, Supervisor
 
 PAGE = PROJECT / "docs" / "json.md"
 ROW = re.compile(r"^\| `([^`]+)`", re.MULTILINE)
@@ -69,19 +69,19 @@ class Researcher(ScriptedAgent):
 
     name: str = "claude"
 
-    def propose(self, context: Context, host: Host) -> Proposal | None:
+    def propose(self, context: Context, supervisor: Supervisor) -> Proposal | None:
         usage = Usage(input_tokens=5, output_tokens=7)
-        host.record(
+        supervisor.record(
             ModelCall(
                 experiment=context.number, agent="claude", model="m", usage=usage, usd=0.5,
                 seconds=1.0, outcome="end_turn",
             )
         )  # fmt: skip
         if context.number == 1:
-            host.analyze(b"print(1)")
+            supervisor.analyze(b"print(1)")
         if context.number == 4:
             return handover.forfeited("agent-failed", "it gave up")
-        proposal = super().propose(context, host)
+        proposal = super().propose(context, supervisor)
         asked = context.hypotheses[0].id if context.hypotheses else None
         return proposal and replace(
             proposal, expectation="better", takeaway="none", answers=asked, model="m"

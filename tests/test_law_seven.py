@@ -11,7 +11,7 @@ from runner.agents.about import about
 from runner.agents.mcp import telling
 from runner.proposals.context import make_context
 from runner.proposals.crashes import OTHER, bare
-from runner.proposals.host import ProposalHost
+from runner.proposals.supervisor import ProposalSupervisor
 from runner.records import Crash, Curve, File, TrialResult, TrialSpec, TrialStatus
 from runner.scheduler import run_loop
 from runner.views.documents import trial_document
@@ -34,7 +34,7 @@ def test_a_repeat_is_told_with_the_rounded_score_wherever_it_is_told(tmp_path):
         run_loop(session, ScriptedAgent([proposal, proposal]), experiments=2)
         assert session.history[2].rule == "repeat"
         context = make_context(session, 3)
-        [returned] = ProposalHost(session, context).review(proposal)
+        [returned] = ProposalSupervisor(session, context).review(proposal)
         told = about(replace(context, returned=(returned,)), "")
         page = session.workspace.files("refs/notes-files")["LOG.md"].content
     assert "experiment 1 again (reverted, 110)" in returned.message

@@ -44,7 +44,7 @@ from runner.records import (
     Violation,
 )
 from runner.scheduler import run_loop
-from runner.seams import Context, Host
+from runner.seams import Context, Supervisor
 from runner.steering import course
 from runner.workspace import Workspace, tree_digest
 
@@ -335,7 +335,7 @@ class Nosy:
     isolation: str = "api"
     ahead = 0
 
-    def propose(self, context: Context, host: Host) -> Proposal | None:
+    def propose(self, context: Context, supervisor: Supervisor) -> Proposal | None:
         self.told.append(context)
         place = context.number - 1
         return self.proposals[place] if place < len(self.proposals) else None

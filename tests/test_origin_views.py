@@ -30,7 +30,7 @@ from runner.records import (
     Violation,
 )
 from runner.scheduler import run_loop
-from runner.seams import Context, Host
+from runner.seams import Context, Supervisor
 from runner.views import lines, summary
 from runner.views.page import heading
 
@@ -47,10 +47,10 @@ class Researcher:
     isolation: str = "api"
     ahead = 0
 
-    def propose(self, context: Context, host: Host) -> Proposal | None:
+    def propose(self, context: Context, supervisor: Supervisor) -> Proposal | None:
         if context.number > 2:
             return None
-        host.record(
+        supervisor.record(
             ModelCall(
                 experiment=context.number, agent="claude", model="m", usd=0.25, seconds=2.0,
                 usage=Usage(input_tokens=100, cache_read_tokens=300, output_tokens=50),
@@ -59,7 +59,7 @@ class Researcher:
         )  # fmt: skip
         if context.number == 2:
             return Proposal(hypothesis="(none)", model="m", forfeit=CUT_OFF)
-        host.send_back(Proposal(hypothesis="too early"))
+        supervisor.send_back(Proposal(hypothesis="too early"))
         change = edit("WIDTH = 32", "WIDTH = 64", f"wider{ESCAPES}")
         return Proposal(
             hypothesis=change.hypothesis,

@@ -4,7 +4,7 @@ import math
 from dataclasses import replace
 
 import pytest
-from fakes import FakeHost, named, read
+from fakes import FakeSupervisor, named, read
 
 from runner.agents.numbers import tunable
 from runner.agents.tune import RandomSearch
@@ -22,7 +22,7 @@ def context(number: int = 1, source: str = SOURCE, **more) -> Context:
 
 
 def drawn(given: Context) -> dict[str, float]:
-    proposal = RandomSearch().propose(given, FakeHost())
+    proposal = RandomSearch().propose(given, FakeSupervisor())
     assert proposal is not None
     [change] = proposal.changes
     assert change.content is not None
@@ -67,7 +67,7 @@ def test_nothing_is_drawn_twice_and_the_end_of_it_ends_the_run():
         )  # fmt: skip
     assert {read([found.changes[0].blob])[0][4:5] for found in tried} == {b"1", b"3", b"4"}
     given = replace(context(9, source), history=tuple(tried))
-    assert RandomSearch().propose(given, FakeHost()) is None
+    assert RandomSearch().propose(given, FakeSupervisor()) is None
 
 
 def test_how_earlier_ones_ended_changes_nothing():
@@ -84,9 +84,9 @@ def test_how_earlier_ones_ended_changes_nothing():
 
 @pytest.mark.parametrize("source", ["import math\n", ""])
 def test_without_a_number_there_is_nothing_to_propose(source):
-    assert RandomSearch().propose(context(source=source), FakeHost()) is None
+    assert RandomSearch().propose(context(source=source), FakeSupervisor()) is None
 
 
 def test_without_a_file_that_it_reads_there_is_nothing_to_propose():
     given = replace(context(), mutable=("config.json",))
-    assert RandomSearch().propose(given, FakeHost()) is None
+    assert RandomSearch().propose(given, FakeSupervisor()) is None

@@ -13,7 +13,7 @@ from runner.paths import PROJECT
 from runner.prompt.brief import brief
 from runner.prompt.history import LATEST
 from runner.proposals.context import history_as_told, make_context
-from runner.proposals.host import ProposalHost
+from runner.proposals.supervisor import ProposalSupervisor
 from runner.records import LOG, Change, Experiment, Proposal, TrialResult, TrialSpec, Violation
 from runner.scheduler import run_loop
 from runner.session import Session
@@ -60,7 +60,7 @@ def test_a_takeaway_is_asked_for_across_forfeits(tmp_path, forfeits, about):
     with make_session(tmp_path, FakeSandbox(answer)) as session:
         run_loop(session, ScriptedAgent([proposals(1)[0], *[forfeit] * forfeits]), experiments=None)
         context = make_context(session, 2 + forfeits)
-        returned = ProposalHost(session, context).send_back(edit("RATE = 0.001", "RATE = 1"))
+        returned = ProposalSupervisor(session, context).send_back(edit("RATE = 0.001", "RATE = 1"))
         assert f'Experiment {about[-1]}: "wider' in brief(context).news
     assert [(one.rule, about in one.message) for one in returned] == [("no-takeaway", True)]
 

@@ -27,10 +27,10 @@ from runner.errors import ModelError, SandboxError
 from runner.journal.entries import Kind
 from runner.policy.syntax import read_facts
 from runner.prompt.brief import brief
-from runner.proposals import host
+from runner.proposals import supervisor
 from runner.records import ExperimentStatus, Proposal, Purpose, TrialResult, TrialSpec
 from runner.scheduler import run_loop
-from runner.seams import Context, Host
+from runner.seams import Context, Supervisor
 from runner.session import Session
 
 KEPT, REVERTED = ExperimentStatus.KEPT, ExperimentStatus.REVERTED
@@ -108,13 +108,13 @@ def best_settings(session: Session) -> Any:
     return settings(session.workspace.files(session.workspace.head())["train.py"].content)
 
 
-def grows(context: Context, host: Host) -> Proposal:
+def grows(context: Context, supervisor: Supervisor) -> Proposal:
     name = ("WIDTH", "DEPTH", "RATE")[context.number % 3]
     return setting(context, name, 100 + context.number)
 
 
-def takes_away(name: str, value: int) -> Callable[[Context, Host], Proposal]:
-    def step(context: Context, host: Host) -> Proposal:
+def takes_away(name: str, value: int) -> Callable[[Context, Supervisor], Proposal]:
+    def step(context: Context, supervisor: Supervisor) -> Proposal:
         return setting(context, name, value, takeaway=f"of {context.history[-1].number}")
 
     return step
@@ -132,10 +132,10 @@ def test_an_agent_thinks_about_the_next_experiment_while_the_last_one_is_measure
             assert thought.wait(PATIENCE), "nobody thought meanwhile"
         return total(spec)
 
-    def thinks(context: Context, host: Host) -> Proposal:
+    def thinks(context: Context, supervisor: Supervisor) -> Proposal:
         assert measuring.wait(PATIENCE), "nothing was measured meanwhile"
         thought.set()
-        return takes_away("RATE", 50)(context, host)
+        return takes_away("RATE", 50)(context, supervisor)
 
     agent = Playing([takes_away("WIDTH", 50), thinks, takes_away("DEPTH", 9)], ahead=1)
     with session_of(tmp_path, slow) as session:
@@ -187,8 +187,8 @@ def test_a_proposal_is_reviewed_while_the_last_experiment_is_measured(tmp_path, 
             assert reviewed.wait(PATIENCE), "the review waits for the device"
         return total(spec)
 
-    examine = host.examined
-    monkeypatch.setattr(host, "examined", examined)
+    examine = supervisor.examined
+    monkeypatch.setattr(supervisor, "examined", examined)
     with session_of(tmp_path, slow) as session:
         run_loop(session, Playing([grows] * 2), experiments=2, ahead=1)
 
@@ -223,9 +223,9 @@ class Watched:
     def __post_init__(self) -> None:
         self.name, self.ahead = self.agent.name, self.agent.ahead
 
-    def propose(self, context: Context, host: Host) -> Proposal | None:
+    def propose(self, context: Context, supervisor: Supervisor) -> Proposal | None:
         self.told.append(context)
-        return self.agent.propose(context, host)
+        return self.agent.propose(context, supervisor)
 
 
 def stub() -> Stub:
@@ -289,7 +289,7 @@ def test_what_goes_back_waits_until_its_agent_has_thought_of_what_it_is_at(tmp_p
             assert thinking.wait(PATIENCE)
         return total(spec)
 
-    def at_something_else(context: Context, host: Host) -> Proposal:
+    def at_something_else(context: Context, supervisor: Supervisor) -> Proposal:
         thinking.set()
         assert settled.wait(PATIENCE)
         return setting(context, "RATE", 50)
@@ -451,7 +451,7 @@ def test_what_is_under_way_on_every_device_ends_well_when_an_agent_fails(tmp_pat
             assert failed.wait(PATIENCE)
         return total(spec)
 
-    def fails(context: Context, host: Host) -> Proposal:
+    def fails(context: Context, supervisor: Supervisor) -> Proposal:
         measuring.wait(PATIENCE)
         failed.set()
         raise ModelError("no answer")

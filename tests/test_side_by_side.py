@@ -35,7 +35,7 @@ from runner.records import (
     Violation,
 )
 from runner.scheduler import run_loop
-from runner.seams import Context, Host
+from runner.seams import Context, Supervisor
 from runner.session import Session
 
 KEPT, REVERTED = ExperimentStatus.KEPT, ExperimentStatus.REVERTED
@@ -126,7 +126,7 @@ def test_a_proposal_is_left_where_it_is_while_the_branch_does_not_move(tmp_path)
 def test_a_forfeit_is_recorded_wherever_the_branch_is(tmp_path):
     both, lost = meeting(), Violation(rule="no-proposal", message="nothing came")
 
-    def gives_up(context: Context, host: Host) -> Proposal:
+    def gives_up(context: Context, supervisor: Supervisor) -> Proposal:
         both.wait(PATIENCE)
         return setting(context, "WIDTH", 77, forfeit=lost)
 
@@ -151,7 +151,7 @@ def test_another_strategy_s_parent_is_not_rebased(tmp_path):
 # -- places and numbers -----------------------------------------------------------------------
 
 
-def grows(context: Context, host: Host) -> Proposal:
+def grows(context: Context, supervisor: Supervisor) -> Proposal:
     name = ("WIDTH", "DEPTH", "RATE")[context.number % 3]
     return setting(context, name, 100 + context.number)
 
@@ -188,9 +188,9 @@ def test_experiments_and_analyses_have_the_device_one_at_a_time(tmp_path):
         at_once[0] -= 1
         return result
 
-    def asks(context: Context, host: Host) -> Proposal:
-        assert host.analyze(None).startswith("found\n(")
-        return grows(context, host)
+    def asks(context: Context, supervisor: Supervisor) -> Proposal:
+        assert supervisor.analyze(None).startswith("found\n(")
+        return grows(context, supervisor)
 
     agents = [Playing([asks] * 20) for _ in range(3)]
     with session_of(
@@ -203,11 +203,11 @@ def test_experiments_and_analyses_have_the_device_one_at_a_time(tmp_path):
 def test_a_takeaway_names_the_experiment_that_it_is_about(tmp_path):
     both = meeting()
 
-    def first(context: Context, host: Host) -> Proposal:
+    def first(context: Context, supervisor: Supervisor) -> Proposal:
         both.wait(PATIENCE)
         return setting(context, "WIDTH", 50)
 
-    def then(context: Context, host: Host) -> Proposal:
+    def then(context: Context, supervisor: Supervisor) -> Proposal:
         return setting(context, "DEPTH", 9, takeaway=f"of {context.history[-1].number}")
 
     agents = [Playing([first, then]), Playing([first, then])]
@@ -224,7 +224,7 @@ def test_a_takeaway_names_the_experiment_that_it_is_about(tmp_path):
 def test_a_hypothesis_is_not_served_to_two_agents(tmp_path):
     both = meeting()
 
-    def answers(context: Context, host: Host) -> Proposal:
+    def answers(context: Context, supervisor: Supervisor) -> Proposal:
         both.wait(PATIENCE)
         asked = context.hypotheses[0].id
         return setting(context, ("WIDTH", "RATE")[asked % 2], 50, answers=asked)
@@ -240,7 +240,7 @@ def test_a_hypothesis_is_not_served_to_two_agents(tmp_path):
 
 
 def test_a_hypothesis_that_the_review_refused_is_served_again(tmp_path):
-    def cheats(context: Context, host: Host) -> Proposal:
+    def cheats(context: Context, supervisor: Supervisor) -> Proposal:
         change = Change(path="run.sh", content=b"")
         return Proposal(hypothesis="x", changes=(change,), answers=context.hypotheses[0].id)
 
@@ -287,7 +287,7 @@ def test_a_failing_agent_ends_the_run_once_and_what_was_conducted_is_whole(tmp_p
             assert failed.wait(PATIENCE)
         return total(spec)
 
-    def fails(context: Context, host: Host) -> Proposal:
+    def fails(context: Context, supervisor: Supervisor) -> Proposal:
         assert conducting.wait(PATIENCE)
         failed.set()
         raise error
@@ -323,7 +323,7 @@ def test_an_experiment_that_is_cut_off_lets_nobody_begin_another(tmp_path, error
 
 
 def test_a_spent_purse_ends_each_agent_and_is_the_reason(tmp_path):
-    def spent(context: Context, host: Host) -> Proposal:
+    def spent(context: Context, supervisor: Supervisor) -> Proposal:
         raise SpentError("limits.usd: nothing is left")
 
     with session_of(tmp_path) as session:
@@ -342,13 +342,13 @@ def test_a_wish_to_stop_reaches_agents_that_think_and_drops_what_waits(tmp_path)
             stopping.set()
         return total(spec)
 
-    def waits(context: Context, host: Host) -> Proposal:
+    def waits(context: Context, supervisor: Supervisor) -> Proposal:
         ahead.set()
-        return grows(context, host)
+        return grows(context, supervisor)
 
-    def thinks(context: Context, host: Host) -> Proposal | None:
+    def thinks(context: Context, supervisor: Supervisor) -> Proposal | None:
         thinking.set()
-        while not host.stop_asked():
+        while not supervisor.stop_asked():
             stopping.wait(PATIENCE)
         return None
 
@@ -363,13 +363,13 @@ def test_a_wish_to_stop_reaches_agents_that_think_and_drops_what_waits(tmp_path)
 def test_an_end_reaches_agents_that_think(tmp_path):
     thinking = threading.Event()
 
-    def goes(context: Context, host: Host) -> Proposal:
+    def goes(context: Context, supervisor: Supervisor) -> Proposal:
         assert thinking.wait(PATIENCE)
-        return grows(context, host)
+        return grows(context, supervisor)
 
-    def thinks(context: Context, host: Host) -> None:
+    def thinks(context: Context, supervisor: Supervisor) -> None:
         thinking.set()
-        while not host.stop_asked():
+        while not supervisor.stop_asked():
             os.sched_yield()
 
     policy = POLICY_TEXT.replace("consecutive_failures: 10", "consecutive_failures: 1")

@@ -30,10 +30,10 @@ from runner.cli import cli
 from runner.errors import ConfigError, SandboxError
 from runner.policy.load import load_policy, parse_policy
 from runner.proposals.context import make_context
-from runner.proposals.host import ProposalHost
+from runner.proposals.supervisor import ProposalSupervisor
 from runner.records import AskedBy, File, HypothesisStatus, Proposal
 from runner.scheduler import run_loop
-from runner.seams import Context, Host
+from runner.seams import Context, Supervisor
 
 
 def worse(_spec) -> object:
@@ -105,7 +105,7 @@ def test_one_that_comes_while_the_run_goes_is_served_next_and_answered(tmp_path,
     class Obedient:
         name, isolation, ahead = "obedient", "api", 0
 
-        def propose(self, context: Context, host: Host) -> Proposal:
+        def propose(self, context: Context, supervisor: Supervisor) -> Proposal:
             [asked] = context.hypotheses or [None]
             value = 64 if asked is None else int(asked.text.split()[-1])
             proposal = wide(value)
@@ -131,7 +131,7 @@ def test_guidance_is_read_before_every_proposal_and_made_by_nobody(tmp_path):
     class Listening:
         name, isolation, ahead = "listening", "api", 0
 
-        def propose(self, context: Context, host: Host) -> Proposal:
+        def propose(self, context: Context, supervisor: Supervisor) -> Proposal:
             told.append(context.guidance)
             path = tmp_path / "state" / "runs" / TAG / "guidance.md"
             assert path.exists() == (context.number > 1)
@@ -227,14 +227,14 @@ def test_one_that_the_engine_cut_off_is_made_up_on_resume(tmp_path):
         assert len(session.history) == 4
 
 
-def host_of(session) -> ProposalHost:
-    return ProposalHost(session, make_context(session, len(session.history)))
+def supervisor_of(session) -> ProposalSupervisor:
+    return ProposalSupervisor(session, make_context(session, len(session.history)))
 
 
 def test_an_agent_asks_for_one_and_the_journal_says_for_what(tmp_path):
     with make_session(tmp_path, FakeSandbox(worse), analyst=lambda _, s: found(repr(s))) as session:
         run_loop(session, ScriptedAgent([wide(64)]), experiments=None)
-        told = host_of(session).analyze(b"print(1)")
+        told = supervisor_of(session).analyze(b"print(1)")
         assert told == "b'print(1)'\n(0.5 s; 4 more analyses before experiment 2)"
         assert analyses(session) == [(2, True)]
         [recorded] = session.journal.analyses(TAG)
@@ -246,9 +246,9 @@ def test_why_there_can_be_none_is_an_answer(tmp_path):
     with make_session(tmp_path, FakeSandbox(worse)) as session:
         run_loop(session, ScriptedAgent([]), experiments=None)
         able = replace(session, analyst=partial(analyze, session))
-        told = host_of(able).analyze(None)
+        told = supervisor_of(able).analyze(None)
         assert told == "there was no analysis: eclip has no analysis.py"
-        assert "there is no analysis here" in host_of(session).analyze(None)
+        assert "there is no analysis here" in supervisor_of(session).analyze(None)
 
 
 def test_where_the_policy_allows_none_an_agent_is_told_so(tmp_path):
@@ -257,7 +257,7 @@ def test_where_the_policy_allows_none_an_agent_is_told_so(tmp_path):
         tmp_path, FakeSandbox(worse), policy_text=policy, analyst=pytest.fail
     ) as session:
         run_loop(session, ScriptedAgent([]), experiments=None)
-        assert "analysis.on_request: false" in host_of(session).analyze(None)
+        assert "analysis.on_request: false" in supervisor_of(session).analyze(None)
         assert analyses(session) == []
 
 
@@ -276,7 +276,7 @@ def test_so_many_analyses_come_before_an_experiment_and_no_more_after_a_restart(
             tmp_path, FakeSandbox(worse), policy_text=TWO, analyst=analyst
         ) as session:
             run_loop(session, ScriptedAgent([]), experiments=None)
-            told = host_of(session).analyze(None)
+            told = supervisor_of(session).analyze(None)
             assert len(asked) == len(analyses(session)) == ran
     assert told == (
         "there was no analysis: 2 were run before experiment 1, and the policy allows 2"
@@ -284,7 +284,7 @@ def test_so_many_analyses_come_before_an_experiment_and_no_more_after_a_restart(
     )
     with make_session(tmp_path, FakeSandbox(worse), policy_text=TWO, analyst=analyst) as session:
         run_loop(session, ScriptedAgent([wide(64)]), experiments=1)
-        assert "1 more analysis before experiment 2" in host_of(session).analyze(None)
+        assert "1 more analysis before experiment 2" in supervisor_of(session).analyze(None)
 
 
 def test_an_analysis_that_the_engine_failed_counts_for_nothing_and_is_recorded(tmp_path):
@@ -295,17 +295,19 @@ def test_an_analysis_that_the_engine_failed_counts_for_nothing_and_is_recorded(t
         run_loop(session, ScriptedAgent([]), experiments=None)
         for _ in range(3):
             with pytest.raises(SandboxError):
-                host_of(session).analyze(None)
+                supervisor_of(session).analyze(None)
         assert [each.seconds for each in session.journal.analyses(TAG)] == [None] * 3
         able = replace(session, analyst=lambda *_: found())
-        assert "1 more" in host_of(able).analyze(None)
+        assert "1 more" in supervisor_of(able).analyze(None)
 
 
 def test_analyses_stand_beside_the_experiment_that_they_came_before(tmp_path, monkeypatch):
     killed = found(failure="analyze: killed at the deadline of 21 s", wall_seconds=21.0)
     with make_session(tmp_path, FakeSandbox(worse), analyst=lambda *_: killed) as session:
         run_loop(session, ScriptedAgent([]), experiments=None)
-        assert "killed at the deadline of 21 s" in host_of(session).analyze(b"while True: pass")
+        assert "killed at the deadline of 21 s" in supervisor_of(session).analyze(
+            b"while True: pass"
+        )
         session.analyse(b"1", experiment=1, asked_by=AskedBy.PERSON)
         run_loop(session, ScriptedAgent([wide(64)]), experiments=1)
         page = session.workspace.files("refs/notes-files")["LOG.md"].content.decode()

@@ -4,7 +4,7 @@ import base64
 from pathlib import Path
 
 import pytest
-from fakes import FakeHost
+from fakes import FakeSupervisor
 
 from runner.agents import make_agent
 from runner.errors import ConfigError
@@ -33,7 +33,7 @@ def script(folder: Path, text: str) -> str:
 
 def only_change(folder: Path, change: str) -> Change:
     agent = make_agent(script(folder, f"- {{hypothesis: x, changes: [{change}]}}"))
-    proposal = agent.propose(context(), FakeHost())
+    proposal = agent.propose(context(), FakeSupervisor())
     assert proposal is not None
     [found] = proposal.changes
     return found
@@ -81,13 +81,15 @@ def test_a_plain_file_is_meant_where_no_mode_is_said(tmp_path):
 
 def test_entries_are_played_in_order_and_the_end_is_the_end(tmp_path):
     agent = make_agent(script(tmp_path, "- hypothesis: one\n- {hypothesis: two, category: c}\n"))
-    played = [agent.propose(context(number), FakeHost()) for number in (1, 2, 3)]
+    played = [agent.propose(context(number), FakeSupervisor()) for number in (1, 2, 3)]
     assert [each and each.hypothesis for each in played] == ["one", "two", None]
 
 
 def test_the_same_number_is_the_same_proposal_so_that_it_resumes(tmp_path):
     agent = make_agent(script(tmp_path, "- hypothesis: one\n- hypothesis: two\n"))
-    assert agent.propose(context(2), FakeHost()) == agent.propose(context(2), FakeHost())
+    assert agent.propose(context(2), FakeSupervisor()) == agent.propose(
+        context(2), FakeSupervisor()
+    )
 
 
 @pytest.mark.parametrize(

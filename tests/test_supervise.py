@@ -26,7 +26,7 @@ from runner.cli import cli
 from runner.errors import ConfigError, ModelError, SandboxError, SpentError
 from runner.paths import State
 from runner.records import ModelCall, Proposal, Stage, Usage
-from runner.seams import Context, Host
+from runner.seams import Context, Supervisor
 from runner.session import Session
 from runner.start import AtWork
 from runner.supervise import go_through, to_do
@@ -45,7 +45,7 @@ class Failing:
     isolation: str = "api"
     ahead = 0
 
-    def propose(self, context: Context, host: Host) -> Proposal | None:
+    def propose(self, context: Context, supervisor: Supervisor) -> Proposal | None:
         if context.number == 1:
             return EDITS[0]
         raise self.error
@@ -60,9 +60,9 @@ class Paying:
     isolation: str = "api"
     ahead = 0
 
-    def propose(self, context: Context, host: Host) -> Proposal | None:
-        with host.reserved(self.worst):
-            host.record(
+    def propose(self, context: Context, supervisor: Supervisor) -> Proposal | None:
+        with supervisor.reserved(self.worst):
+            supervisor.record(
                 ModelCall(
                     experiment=context.number, agent="claude", model="m", seconds=1.0,
                     usage=Usage(output_tokens=7), usd=self.worst / 2, outcome="end_turn",
@@ -207,9 +207,9 @@ def test_an_agent_that_finds_the_money_spent_ends_the_run(tmp_path, capsys):
 def test_a_wait_is_a_line_and_counts_for_nothing(tmp_path, capsys):
     @dataclass
     class Patient(ScriptedAgent):
-        def propose(self, context: Context, host: Host) -> Proposal | None:
-            host.waiting("529 overloaded [bold]", 12.4)
-            return super().propose(context, host)
+        def propose(self, context: Context, supervisor: Supervisor) -> Proposal | None:
+            supervisor.waiting("529 overloaded [bold]", 12.4)
+            return super().propose(context, supervisor)
 
     live = quiet_live()
     conducted(tmp_path, Patient(EDITS), waiting=live.waiting)

@@ -10,8 +10,8 @@ import yaml
 from fakes import (
     POLICY_TEXT,
     TEMPLATE,
-    FakeHost,
     FakeSandbox,
+    FakeSupervisor,
     make_session,
     named,
     read,
@@ -73,7 +73,7 @@ def context(*tried: Experiment, source: str = SOURCE, mutable=("train.py",)) -> 
 
 
 def proposed(context: Context) -> str:
-    proposal = Tune().propose(context, FakeHost())
+    proposal = Tune().propose(context, FakeSupervisor())
     assert proposal is not None
     [change] = proposal.changes
     assert change.path == "train.py"
@@ -200,7 +200,7 @@ def test_nothing_but_the_number_changes_however_it_is_written(source):
 
 
 def test_the_hypothesis_says_what_moves_and_where_to():
-    proposal = Tune().propose(context(), FakeHost())
+    proposal = Tune().propose(context(), FakeSupervisor())
     assert proposal is not None
     [name] = [n for n in ("CLAMP", "BATCH", "SHARE") if f" {n} " in proposal.hypothesis]
     before, after = found(SOURCE)[name][0], found(proposal.changes[0].content.decode())[name][0]
@@ -215,7 +215,7 @@ def play(rounds: int, source: str = SOURCE) -> list[Experiment]:
     """Let it propose again and again; every score is worse."""
     tried: list[Experiment] = []
     for number in range(1, rounds + 1):
-        proposal = Tune().propose(context(*tried, source=source), FakeHost())
+        proposal = Tune().propose(context(*tried, source=source), FakeSupervisor())
         if proposal is None:
             break
         content = proposal.changes[0].content
@@ -272,11 +272,11 @@ def test_experiments_of_another_kind_do_not_disturb_it():
 
 @pytest.mark.parametrize("mutable", [(), ("words.txt",), ("absent.json",)])
 def test_without_a_file_that_it_reads_there_is_nothing_to_propose(mutable):
-    assert Tune().propose(context(mutable=mutable), FakeHost()) is None
+    assert Tune().propose(context(mutable=mutable), FakeSupervisor()) is None
 
 
 def test_without_a_number_there_is_nothing_to_propose():
-    assert Tune().propose(context(source="import math\n"), FakeHost()) is None
+    assert Tune().propose(context(source="import math\n"), FakeSupervisor()) is None
 
 
 # -- several files ----------------------------------------------------------------------------
@@ -324,7 +324,7 @@ def test_a_project_of_two_files_is_tuned_by_a_real_run(tmp_path, agent):
 def test_where_two_files_have_a_name_in_common_the_hypothesis_says_which():
     files = {name: File(content=b"lr: 0.1\n") for name in ("a.yaml", "b.yaml")}
     proposal = Tune().propose(
-        replace(context(), files=files, mutable=("a.yaml", "b.yaml")), FakeHost()
+        replace(context(), files=files, mutable=("a.yaml", "b.yaml")), FakeSupervisor()
     )
     assert proposal is not None
     assert " lr of a.yaml 0.1 -> " in proposal.hypothesis
@@ -332,6 +332,6 @@ def test_where_two_files_have_a_name_in_common_the_hypothesis_says_which():
 
 def test_an_executable_file_stays_one():
     files = {"train.py": File(content=SOURCE.encode(), mode=EXECUTABLE)}
-    proposal = Tune().propose(replace(context(), files=files), FakeHost())
+    proposal = Tune().propose(replace(context(), files=files), FakeSupervisor())
     assert proposal is not None
     assert proposal.changes[0].mode == EXECUTABLE

@@ -5,7 +5,7 @@ from __future__ import annotations
 from runner.agents.descriptions import BEST_OF_N, asking, is_independent, name_of
 from runner.errors import ConfigError
 from runner.records import Proposal
-from runner.seams import Agent, Context, Host
+from runner.seams import Agent, Context, Supervisor
 
 AGENTS = (
     *("claude", "claude-code", "codex", "boxed", "command", "mcp", "tune", "random"),
@@ -30,8 +30,8 @@ class BestOfN:
         self.isolation = inner.isolation
         self.ahead = inner.ahead
 
-    def propose(self, context: Context, host: Host) -> Proposal | None:
-        return self._inner.propose(context, host)
+    def propose(self, context: Context, supervisor: Supervisor) -> Proposal | None:
+        return self._inner.propose(context, supervisor)
 
 
 def make_agent(description: str) -> Agent:  # noqa: C901 - a table; each imports what it needs

@@ -17,7 +17,7 @@ from functools import cache, partial
 from pathlib import Path
 
 from runner.errors import ConfigError
-from runner.seams import Host
+from runner.seams import Supervisor
 
 MOST_SECONDS = 1800.0
 """How long a program may take, where nobody says otherwise."""
@@ -165,9 +165,9 @@ def without_secrets(text: str, names: Sequence[str]) -> str:
     return text
 
 
-def stopped(host: Host) -> str | None:
+def stopped(supervisor: Supervisor) -> str | None:
     """Return why to end a program, if the person wants the run to end."""
-    return "the person asked to stop" if host.stop_asked() else None
+    return "the person asked to stop" if supervisor.stop_asked() else None
 
 
 @contextmanager

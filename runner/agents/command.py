@@ -18,7 +18,7 @@ from runner.agents.client import MOST_SECONDS, Client, Ended
 from runner.agents.draft_folder import ABOUT, DraftFolder, UnsettledError, draft_folder
 from runner.errors import ConfigError
 from runner.records import Proposal, Violation
-from runner.seams import Context, Host
+from runner.seams import Context, Supervisor
 
 ANSWER = "proposal.json"
 MOST_OUTPUT = 16 * 1024 * 1024
@@ -52,23 +52,25 @@ class Command:
         self._undone: tuple[str, ...] = ()
         """What it changed besides after it was last told."""
 
-    def propose(self, context: Context, host: Host) -> Proposal | None:
+    def propose(self, context: Context, supervisor: Supervisor) -> Proposal | None:
         told = about(context, HOW, self._undone)
         try:
-            with draft_folder(context, about=told, report=host.violation, answer=ANSWER) as draft:
-                proposal = self._proposed(draft, context, host, told["brief.md"])
+            with draft_folder(
+                context, about=told, report=supervisor.violation, answer=ANSWER
+            ) as draft:
+                proposal = self._proposed(draft, context, supervisor, told["brief.md"])
             self._undone = draft.told()
         except UnsettledError as unsettled:
             proposal = handover.forfeited("draft-unsettled", str(unsettled))
-        return None if proposal.forfeit and host.stop_asked() else proposal
+        return None if proposal.forfeit and supervisor.stop_asked() else proposal
 
     def _proposed(
-        self, draft: DraftFolder, context: Context, host: Host, prompt: bytes
+        self, draft: DraftFolder, context: Context, supervisor: Supervisor, prompt: bytes
     ) -> Proposal:
         """Run the program until what it proposes goes ahead; three returns are the most."""
         while True:
             with draft.watched():
-                ended = self._run(draft, prompt, host)
+                ended = self._run(draft, prompt, supervisor)
             draft.compare(end=True)
             if ended.why is not None:
                 return handover.forfeited("agent-failed", f"the program was ended: {ended.why}")
@@ -80,14 +82,14 @@ class Command:
             wrong = (words,) if isinstance(words, Violation) else ()
             said = handover.Words() if isinstance(words, Violation) else words
             proposal = handover.proposal(said, draft.changes())
-            if not (violations := host.send_back(proposal)):
+            if not (violations := supervisor.send_back(proposal)):
                 return proposal
             back = replace(context, returned=(*wrong, *violations))
             told = about(back, HOW, draft.told())
             draft.lay_out(told)
             prompt = told["brief.md"]
 
-    def _run(self, draft: DraftFolder, prompt: bytes, host: Host) -> Ended:
+    def _run(self, draft: DraftFolder, prompt: bytes, supervisor: Supervisor) -> Ended:
         home = {} if "HOME" in self._variables else {"HOME": str(draft.home)}
         program = Client(
             argv=self._argv,
@@ -103,7 +105,7 @@ class Command:
             seconds=self._seconds,
             output_bytes=self._output_bytes,
         )
-        return client.run(program, end=lambda: client.stopped(host))
+        return client.run(program, end=lambda: client.stopped(supervisor))
 
 
 def _words(said: bytes | None) -> handover.Words | Violation:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from runner.errors import ConfigError
 from runner.records import Proposal, Violation
-from runner.seams import Context, Host
+from runner.seams import Context, Supervisor
 
 Draft = Callable[[Context, tuple[Violation, ...]], Proposal]
 """Makes the proposal, or mends the last one, which broke these rules; `ConfigError` gives up."""
@@ -24,13 +24,13 @@ class Person:
         self.gave_up: ConfigError | None = None
         """Why there was no proposal; the run is none the worse for it."""
 
-    def propose(self, context: Context, host: Host) -> Proposal | None:
+    def propose(self, context: Context, supervisor: Supervisor) -> Proposal | None:
         """Return the draft once nothing comes back; one that is given up becomes no experiment."""
         found: tuple[Violation, ...] = ()
         try:
             while True:
                 proposal = self._draft(context, found)
-                if not (found := host.send_back(proposal)):
+                if not (found := supervisor.send_back(proposal)):
                     return proposal
         except ConfigError as error:
             self.gave_up = error

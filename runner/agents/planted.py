@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 from runner.errors import ConfigError
 from runner.records import Change, Files, Proposal
-from runner.seams import Context, Host
+from runner.seams import Context, Supervisor
 
 COMMENTED = frozenset({".py", ".sh", ".toml", ".yaml", ".yml"})
 """Of files that take a comment after their last line."""
@@ -21,7 +21,7 @@ class Planter:
     isolation = "api"
     ahead = 0
 
-    def propose(self, context: Context, host: Host) -> Proposal | None:
+    def propose(self, context: Context, supervisor: Supervisor) -> Proposal | None:
         change = unchanged(context.files, context.editable, context.number)
         if change is None:
             kinds = ", ".join(sorted(COMMENTED))

@@ -28,7 +28,7 @@ from runner import given
 from runner.errors import ConfigError
 from runner.policy import positions
 from runner.records import REGULAR, Change, Files, Proposal
-from runner.seams import Context, Host
+from runner.seams import Context, Supervisor
 
 MOST_BYTES = 64 * 1024 * 1024
 """Of a script, or of a file beside it; the attacks of our tests are large."""
@@ -85,7 +85,7 @@ class Stub:
     def __init__(self, script: Script, folder: Path) -> None:
         self._script, self._folder = script, folder
 
-    def propose(self, context: Context, host: Host) -> Proposal | None:
+    def propose(self, context: Context, supervisor: Supervisor) -> Proposal | None:
         if context.number > len(self._script.entries):
             return None
         entry = self._script.entries[context.number - 1]

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from runner.agents.numbers import Number, tunable, values, with_value
 from runner.records import Change, Proposal
-from runner.seams import Context, Host
+from runner.seams import Context, Supervisor
 
 TRIES = 20
 DRAWS = 100
@@ -35,7 +35,7 @@ class OneAtATime(ABC):
         self._values: dict[tuple[str, str], Setting] = {}
         """A path and git's id of its bytes → its numbers. Each file is read once."""
 
-    def propose(self, context: Context, host: Host) -> Proposal | None:
+    def propose(self, context: Context, supervisor: Supervisor) -> Proposal | None:
         found = tunable(context.files, context.editable)
         if not found:
             return None

@@ -8,7 +8,7 @@ from fakes import FakeSandbox, make_session, scored
 
 from runner.agents.command import Command
 from runner.proposals.context import make_context
-from runner.proposals.host import ProposalHost
+from runner.proposals.supervisor import ProposalSupervisor
 from runner.records import Change, ExperimentStatus, Proposal
 from runner.scheduler import run_loop
 
@@ -45,8 +45,8 @@ def test_a_run_keeps_what_a_program_proposes_and_what_it_tried_besides(tmp_path)
 def test_a_review_in_the_making_is_no_return(tmp_path):
     with make_session(tmp_path, FakeSandbox(lambda _: scored(9))) as session:
         run_loop(session, Command(["true"]), experiments=0)
-        host = ProposalHost(session, make_context(session, 1))
+        supervisor = ProposalSupervisor(session, make_context(session, 1))
         change = Change(path="train.py", content=b"import socket\n")
-        found = host.review(Proposal(hypothesis="h", changes=(change,)))
+        found = supervisor.review(Proposal(hypothesis="h", changes=(change,)))
     assert "import-not-allowed" in [violation.rule for violation in found]
-    assert host.returned == 0
+    assert supervisor.returned == 0

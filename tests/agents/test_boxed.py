@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from fakes import FakeHost
+from fakes import FakeSupervisor
 
 from runner.agents.boxed.agent import Boxed, Talk, how, load_boxed
 from runner.agents.boxed.recipes import Recipe, claude_code
@@ -55,13 +55,13 @@ def ended(code=0, last="", **more):
 
 
 @pytest.fixture
-def host() -> FakeHost:
-    return FakeHost()
+def supervisor() -> FakeSupervisor:
+    return FakeSupervisor()
 
 
 @pytest.fixture
-def talk(host) -> Talk:
-    return Talk(CONTEXT, host, "m-1")
+def talk(supervisor) -> Talk:
+    return Talk(CONTEXT, supervisor, "m-1")
 
 
 def test_what_is_handed_over_becomes_the_proposal(talk):
@@ -70,7 +70,7 @@ def test_what_is_handed_over_becomes_the_proposal(talk):
     assert (talk.accepted.hypothesis, talk.accepted.model) == ("two", "m-1")
 
 
-def test_only_mutable_files_and_notes_are_taken(talk, host):
+def test_only_mutable_files_and_notes_are_taken(talk, supervisor):
     files = changed(**{
         "run.sh": b"evil", "../x": b"x", "/etc/passwd": b"x", "new.py": b"x",
         "scratchpad.md": b"# More\n", "train.py": b"A = 2\n",
@@ -79,26 +79,26 @@ def test_only_mutable_files_and_notes_are_taken(talk, host):
     assert {change.path for change in talk.accepted.changes} == {"train.py", "scratchpad.md"}
 
 
-def test_what_does_not_count_is_told_once_a_proposal_comes_back(talk, host):
-    host.verdicts = [WRONG]
+def test_what_does_not_count_is_told_once_a_proposal_comes_back(talk, supervisor):
+    supervisor.verdicts = [WRONG]
     reply = talk.answer(said(files=changed(**{"run.sh": b"evil", "try.npy": b"x"})))
     assert "run.sh was changed; it does not count" in reply.text
-    assert host.violations == [("run.sh", "was changed, and may only be read")]
+    assert supervisor.violations == [("run.sh", "was changed, and may only be read")]
 
 
-def test_what_must_be_mended_is_said_and_mended(talk, host):
-    host.verdicts = [WRONG]
+def test_what_must_be_mended_is_said_and_mended(talk, supervisor):
+    supervisor.verdicts = [WRONG]
     reply = talk.answer(said())
     assert not reply.accepted
     assert "line-too-long in train.py: a line is too long" in reply.text
     assert talk.answer(said()).accepted
 
 
-def test_a_look_at_the_review_counts_as_no_return(talk, host):
-    host.objections = lambda _: WRONG
+def test_a_look_at_the_review_counts_as_no_return(talk, supervisor):
+    supervisor.objections = lambda _: WRONG
     reply = talk.answer(said("check"))
     assert "line-too-long" in reply.text
-    assert (host.proposals, talk.accepted) == ([], None)
+    assert (supervisor.proposals, talk.accepted) == ([], None)
 
 
 @pytest.mark.parametrize(
@@ -116,19 +116,19 @@ def test_a_look_at_the_review_counts_as_no_return(talk, host):
         pytest.param(said("ended", code="0", last=7), id="an end of another form"),
     ],
 )
-def test_nonsense_is_answered_and_hands_nothing_over(talk, host, request_):
+def test_nonsense_is_answered_and_hands_nothing_over(talk, supervisor, request_):
     reply = talk.answer(request_)
     assert reply.text
     assert not reply.accepted
-    assert host.proposals == []
+    assert supervisor.proposals == []
 
 
 def test_a_proposal_that_was_left_behind_is_taken(talk):
     assert talk.answer(ended(words=WORDS)).accepted
 
 
-def test_one_that_must_be_mended_runs_the_program_again_with_the_reason(talk, host):
-    host.verdicts = [WRONG]
+def test_one_that_must_be_mended_runs_the_program_again_with_the_reason(talk, supervisor):
+    supervisor.verdicts = [WRONG]
     reply = talk.answer(ended(words=WORDS))
     assert "line-too-long" in reply.prompt
     assert "# How to hand the proposal over" in reply.prompt
@@ -159,8 +159,8 @@ class Refused(NoGateway):
         raise ModelError("the account has no credit")
 
 
-def proposed(host, run: Callable[[BoxWork], BoxEnd], gateway=None):
-    host.boxed = run
+def proposed(supervisor, run: Callable[[BoxWork], BoxEnd], gateway=None):
+    supervisor.boxed = run
     recipe = Recipe(command=("agent",))
     agent = Boxed(
         "boxed",
@@ -169,7 +169,7 @@ def proposed(host, run: Callable[[BoxWork], BoxEnd], gateway=None):
         folder=None,
         gateway=lambda *_: gateway or NoGateway(),
     )
-    return agent.propose(CONTEXT, host)
+    return agent.propose(CONTEXT, supervisor)
 
 
 def box(*requests, why=None):
@@ -189,19 +189,19 @@ def box(*requests, why=None):
         pytest.param(box(why="it took too long"), "agent-failed", "it took too long", id="a limit"),
     ],
 )  # fmt: skip
-def test_a_box_without_a_proposal_is_a_forfeit(host, run, rule, message):
-    forfeit = proposed(host, run).forfeit
+def test_a_box_without_a_proposal_is_a_forfeit(supervisor, run, rule, message):
+    forfeit = proposed(supervisor, run).forfeit
     assert forfeit.rule == rule
     assert message in forfeit.message
 
 
-def test_what_was_accepted_counts_however_the_box_ends(host):
-    assert proposed(host, box(said(), why="it took too long")).forfeit is None
+def test_what_was_accepted_counts_however_the_box_ends(supervisor):
+    assert proposed(supervisor, box(said(), why="it took too long")).forfeit is None
 
 
-def test_where_the_provider_refuses_it_is_no_failure_of_the_agent(host):
+def test_where_the_provider_refuses_it_is_no_failure_of_the_agent(supervisor):
     with pytest.raises(ModelError):
-        proposed(host, box(ended(1)), Refused())
+        proposed(supervisor, box(ended(1)), Refused())
 
 
 def test_without_a_shell_there_is_no_tool_for_commands_and_no_word_of_one():
@@ -240,10 +240,10 @@ def test_what_cannot_run_is_said_before_a_run(argument, settings, message):
         load_boxed("boxed", argument, settings)
 
 
-def test_a_program_that_may_run_commands_needs_a_policy_that_lets_it(host):
+def test_a_program_that_may_run_commands_needs_a_policy_that_lets_it(supervisor):
     agent = load_boxed("boxed", PROGRAM, KEYS)
     with pytest.raises(ConfigError, match=r"agent\.shell is false"):
-        agent.propose(replace(CONTEXT, shell=False), host)
+        agent.propose(replace(CONTEXT, shell=False), supervisor)
 
 
 def test_a_program_s_model_is_kept_with_it():

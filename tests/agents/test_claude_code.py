@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from fakes import FakeHost, FakeSandbox, make_session, scored
+from fakes import FakeSandbox, FakeSupervisor, make_session, scored
 from messages_server import Answer, Fault, Silence, calls, says, serving, text, tool_use
 from processes import ended
 
@@ -59,11 +59,11 @@ def client(monkeypatch, tmp_path):
     return monkeypatch
 
 
-def proposed(client, script, host, context=CONTEXT):
+def proposed(client, script, supervisor, context=CONTEXT):
     """Let the client work on one proposal; return it, and what the model was asked."""
     with serving(script) as server:
         client.setenv("ANTHROPIC_BASE_URL", server.url)
-        proposal = make_agent("claude-code-on-host").propose(context, host)
+        proposal = make_agent("claude-code-on-host").propose(context, supervisor)
     return proposal, server.requests
 
 
@@ -118,18 +118,18 @@ def test_the_client_is_the_version_that_is_tested(client):
 
 
 def test_an_honest_edit_becomes_the_proposal_and_its_cost_is_recorded(client):
-    host = FakeHost()
-    proposal, requests = proposed(client, in_turn(honest, better), host)
+    supervisor = FakeSupervisor()
+    proposal, requests = proposed(client, in_turn(honest, better), supervisor)
     assert proposal.changes == (Change(path="train.py", content=b"A = 2\nB = 1\n"),)
     assert (proposal.hypothesis, proposal.takeaway) == ("two is better", "one was too little")
     assert (proposal.model, proposal.forfeit) == (MODEL, None)
     assert len(requests) == 2, "the session ends with the hand-over, without one more call"
-    [call] = host.calls
+    [call] = supervisor.calls
     assert (call.agent, call.model, call.experiment) == ("claude-code", MODEL, 4)
     assert call.usage.output_tokens > 0
     assert 0 < call.usd < 1
     assert call.outcome.startswith("success after ")
-    assert host.violations == []
+    assert supervisor.violations == []
 
 
 def test_what_is_not_allowed_is_denied_and_changes_nothing(client, tmp_path):
@@ -158,8 +158,8 @@ def test_what_is_not_allowed_is_denied_and_changes_nothing(client, tmp_path):
         )
         return calls(*tries.values())
 
-    host = FakeHost()
-    proposal, requests = proposed(client, in_turn(attack, honest, better), host)
+    supervisor = FakeSupervisor()
+    proposal, requests = proposed(client, in_turn(attack, honest, better), supervisor)
     said = answers(requests[1])
     for name, block in tries.items():
         assert said[block["id"]]["is_error"], name
@@ -167,7 +167,7 @@ def test_what_is_not_allowed_is_denied_and_changes_nothing(client, tmp_path):
     assert proposal.changes == (Change(path="train.py", content=b"A = 2\nB = 1\n"),)
     assert harness.read_bytes() == before
     assert not outside.exists()
-    assert host.violations == [], "nothing got as far as the folder"
+    assert supervisor.violations == [], "nothing got as far as the folder"
 
 
 def test_an_edit_that_breaks_a_rule_is_blocked_with_the_rule_before_it_is_made(client):
@@ -183,8 +183,8 @@ def test_an_edit_that_breaks_a_rule_is_blocked_with_the_rule_before_it_is_made(c
         wrong.append(edit(folder / "train.py", "A = 1", "import os\nA = 1"))
         return calls(*wrong)
 
-    host = FakeHost(objections=objections)
-    proposal, requests = proposed(client, in_turn(honest, importing, better), host)
+    supervisor = FakeSupervisor(objections=objections)
+    proposal, requests = proposed(client, in_turn(honest, importing, better), supervisor)
     back = answers(requests[2])[wrong[0]["id"]]
     assert back["is_error"]
     assert "import-not-allowed in train.py: os may not be imported" in words(back)
@@ -198,25 +198,25 @@ def test_a_refused_hand_over_goes_back_and_the_session_goes_on(client):
             tool_use(HAND_OVER["name"], **HAND_OVER["input"]),
         )
 
-    host = FakeHost(verdicts=[LONG])
-    proposal, requests = proposed(client, in_turn(honest, better, mended), host)
+    supervisor = FakeSupervisor(verdicts=[LONG])
+    proposal, requests = proposed(client, in_turn(honest, better, mended), supervisor)
     assert "line-too-long in train.py: a line is too long" in words(
         answers(requests[2])[HAND_OVER["id"]]
     )
-    assert [each.changes[0].content for each in host.proposals] == [
+    assert [each.changes[0].content for each in supervisor.proposals] == [
         b"A = 2\nB = 1\n",
         b"A = 2\nB = 2\n",
     ]
-    assert proposal == host.proposals[-1]
-    assert len(host.calls) == 1
+    assert proposal == supervisor.proposals[-1]
+    assert len(supervisor.calls) == 1
 
 
 def test_an_analysis_is_run_and_its_findings_are_marked_as_data(client):
     asked = tool_use("mcp__autoresearch__analyze", script="print(1)")
-    host = FakeHost(findings="rows: 7")
+    supervisor = FakeSupervisor(findings="rows: 7")
     steps = (lambda _: calls(asked), honest, better)
-    _, requests = proposed(client, in_turn(*steps), host)
-    assert host.analyses == [b"print(1)"]
+    _, requests = proposed(client, in_turn(*steps), supervisor)
+    assert supervisor.analyses == [b"print(1)"]
     assert (
         words(answers(requests[1])[asked["id"]])
         == '<untrusted from="the analysis">\nrows: 7\n</untrusted>'
@@ -225,19 +225,19 @@ def test_an_analysis_is_run_and_its_findings_are_marked_as_data(client):
 
 def test_a_session_that_stops_early_is_asked_once_more(client):
     stops = lambda _: says("I am done")  # noqa: E731
-    host = FakeHost()
-    proposal, requests = proposed(client, in_turn(stops, honest, better), host)
+    supervisor = FakeSupervisor()
+    proposal, requests = proposed(client, in_turn(stops, honest, better), supervisor)
     assert proposal.forfeit is None
     assert "Once more" in requests[1].raw.decode()
-    assert len(host.calls) == 2
+    assert len(supervisor.calls) == 2
 
 
 def test_two_sessions_that_stop_early_are_a_forfeit(client):
-    host = FakeHost()
-    proposal, requests = proposed(client, lambda _: says("I am done"), host)
+    supervisor = FakeSupervisor()
+    proposal, requests = proposed(client, lambda _: says("I am done"), supervisor)
     assert (proposal.forfeit.rule, proposal.changes) == ("no-proposal", ())
-    assert len(requests) == len(host.calls) == 2
-    assert host.proposals == []
+    assert len(requests) == len(supervisor.calls) == 2
+    assert supervisor.proposals == []
 
 
 def test_the_key_is_in_no_file_and_on_no_command_line(client):
@@ -260,7 +260,7 @@ def test_the_key_is_in_no_file_and_on_no_command_line(client):
 
     program = {"program.md": File(content=b"Lower the rank.\n")}
     context = Context(**{**vars(CONTEXT), "files": {**CONTEXT.files, **program}})
-    _, requests = proposed(client, look, FakeHost(), context)
+    _, requests = proposed(client, look, FakeSupervisor(), context)
     assert "Lower the rank." in requests[0].raw.decode()
     assert places == []
 
@@ -279,17 +279,17 @@ def test_the_key_is_in_no_file_and_on_no_command_line(client):
 )
 def test_what_the_api_refuses_is_no_failure_of_the_agent(client, fault, said):
     with pytest.raises(ModelError, match=said) as raised:
-        proposed(client, [fault] * 20, FakeHost())
+        proposed(client, [fault] * 20, FakeSupervisor())
     assert raised.value.hint
 
 
 def test_trouble_that_passes_is_waited_for_and_shown(client):
     played = iter([Fault(status=529), Fault(status=500)])
     steps = in_turn(honest, better)
-    host = FakeHost()
-    proposal, _ = proposed(client, lambda request: next(played, None) or steps(request), host)
+    supervisor = FakeSupervisor()
+    proposal, _ = proposed(client, lambda request: next(played, None) or steps(request), supervisor)
     assert proposal.forfeit is None
-    assert ["529" in host.waits[0][0], "500" in host.waits[1][0]] == [True, True]
+    assert ["529" in supervisor.waits[0][0], "500" in supervisor.waits[1][0]] == [True, True]
 
 
 @pytest.mark.parametrize(
@@ -300,28 +300,28 @@ def test_trouble_that_passes_is_waited_for_and_shown(client):
     ],
 )
 def test_what_the_model_fails_at_is_a_forfeit(client, answer, rule):
-    host = FakeHost()
-    proposal, _ = proposed(client, lambda _: answer, host)
+    supervisor = FakeSupervisor()
+    proposal, _ = proposed(client, lambda _: answer, supervisor)
     assert proposal.forfeit.rule == rule
-    assert host.calls[0].usd > 0
+    assert supervisor.calls[0].usd > 0
 
 
 def test_nothing_of_a_session_is_left_when_it_is_ended(client):
-    host, started = FakeHost(), []
+    supervisor, started = FakeSupervisor(), []
 
     def never(request):
         for line in Path("/proc").glob("[0-9]*/cmdline"):
             with suppress(OSError):  # it has just ended
                 if str(folder_of(request).parent).encode() in line.read_bytes():
                     started.append(int(line.parent.name))
-        host.stopping = True
+        supervisor.stopping = True
         return Silence()
 
-    proposal, _ = proposed(client, never, host)
+    proposal, _ = proposed(client, never, supervisor)
     assert proposal is None
     assert len(started) >= 2, "the client and the bridge to our tools"
     assert all(ended(pid) for pid in started)
-    assert 0 < host.calls[0].usd <= host.reservations[0]
+    assert 0 < supervisor.calls[0].usd <= supervisor.reservations[0]
 
 
 def test_a_session_spends_no_more_than_was_set_aside(client):
@@ -329,18 +329,18 @@ def test_a_session_spends_no_more_than_was_set_aside(client):
     script = lambda request: calls(  # noqa: E731
         tool_use("Read", file_path=str(folder_of(request) / "train.py")), usage=dear
     )
-    host = FakeHost(left=3.0)
-    proposal, _ = proposed(client, script, host)
+    supervisor = FakeSupervisor(left=3.0)
+    proposal, _ = proposed(client, script, supervisor)
     assert proposal.forfeit.rule == "agent-failed"
-    assert host.calls[0].usd <= host.reservations[0] <= 3.0
+    assert supervisor.calls[0].usd <= supervisor.reservations[0] <= 3.0
 
 
 def test_a_purse_that_holds_no_session_ends_the_run_before_a_call(client):
-    host = FakeHost(left=1.0)
+    supervisor = FakeSupervisor(left=1.0)
     with serving([]) as server:
         client.setenv("ANTHROPIC_BASE_URL", server.url)
         with pytest.raises(SpentError):
-            make_agent("claude-code-on-host").propose(CONTEXT, host)
+            make_agent("claude-code-on-host").propose(CONTEXT, supervisor)
     assert server.requests == []
 
 
@@ -349,7 +349,7 @@ def test_what_does_not_count_is_told_in_the_next_session(client):
     agent._undone = ("run.sh was changed; it does not count",)
     with serving(in_turn(honest, better)) as server:
         client.setenv("ANTHROPIC_BASE_URL", server.url)
-        agent.propose(CONTEXT, FakeHost())
+        agent.propose(CONTEXT, FakeSupervisor())
     assert "run.sh was changed; it does not count" in server.requests[0].raw.decode()
 
 

@@ -11,7 +11,7 @@ import sys
 from dataclasses import replace
 
 import pytest
-from fakes import FakeHost
+from fakes import FakeSupervisor
 
 from runner.agents import make_agent
 from runner.agents.claude_code import launch
@@ -85,10 +85,10 @@ hand_over()
 end()
 """
     no = Violation(rule="line-too-long", message="too long", path="train.py")
-    host = FakeHost(verdicts=[(no,)])
-    proposal = client(tmp_path, body).propose(CONTEXT, host)
+    supervisor = FakeSupervisor(verdicts=[(no,)])
+    proposal = client(tmp_path, body).propose(CONTEXT, supervisor)
     assert proposal.changes == (Change(path="train.py", content=b"A = 2\n"),)
-    assert sorted(path for path, _ in host.violations) == ["evil.py", "run.sh"]
+    assert sorted(path for path, _ in supervisor.violations) == ["evil.py", "run.sh"]
     told = json.loads((tmp_path / "first").read_text())
     assert told["error"]
     assert "run.sh was changed, and may only be read; it does not count" in told["text"]
@@ -102,10 +102,10 @@ Path("train.py").write_text("A = 3\\n")
 Path(KEPT, "again").write_text(json.dumps(hand_over()))
 end()
 """
-    host = FakeHost()
-    proposal = client(tmp_path, body).propose(CONTEXT, host)
+    supervisor = FakeSupervisor()
+    proposal = client(tmp_path, body).propose(CONTEXT, supervisor)
     assert proposal.changes == (Change(path="train.py", content=b"A = 2\n"),)
-    assert len(host.proposals) == 1
+    assert len(supervisor.proposals) == 1
     assert "end now" in json.loads((tmp_path / "again").read_text())["text"]
 
 
@@ -116,38 +116,38 @@ hand_over()
 Path("late.py").write_text("x")
 end()
 """
-    agent, host = client(tmp_path, body), FakeHost()
-    agent.propose(CONTEXT, host)
-    agent.propose(CONTEXT, host)
+    agent, supervisor = client(tmp_path, body), FakeSupervisor()
+    agent.propose(CONTEXT, supervisor)
+    agent.propose(CONTEXT, supervisor)
     assert "late.py" not in (tmp_path / "prompt0").read_text()
     assert "late.py was created" in (tmp_path / "prompt1").read_text()
 
 
 def test_a_session_without_a_result_costs_what_was_set_aside(tmp_path):
-    host = FakeHost(left=4.0)
-    proposal = client(tmp_path, "hand_over()").propose(CONTEXT, host)
+    supervisor = FakeSupervisor(left=4.0)
+    proposal = client(tmp_path, "hand_over()").propose(CONTEXT, supervisor)
     assert proposal.forfeit is None
-    assert host.calls[0].usd == host.reservations[0] == 4.0
+    assert supervisor.calls[0].usd == supervisor.reservations[0] == 4.0
 
 
 def test_a_price_that_the_client_does_not_know_is_ours(tmp_path):
     used = {"inputTokens": 1_000_000, "outputTokens": 0, "cacheReadInputTokens": 10}
     body = f"hand_over(); end(total_cost_usd=0.0, modelUsage={{'m': {used}}})"
-    host = FakeHost()
-    client(tmp_path, body).propose(CONTEXT, host)
-    assert host.calls[0].usage.input_tokens == 1_000_000
-    assert host.calls[0].usd == pytest.approx(PRICES.cost(MODEL, host.calls[0].usage))
+    supervisor = FakeSupervisor()
+    client(tmp_path, body).propose(CONTEXT, supervisor)
+    assert supervisor.calls[0].usage.input_tokens == 1_000_000
+    assert supervisor.calls[0].usd == pytest.approx(PRICES.cost(MODEL, supervisor.calls[0].usage))
 
 
 def test_a_client_that_cannot_start_pauses_the_run(tmp_path):
     script = tmp_path / "client"
     script.write_text("#!/bin/sh\necho 'unknown option' >&2\nexit 1\n")
     script.chmod(0o700)
-    agent, host = ClaudeCode(binary=str(script), model=MODEL, prices=PRICES), FakeHost()
+    agent, supervisor = ClaudeCode(binary=str(script), model=MODEL, prices=PRICES), FakeSupervisor()
     with pytest.raises(ModelError, match="unknown option") as raised:
-        agent.propose(CONTEXT, host)
+        agent.propose(CONTEXT, supervisor)
     assert version(CLAUDE_CODE) in raised.value.hint
-    assert host.calls[0].usd == 0.0
+    assert supervisor.calls[0].usd == 0.0
 
 
 def test_an_account_that_is_refused_is_not_tried_again_and_again(tmp_path):
@@ -156,10 +156,10 @@ emit(type="system", subtype="api_retry", error_status=401, error="authentication
      retry_delay_ms=600)
 import time; time.sleep(600)
 """
-    host = FakeHost()
+    supervisor = FakeSupervisor()
     with pytest.raises(ModelError, match="401"):
-        client(tmp_path, body).propose(CONTEXT, host)
-    assert host.calls[0].usd == 0.0
+        client(tmp_path, body).propose(CONTEXT, supervisor)
+    assert supervisor.calls[0].usd == 0.0
 
 
 @pytest.mark.parametrize(
@@ -181,16 +181,16 @@ import time; time.sleep(600)
     ],
 )
 def test_a_session_that_comes_to_a_limit_is_a_forfeit(tmp_path, body, options, said):
-    host = FakeHost()
-    proposal = client(tmp_path, body, **options).propose(CONTEXT, host)
+    supervisor = FakeSupervisor()
+    proposal = client(tmp_path, body, **options).propose(CONTEXT, supervisor)
     assert proposal.forfeit.rule == "agent-failed"
     assert said in proposal.forfeit.message
-    assert len(host.calls) == 1
+    assert len(supervisor.calls) == 1
 
 
 def test_what_a_client_says_of_its_failure_is_escaped_and_cut(tmp_path):
     said = 'end(subtype="error_max_turns", is_error=True, result="\\x1b[2J" + "x" * 10**6)'
-    proposal = client(tmp_path, said).propose(CONTEXT, FakeHost())
+    proposal = client(tmp_path, said).propose(CONTEXT, FakeSupervisor())
     assert len(proposal.forfeit.message) <= 500
     assert proposal.forfeit.message.isprintable()
     assert proposal.hypothesis.isprintable()
@@ -199,7 +199,7 @@ def test_what_a_client_says_of_its_failure_is_escaped_and_cut(tmp_path):
 def test_an_error_of_the_api_pauses_the_run(tmp_path):
     body = "end(is_error=True, api_error_status=529, result='Overloaded'); sys.exit(1)"
     with pytest.raises(ModelError, match="Overloaded"):
-        client(tmp_path, body).propose(CONTEXT, FakeHost())
+        client(tmp_path, body).propose(CONTEXT, FakeSupervisor())
 
 
 @pytest.mark.parametrize(
@@ -209,14 +209,14 @@ def test_what_a_client_says_of_our_key_shows_it_to_nobody(tmp_path, monkeypatch,
     monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-nobody-may-see-this")
     body = "said = 'bad key ' + os.environ['ANTHROPIC_API_KEY'] + '\\x1b[2J'\n" + ends
     with pytest.raises(ModelError) as caught:
-        client(tmp_path, body).propose(CONTEXT, FakeHost())
+        client(tmp_path, body).propose(CONTEXT, FakeSupervisor())
     assert "bad key (ANTHROPIC_API_KEY)\\x1b[2J" in str(caught.value)
 
 
 def test_a_session_that_never_got_our_tools_is_no_failure_of_the_agent(tmp_path):
     agent = client(tmp_path, "end()", status="failed")
     with pytest.raises(ModelError, match="our tools"):
-        agent.propose(CONTEXT, FakeHost())
+        agent.propose(CONTEXT, FakeSupervisor())
 
 
 def test_a_session_that_is_interrupted_costs_what_it_says_and_the_call_it_was_in(tmp_path):
@@ -231,19 +231,19 @@ except KeyboardInterrupt:
     end(subtype="error_during_execution")
 """
 
-    class Impatient(FakeHost):
+    class Impatient(FakeSupervisor):
         def stop_asked(self):
             return (tmp_path / "ready").exists()
 
-    host = Impatient()
-    assert client(tmp_path, body).propose(CONTEXT, host) is None
+    supervisor = Impatient()
+    assert client(tmp_path, body).propose(CONTEXT, supervisor) is None
     margin = PRICES.worst_case(MODEL, input_tokens=200_000, output_tokens=32_000)
-    assert host.calls[0].usd == pytest.approx(0.25 + margin)
+    assert supervisor.calls[0].usd == pytest.approx(0.25 + margin)
 
 
 def test_a_wish_to_stop_ends_a_session(tmp_path):
     agent = client(tmp_path, "import time; time.sleep(600)")
-    assert agent.propose(CONTEXT, FakeHost(stopping=True)) is None
+    assert agent.propose(CONTEXT, FakeSupervisor(stopping=True)) is None
 
 
 def test_a_hand_over_that_is_no_proposal_is_answered_with_what_is_wrong(tmp_path):
@@ -252,8 +252,8 @@ Path(KEPT, "said").write_text(json.dumps(ask("run_experiment", hypothesis="h", a
 hand_over()
 end()
 """
-    host = FakeHost()
-    client(tmp_path, body).propose(CONTEXT, host)
+    supervisor = FakeSupervisor()
+    client(tmp_path, body).propose(CONTEXT, supervisor)
     said = json.loads((tmp_path / "said").read_text())
     assert said["error"]
     assert "not-a-proposal: answers:" in said["text"]
@@ -282,7 +282,7 @@ with socket.socket(socket.AF_UNIX) as supervisor:
 hand_over()
 end()
 """
-    assert client(tmp_path, body).propose(CONTEXT, FakeHost()).forfeit is None
+    assert client(tmp_path, body).propose(CONTEXT, FakeSupervisor()).forfeit is None
     said = json.loads((tmp_path / "said").read_text())
     assert said["error"] or "analyze" in request_line
 
@@ -304,10 +304,10 @@ hand_over()
 end()
 """
     broken = tuple(Violation(rule=rule, message="no", path="train.py") for rule in rules)
-    host = FakeHost(objections=lambda _: broken)
-    client(tmp_path, body).propose(CONTEXT, host)
+    supervisor = FakeSupervisor(objections=lambda _: broken)
+    client(tmp_path, body).propose(CONTEXT, supervisor)
     assert json.loads((tmp_path / "said").read_text())["error"] is refused
-    assert len(host.proposals) == 1, "asking is no return"
+    assert len(supervisor.proposals) == 1, "asking is no return"
 
 
 @pytest.mark.parametrize(
@@ -323,7 +323,7 @@ hand_over()
 end()
 """
     context = replace(CONTEXT, mutable=("train.py", "src/*.py"), may_add=True)
-    proposal = client(tmp_path, body).propose(context, FakeHost())
+    proposal = client(tmp_path, body).propose(context, FakeSupervisor())
     assert json.loads((tmp_path / "said").read_text())["error"] is refused
     assert proposal.changes == (() if refused else (Change(path=path, content=b"A = 2\n"),))
 
@@ -337,7 +337,7 @@ end()
 """
     files = {**CONTEXT.files, "src/old.py": File(content=b"B = 2\n")}
     context = replace(CONTEXT, files=files, mutable=("train.py", "src/*.py"), may_add=True)
-    proposal = client(tmp_path, body).propose(context, FakeHost())
+    proposal = client(tmp_path, body).propose(context, FakeSupervisor())
     assert "there is no file src/none.py" in json.loads((tmp_path / "said").read_text())["text"]
     assert proposal.changes == (Change(path="src/old.py", content=None),)
 
@@ -386,7 +386,7 @@ Path(KEPT, "seen").write_text(json.dumps(dict(os.environ)))
 hand_over()
 end()
 """
-    client(tmp_path, body).propose(CONTEXT, FakeHost())
+    client(tmp_path, body).propose(CONTEXT, FakeSupervisor())
     seen = json.loads((tmp_path / "seen").read_text())
     assert seen["ANTHROPIC_API_KEY"] == "sk-secret"
     assert "AWS_SECRET_ACCESS_KEY" not in seen
@@ -488,6 +488,6 @@ def test_lines_that_are_no_json_are_passed_over():
 )
 def test_a_result_whose_numbers_are_none_costs_what_was_set_aside(tmp_path, said):
     lines = f"from math import nan, inf\nhand_over(); end(**{said!r})"
-    host = FakeHost(left=4.0)
-    assert client(tmp_path, lines).propose(CONTEXT, host).forfeit is None
-    assert [call.usd for call in host.calls] == host.reservations == [4.0]
+    supervisor = FakeSupervisor(left=4.0)
+    assert client(tmp_path, lines).propose(CONTEXT, supervisor).forfeit is None
+    assert [call.usd for call in supervisor.calls] == supervisor.reservations == [4.0]

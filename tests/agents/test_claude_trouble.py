@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from claude_at_work import KEY, a_context, at_work, proposes, results
-from fakes import FakeHost
+from fakes import FakeSupervisor
 from messages_server import Answer, Fault, Silence, calls, events, says, text, tool_use
 
 from runner.agents.claude.trouble import PATIENCE_SECONDS, retry_after
@@ -40,32 +40,32 @@ def broken(**how):
 )
 @pytest.mark.slow
 def test_what_passes_is_asked_again_and_shown(fault, words):
-    host = FakeHost()
+    supervisor = FakeSupervisor()
     with at_work([fault, GOOD], silence=1.0) as work:
-        found = work.agent.propose(a_context(), host)
+        found = work.agent.propose(a_context(), supervisor)
     assert found.forfeit is None
     assert len(work.server.requests) == 2
     assert work.server.requests[0].raw == work.server.requests[1].raw
-    [(what, seconds)] = host.waits
+    [(what, seconds)] = supervisor.waits
     assert any(word in what for word in words.split("|"))
     assert sum(work.slept) == pytest.approx(seconds)
 
 
 def test_the_pause_grows_and_has_an_end():
-    host = FakeHost()
+    supervisor = FakeSupervisor()
     with at_work([Fault(status=529)] * 12 + [GOOD]) as work:
-        work.agent.propose(a_context(), host)
-    waits = [seconds for _, seconds in host.waits]
+        work.agent.propose(a_context(), supervisor)
+    waits = [seconds for _, seconds in supervisor.waits]
     assert waits[0] <= 10
     assert waits[6] > waits[0]
     assert max(waits) <= 300
 
 
 def test_the_api_says_how_long_to_wait():
-    host = FakeHost()
+    supervisor = FakeSupervisor()
     with at_work([Fault(status=429, retry_after="1234"), GOOD]) as work:
-        work.agent.propose(a_context(), host)
-    assert host.waits[0][1] >= 1234
+        work.agent.propose(a_context(), supervisor)
+    assert supervisor.waits[0][1] >= 1234
 
 
 @pytest.mark.parametrize(
@@ -85,14 +85,16 @@ def test_a_wish_for_a_pause_is_read(headers, seconds):
 
 
 def test_patience_ends_and_the_run_pauses():
-    host = FakeHost()
+    supervisor = FakeSupervisor()
     with (
         at_work(lambda _: Fault(status=529)) as work,
         pytest.raises(ModelError, match=r"529.*for 4 hours") as caught,
     ):
-        work.agent.propose(a_context(), host)
+        work.agent.propose(a_context(), supervisor)
     assert "--resume" in caught.value.hint
-    assert PATIENCE_SECONDS - 400 < sum(seconds for _, seconds in host.waits) <= PATIENCE_SECONDS
+    assert (
+        PATIENCE_SECONDS - 400 < sum(seconds for _, seconds in supervisor.waits) <= PATIENCE_SECONDS
+    )
 
 
 def test_a_pause_longer_than_all_patience_is_not_begun():
@@ -100,19 +102,19 @@ def test_a_pause_longer_than_all_patience_is_not_begun():
         at_work([Fault(status=429, retry_after="90000"), GOOD]) as work,
         pytest.raises(ModelError),
     ):
-        work.agent.propose(a_context(), FakeHost())
+        work.agent.propose(a_context(), FakeSupervisor())
     assert work.slept == []
 
 
 def test_a_wish_to_stop_ends_the_waiting():
-    host = FakeHost()
+    supervisor = FakeSupervisor()
 
     def stopping(_seconds):
-        host.stopping = True
+        supervisor.stopping = True
 
     with at_work(lambda _: Fault(status=529)) as work:
         work.agent._model._sleep = stopping
-        assert work.agent.propose(a_context(), host) is None
+        assert work.agent.propose(a_context(), supervisor) is None
     assert len(work.server.requests) == 1
 
 
@@ -147,11 +149,11 @@ def test_a_wish_to_stop_ends_the_waiting():
     ],
 )
 def test_what_does_not_pass_pauses_the_run_at_once(fault, hint):
-    host = FakeHost()
+    supervisor = FakeSupervisor()
     with at_work([fault, GOOD]) as work, pytest.raises(ModelError) as caught:
-        work.agent.propose(a_context(), host)
+        work.agent.propose(a_context(), supervisor)
     assert len(work.server.requests) == 1
-    assert host.waits == []
+    assert supervisor.waits == []
     assert hint in caught.value.hint
 
 
@@ -160,7 +162,7 @@ def test_what_does_not_pass_pauses_the_run_at_once(fault, hint):
 )
 def test_a_talk_that_outgrows_the_model_is_the_agents_forfeit(fault):
     with at_work([calls(tool_use("analyze")), fault]) as work:
-        found = work.agent.propose(a_context(), FakeHost())
+        found = work.agent.propose(a_context(), FakeSupervisor())
     assert found.forfeit.rule == "answer-cut-off"
 
 
@@ -168,19 +170,19 @@ def test_a_talk_that_outgrows_the_model_is_the_agents_forfeit(fault):
 def test_a_slow_stream_is_no_trouble():
     """It takes longer than any one silence may, and is never silent for so long."""
     slow = calls(text("well, " * 80), proposes(), seconds_between=0.06)
-    host = FakeHost()
+    supervisor = FakeSupervisor()
     with at_work([slow], silence=1.0) as work:
-        found = work.agent.propose(a_context(), host)
+        found = work.agent.propose(a_context(), supervisor)
         assert 0.06 * len(list(events(slow, work.server.requests[0], {}))) > 1.0
     assert found.forfeit is None
-    assert host.waits == []
+    assert supervisor.waits == []
 
 
 def test_trouble_in_the_middle_of_a_talk_loses_none_of_it():
     with at_work([calls(tool_use("analyze")), Fault(status=500), GOOD]) as work:
-        host = FakeHost(findings="rows are sorted")
-        work.agent.propose(a_context(), host)
-    assert len(host.analyses) == 1
+        supervisor = FakeSupervisor(findings="rows are sorted")
+        work.agent.propose(a_context(), supervisor)
+    assert len(supervisor.analyses) == 1
     assert "rows are sorted" in results(work.server)[0]["content"]
 
 
@@ -189,16 +191,16 @@ def test_an_error_that_names_the_key_shows_it_to_nobody():
         at_work([Fault(status=401, message=f"invalid key {KEY}\x1b[2J")]) as work,
         pytest.raises(ModelError) as caught,
     ):
-        work.agent.propose(a_context(), FakeHost())
+        work.agent.propose(a_context(), FakeSupervisor())
     assert "invalid key (the key)" in str(caught.value)
     assert "\x1b" not in str(caught.value)
     assert KEY not in f"{caught.value} {caught.value.hint} {caught.value.__dict__}"
 
 
 def test_a_call_that_failed_is_written_down_as_such():
-    host = FakeHost()
+    supervisor = FakeSupervisor()
     with at_work([Fault(status=529), GOOD]) as work:
-        work.agent.propose(a_context(), host)
-    failed, good = host.calls
+        work.agent.propose(a_context(), supervisor)
+    failed, good = supervisor.calls
     assert (failed.outcome, failed.usd, failed.usage) == ("OverloadedError", 0, Usage())
     assert good.outcome == "tool_use"

@@ -6,7 +6,7 @@ import shlex
 import sys
 
 import pytest
-from fakes import FakeHost
+from fakes import FakeSupervisor
 from processes import ended
 
 from runner.agents import make_agent
@@ -56,7 +56,7 @@ Path("train.py").write_text("A = 2\\n")
 Path("scratchpad.md").write_text("two is next\\n")
 say(hypothesis="two", category="numbers", expectation="lower", takeaway="one was bad", answers=7)
 """
-    proposal = program(tmp_path, body).propose(CONTEXT, FakeHost())
+    proposal = program(tmp_path, body).propose(CONTEXT, FakeSupervisor())
     assert proposal.changes == (
         Change(path="train.py", content=b"A = 2\n"),
         Change(path="scratchpad.md", content=b"two is next\n"),
@@ -77,7 +77,7 @@ Path(sys.argv[1], "stdin").write_text(sys.stdin.read())
 Path(sys.argv[1], "brief").write_text(Path(os.environ["RUNNER_BRIEF"]).read_text())
 say(hypothesis="none", category="none")
 """
-    program(tmp_path, body).propose(CONTEXT, FakeHost())
+    program(tmp_path, body).propose(CONTEXT, FakeSupervisor())
     told = json.loads((tmp_path / "context.json").read_text())
     assert told["experiment"] == 3
     assert told["metric"] == {"name": "mean_rank", "direction": "minimize"}
@@ -98,10 +98,10 @@ Path(sys.argv[1], f"refused{len(context['refused'])}").write_text(json.dumps(con
 Path("train.py").write_text("A = 3\\n" if context["refused"] else "A = 2\\n")
 say(hypothesis="h", category="c")
 """
-    host = FakeHost(verdicts=[NO])
-    proposal = program(tmp_path, body).propose(CONTEXT, host)
-    assert [each.changes[0].content for each in host.proposals] == [b"A = 2\n", b"A = 3\n"]
-    assert proposal == host.proposals[-1]
+    supervisor = FakeSupervisor(verdicts=[NO])
+    proposal = program(tmp_path, body).propose(CONTEXT, supervisor)
+    assert [each.changes[0].content for each in supervisor.proposals] == [b"A = 2\n", b"A = 3\n"]
+    assert proposal == supervisor.proposals[-1]
     told = json.loads((tmp_path / "refused1").read_text())
     assert told == [{"rule": "line-too-long", "path": "train.py", "message": "a line is too long"}]
 
@@ -115,8 +115,8 @@ else:
     Path(sys.argv[1], "refused").write_text(json.dumps(context["refused"]))
     say(hypothesis="h", category="c")
 """
-    host = FakeHost(verdicts=[(Violation(rule="no-hypothesis", message="say one"),)])
-    assert program(tmp_path, body).propose(CONTEXT, host).hypothesis == "h"
+    supervisor = FakeSupervisor(verdicts=[(Violation(rule="no-hypothesis", message="say one"),)])
+    assert program(tmp_path, body).propose(CONTEXT, supervisor).hypothesis == "h"
     rules = [each["rule"] for each in json.loads((tmp_path / "refused").read_text())]
     assert rules == ["not-a-proposal", "no-hypothesis"]
 
@@ -132,10 +132,10 @@ else:
 Path("train.py").write_text("A = 2\\n")
 say(hypothesis="h", category="c")
 """
-    host = FakeHost(verdicts=[NO])
-    proposal = program(tmp_path, body).propose(CONTEXT, host)
+    supervisor = FakeSupervisor(verdicts=[NO])
+    proposal = program(tmp_path, body).propose(CONTEXT, supervisor)
     assert [change.path for change in proposal.changes] == ["train.py"]
-    assert [path for path, _ in host.violations] == ["run.sh"]
+    assert [path for path, _ in supervisor.violations] == ["run.sh"]
     [undone] = json.loads((tmp_path / "undone").read_text())
     assert undone == "run.sh was changed, and may only be read; it does not count"
     assert (tmp_path / "run.sh").read_bytes() == b"#!/bin/sh\n"
@@ -147,9 +147,9 @@ Path(sys.argv[1], f"undone{len(context['undone'])}").write_text(json.dumps(conte
 Path("extra.py").write_text("x")
 say(hypothesis="h", category="c")
 """
-    agent, host = program(tmp_path, body), FakeHost()
-    agent.propose(CONTEXT, host)
-    agent.propose(CONTEXT, host)
+    agent, supervisor = program(tmp_path, body), FakeSupervisor()
+    agent.propose(CONTEXT, supervisor)
+    agent.propose(CONTEXT, supervisor)
     [undone] = json.loads((tmp_path / "undone1").read_text())
     assert undone.startswith("extra.py ")
 
@@ -165,11 +165,11 @@ say(hypothesis="h", category="c")
     ],
 )
 def test_a_program_that_does_not_end_well_forfeits(tmp_path, body, options, said):
-    host = FakeHost()
-    proposal = program(tmp_path, body, **options).propose(CONTEXT, host)
+    supervisor = FakeSupervisor()
+    proposal = program(tmp_path, body, **options).propose(CONTEXT, supervisor)
     assert proposal.forfeit.rule == "agent-failed"
     assert said in proposal.forfeit.message
-    assert host.proposals == []
+    assert supervisor.proposals == []
 
 
 @pytest.mark.parametrize("end", ["", "import time; time.sleep(600)"])
@@ -181,7 +181,7 @@ Path(sys.argv[1], "pid").write_text(str(child.pid))
 say(hypothesis="h", category="c")
 {end}
 """
-    program(tmp_path, body, seconds=5).propose(CONTEXT, FakeHost())
+    program(tmp_path, body, seconds=5).propose(CONTEXT, FakeSupervisor())
     assert ended(int((tmp_path / "pid").read_text()))
 
 
@@ -192,7 +192,7 @@ def test_it_sees_the_variables_that_are_named_and_no_others(tmp_path, monkeypatc
 Path(sys.argv[1], "seen").write_text(json.dumps(dict(os.environ)))
 say(hypothesis="h", category="c")
 """
-    program(tmp_path, body, variables=["MY_FLAG"]).propose(CONTEXT, FakeHost())
+    program(tmp_path, body, variables=["MY_FLAG"]).propose(CONTEXT, FakeSupervisor())
     seen = json.loads((tmp_path / "seen").read_text())
     assert seen["MY_FLAG"] == "mine"
     assert "ANTHROPIC_API_KEY" not in seen
@@ -203,20 +203,20 @@ def test_what_it_says_of_its_failure_holds_no_named_variable(tmp_path, monkeypat
     monkeypatch.setenv("MODEL_KEY", "sk-secret-" + "x" * 300)
     body = "sys.exit('no such key: ' + os.environ['MODEL_KEY'] + ' in this account')"
     agent = program(tmp_path, body, variables=["MODEL_KEY"])
-    message = agent.propose(CONTEXT, FakeHost()).forfeit.message
+    message = agent.propose(CONTEXT, FakeSupervisor()).forfeit.message
     assert message.endswith("no such key: (MODEL_KEY) in this account")
 
 
 def test_a_wish_to_stop_ends_the_program(tmp_path):
     agent = program(tmp_path, "import time; time.sleep(600)")
-    assert agent.propose(CONTEXT, FakeHost(stopping=True)) is None
+    assert agent.propose(CONTEXT, FakeSupervisor(stopping=True)) is None
 
 
 def test_it_is_made_from_its_description(tmp_path, monkeypatch):
     monkeypatch.setenv("RUNNER_COMMAND_ENV", "A_TOKEN,HOME")
     agent = make_agent("command:sh -c 'exit 3'")
     assert (agent.name, agent.isolation) == ("command", "none")
-    assert agent.propose(CONTEXT, FakeHost()).forfeit.message.endswith("exit code 3")
+    assert agent.propose(CONTEXT, FakeSupervisor()).forfeit.message.endswith("exit code 3")
 
 
 def test_words_with_a_leading_dot_mean_the_same_from_any_folder(tmp_path, monkeypatch):
@@ -240,7 +240,7 @@ say(hypothesis="gone", category="none")
 here.rename(here.with_name("elsewhere"))
 here.symlink_to("/etc")
 """
-    proposal = program(tmp_path, body).propose(CONTEXT, FakeHost())
+    proposal = program(tmp_path, body).propose(CONTEXT, FakeSupervisor())
     assert proposal.forfeit.rule == "draft-unsettled"
     assert proposal.changes == ()
 
@@ -278,6 +278,6 @@ say(hypothesis="busy", category="none")
 """
     agent = program(tmp_path, body.replace("ELSEWHERE", repr(str(elsewhere))))
     for _ in range(4):
-        proposal = agent.propose(CONTEXT, FakeHost())
+        proposal = agent.propose(CONTEXT, FakeSupervisor())
         assert proposal.forfeit is None or proposal.forfeit.rule == "draft-unsettled"
         assert {change.path for change in proposal.changes} <= {"train.py"}

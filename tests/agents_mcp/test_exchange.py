@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
-from fakes import TEMPLATE, FakeHost
+from fakes import TEMPLATE, FakeSupervisor
 
 from runner.agents.mcp.exchange import Analysis, Exchange, SentBack
 from runner.errors import BusyError, RunStoppedError
@@ -28,10 +28,12 @@ def context(number: int = 1, **more) -> Context:
     )
 
 
-def asked(exchange: Exchange, host: FakeHost, told: Context) -> tuple[threading.Thread, list]:
+def asked(
+    exchange: Exchange, supervisor: FakeSupervisor, told: Context
+) -> tuple[threading.Thread, list]:
     """Let a loop ask for a proposal in its own thread, and wait until it does."""
     got: list = []
-    thread = threading.Thread(target=lambda: got.append(exchange.propose(told, host)))
+    thread = threading.Thread(target=lambda: got.append(exchange.propose(told, supervisor)))
     ready = exchange.ready
     thread.start()
     ready.result(60)
@@ -40,7 +42,7 @@ def asked(exchange: Exchange, host: FakeHost, told: Context) -> tuple[threading.
 
 def test_a_proposal_goes_to_the_loop_that_waits():
     exchange = Exchange()
-    thread, got = asked(exchange, FakeHost(), context())
+    thread, got = asked(exchange, FakeSupervisor(), context())
     ticket = exchange.hand_in("call", lambda _: WIDER)
     thread.join(60)
     assert got == [WIDER]
@@ -48,8 +50,8 @@ def test_a_proposal_goes_to_the_loop_that_waits():
 
 
 def test_what_comes_back_leaves_the_place_open():
-    exchange, host = Exchange(), FakeHost(verdicts=[(BROKEN,)])
-    thread, got = asked(exchange, host, context())
+    exchange, supervisor = Exchange(), FakeSupervisor(verdicts=[(BROKEN,)])
+    thread, got = asked(exchange, supervisor, context())
     ticket = exchange.hand_in("first", lambda _: WIDER)
     assert ticket.done.result(60) == SentBack(violations=(BROKEN,), left=0)
     exchange.hand_in("second", lambda _: WIDER)
@@ -59,7 +61,7 @@ def test_what_comes_back_leaves_the_place_open():
 
 def test_one_thing_at_a_time():
     exchange = Exchange()
-    thread, _ = asked(exchange, FakeHost(), context())
+    thread, _ = asked(exchange, FakeSupervisor(), context())
     exchange.hand_in("call", lambda _: WIDER)
     with pytest.raises(BusyError, match="experiment 1 is still running"):
         exchange.hand_in("analysis", lambda _: Analysis(script=None))
@@ -73,10 +75,10 @@ def test_before_the_loop_asks_nothing_can_be_handed_in():
 
 def test_a_proposal_that_is_offered_back_unreviewed_is_sent_back():
     exchange = Exchange()
-    first, _ = asked(exchange, FakeHost(), context())
+    first, _ = asked(exchange, FakeSupervisor(), context())
     ticket = exchange.hand_in("call", lambda _: WIDER)
     first.join(60)
-    second, _ = asked(exchange, FakeHost(), context(returned=(BROKEN,)))
+    second, _ = asked(exchange, FakeSupervisor(), context(returned=(BROKEN,)))
     assert ticket.done.result(60) == SentBack(violations=(BROKEN,))
     exchange.close()
     second.join(60)
@@ -84,7 +86,7 @@ def test_a_proposal_that_is_offered_back_unreviewed_is_sent_back():
 
 def test_the_end_answers_whoever_waits_and_the_first_reason_stays():
     exchange = Exchange()
-    thread, _ = asked(exchange, FakeHost(), context())
+    thread, _ = asked(exchange, FakeSupervisor(), context())
     ticket = exchange.hand_in("call", lambda _: WIDER)
     thread.join(60)
     exchange.end("the engine is gone")
@@ -98,7 +100,7 @@ def test_the_end_answers_whoever_waits_and_the_first_reason_stays():
 
 def test_a_client_that_is_gone_lets_the_loop_go():
     exchange = Exchange()
-    thread, got = asked(exchange, FakeHost(), context())
+    thread, got = asked(exchange, FakeSupervisor(), context())
     exchange.close()
     thread.join(60)
     assert got == [None]

@@ -17,7 +17,7 @@ from planting import BRANCH, Copy
 from runner.policy.syntax import read_facts
 from runner.records import Change, Experiment, ExperimentStatus, Proposal, TrialSpec
 from runner.scheduler import run_loop
-from runner.seams import Context, Host
+from runner.seams import Context, Supervisor
 
 pytestmark = pytest.mark.slow
 
@@ -42,7 +42,7 @@ class Wider:
     isolation: str = "api"
     ahead = 0
 
-    def propose(self, context: Context, host: Host) -> Proposal | None:
+    def propose(self, context: Context, supervisor: Supervisor) -> Proposal | None:
         source = context.files["train.py"].content.decode()
         content = re.sub(r"WIDTH = \d+", f"WIDTH = {100 + context.number}", source)
         content += f"X{context.number} = {context.number}\n"

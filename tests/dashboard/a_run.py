@@ -33,7 +33,7 @@ from runner.records import (
     Usage,
 )
 from runner.scheduler import run_loop
-from runner.seams import Context, Host
+from runner.seams import Context, Supervisor
 from runner.session import Session
 
 BEST = {
@@ -141,12 +141,12 @@ class Researcher:
     isolation: str = "api"
     ahead: int = 0
 
-    def propose(self, context: Context, host: Host) -> Proposal | None:
+    def propose(self, context: Context, supervisor: Supervisor) -> Proposal | None:
         if context.number > self.count:
             return None
         call = self._call(context.number)
         CLOCK.seconds += call.seconds / 10
-        host.record(call)
+        supervisor.record(call)
         source = context.files["train.py"].content
         if context.number % 23 == 9:
             text = source.replace(b"import math\n", b"import math\nimport subprocess\n")

@@ -13,7 +13,7 @@ import box_attacks
 import messages_server
 import pytest
 from boxes import FILES, Asked, Pipe, work
-from fakes import FakeHost
+from fakes import FakeSupervisor
 
 from runner.agents.boxed.agent import Talk
 from runner.box import run_in_box
@@ -161,15 +161,17 @@ def test_only_bytes_of_mutable_files_and_notes_leave_it(session):
         number=1, files=files, mutable=("train.py",), notes=("scratchpad.md",), metric="mean_rank",
         direction="minimize", history=(),
     )  # fmt: skip
-    host = FakeHost(verdicts=[WRONG] * 3)
-    talk = Talk(context, host, None)
+    supervisor = FakeSupervisor(verdicts=[WRONG] * 3)
+    talk = Talk(context, supervisor, None)
     ended = boxed(session, ["python", "-c", TALKS], talk.answer)
     assert ended.why is None
     assert ended.seconds < 50, "the box ends with its hand-over"
     assert [change.path for change in talk.accepted.changes] == ["train.py"]
     assert talk.accepted.changes[0].content == b"A = 1\nB = 2\nC = 3\n"
-    assert all(change.path == "train.py" for each in host.proposals for change in each.changes)
-    assert ("run.sh", "was changed, and may only be read") in host.violations
+    assert all(
+        change.path == "train.py" for each in supervisor.proposals for change in each.changes
+    )
+    assert ("run.sh", "was changed, and may only be read") in supervisor.violations
 
 
 def test_a_program_that_is_not_there_is_said(session):

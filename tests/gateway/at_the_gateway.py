@@ -16,7 +16,7 @@ from typing import Any
 import anthropic
 import httpx2
 import openai
-from fakes import FakeHost
+from fakes import FakeSupervisor
 
 from runner.gateway import Caps, Gateway
 from runner.providers import Provider, load_providers
@@ -33,7 +33,7 @@ class AtWork:
 
     gateway: Gateway
     socket: Path
-    host: FakeHost
+    supervisor: FakeSupervisor
 
     def http(self) -> httpx2.Client:
         return httpx2.Client(
@@ -79,26 +79,26 @@ def gateway(
     *,
     provider: str = "anthropic",
     models: Iterable[str] = (),
-    host: FakeHost | None = None,
+    supervisor: FakeSupervisor | None = None,
     key: str | None = KEY,
     **more: Any,
 ) -> Iterator[AtWork]:
     served = SHIPPED.get(provider) or Provider.model_validate(
         {"protocol": "openai", "address": address, "prices": "free"}
     )
-    host = host or FakeHost()
+    supervisor = supervisor or FakeSupervisor()
     found = Gateway(
         served.model_copy(update={"address": address}),
         key=key,
         models=tuple(models) or (OPUS if provider == "anthropic" else GPT,),
-        reserved=host.reserved,
-        record=host.record,
+        reserved=supervisor.reserved,
+        record=supervisor.record,
         agent="boxed",
         experiment=1,
         **more,
     )
     with TemporaryDirectory() as folder, found.listening(Path(folder)) as path:
-        yield AtWork(gateway=found, socket=path, host=host)
+        yield AtWork(gateway=found, socket=path, supervisor=supervisor)
 
 
 def capped(**caps: Any) -> Caps:

@@ -21,7 +21,7 @@ from at_the_gateway import (
     said,
     streamed,
 )
-from fakes import FakeHost
+from fakes import FakeSupervisor
 from messages_server import Fault, Silence, calls, says, serving, text, tool_use
 
 from runner.errors import ModelError, SpentError
@@ -108,9 +108,9 @@ def test_an_answer_and_a_stream_come_through_and_are_paid_by_what_the_provider_s
         counted = client.messages.count_tokens(model=OPUS, messages=HELLO)
     assert whole.content[0].text == streamed_text == "word " * 500
     assert counted.input_tokens > 0
-    assert [call.usage for call in work.host.calls] == [KNOWN] * 2
-    assert [call.usd for call in work.host.calls] == [pytest.approx(COST)] * 2
-    one = work.host.calls[0]
+    assert [call.usage for call in work.supervisor.calls] == [KNOWN] * 2
+    assert [call.usd for call in work.supervisor.calls] == [pytest.approx(COST)] * 2
+    one = work.supervisor.calls[0]
     assert (one.agent, one.experiment, one.model, one.outcome) == ("boxed", 1, OPUS, "end_turn")
     assert [request.headers["x-api-key"] for request in server.requests] == [KEY] * 2
     work.gateway.check()
@@ -132,14 +132,14 @@ def test_a_tool_s_call_and_its_result_go_to_and_fro():
 def test_the_worst_case_is_set_aside_before_the_call():
     with serving(lambda _: says("x")) as server, gateway(server.url) as work:
         work.post({"model": OPUS, "max_tokens": 1000, "messages": HELLO})
-    [reserved] = work.host.reservations
+    [reserved] = work.supervisor.reservations
     assert reserved > (len(server.requests[0].raw) * 8 + 1000 * 20) / 1e6
 
 
 def test_what_does_not_fit_into_the_budget_is_not_asked_and_ends_the_run():
     with (
         serving(lambda _: says("x")) as server,
-        gateway(server.url, host=FakeHost(left=0.01)) as work,
+        gateway(server.url, supervisor=FakeSupervisor(left=0.01)) as work,
         work.anthropic as client,
     ):
         with pytest.raises(anthropic.APIStatusError) as refused:
@@ -149,7 +149,7 @@ def test_what_does_not_fit_into_the_budget_is_not_asked_and_ends_the_run():
     assert (refused.value.status_code, refused.value.type) == (402, "billing_error")
     assert refused.value.response.headers["x-should-retry"] == "false"
     assert server.requests == []
-    assert work.host.calls == []
+    assert work.supervisor.calls == []
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_what_does_not_fit_into_the_budget_is_not_asked_and_ends_the_run():
 def test_numbers_that_are_none_cost_what_was_set_aside(usage):
     with serving(lambda _: says("x", usage=SAID | usage)) as server, gateway(server.url) as work:
         work.post({"model": OPUS, "max_tokens": 1000, "messages": HELLO})
-    assert [call.usd for call in work.host.calls] == work.host.reservations
+    assert [call.usd for call in work.supervisor.calls] == work.supervisor.reservations
 
 
 def test_an_answer_of_a_dearer_model_costs_what_that_one_does():
@@ -172,7 +172,7 @@ def test_an_answer_of_a_dearer_model_costs_what_that_one_does():
     script = [says("x", usage=SAID, model=OPUS)]
     with serving(script) as server, gateway(server.url, models=[cheap]) as work:
         work.post({"model": cheap, "max_tokens": 9, "messages": HELLO})
-    assert work.host.calls[0].usd == pytest.approx(COST)
+    assert work.supervisor.calls[0].usd == pytest.approx(COST)
 
 
 @pytest.mark.parametrize("clean", [True, False])
@@ -185,7 +185,7 @@ def test_a_stream_that_breaks_off_costs_what_was_set_aside(clean):
         else:
             with pytest.raises(Exception, match="incomplete"):
                 work.post(asked)
-    assert [call.usd for call in work.host.calls] == work.host.reservations
+    assert [call.usd for call in work.supervisor.calls] == work.supervisor.reservations
 
 
 def test_a_client_that_hangs_up_on_a_stream_costs_what_was_set_aside():
@@ -197,9 +197,9 @@ def test_a_client_that_hangs_up_on_a_stream_costs_what_was_set_aside():
             head = b"POST /v1/messages HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
             client.sendall(head % len(body) + body)
             assert b"message_start" in client.recv(65536) + client.recv(65536)
-        _until(lambda: work.host.calls)
-    [call] = work.host.calls
-    assert (call.usd, call.outcome) == (work.host.reservations[0], "the client hung up")
+        _until(lambda: work.supervisor.calls)
+    [call] = work.supervisor.calls
+    assert (call.usd, call.outcome) == (work.supervisor.reservations[0], "the client hung up")
 
 
 def test_a_call_under_way_is_broken_off_and_paid_when_the_box_is_gone():
@@ -212,7 +212,7 @@ def test_a_call_under_way_is_broken_off_and_paid_when_the_box_is_gone():
             client.sendall(head % len(body) + body)
             _until(lambda: server.requests)
         assert time.monotonic() - begun < 5
-    assert [call.usd for call in work.host.calls] == work.host.reservations
+    assert [call.usd for call in work.supervisor.calls] == work.supervisor.reservations
 
 
 # -- whose fault it is -----------------------------------------------------------------------------
@@ -228,7 +228,7 @@ def test_what_may_pass_goes_to_the_client_and_the_run_learns_of_it(status):
         work.post({"model": OPUS, "max_tokens": 9, "messages": HELLO})
         work.gateway.check()
     assert (refused.status_code, refused.headers["retry-after"]) == (status, "7")
-    assert work.host.calls[0].usd == 0
+    assert work.supervisor.calls[0].usd == 0
 
 
 @pytest.mark.parametrize(
@@ -263,7 +263,7 @@ def test_a_provider_that_is_away_costs_nothing_and_is_said():
         with pytest.raises(ModelError, match="no connection"):
             work.gateway.check()
     assert (refused.status_code, refused.json()["error"]["type"]) == (502, "api_error")
-    assert [call.usd for call in work.host.calls] == [0]
+    assert [call.usd for call in work.supervisor.calls] == [0]
 
 
 def test_a_call_that_takes_too_long_is_ended_and_paid():
@@ -273,16 +273,16 @@ def test_a_call_that_takes_too_long_is_ended_and_paid():
     ):
         refused = work.post({"model": OPUS, "max_tokens": 9, "messages": HELLO})
     assert "too long" in refused.json()["error"]["message"]
-    assert [call.usd for call in work.host.calls] == work.host.reservations
+    assert [call.usd for call in work.supervisor.calls] == work.supervisor.reservations
 
 
 def test_a_journal_that_cannot_be_written_is_a_fault_of_ours():
     def full(_):
         raise OSError("disk full")
 
-    host = FakeHost()
-    host.record = full
-    with serving(lambda _: says("x")) as server, gateway(server.url, host=host) as work:
+    supervisor = FakeSupervisor()
+    supervisor.record = full
+    with serving(lambda _: says("x")) as server, gateway(server.url, supervisor=supervisor) as work:
         work.post({"model": OPUS, "max_tokens": 9, "messages": HELLO})
     with pytest.raises(OSError, match="disk full"):
         work.gateway.check()
@@ -313,9 +313,9 @@ def test_a_chat_comes_through_whole_and_streamed_and_is_paid():
         assert list(more)[-1].usage.prompt_tokens == 100
     assert whole.choices[0].message.content == "hi"
     assert "".join(piece.choices[0].delta.content or "" for piece in pieces) == "hi"
-    assert [call.usage for call in work.host.calls] == [KNOWN_OPENAI] * 3
-    assert [call.usd for call in work.host.calls] == [pytest.approx(COST_OPENAI)] * 3
-    assert {call.outcome for call in work.host.calls} == {"stop"}
+    assert [call.usage for call in work.supervisor.calls] == [KNOWN_OPENAI] * 3
+    assert [call.usd for call in work.supervisor.calls] == [pytest.approx(COST_OPENAI)] * 3
+    assert {call.outcome for call in work.supervisor.calls} == {"stop"}
     assert {one.headers["authorization"] for one in asked} == {f"Bearer {KEY}"}
     assert asked[0].body["max_completion_tokens"] == 64_000
 
@@ -343,7 +343,7 @@ def test_a_response_comes_through_whole_and_streamed_and_is_never_stored():
         ]
     assert whole.output_text == "hi"
     assert kinds[-1] == "response.completed"
-    assert [call.usage for call in work.host.calls] == [KNOWN_OPENAI] * 2
+    assert [call.usage for call in work.supervisor.calls] == [KNOWN_OPENAI] * 2
     assert [one.body["store"] for one in asked] == [False, False]
 
 
@@ -363,13 +363,13 @@ def test_a_model_of_one_s_own_needs_no_key_and_costs_nothing():
     assert [one.method for one in asked] == ["GET", "POST"]
     assert "authorization" not in asked[1].headers
     assert "max_completion_tokens" not in asked[1].body
-    assert [call.usd for call in work.host.calls] == [0]
+    assert [call.usd for call in work.supervisor.calls] == [0]
 
 
 def test_a_spent_budget_is_what_openai_calls_it():
     with (
         answering(lambda _: said(CHAT)) as (address, asked),
-        gateway(f"{address}/v1", provider="openai", host=FakeHost(left=0.0)) as work,
+        gateway(f"{address}/v1", provider="openai", supervisor=FakeSupervisor(left=0.0)) as work,
         work.openai as client,
         pytest.raises(openai.RateLimitError) as refused,
     ):

@@ -76,7 +76,7 @@ def test_a_request_that_could_be_read_in_two_ways_is_not_read_at_all(server, con
     assert answer.split(b" ")[1] in (b"400", b"404")
     assert answer.count(b"\r\nconnection: close\r\n") == 1
     assert server.requests + server.others == []
-    assert work.host.reservations == []
+    assert work.supervisor.reservations == []
 
 
 def test_a_second_request_on_a_connection_is_never_read(server):
@@ -200,7 +200,7 @@ def test_ten_thousand_calls_are_a_few_calls(server):
         answers = [client.post("http://box/v1/messages", json=asked) for _ in range(200)]
     assert [answer.status_code for answer in answers] == [200] * 5 + [429] * 195
     assert 0 < int(answers[-1].headers["retry-after"]) <= 60
-    assert len(server.requests) == len(work.host.calls) == 5
+    assert len(server.requests) == len(work.supervisor.calls) == 5
 
 
 @pytest.mark.parametrize(
@@ -258,7 +258,7 @@ def test_a_lie_about_what_was_used_changes_nothing(server):
     with gateway(server.url) as work:
         assert work.post({"model": OPUS, "messages": HELLO, **lie}).status_code == 400
         work.post({"model": OPUS, "messages": HELLO}, usage="0", **{"x-usage": "0"})
-    assert work.host.calls[0].usd > 0
+    assert work.supervisor.calls[0].usd > 0
 
 
 def test_no_refusal_holds_the_key(server):

@@ -191,7 +191,7 @@ def test_a_command_gets_how_a_run_ends_as_json(agent, more, kind, words, tmp_pat
 
         @dataclass
         class Failing(ScriptedAgent):
-            def propose(self, context, host):
+            def propose(self, context, supervisor):
                 raise error
 
         agent = Failing([])

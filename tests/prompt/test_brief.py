@@ -12,7 +12,7 @@ from runner.agents.mcp import telling
 from runner.paths import PROJECT
 from runner.prompt.brief import NOTE_CHARACTERS, brief, excerpt, mend
 from runner.proposals.context import make_context
-from runner.proposals.host import ProposalHost
+from runner.proposals.supervisor import ProposalSupervisor
 from runner.records import Curve, File, Hypothesis, Proposal, Violation
 from runner.scheduler import run_loop
 from runner.seams import Phase
@@ -217,7 +217,7 @@ def test_the_limit_of_a_start_reaches_whoever_proposes(tmp_path):
     told = []
 
     class Asked(ScriptedAgent):
-        def propose(self, context, host):
+        def propose(self, context, supervisor):
             told.append(context.experiments)
 
     with make_session(tmp_path, FakeSandbox(lambda _: scored(100.0))) as session:
@@ -228,11 +228,11 @@ def test_the_limit_of_a_start_reaches_whoever_proposes(tmp_path):
 def test_a_return_says_how_many_are_left(tmp_path):
     with make_session(tmp_path, FakeSandbox(lambda _: scored(100.0))) as session:
         run_loop(session, ScriptedAgent([]), experiments=None)
-        host = ProposalHost(session, make_context(session, 1))
+        supervisor = ProposalSupervisor(session, make_context(session, 1))
         said = []
         for _ in range(4):
-            found = host.send_back(Proposal(hypothesis="nothing changes"))
-            said.append(mend(found, "propose again", host.returns_left()).split("\n")[0])
+            found = supervisor.send_back(Proposal(hypothesis="nothing changes"))
+            said.append(mend(found, "propose again", supervisor.returns_left()).split("\n")[0])
     assert said[0] == "Mend this, and propose again (2 more returns):"
     assert said[1] == "Mend this, and propose again (1 more return):"
     assert said[2].endswith("(it does not come back again: as it is next, it counts):")

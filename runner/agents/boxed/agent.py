@@ -28,7 +28,7 @@ from runner.prompt.brief import mend
 from runner.providers import provider_of
 from runner.records import CONTAINED, Proposal, Violation
 from runner.sandbox.evidence import escaped
-from runner.seams import MOST_RETURNS, BoxEnd, BoxWork, Context, Host, Reply
+from runner.seams import MOST_RETURNS, BoxEnd, BoxWork, Context, Reply, Supervisor
 
 ANSWER = "proposal.json"
 MOST_LAST = 300
@@ -86,14 +86,14 @@ class Boxed:
         *,
         model: str | None,
         folder: Path | None,
-        gateway: Callable[[Context, Host], Gateway],
+        gateway: Callable[[Context, Supervisor], Gateway],
     ) -> None:
         self.name, self._recipe, self._model = name, recipe, model
         self._folder, self._gateway = folder, gateway
 
-    def propose(self, context: Context, host: Host) -> Proposal | None:
-        recipe, talk = self._recipe(context), Talk(context, host, self._model)
-        gateway = self._gateway(context, host)
+    def propose(self, context: Context, supervisor: Supervisor) -> Proposal | None:
+        recipe, talk = self._recipe(context), Talk(context, supervisor, self._model)
+        gateway = self._gateway(context, supervisor)
         work = BoxWork(
             command=recipe.command,
             environment=recipe.environment,
@@ -103,10 +103,10 @@ class Boxed:
             gateway=gateway,
             answer=talk.answer,
         )
-        ended = host.boxed(work)
+        ended = supervisor.boxed(work)
         if talk.accepted is not None:
             return talk.accepted
-        if host.stop_asked():
+        if supervisor.stop_asked():
             return None
         gateway.check()
         return self._forfeit(talk, ended)
@@ -139,14 +139,14 @@ def load_boxed(name: str, argument: str, settings: Mapping[str, str] = os.enviro
     key = provider.key(settings)
     recipe, folder = _recipe(name, argument, model, provider.protocol, settings)
 
-    def gateway(context: Context, host: Host) -> Gateway:
+    def gateway(context: Context, supervisor: Supervisor) -> Gateway:
         phase = context.phase
         return Gateway(
             provider,
             key=key,
             models=[model],
-            reserved=host.reserved,
-            record=host.record,
+            reserved=supervisor.reserved,
+            record=supervisor.record,
             agent=name,
             experiment=context.number,
             searches=phase.web_uses if phase else 0,
@@ -194,8 +194,8 @@ def _with_shell(recipe: Recipe) -> Callable[[Context], Recipe]:
 class Talk:
     """What a box says, and what it is answered; `accepted` is what came of it."""
 
-    def __init__(self, context: Context, host: Host, model: str | None) -> None:
-        self._context, self._host, self._model = context, host, model
+    def __init__(self, context: Context, supervisor: Supervisor, model: str | None) -> None:
+        self._context, self._supervisor, self._model = context, supervisor, model
         self.accepted: Proposal | None = None
         self.code: int | None = None
         self.last = ""
@@ -215,15 +215,15 @@ class Talk:
 
     def _reviewed(self, said: Mapping[str, Any]) -> str:
         found = self._proposal(said)
-        broken = (found,) if isinstance(found, Violation) else self._host.review(found)
+        broken = (found,) if isinstance(found, Violation) else self._supervisor.review(found)
         return mend(broken) if broken else "the review finds nothing to mend"
 
     def _handed_over(self, said: Mapping[str, Any]) -> Reply:
         found, left = self._proposal(said), None
         if isinstance(found, Violation):
             violations: tuple[Violation, ...] = (found,)
-        elif violations := self._host.send_back(found):
-            left = self._host.returns_left()
+        elif violations := self._supervisor.send_back(found):
+            left = self._supervisor.returns_left()
         else:
             self.accepted = found
             return Reply(text="accepted", accepted=True)
@@ -237,7 +237,7 @@ class Talk:
             reply, most = self._handed_over(said), SESSIONS + MOST_RETURNS
         else:
             reply, most = Reply(text=ONCE_MORE), SESSIONS if self.code == 0 else 0
-        if reply.accepted or self._sessions >= most or self._host.stop_asked():
+        if reply.accepted or self._sessions >= most or self._supervisor.stop_asked():
             return reply
         return replace(reply, prompt=self._again(reply.text))
 
@@ -267,7 +267,7 @@ class Talk:
         ours = (path for path, _ in self._files(said) if path in self._context.files)
         paths = [path for path in ours if not self._is_ours(path)][:MOST_TOLD]
         for path in {*paths} - self._noted:
-            self._host.violation(path, "was changed, and may only be read")
+            self._supervisor.violation(path, "was changed, and may only be read")
             self._noted.add(path)
         return tuple(f"{path} was changed; it does not count" for path in paths)
 

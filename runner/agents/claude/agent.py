@@ -26,7 +26,7 @@ from runner.prompt.brief import Brief, brief
 from runner.providers import provider_of
 from runner.records import Proposal, Violation
 from runner.sandbox.evidence import escaped
-from runner.seams import Context, Host
+from runner.seams import Context, Supervisor
 
 NO_KEY = "none"
 """What a provider without a key is told, as the client sends one."""
@@ -84,10 +84,10 @@ class Claude:
         """Let go of the connections; a process that ends does so by itself."""
         self._model.close()
 
-    def propose(self, context: Context, host: Host) -> Proposal | None:
-        tools = Toolbox(context, host)
+    def propose(self, context: Context, supervisor: Supervisor) -> Proposal | None:
+        tools = Toolbox(context, supervisor)
         try:
-            found = self._talk(context, host, tools)
+            found = self._talk(context, supervisor, tools)
         except StopAskedError:
             return None
         if isinstance(found, Proposal):
@@ -95,17 +95,19 @@ class Claude:
         unnamed = Proposal(hypothesis="(nothing was proposed)", model=self._model.name)
         return replace(tools.last or unnamed, changes=tools.draft.changes(), forfeit=found)
 
-    def _talk(self, context: Context, host: Host, tools: Toolbox) -> Proposal | Violation:
+    def _talk(
+        self, context: Context, supervisor: Supervisor, tools: Toolbox
+    ) -> Proposal | Violation:
         """Return the proposal, or why there is none."""
         phase, reminded, talk = context.phase, False, Conversation(brief(context))
         searches = phase.web_uses if phase and phase.web_domains else 0
         for turn in range(1, MOST_TURNS + 1):
-            if host.stop_asked():
+            if supervisor.stop_asked():
                 raise StopAskedError
             request = talk.request(offered(phase, searches, may_remove=context.may_add))
             try:
                 answer = self._model.answer(
-                    request, host, experiment=context.number, searches=searches
+                    request, supervisor, experiment=context.number, searches=searches
                 )
             except TooLongError as error:
                 if len(talk.messages) == 1:  # that is our doing, and any other the agent's

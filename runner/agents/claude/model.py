@@ -29,7 +29,7 @@ from runner.errors import ConfigError
 from runner.money.prices import Prices
 from runner.money.usage import is_count
 from runner.records import ModelCall, Usage
-from runner.seams import Host
+from runner.seams import Supervisor
 
 MOST_OUTPUT = 32_000
 """Tokens of one answer, thinking included."""
@@ -86,7 +86,9 @@ class Model:
     def close(self) -> None:
         self._client.close()
 
-    def answer(self, request: Request, host: Host, *, experiment: int, searches: int = 0) -> Answer:
+    def answer(
+        self, request: Request, supervisor: Supervisor, *, experiment: int, searches: int = 0
+    ) -> Answer:
         """Return the model's answer to a request that may search the web so often.
 
         Raises:
@@ -101,8 +103,8 @@ class Model:
 
         def attempt() -> Answer:
             heard, outcome, begun = _Heard(), "broken", time.monotonic()
-            worst = self._worst(whole, host, searches)
-            with host.reserved(worst):
+            worst = self._worst(whole, supervisor, searches)
+            with supervisor.reserved(worst):
                 try:
                     self._listen(whole, heard)
                     answer = _answer(heard, searches)
@@ -117,7 +119,7 @@ class Model:
                         with suppress(ConfigError):  # another model answered: the dearer counts
                             other = str(heard.message and heard.message.model)
                             usd = max(usd, self._prices.cost(other, usage))
-                    host.record(
+                    supervisor.record(
                         ModelCall(
                             experiment=experiment,
                             agent="claude",
@@ -130,7 +132,7 @@ class Model:
                     )
             return answer
 
-        return patiently(attempt, host, self._sleep)
+        return patiently(attempt, supervisor, self._sleep)
 
     def _listen(self, request: Request, heard: _Heard) -> None:
         with self._client.messages.stream(**request) as stream:
@@ -150,10 +152,10 @@ class Model:
             except ValueError as error:  # how the SDK says that a tool's input is no JSON
                 heard.broken[len(heard.message.content) - 1] = str(error)
 
-    def _worst(self, request: Request, host: Host, searches: int) -> float:
+    def _worst(self, request: Request, supervisor: Supervisor, searches: int) -> float:
         """Bound the cost by the request's bytes, and count its tokens only if that is too much."""
         size = len(json.dumps(request, ensure_ascii=False).encode(errors="surrogatepass"))
-        left, rough = host.usd_left(), self._bound(size + HIDDEN_TOKENS, searches)
+        left, rough = supervisor.usd_left(), self._bound(size + HIDDEN_TOKENS, searches)
         if left is None or rough <= left:
             return rough
         told = {key: value for key, value in request.items() if key != "max_tokens"}

@@ -14,7 +14,7 @@ from runner.agents.draft import MOST_SHOWN, Draft, Said
 from runner.prompt.brief import mend
 from runner.prompt.untrusted import one_line, quoted
 from runner.records import Proposal
-from runner.seams import Context, Host, Phase
+from runner.seams import Context, Phase, Supervisor
 
 EDITOR = "str_replace_based_edit_tool"
 ANALYSIS, REMOVE = "analysis.py", "remove"
@@ -51,11 +51,11 @@ TOOLS: Mapping[str, type[BaseModel]] = {"analyze": Analyze, "note": Note, "propo
 class Toolbox:
     """The tools at work on one proposal."""
 
-    def __init__(self, context: Context, host: Host) -> None:
+    def __init__(self, context: Context, supervisor: Supervisor) -> None:
         self.draft = Draft(context.files, context.patterns)
         self.last: Proposal | None = None
         """What was proposed last, whether it was taken or came back."""
-        self._notes, self._host = context.notes, host
+        self._notes, self._supervisor = context.notes, supervisor
 
     def use(self, name: str, said: Mapping[str, Any], model: str) -> Said | Proposal:
         """Do what a tool does; a proposal is one that goes ahead."""
@@ -76,7 +76,7 @@ class Toolbox:
             case Analyze(script=script):
                 content = script.encode(errors="surrogatepass") if script else None
                 own = next((c.content for c in self.draft.changes() if c.path == ANALYSIS), None)
-                return Said(text=quoted("the analysis", self._host.analyze(content or own)))
+                return Said(text=quoted("the analysis", self._supervisor.analyze(content or own)))
             case Remove(file=file):
                 return self.draft.remove(file)
             case Note(file=file, text=text) if file in self._notes:
@@ -85,10 +85,10 @@ class Toolbox:
 
     def _propose(self, asked: Propose, model: str) -> Said | Proposal:
         self.last = handover.proposal(asked, self.draft.changes(), model=model)
-        violations = self._host.send_back(self.last)
+        violations = self._supervisor.send_back(self.last)
         if not violations:
             return self.last
-        told = mend(violations, "propose again", self._host.returns_left())
+        told = mend(violations, "propose again", self._supervisor.returns_left())
         return Said(text=f"Your proposal came back. {told}", failed=True)
 
 

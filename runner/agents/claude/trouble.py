@@ -23,7 +23,7 @@ import httpx2
 from runner.errors import ModelError
 from runner.providers import HINTS, LATER, MONEY_HINT, MONEY_WORDS
 from runner.sandbox.evidence import escaped
-from runner.seams import Host
+from runner.seams import Supervisor
 
 PASSING_TYPES = ("api_error", "overloaded_error", "rate_limit_error", "timeout_error")
 """Errors that a stream may end with, under the status 200 with which it began."""
@@ -118,7 +118,9 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     return None
 
 
-def patiently(call: Callable[[], Answer], host: Host, sleep: Callable[[float], None]) -> Answer:
+def patiently(
+    call: Callable[[], Answer], supervisor: Supervisor, sleep: Callable[[float], None]
+) -> Answer:
     """Return what the call returns, made again for as long as its trouble may pass.
 
     Raises:
@@ -143,9 +145,9 @@ def patiently(call: Callable[[], Answer], host: Host, sleep: Callable[[float], N
             if max(waited, time.monotonic() - begun) + pause > PATIENCE_SECONDS:
                 what = f"{found.what}; this was so for {PATIENCE_SECONDS / 3600:g} hours"
                 raise ModelError(what, hint=LATER) from error
-        host.waiting(found.what, pause)
+        supervisor.waiting(found.what, pause)
         for second in range(math.ceil(pause)):
-            if host.stop_asked():
+            if supervisor.stop_asked():
                 raise StopAskedError
             sleep(min(1.0, pause - second))
         waited += pause

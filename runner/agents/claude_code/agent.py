@@ -28,7 +28,7 @@ from runner.prompt.brief import brief
 from runner.providers import HINTS, LATER, provider_of
 from runner.records import ModelCall, Proposal, Usage
 from runner.sandbox.evidence import escaped
-from runner.seams import Context, Host
+from runner.seams import Context, Supervisor
 
 NAME = "claude-code"
 BINARY = "RUNNER_CLAUDE_CODE"
@@ -90,18 +90,20 @@ class ClaudeCode:
         self._undone: tuple[str, ...] = ()
         """What it changed besides after it was last told."""
 
-    def propose(self, context: Context, host: Host) -> Proposal | None:
+    def propose(self, context: Context, supervisor: Supervisor) -> Proposal | None:
         try:
-            with draft_folder(context, about=about(context, ""), report=host.violation) as draft:
-                proposal = self._proposed(draft, context, host)
+            with draft_folder(
+                context, about=about(context, ""), report=supervisor.violation
+            ) as draft:
+                proposal = self._proposed(draft, context, supervisor)
             self._undone = draft.told()
         except UnsettledError as unsettled:
             proposal = self._forfeit("draft-unsettled", str(unsettled))
-        return None if proposal.forfeit and host.stop_asked() else proposal
+        return None if proposal.forfeit and supervisor.stop_asked() else proposal
 
-    def _proposed(self, draft: DraftFolder, context: Context, host: Host) -> Proposal:
+    def _proposed(self, draft: DraftFolder, context: Context, supervisor: Supervisor) -> Proposal:
         """Run sessions until one hands a proposal over, or none may follow."""
-        said, tools = brief(context), Tools(draft, context, host, self._model)
+        said, tools = brief(context), Tools(draft, context, supervisor, self._model)
         (draft.private / "system.md").write_text(said.system, encoding="utf-8")
         writable = (context.patterns.said(), *context.notes)
         prompt = "\n".join((how(str(draft.path), writable), said.user, told(self._undone)))
@@ -110,15 +112,15 @@ class ClaudeCode:
             if tools.accepted is not None:
                 return tools.accepted
             failed, once_more = self._failed(stream, ended)
-            if not once_more or host.stop_asked():
+            if not once_more or supervisor.stop_asked():
                 return failed
             prompt += ONCE_MORE
         return failed
 
     def _session(self, tools: Tools, prompt: str) -> tuple[Stream, Ended]:
         """Run one session, and write down what it cost."""
-        draft, host = tools.draft, tools.host
-        left, stream = host.usd_left(), Stream(host.waiting)
+        draft, supervisor = tools.draft, tools.supervisor
+        left, stream = supervisor.usd_left(), Stream(supervisor.waiting)
         # So that its last call still fits into what is left; `reserved` says where none does.
         usd = MOST_USD if left is None else max(LEAST_USD, min(MOST_USD, left - self._margin))
         reserved = usd + self._margin
@@ -127,7 +129,7 @@ class ClaudeCode:
             """One with an accepted proposal is about to end by itself."""
             if stream.refused is not None:
                 return f"the API answered {stream.refused}"
-            return None if tools.accepted else client.stopped(host)
+            return None if tools.accepted else client.stopped(supervisor)
 
         started = Launch(
             binary=self._binary,
@@ -148,11 +150,15 @@ class ClaudeCode:
             output_bytes=MOST_OUTPUT,
             grace=GRACE_SECONDS,
         )
-        with host.reserved(reserved), door(started.socket, tools.answer) as opened, draft.watched():
+        with (
+            supervisor.reserved(reserved),
+            door(started.socket, tools.answer) as opened,
+            draft.watched(),
+        ):
             ended = client.run(program, hear=stream.hear, end=why_end, door=opened)
             result = stream.result
             said = f"{result.subtype} after {result.turns} turns" if result else None
-            host.record(
+            supervisor.record(
                 ModelCall(
                     experiment=tools.context.number,
                     agent=NAME,

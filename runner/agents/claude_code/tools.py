@@ -22,7 +22,7 @@ from runner.errors import ConfigError
 from runner.prompt.brief import broken, mend
 from runner.prompt.untrusted import quoted
 from runner.records import Change, Proposal, Violation
-from runner.seams import Context, Host
+from runner.seams import Context, Supervisor
 
 LATER = frozenset(
     ("not-python", "seed-only-change", "no-change", "repeat", "no-hypothesis", "file-missing")
@@ -37,8 +37,10 @@ LONGEST_SOCKET = 100
 class Tools:
     """Answers one proposal's hooks and tools; `accepted` is what came of them."""
 
-    def __init__(self, draft: DraftFolder, context: Context, host: Host, model: str) -> None:
-        self.draft, self.context, self.host, self._model = draft, context, host, model
+    def __init__(
+        self, draft: DraftFolder, context: Context, supervisor: Supervisor, model: str
+    ) -> None:
+        self.draft, self.context, self.supervisor, self._model = draft, context, supervisor, model
         self.writable = (*context.mutable, *context.notes)
         """For the client's settings, whose wildcards mean the same; each edit is looked at here."""
         self.accepted: Proposal | None = None
@@ -56,7 +58,7 @@ class Tools:
                     return self._run_experiment(arguments)
                 case None, name if name == ANALYZE:
                     script = _bytes(arguments, "script") if arguments.get("script") else None
-                    return Said(text=quoted("the analysis", self.host.analyze(script)))
+                    return Said(text=quoted("the analysis", self.supervisor.analyze(script)))
         except (RefusedError, UnsettledError) as error:
             return Said(text=str(error), failed=True)
         return Said(text=f"there is no tool {tool}", failed=True)
@@ -71,10 +73,10 @@ class Tools:
         else:
             changes = without(self.draft.changes(), words.removed or (), self.context.files)
             proposal = handover.proposal(words, changes, model=self._model)
-            if not (violations := self.host.send_back(proposal)):
+            if not (violations := self.supervisor.send_back(proposal)):
                 self.accepted = proposal
                 return Said(text="accepted, end now")
-            left = self.host.returns_left()
+            left = self.supervisor.returns_left()
         text = mend(violations, f"call {RUN} again", left)
         return Said(text=f"{text}\n{told(self.draft.told())}", failed=True)
 
@@ -94,7 +96,7 @@ class Tools:
         edited = Change(path=path, content=after, mode=self.draft.mode(path))
         others = (change for change in self.draft.changes() if change.path != path)
         proposal = Proposal(hypothesis="an edit in the making", changes=(*others, edited))
-        found = self.host.review(proposal)
+        found = self.supervisor.review(proposal)
         wrong = [broken(each) for each in found if each.path == path and each.rule not in LATER]
         return Said(text="\n".join(wrong), failed=bool(wrong))
 

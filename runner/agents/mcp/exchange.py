@@ -1,13 +1,7 @@
 """Where the loop, which asks for proposals, and a client, which pushes them, meet.
 
-The loop's thread alone touches the host: a client leaves its work as a ticket, and the thread that
-waits in `propose` does it. Nobody polls: the loop waits on a condition, a client on a future.
-
-| | the loop's thread | the client's side |
-|---|---|---|
-| begins | `propose` opens the place | `ready` is done once it is open |
-| works | reviews or analyses what is handed in | `hand_in` leaves a ticket |
-| ends | the next `propose`, or `end` | the ticket's `done` has the answer |
+The loop's thread alone touches the supervisor: a client leaves its work as a ticket, and the thread
+that waits in `propose` does it. Nobody polls: the loop waits on a condition, a client on a future.
 """
 
 from __future__ import annotations
@@ -21,7 +15,7 @@ from typing import Any
 from runner.errors import BusyError, ConfigError, RunStoppedError
 from runner.history import last_tried
 from runner.records import Experiment, Proposal, Violation
-from runner.seams import Context, Host
+from runner.seams import Context, Supervisor
 
 NAME = "mcp"
 
@@ -88,7 +82,7 @@ class Exchange:
 
     # -- the loop's side ------------------------------------------------------------------
 
-    def propose(self, context: Context, host: Host) -> Proposal | None:
+    def propose(self, context: Context, supervisor: Supervisor) -> Proposal | None:
         """Wait for a proposal that goes ahead; `None` once the client is gone."""
         with self._change:
             if self._heard is None:
@@ -97,9 +91,11 @@ class Exchange:
             self._settle(RunStoppedError("what came of it was not recorded"))
         while (ticket := self._take()) is not None:
             if isinstance(ticket.work, Analysis):
-                ticket.done.set_result(host.analyze(ticket.work.script))
-            elif violations := host.send_back(ticket.work):
-                ticket.done.set_result(SentBack(violations=violations, left=host.returns_left()))
+                ticket.done.set_result(supervisor.analyze(ticket.work.script))
+            elif violations := supervisor.send_back(ticket.work):
+                ticket.done.set_result(
+                    SentBack(violations=violations, left=supervisor.returns_left())
+                )
             else:
                 with self._change:
                     self._open, self.ready = False, _running(Future())
@@ -203,7 +199,7 @@ class Mcp:
     def __init__(self, exchange: Exchange | None = None) -> None:
         self._exchange = exchange
 
-    def propose(self, context: Context, host: Host) -> Proposal | None:
+    def propose(self, context: Context, supervisor: Supervisor) -> Proposal | None:
         """Wait for a client's proposal.
 
         Raises:
@@ -212,7 +208,7 @@ class Mcp:
         if self._exchange is None:
             hint = "configure a client: runner mcp --print-config claude --resume TAG"
             raise ConfigError("an MCP client proposes in this run, and none is here", hint=hint)
-        return self._exchange.propose(context, host)
+        return self._exchange.propose(context, supervisor)
 
 
 def _running(future: Future[Any]) -> Future[Any]:

@@ -18,8 +18,8 @@ from runner.seams import MOST_RETURNS, BoxEnd, BoxWork, Context
 from runner.session import Session
 
 
-class ProposalHost:
-    """The host, as the agent of one proposal sees it."""
+class ProposalSupervisor:
+    """The supervisor, as the agent of one proposal sees it."""
 
     def __init__(
         self, session: Session, context: Context, *, ended: Callable[[], bool] = lambda: False
@@ -39,7 +39,7 @@ class ProposalHost:
         return {"experiment": self._context.number}
 
     def send_back(self, proposal: Proposal) -> tuple[Violation, ...]:
-        """See `Host.send_back`."""
+        """See `Supervisor.send_back`."""
         if self.returned >= MOST_RETURNS:
             return ()
         found = (*self.review(proposal), *asked_for(self._context, proposal))
@@ -62,7 +62,7 @@ class ProposalHost:
         )
 
     def review(self, proposal: Proposal) -> tuple[Violation, ...]:
-        """See `Host.review`."""
+        """See `Supervisor.review`."""
         return self._examine(proposal).violations
 
     def _examine(self, proposal: Proposal) -> Examination:
@@ -71,13 +71,13 @@ class ProposalHost:
         return found
 
     def violation(self, path: str, what: str) -> None:
-        """See `Host.violation`."""
+        """See `Supervisor.violation`."""
         found = {"experiment": self._context.number, "path": escaped(path), "what": what}
         self._session.journal.event(self._session.run.tag, "draft.violated", **found)
         self._session.log.warning("draft.violated", **found)
 
     def analyze(self, script: bytes | None) -> str:
-        """See `Host.analyze`."""
+        """See `Supervisor.analyze`."""
         if not self._session.policy.analysis.on_request:
             return "analysis on request is off: the policy says analysis.on_request: false"
         number, most = self._context.number, self._session.policy.analysis.most
@@ -101,24 +101,24 @@ class ProposalHost:
         )
 
     def boxed(self, work: BoxWork) -> BoxEnd:
-        """See `Host.boxed`."""
+        """See `Supervisor.boxed`."""
         number = self._context.number
         return self._session.boxed(work, experiment=number, stop=self.stop_asked)
 
     def returns_left(self) -> int:
-        """See `Host.returns_left`."""
+        """See `Supervisor.returns_left`."""
         return MOST_RETURNS - self.returned
 
     def reserved(self, usd: float) -> AbstractContextManager[None]:
-        """See `Host.reserved`."""
+        """See `Supervisor.reserved`."""
         return self._session.spending.reserved(usd)
 
     def usd_left(self) -> float | None:
-        """See `Host.usd_left`."""
+        """See `Supervisor.usd_left`."""
         return self._session.spending.left()
 
     def record(self, call: ModelCall) -> None:
-        """See `Host.record`."""
+        """See `Supervisor.record`."""
         self._session.spending.record(call)
         self._session.log.info(
             "model.called",
@@ -130,14 +130,14 @@ class ProposalHost:
         )
 
     def waiting(self, what: str, seconds: float) -> None:
-        """See `Host.waiting`."""
+        """See `Supervisor.waiting`."""
         self._session.log.warning("model.waiting", what=what, seconds=round(seconds, 1))
         self._session.person.waiting(what, seconds)
         told = f"the agent waits for its model ({one_line(what, 120)}) before"
         self._session.progress.now(self.name, told, most_seconds=seconds, **self.about)
 
     def stop_asked(self) -> bool:
-        """See `Host.stop_asked`."""
+        """See `Supervisor.stop_asked`."""
         return self._session.stop_asked() or self._ended()
 
 
