@@ -161,9 +161,8 @@ def _report(evidence: Evidence, damaged: list[Finding]) -> Report:
         if decisions.owed(evidence, policy):
             newest = max(written.experiments)
             unchecked.append(f"experiment {newest}: its audit is not complete; {resume}")
-    if surroundings.unlogged(evidence):
-        newest = max(written.experiments)
-        unchecked.append(f"experiment {newest}: only the journal knows of its end yet; {resume}")
+    if said := surroundings.unwitnessed(evidence):
+        unchecked.append(said)
     return Report(
         subject=written.run.tag,
         findings=tuple(dict.fromkeys(findings)),

@@ -10,6 +10,7 @@ compares those.
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
 
@@ -73,10 +74,34 @@ def _event(experiment: int | None, message: str) -> Finding:
 
 
 def unlogged(evidence: Evidence) -> bool:
-    """Say whether the end of the journal is known to it alone, as a kill may leave it."""
+    """Say whether the newest result is known to the journal alone, as a kill may leave it."""
+    entries = evidence.written.entries
+    newest = max((seq for seq, entry in entries.items() if entry.kind in RESULTS), default=0)
+    return newest > _witnessed(evidence)
+
+
+def unwitnessed(evidence: Evidence) -> str | None:
+    """Say which entries nothing but the journal knows of, but for those of open experiments.
+
+    Whoever can write to the journal may have put such an entry there.
+    """
+    written, last = evidence.written, _witnessed(evidence)
+    still = {row["number"] for row in written.rows if row["ended_at"] is None}
+    kinds = [
+        entry.kind
+        for seq, entry in written.entries.items()
+        if seq > last and entry.about not in still
+    ]
+    if not kinds:
+        return None
+    named = ", ".join(f"{count} {kind}" for kind, count in sorted(Counter(kinds).items()))
+    what = f"entries after {last}: only the journal knows of these ({named})"
+    return f"{what}, until the run goes on or ends"
+
+
+def _witnessed(evidence: Evidence) -> int:
+    """Return the place of the last entry that the event log or git knows of."""
     written, heads = evidence.written, evidence.beside.logged.heads
-    trailers = [commit_messages.trailer(one.message) for one in evidence.stored.commits.values()]
-    witnessed = [written.places.get(head or "", 0) for head in trailers]
-    results = (seq for seq, entry in written.entries.items() if entry.kind in RESULTS)
-    newest = max(results, default=0)
-    return newest > max((*witnessed, *(seq for seq, _ in heads)), default=0)
+    trailers = (commit_messages.trailer(one.message) for one in evidence.stored.commits.values())
+    told = (written.places.get(head or "", 0) for head in trailers)
+    return max((*told, *(seq for seq, _ in heads)), default=0)

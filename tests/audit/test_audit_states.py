@@ -205,3 +205,19 @@ def test_what_is_written_while_an_audit_reads_is_no_violation(
         monkeypatch.setattr(Reader, "entries", meanwhile)
         report = copy.audit()
     assert report.clean, report.lines
+
+
+def test_entries_that_nothing_but_the_journal_knows_of_are_said(copy: Copy) -> None:
+    """They may be a person's; they may also be anybody's who can write to the journal."""
+    assert copy.audit().unchecked == ()
+    with open_journal(copy.state.journal) as journal:
+        journal.add_hypothesis(TAG, "a person's, or so it says")
+        journal.event(TAG, "run.asked", what="stop")
+        head = journal.event(TAG, "whatever")
+    report = copy.audit()
+    assert report.clean
+    [said] = report.unchecked
+    assert "only the journal knows of these (1 hypothesis-added, 2 noted)" in said
+    with copy.events.open("a") as file:  # as the next start does, which vouches for them
+        file.write(json.dumps({"event": "loop.begun", "seq": head.seq, "chain": head.chain}) + "\n")
+    assert copy.audit().unchecked == ()
