@@ -15,6 +15,8 @@ from runner.records import Run
 HERE = Path(__file__).resolve().parent
 RULES = ("decision.py", "experiment", "patterns.py", "policy", "rules")
 """The modules and packages that say what is allowed, and what is kept."""
+SHORT = 12
+"""Characters of a digest that are shown."""
 
 
 def rules_digest(root: Path = HERE) -> str:
@@ -29,9 +31,10 @@ def rules_digest(root: Path = HERE) -> str:
 
 def require_same_rules(run: Run) -> None:
     """Raise `ConfigError` where a run began under other rules than this program's."""
-    if run.rules_digest != rules_digest():
+    if run.rules_digest != (ours := rules_digest()):
         raise ConfigError(
-            f"{run.tag} was created by runner {run.runner_version}; this is {__version__}, and what"
-            f" reviews and decides ({', '.join(RULES)}) is not the same",
-            hint="go on with that version, or start a new run; this one can read and audit it",
+            f"{run.tag} began under other rules: what reviews and decides ({', '.join(RULES)}) had"
+            f" the digest {run.rules_digest[:SHORT]} in its runner {run.runner_version}, and has"
+            f" {ours[:SHORT]} in this {__version__}",
+            hint="go on with that build, or start a new run; this one can read and audit it",
         )

@@ -53,10 +53,10 @@ def test_a_run_that_began_under_other_rules_is_not_resumed_and_is_read(tmp_path,
     with make_session(tmp_path, FakeSandbox(lambda _: scored(100.0))) as session:
         run_loop(session, ScriptedAgent([]), experiments=None)
         assert session_of(session.run).run == session.run
-        other = replace(session.run, rules_digest="0" * 64, runner_version="0.0.9")
+        other = replace(session.run, rules_digest="0" * 64, runner_version=__version__)
         with pytest.raises(ConfigError) as refused:
             session_of(other)
-    for said in (TAG, "0.0.9", __version__, *RULES):
+    for said in (TAG, "0" * 12, rules_digest()[:12], __version__, *RULES):
         assert said in str(refused.value)
     assert "read and audit" in refused.value.hint
     monkeypatch.setenv("RUNNER_HOME", str(tmp_path / "state"))
