@@ -36,13 +36,13 @@ def visible(text: str) -> str:
     )
 
 
-def as_json(document: Any) -> str:
+def as_json(document: Any, indent: int | None = 2) -> str:
     """Return a document as JSON that reads back as it was; what is not seen is escaped in it.
 
     Raises:
         ValueError: a number is not finite.
     """
-    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(document, indent=indent, ensure_ascii=False, allow_nan=False)
     return UNUSUAL.sub(
         lambda found: found[0] if is_visible(found[0]) else json.dumps(found[0])[1:-1], text
     )

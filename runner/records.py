@@ -246,6 +246,16 @@ class Boxes:
     """Of those that are known."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Beside:
+    """What was done for an experiment before it was proposed, as the journal has it."""
+
+    spent: Spent | None = None
+    """On calls to models; absent where none were recorded."""
+    analyses: tuple[Analysis, ...] = ()
+    boxes: tuple[Box, ...] = ()
+
+
 class ExperimentStatus(StrEnum):
     """How an experiment ended. One that has not ended has none."""
 

@@ -25,7 +25,7 @@ TOGETHER = 200
 """Experiments whose changes are read from git at once."""
 LINES, LINE = 8, 100
 """Of one file's changed lines, and their characters."""
-HEAD = b"# Log\n\nWritten by the supervisor from the journal: an edit of this page is lost.\n"
+HEAD = "# Log\n\nWritten by the supervisor from the journal: an edit of this page is lost.\n"
 
 
 class ResearchLog:
@@ -38,6 +38,7 @@ class ResearchLog:
         notes: Sequence[str],
         head: Callable[[], str],
         analyses: Callable[[int], Sequence[Analysis]],
+        trust: str = "",
     ) -> None:
         """Make it.
 
@@ -47,7 +48,9 @@ class ResearchLog:
             notes: the files that are notes.
             head: says where the journal's chain is, which each version's commit carries.
             analyses: returns those before an experiment.
+            trust: what is to be known of every score on the page.
         """
+        self._title = (f"{HEAD}{trust}.\n" if trust else HEAD).encode()
         self._page, self._workspace, self._notes = page, workspace, notes
         self._head, self._analyses = head, analyses
         self._starts: list[int] = []
@@ -89,7 +92,7 @@ class ResearchLog:
         takeaways, fresh = takeaways_of(history), self._page.with_name(f"{LOG}.new")
         self._starts = []
         with fresh.open("wb") as file:
-            file.write(HEAD)
+            file.write(self._title)
             for each, changes in self._loaded(history):
                 self._starts.append(file.tell() + 1)
                 takeaway = takeaways.get(each.number, "")
@@ -141,7 +144,7 @@ class ResearchLog:
     def _version(self, last: Experiment) -> None:
         count = len(self._starts)
         some = f"The last {LATEST} of {count}; all are in the run's folder.\n".encode()
-        head = HEAD if count <= LATEST else HEAD + some
+        head = self._title if count <= LATEST else self._title + some
         latest = self._entries(count - LATEST).values()
         change = Change(path=LOG, content=b"\n".join([head, *latest]))
         when = last.ended_at or last.started_at

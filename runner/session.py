@@ -25,6 +25,7 @@ from runner.progress import Tracker
 from runner.records import (
     BOX_ENDED,
     LOG,
+    SELF_REPORTED,
     Analysis,
     AskedBy,
     Experiment,
@@ -102,6 +103,7 @@ class Session:
             self.policy.files.notes,
             partial(journal.result_chain, tag),
             lambda number: journal.analyses(tag, number, number),
+            SELF_REPORTED if self.run.self_reported else "",
         )
 
     @cached_property

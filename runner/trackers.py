@@ -19,7 +19,7 @@ from typing import Any
 from runner.errors import ConfigError, SandboxError
 from runner.history import mean_audit
 from runner.journal.reader import Reader
-from runner.records import Experiment, ExperimentStatus, Run, Spent
+from runner.records import SELF_REPORTED, Experiment, ExperimentStatus, Run, Spent
 from runner.views import lines
 from runner.views.documents import peak_memory
 
@@ -85,7 +85,7 @@ def _log(
     metrics = [entities.Metric(name, value, ended, 0) for name, value in _numbers(run, each, spent)]
     for name, points in _curves(each):
         metrics += [entities.Metric(name, y, ended, int(x)) for x, y in points]
-    parameters = [entities.Param(name, text) for name, text in _words(each).items()]
+    parameters = [entities.Param(name, text) for name, text in _words(run, each).items()]
     for start in range(0, max(len(metrics), 1), AT_ONCE):
         some = metrics[start : start + AT_ONCE]
         client.log_batch(made.info.run_id, metrics=some, params=parameters if not start else [])
@@ -114,7 +114,7 @@ def to_trackio(journal: Reader, run: Run, project: str) -> str:
         there = {number for number, name in names.items() if name in known}
         for each, spent in _fresh(journal, run, there):
             theirs = trackio.init(
-                project=project, name=names[each.number], group=run.tag, config=_words(each),
+                project=project, name=names[each.number], group=run.tag, config=_words(run, each),
                 embed=False, auto_log_gpu=False, auto_log_cpu=False,
             )  # fmt: skip
             for name, points in _curves(each):
@@ -158,7 +158,7 @@ def _curves(each: Experiment) -> Iterator[tuple[str, tuple[tuple[float, float], 
         yield f"curve/{ODD.sub('_', lines.plain(curve.name, 60))}", curve.points
 
 
-def _words(each: Experiment) -> dict[str, str]:
+def _words(run: Run, each: Experiment) -> dict[str, str]:
     origin = each.origin
     said = {
         "hypothesis": lines.plain(each.hypothesis, MOST_TEXT),
@@ -169,6 +169,7 @@ def _words(each: Experiment) -> dict[str, str]:
         "agent": origin.agent if origin else "",
         "model": lines.plain(origin.model or "", 60) if origin else "",
         "parent": str(origin.parent) if origin else "",
+        "trust": SELF_REPORTED if run.self_reported else "",
     }
     return {name: text for name, text in said.items() if text}
 

@@ -19,6 +19,7 @@ from runner.cli import cli
 from runner.history import descent, unguarded
 from runner.journal.store import open_journal
 from runner.records import (
+    Beside,
     Experiment,
     ExperimentStatus,
     HypothesisStatus,
@@ -140,12 +141,12 @@ def test_a_phase_is_told_where_there_was_one(run):
         run="t1", number=3, parent_commit="", hypothesis="", category="", changes=(),
         origin=Origin(agent="claude", isolation="api", strategy="topk", mode="explore", phase="p"),
     )  # fmt: skip
-    assert "experiment 0 (topk, explore) in the phase p\n" in f"{heading(run, found)}\n"
+    assert "experiment 0 (topk, explore) in the phase p\n" in f"{heading(run, found, Beside())}\n"
 
 
 def test_an_older_row_without_an_origin_shows_what_it_has(run):
     found = Experiment(run="t1", number=3, parent_commit="", hypothesis="", category="", changes=())
-    assert "isolation" not in heading(run, found)
+    assert "isolation" not in heading(run, found, Beside())
 
 
 def test_json_has_the_whole_origin_and_what_it_cost(invoke):

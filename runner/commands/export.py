@@ -75,10 +75,9 @@ def _rows(journal: Reader, run: Run) -> Iterator[dict[str, object]]:
 def _lines(journal: Reader, run: Run, form: str | None) -> Iterator[str]:
     from runner.views import export, formats
 
-    took = journal.spent_by_experiment(run.tag)
     if form:
-        return formats.written(form, run, journal.whole(run.tag), took)
-    usd = (each.usd for each in took.values())
+        return formats.written(form, run, journal.whole(run.tag), journal.beside(run.tag))
+    usd = (each.usd for each in journal.spent_by_experiment(run.tag).values())
     return export.tsv(_rows(journal, run), {run.metric: journal.scores(run.tag), "usd": usd})
 
 

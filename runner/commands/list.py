@@ -8,7 +8,7 @@ import click
 
 if TYPE_CHECKING:
     from runner.journal.reader import Reader
-    from runner.records import Box, Run
+    from runner.records import Run
 
 NEWEST = 50
 
@@ -62,24 +62,13 @@ def _runs(journal: Reader, as_json: bool) -> None:
 
 
 def _experiments_json(journal: Reader, run: Run, first: int, last: int) -> None:
-    from collections import defaultdict
-
     from runner.views import documents, reading
 
-    works, tag = _works(run), run.tag
-    boxes: dict[int, list[Box]] = defaultdict(list)
-    for box in journal.boxes(tag, first, last):
-        boxes[box.experiment].append(box)
+    works, beside = _works(run), journal.beside(run.tag, first, last)
     reading.stream_json(
-        documents.experiment_document(
-            each,
-            run.metric,
-            journal.spent_by_experiment(tag, each.number, each.number).get(each.number),
-            journal.analyses(tag, each.number, each.number),
-            boxes[each.number],
-        )
+        documents.experiment_document(run, each, beside[each.number])
         | {"running": works and each.ended_at is None}
-        for each in journal.whole(tag, first, last)
+        for each in journal.whole(run.tag, first, last)
     )
 
 

@@ -21,21 +21,17 @@ def command(
     with reading.journal_for_reading() as journal:
         run = reading.find_run(journal, tag)
         experiment = reading.find_experiment(journal, run, number)
-        took = journal.spent_by_experiment(run.tag, number, number).get(number)
+        beside = journal.beside(run.tag, number, number)[number]
         asked = experiment.origin.answers if experiment.origin else None
         hypotheses = () if asked is None else journal.hypotheses(run.tag, asked)
-        analyses = journal.analyses(run.tag, number, number)
-        boxes = journal.boxes(run.tag, number, number)
     everything = not (diff or log or trials)
     if as_json:
-        document = documents.experiment_document(
-            experiment, run.metric, took, analyses, boxes, self_reported=run.self_reported
-        )
+        document = documents.experiment_document(run, experiment, beside)
         extra = {"diff": page.diff(experiment), "log": page.logs(experiment)}
         reading.print_json(document | extra)
         return
     if everything:
-        reading.say(page.heading(run, experiment, took, hypotheses, analyses, boxes))
+        reading.say(page.heading(run, experiment, beside, hypotheses))
     if trials or everything:
         reading.print_rich(page.trials(experiment))
     if diff or everything:

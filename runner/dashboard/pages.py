@@ -23,7 +23,7 @@ from runner.journal.reader import Reader
 from runner.paths import State
 from runner.progress import machine_seconds
 from runner.records import Experiment, ExperimentStatus, Run, Spent
-from runner.views import diffs, lines, pictures, summary
+from runner.views import diffs, lines, pictures, status, summary
 from runner.views.overview import Life, Overview, overview_of
 from runner.views.running import going_on
 from runner.workspace import Workspace
@@ -196,6 +196,7 @@ def hero(found: Overview) -> dict[str, Any]:
         "open": standing.counts.get(None, 0),
         "spent": spent_words(found.spent),
         "boxes": standing.boxes and lines.boxes(standing.boxes),
+        "analyses": status.analyses(found) if found.analyses else None,
         "cap": found.cap,
         "cost_each_keep": _each_keep(found),
         "left": None if found.seconds_left is None else lines.duration(found.seconds_left),
@@ -385,6 +386,7 @@ def experiment(journal: Reader, state: State, run: Run, number: int) -> dict[str
     files, more_files = _diff(state, run.tag, found.parent_commit, found.attempt_commit)
     calls = journal.calls(run.tag, number, number)
     curves = pictures.curves_of(found, incumbent)
+    beside = journal.beside(run.tag, number, number)[number]
     return {
         "run": run,
         "metric": metric,
@@ -412,10 +414,10 @@ def experiment(journal: Reader, state: State, run: Run, number: int) -> dict[str
         "more_files": more_files,
         "logs": list(_logs(state.logs(run.tag, number))),
         "calls": calls,
-        "spent": journal.spent_by_experiment(run.tag, number, number).get(number),
-        "boxes": [lines.box(each) for each in journal.boxes(run.tag, number, number)],
+        "spent": beside.spent,
+        "boxes": [lines.box(each) for each in beside.boxes],
+        "analyses": [lines.analysis(each) for each in beside.analyses],
         "asked_models": journal.asked_models(run.tag),
-        "analyses": journal.analyses(run.tag, number, number),
         "gigabytes": lines.memory,
         "duration": lines.duration,
     }
@@ -516,6 +518,7 @@ def two_experiments(
     files, more = _diff(state, run.tag, old, new) if old and new else ((), 0)
     curves = pictures.curves_of(both[1], both[0])
     return {
+        "metric": metric,
         "sides": [_side(journal, metric, each) for each in both],
         "files": files,
         "more_files": more,

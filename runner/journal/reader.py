@@ -11,8 +11,9 @@ import shlex
 import sqlite3
 import threading
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from runner.records import (
     PLANTED,
     TO_PLANT,
     Analysis,
+    Beside,
     Box,
     Boxes,
     Descent,
@@ -403,6 +405,19 @@ class Reader:
             FROM notes WHERE run = ? AND name = ?"""
         row = self._one(query, tag, BOX_ENDED)
         return Boxes(**dict(row)) if row and row["count"] else None
+
+    def beside(self, tag: str, first: int = 0, last: int = LAST) -> Mapping[int, Beside]:
+        """Return what was done for each of these experiments, for any that is asked for."""
+        found: dict[int, Beside] = defaultdict(Beside)
+        for number, spent in self.spent_by_experiment(tag, first, last).items():
+            found[number] = replace(found[number], spent=spent)
+        for ran in self.analyses(tag, first, last):
+            known = found[ran.experiment]
+            found[ran.experiment] = replace(known, analyses=(*known.analyses, ran))
+        for box in self.boxes(tag, first, last):
+            known = found[box.experiment]
+            found[box.experiment] = replace(known, boxes=(*known.boxes, box))
+        return found
 
     def events(self, tag: str) -> tuple[dict[str, Any], ...]:
         query = "SELECT at, name, detail FROM notes WHERE run = ? ORDER BY seq"

@@ -12,7 +12,7 @@ from runner import paths, progress
 from runner.charts.progression import Fate, Progression
 from runner.charts.svg import Size
 from runner.journal.reader import Reader
-from runner.records import Experiment, ExperimentStatus, Keep, Run, Spent
+from runner.records import Beside, Experiment, ExperimentStatus, Keep, Run
 from runner.views import diffs, lines, pictures
 from runner.views.diffs import WHOLE, FileDiff
 from runner.views.overview import Overview, overview_of
@@ -72,9 +72,8 @@ class Report:
     overview: Overview
     experiments: Sequence[Experiment]
     """The newest, the oldest of them first."""
-    spent: Mapping[int, Spent]
-    boxed: Mapping[int, float]
-    """Experiment → processor seconds that its agent's containers took; empty without any."""
+    beside: Mapping[int, Beside]
+    """What was done for each of them."""
     top: Sequence[Milestone]
     failures: Sequence[Group]
     refusals: Sequence[Group]
@@ -114,10 +113,7 @@ def report_of(
         last = journal.newest(tag) or 0
         first = max(0, last - newest + 1)
         experiments = tuple(journal.whole(tag, first, last))
-        spent = journal.spent_by_experiment(tag, first, last)
-        boxed: dict[int, float] = defaultdict(float)
-        for box in journal.boxes(tag, first, last):
-            boxed[box.experiment] += box.cpu_seconds or 0.0
+        beside = journal.beside(tag, first, last)
         shown = {each.number for each in experiments}
         keeps = [one.number for one in _best(overview)]
         best = [each for number in keeps if (each := journal.experiment(tag, number))]
@@ -131,8 +127,7 @@ def report_of(
     return Report(
         overview=overview,
         experiments=experiments,
-        spent=spent,
-        boxed=boxed,
+        beside=beside,
         top=tuple(_milestones(Workspace(state.repository(tag), tag), best)),
         failures=_grouped(each for each in experiments if _failed(each)),
         refusals=_grouped(e for e in experiments if e.status is ExperimentStatus.REFUSED),

@@ -88,7 +88,9 @@ def code(text: str) -> str:
 
 def _given(found: Report) -> dict[str, Any]:
     overview = found.overview
-    metric, fixed = overview.metric, asdict(found.run)
+    metric, fixed, beside = overview.metric, asdict(found.run), found.beside
+    boxes = {number: each.boxes for number, each in beside.items() if each.boxes}
+    ran = {number: each.analyses for number, each in beside.items() if each.analyses}
     return {
         "report": found,
         "overview": overview,
@@ -106,6 +108,11 @@ def _given(found: Report) -> dict[str, Any]:
         "change": lambda each: lines.change(metric, each),
         "moved": lambda each: lines.change(metric, each)[1].removeprefix("(Δ ").removesuffix(")"),
         "label": lambda each: lines.label(each) + lines.seeds(each),
+        "boxed": {
+            number: f"{sum(box.cpu_seconds or 0.0 for box in each):.1f}"
+            for number, each in boxes.items()
+        },
+        "analysed": {number: lines.analyses(each) for number, each in ran.items()},
         "told": {each.number for each in found.experiments},
         "fate": _fate,
         "sure": words.sure,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -10,7 +9,7 @@ from runner import intervals
 from runner.agreement import compared
 from runner.decision import Metric, verdict_in
 from runner.history import mean_audit
-from runner.records import Analysis, Box, Experiment, ExperimentStatus, Purpose, Spent, TrialRecord
+from runner.records import Beside, Experiment, ExperimentStatus, Purpose, Run, Spent, TrialRecord
 from runner.views import lines
 from runner.views.standing import Standing
 
@@ -29,12 +28,8 @@ def run_document(standing: Standing) -> dict[str, Any]:
         "planted": planted_document(standing),
         "crowded_trials": standing.crowded[0],
         "spent": standing.spent and spent_document(standing.spent),
-        "best": top
-        and experiment_document(
-            top, run.metric, standing.best_spent, self_reported=run.self_reported
-        ),
-        "baseline": baseline
-        and experiment_document(baseline, run.metric, self_reported=run.self_reported),
+        "best": top and experiment_document(run, top, standing.best_beside),
+        "baseline": baseline and experiment_document(run, baseline, Beside()),
         "audit": audit,
     }
 
@@ -68,21 +63,13 @@ def spent_document(found: Spent) -> dict[str, Any]:
     return {"usd": found.usd, "calls": found.calls, "seconds": found.seconds, **used}
 
 
-def experiment_document(
-    experiment: Experiment,
-    metric: str,
-    took: Spent | None = None,
-    analyses: Sequence[Analysis] = (),
-    boxes: Sequence[Box] = (),
-    *,
-    self_reported: bool = False,
-) -> dict[str, Any]:
+def experiment_document(run: Run, experiment: Experiment, beside: Beside) -> dict[str, Any]:
     """Return an experiment; what it does not have is null, never 0."""
     return {
         "run": experiment.run,
         "number": experiment.number,
         "status": experiment.status,
-        "self_reported": self_reported,
+        "self_reported": run.self_reported,
         "verdict": verdict_in(experiment.reason),
         "rule": experiment.rule,
         "reason": experiment.reason,
@@ -91,7 +78,7 @@ def experiment_document(
         "score": experiment.score,
         "gain": experiment.gain,
         "probability_better": experiment.sure,
-        "audit_score": mean_audit(experiment, metric),
+        "audit_score": mean_audit(experiment, run.metric),
         "commit": experiment.commit,
         "attempt_commit": experiment.attempt_commit,
         "parent_commit": experiment.parent_commit,
@@ -101,10 +88,10 @@ def experiment_document(
         "peak_memory_bytes": peak_memory(experiment),
         "chain": experiment.chain,
         "origin": asdict(experiment.origin) if experiment.origin else None,
-        "spent": spent_document(took) if took else None,
+        "spent": beside.spent and spent_document(beside.spent),
         "trials": [trial_document(trial) for trial in experiment.trials],
-        "boxes": [asdict(each) for each in boxes],
-        "analyses": [asdict(each) for each in analyses if each.experiment == experiment.number],
+        "boxes": [asdict(each) for each in beside.boxes],
+        "analyses": [asdict(each) for each in beside.analyses],
     }
 
 

@@ -21,14 +21,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from runner.characters import as_json
 from runner.decision import mean, verdict_in
 from runner.history import mean_audit
-from runner.records import SELF_REPORTED, Experiment, ExperimentStatus, Run, Spent
+from runner.records import SELF_REPORTED, Beside, Experiment, ExperimentStatus, Run, Spent
 from runner.views import lines
 from runner.views.documents import experiment_document, peak_memory
 from runner.views.export import MAX_DESCRIPTION, SHORT_COMMIT, Written, line
 
-Took = Mapping[int, Spent]
 Row = dict[str, Any]
 KARPATHY = {ExperimentStatus.KEPT: "keep", ExperimentStatus.REVERTED: "discard"}
 EDU = {ExperimentStatus.KEPT: "ok", ExperimentStatus.REVERTED: "ok"}
@@ -134,7 +134,7 @@ JSONL = "jsonl"
 
 
 def written(
-    name: str, run: Run, experiments: Iterable[Experiment], took: Took | None
+    name: str, run: Run, experiments: Iterable[Experiment], beside: Mapping[int, Beside]
 ) -> Iterator[str]:
     """Yield an export line by line.
 
@@ -142,17 +142,16 @@ def written(
         name: of one of `FORMATS`, or `JSONL`.
         run: whose.
         experiments: with everything, in their order.
-        took: what calls to models cost, where some were recorded.
+        beside: what was done for each of them.
     """
     heading = False
     for each in experiments:
-        spent = (took or {}).get(each.number)
         if name == JSONL:
-            document = experiment_document(each, run.metric, spent, self_reported=run.self_reported)
-            yield json.dumps(document) + "\n"
+            document = experiment_document(run, each, beside[each.number])
+            yield as_json(document, indent=None) + "\n"
             continue
         form = FORMATS[name]
-        row = form.row(run, each, spent)
+        row = form.row(run, each, beside[each.number].spent)
         if run.self_reported:
             row["trust"] = SELF_REPORTED
         if not heading:

@@ -30,6 +30,7 @@ LABELS = {
 LABEL_WIDTH = max(map(len, LABELS.values()))
 MAX_HYPOTHESIS = 80
 MOST_DECIMALS = 17
+MOST_FAILURE = 1000
 CROWDED = 0.6
 """A trial whose training had a smaller share of its processors is marked."""
 
@@ -144,6 +145,14 @@ def said(experiment: Experiment) -> str:
 def analyses(ran: Sequence[Analysis]) -> str:
     """Say how many analyses there were before an experiment, and how long they ran."""
     return f"{len(ran)} before it, {duration(sum(each.seconds or 0.0 for each in ran))}"
+
+
+def analysis(ran: Analysis) -> str:
+    """Say how long an analysis ran, who asked for it, with which script, and how it failed."""
+    took = "cut off" if ran.seconds is None else f"{ran.seconds:.1f} s"
+    script = f", script {ran.script_digest[:12]}" if ran.script_digest else ""
+    how = f", {plain(ran.failure, MOST_FAILURE)}" if ran.failure else ""
+    return f"{took} by {ran.asked_by}{script}{how}"
 
 
 def box(took: Box) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from runner import given, paths
 from runner.characters import visible
 from runner.history import metric_of
-from runner.records import Analysis, Box, Experiment, Hypothesis, Origin, Run, Spent
+from runner.records import Beside, Experiment, Hypothesis, Origin, Run
 from runner.views import lines, tables
 from runner.workspace import Workspace
 
@@ -24,20 +24,16 @@ MOST = 1000
 def heading(
     run: Run,
     experiment: Experiment,
-    took: Spent | None = None,
+    beside: Beside,
     hypotheses: Sequence[Hypothesis] = (),
-    analyses: Sequence[Analysis] = (),
-    boxes: Sequence[Box] = (),
 ) -> str:
     """Return what is known of an experiment beside its trials and its diff.
 
     Args:
         run: its run.
         experiment: the experiment.
-        took: what calls to models for it cost.
+        beside: what was done for it.
         hypotheses: the run's, of which it may answer one.
-        analyses: the run's, of which some came before it.
-        boxes: what its agent's container took.
     """
     rows = [
         ("experiment", f"{experiment.number} of run {run.tag} ({run.task})"),
@@ -57,23 +53,13 @@ def heading(
     ]
     if experiment.origin:
         rows += _origin(experiment.origin, hypotheses)
-    if took:
-        rows.append(("spent", lines.spending(took)))
-    rows += [("box", lines.box(each)) for each in boxes]
-    rows += _analyses([each for each in analyses if each.experiment == experiment.number])
+    if beside.spent:
+        rows.append(("spent", lines.spending(beside.spent)))
+    rows += [("box", lines.box(each)) for each in beside.boxes]
+    if beside.analyses:
+        each = "; ".join(map(lines.analysis, beside.analyses))
+        rows.append(("analyses", f"{lines.analyses(beside.analyses)}: {each}"))
     return lines.aligned(rows)
-
-
-def _analyses(ran: Sequence[Analysis]) -> list[tuple[str, str]]:
-    each = "; ".join(map(_analysis, ran))
-    return [("analyses", f"{lines.analyses(ran)}: {each}")] if ran else []
-
-
-def _analysis(ran: Analysis) -> str:
-    took = "cut off" if ran.seconds is None else f"{ran.seconds:.1f} s"
-    script = f", script {ran.script_digest[:12]}" if ran.script_digest else ""
-    how = f", {lines.plain(ran.failure, MOST)}" if ran.failure else ""
-    return f"{took} by {ran.asked_by}{script}{how}"
 
 
 def _origin(origin: Origin, hypotheses: Sequence[Hypothesis]) -> list[tuple[str, str]]:

@@ -112,4 +112,10 @@ def document(metric: Metric, best: Experiment, found: Sequence[Again]) -> dict[s
         }
         for each in found
     }
-    return {"run": best.run, "best": best.number, "metric": metric.name, "parts": parts}
+    return {
+        "run": best.run,
+        "best": best.number,
+        "metric": metric.name,
+        "self_reported": metric.self_reported,
+        "parts": parts,
+    }

@@ -12,7 +12,7 @@ from runner.decision import Metric
 from runner.history import metric_of, unguarded
 from runner.journal.reader import Reader
 from runner.money.usage import together
-from runner.records import Boxes, Experiment, ExperimentStatus, Keep, Run, Spent
+from runner.records import Beside, Boxes, Experiment, ExperimentStatus, Keep, Run, Spent
 from runner.views.lines import CROWDED
 
 
@@ -26,8 +26,7 @@ class Standing:
     baseline: Experiment | None
     best: Experiment | None
     """The last kept one."""
-    best_spent: Spent | None = None
-    """What calls for it took, where there were any."""
+    best_beside: Beside
     unguarded: tuple[int, ...] = ()
     """Kept ones that rest on somebody whom nothing kept from this host."""
     unfinished: tuple[int, ...] = ()
@@ -76,9 +75,7 @@ def standing_of(journal: Reader, run: Run) -> Standing:
         counts=journal.counts(run.tag),
         baseline=journal.experiment(run.tag, 0),
         best=None if best is None else journal.experiment(run.tag, best),
-        best_spent=None
-        if best is None
-        else journal.spent_by_experiment(run.tag, best, best).get(best),
+        best_beside=Beside() if best is None else journal.beside(run.tag, best, best)[best],
         unguarded=unguarded(journal.kept_line(run.tag)),
         unfinished=journal.still_open(run.tag),
         keeps=journal.keeps(run.tag),

@@ -22,7 +22,7 @@ def status_lines(found: Overview, guidance: Path) -> str:
         *summary.crowded_rows(standing),
         *summary.spent_rows(standing, found.cap),
         *summary.box_rows(standing),
-        *([("analyses", _analyses(found))] if found.analyses else []),
+        *([("analyses", analyses(found))] if found.analyses else []),
         *summary.trust_rows(standing),
         ("hypotheses", f"{len(found.hypotheses)} open"),
         ("guidance", _guidance(guidance)),
@@ -53,7 +53,8 @@ def evidence(outlook: Outlook) -> str:
     return said
 
 
-def _analyses(found: Overview) -> str:
+def analyses(found: Overview) -> str:
+    """Say how many analyses of training rows a run had, and how long they ran."""
     return f"{found.analyses} of training rows, {lines.duration(found.analysis_seconds)} in all"
 
 

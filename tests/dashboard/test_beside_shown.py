@@ -1,4 +1,4 @@
-"""What an agent tried in its containers stands beside its experiments in every view."""
+"""What was done for an experiment stands beside it in every view: its agent's boxes, analyses."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fakes import TAG, FakeSandbox, ScriptedAgent, edit, make_session, scored
 from runner import paths
 from runner.cli import cli
 from runner.journal.reader import open_reader
-from runner.records import BOX_ENDED
+from runner.records import BOX_ENDED, Analysis, AskedBy
 from runner.scheduler import run_loop
 from runner.views import summary
 from runner.views.standing import standing_of
@@ -22,6 +22,9 @@ TOOK = {
     2: {"seconds": 1800.0, "cpu_seconds": None, "why": "it took more than 30 minutes"},
 }
 ALL = "2 containers of its agent, 31.2 min, of processors 40 s"
+ANALYSIS = Analysis(experiment=2, asked_by=AskedBy.AGENT, script_digest="ab" * 32, at="2026")
+ENDED = {"seconds": 12.5, "exit_code": 1, "failure": "exit 1"}
+LOOKED = "12.5 s by agent, script abababababab, exit 1"
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +35,8 @@ def home(tmp_path_factory):
         run_loop(session, ScriptedAgent(edits), experiments=2)
         for number, took in TOOK.items():
             session.journal.event(TAG, BOX_ENDED, experiment=number, **took)
+        begun = session.journal.analysis_begun(TAG, ANALYSIS)
+        session.journal.analysis_ended(TAG, begun.seq, **ENDED)
     return folder / "state"
 
 
@@ -55,6 +60,20 @@ def test_beside_each_experiment(invoke, home):
     [box] = json.loads(invoke("show", "1", TAG, "--json"))["boxes"]
     assert box == {"experiment": 1} | TOOK[1]
     assert limit in entered(home).get(f"/runs/{TAG}/experiments/2").text
+    assert f"1 before it, 12 s: {LOOKED}" in invoke("show", "2", TAG)
+    assert LOOKED in entered(home).get(f"/runs/{TAG}/experiments/2").text
+
+
+def test_no_document_says_that_there_was_nothing_where_there_was_something(invoke):
+    shown = json.loads(invoke("show", "2", TAG, "--json"))
+    assert (len(shown["boxes"]), len(shown["analyses"])) == (1, 1)
+    listed = json.loads(invoke("list", TAG, "--json"))[2]
+    exported = json.loads(invoke("export", TAG, "--format", "jsonl", "-o", "-").splitlines()[2])
+    best = json.loads(invoke("status", TAG, "--json"))["best"]
+    for each in (listed, exported, best):
+        assert {name: value for name, value in each.items() if name != "running"} == {
+            name: value for name, value in shown.items() if name not in ("diff", "log")
+        }
 
 
 def test_and_of_the_whole_run(invoke, home, tmp_path):
@@ -65,8 +84,11 @@ def test_and_of_the_whole_run(invoke, home, tmp_path):
     with open_reader(state.journal) as journal:
         standing = standing_of(journal, journal.run(TAG))
     assert ALL in summary.summary(standing, state, reason="over", experiments=2)
-    assert ALL in entered(home).get(f"/runs/{TAG}").text
+    overview = entered(home).get(f"/runs/{TAG}").text
+    assert ALL in overview
+    assert "analyses: 1 of training rows, 12 s in all" in overview
     for name in ("report.html", "report.md"):
         invoke("report", TAG, "--output", name)
         assert ALL in (tmp_path / name).read_text()
     assert ">40.5<" in (tmp_path / "report.html").read_text(), "in the row of its experiment"
+    assert ">1 before it, 12 s<" in (tmp_path / "report.html").read_text()
