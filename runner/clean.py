@@ -19,9 +19,10 @@ from runner.engines import images
 from runner.engines.docker import Docker, our_fault
 from runner.engines.protocol import HOME_LABEL, RUN_LABEL, Engine
 from runner.errors import BusyError, ConfigError, DataError
-from runner.journal.reader import Reader
+from runner.journal.reader import Reader, open_reader
 from runner.locks import tag_lock
 from runner.policy.load import load_policy
+from runner.records import Run
 from runner.trial import Host, TrialRunner
 from runner.workspace import Workspace
 
@@ -72,14 +73,14 @@ def free(found: Iterable[Freeable], options: Sequence[str], *, dry_run: bool, sa
         say(f"up to {total} more would go with: runner clean {' '.join(left)}")
 
 
-def of_runs(state: paths.State, journal: Reader, say: Say) -> Iterator[Freeable]:
+def of_runs(state: paths.State, runs: Sequence[Run], say: Say) -> Iterator[Freeable]:
     """Yield logs and git's single objects of the runs that nobody works on."""
-    for run in journal.runs():
+    for run in runs:
         folder = state.run(run.tag)
         if not folder.is_dir():
             continue
         try:
-            with tag_lock(folder, run.tag):
+            with tag_lock(folder, run.tag), open_reader(state.journal) as journal:
                 yield from _of_run(state, journal, run.tag)
         except BusyError as busy:
             say(f"{busy}: left alone")
@@ -117,11 +118,11 @@ def logs_of_others(state: paths.State, journal: Reader, tag: str) -> Iterator[Pa
             yield path
 
 
-def of_images(docker: Docker, journal: Reader) -> Iterator[Freeable]:
+def of_images(docker: Docker, runs: Sequence[Run]) -> Iterator[Freeable]:
     """Yield the project's images that neither a run in this folder nor a recipe of now names."""
     with our_fault("listing the images"):
         found = docker.api.images(filters={"label": [images.LABEL]})
-    used = {one for run in journal.runs() for one in (run.image_id, run.scorer_image_id)}
+    used = {one for run in runs for one in (run.image_id, run.scorer_image_id)}
     tags = set(_tags())
     for image in unused(found, used, tags):
         yield Freeable(
@@ -166,12 +167,12 @@ def on_disk(*paths: Path) -> int:
 
 
 def leftovers(
-    engine: Engine, state: paths.State, journal: Reader, *, dry_run: bool, say: Say
+    engine: Engine, state: paths.State, runs: Sequence[Run], *, dry_run: bool, say: Say
 ) -> None:
     """Remove containers, volumes and folders of every run and check that nobody works on."""
     runner = TrialRunner(engine=engine, host=Host(state=state))
     at_work = engine.values(RUN_LABEL, {HOME_LABEL: state.id})
-    for tag in sorted({run.tag for run in journal.runs()} | at_work):
+    for tag in sorted({run.tag for run in runs} | at_work):
         labels = {HOME_LABEL: state.id, RUN_LABEL: tag}
         try:
             with tag_lock(state.run(tag), tag):
@@ -186,7 +187,7 @@ def leftovers(
 def remove_data(
     engine: Engine,
     state: paths.State,
-    journal: Reader,
+    runs: Sequence[Run],
     tasks: Sequence[str],
     *,
     agreed: bool,
@@ -204,7 +205,7 @@ def remove_data(
         if task not in stored:
             known = ", ".join(stored) or "none"
             raise ConfigError(f"there are no prepared data of {task}", hint=f"there are: {known}")
-    needing = {task: _runs_on(state, journal, task) for task in tasks}
+    needing = {task: _runs_on(state, runs, task) for task in tasks}
     for task, tags in needing.items():
         if tags and not agreed and not dry_run:
             raise ConfigError(
@@ -221,10 +222,10 @@ def remove_data(
         say(f"{task}: {state.data(task)} and its sealed volume{ended}")
 
 
-def _runs_on(state: paths.State, journal: Reader, task: str) -> tuple[str, ...]:
+def _runs_on(state: paths.State, runs: Sequence[Run], task: str) -> tuple[str, ...]:
     """Name the runs that go on with the task's data as they are now, and with no others."""
     try:
         digest = data.load(state, task).digest
     except DataError:
         return ()
-    return tuple(run.tag for run in journal.runs() if (run.task, run.data_digest) == (task, digest))
+    return tuple(run.tag for run in runs if (run.task, run.data_digest) == (task, digest))

@@ -102,12 +102,8 @@ class State:
         """Name the file that says which folder this is, wherever it is moved to."""
         return self.root / "identity"
 
-    def claim(self) -> None:
-        """Write down which folder this is and where, before the engine gets anything of it.
-
-        Raises:
-            ConfigError: it is a copy, and would take another folder's containers for its own.
-        """
+    def refuse_copy(self) -> None:
+        """Raise `ConfigError` where it is a copy, whose containers would be the original's."""
         if original := self.original():
             alone = f"rm {shlex.quote(str(self.identity))}"
             raise ConfigError(
@@ -116,6 +112,14 @@ class State:
                 hint=f"remove one of the two, or give this one data of its own: {alone}, then: "
                 "runner prepare TASK --force",
             )
+
+    def claim(self) -> None:
+        """Write down which folder this is and where, before the engine gets anything of it.
+
+        Raises:
+            ConfigError: it is a copy.
+        """
+        self.refuse_copy()
         (known, place), is_there = self._written(), self.identity.exists()
         if is_there and place == self.root:
             return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
@@ -22,7 +22,7 @@ from runner.agents.descriptions import (
     with_model,
 )
 from runner.agents.numbers import search
-from runner.analysis import analyze, require_rows
+from runner.analysis import analyze, require_rows, shared_rows
 from runner.box import rows_of, run_in_box
 from runner.engines import images
 from runner.engines.caches import dropper
@@ -91,6 +91,8 @@ def at_work(state: paths.State, request: Request, person: Person) -> Iterator[At
         BusyError: another supervisor holds the tag.
         SandboxError: there is no engine or no image.
     """
+    if request.resume and not state.journal.is_file():
+        raise _no_run(request.tag)
     with ExitStack() as stack:
         journal = stack.enter_context(open_journal(state.journal))
         tag = _tag(journal, request)
@@ -161,11 +163,9 @@ def _introduce(session: Session, request: Request, say: Callable[[str], None]) -
         say(f"{SELF_REPORTED}; every score below is its own word")
     if (model := model_of(run.agent)) and not request.somebody_else:
         more = f" and {len(files) - SHOWN_FILES} more" if len(files) > SHOWN_FILES else ""
-        rows = rows_of(session) if run.agent_isolation == CONTAINED else None
-        also = "no data" if rows is None else f"whatever its agent reads of {_shown(rows)}"
         say(
             f"whoever serves {model} sees these files, what is tried and what came of it, and"
-            f" {also}: {', '.join(sorted(files)[:SHOWN_FILES])}{more}"
+            f" {_rows_told(session)}: {', '.join(sorted(files)[:SHOWN_FILES])}{more}"
         )
     if request.train_seconds is not None:
         say(f"budget.train is {request.train_seconds:g}s here: policy {run.policy_digest[:12]}")
@@ -174,8 +174,20 @@ def _introduce(session: Session, request: Request, say: Callable[[str], None]) -
         say(f"{run.agent}: {found}")
 
 
+def _rows_told(session: Session) -> str:
+    """Say which rows a model may be told of: what its agent reads itself, or analyses print."""
+    asked, boxed = session.policy.analysis, session.run.agent_isolation == CONTAINED
+    rows = rows_of(session) if boxed else None
+    if rows is not None:
+        return f"whatever its agent reads of {_shown(rows)}"
+    if asked.every or (asked.on_request and not boxed):
+        with suppress(ConfigError):  # there are no such rows
+            looked_at = shared_rows(session.data.public, session.policy)
+            return f"what analyses print of {_shown(looked_at)}"
+    return "no data"
+
+
 def _shown(rows: Path) -> str:
-    """Say which rows an agent's container has."""
     sizes = [path.stat().st_size for path in rows.rglob("*") if path.is_file()]
     return f"the training rows in {rows} ({len(sizes)} file(s), {sum(sizes) / 1e6:.1f} MB)"
 
@@ -189,13 +201,17 @@ def _tag(journal: Journal, request: Request) -> str:
         )
     known = journal.run(tag)
     if request.resume and known is None:
-        raise ConfigError(f"there is no run {tag}", hint="run: runner list")
+        raise _no_run(tag)
     if known and not request.resume:
         raise ConfigError(
             f"the tag {tag} is taken by a run of {known.task} from {known.created_at}",
             hint=f"choose another TAG, or go on with: runner run --resume {tag}",
         )
     return tag
+
+
+def _no_run(tag: str | None) -> ConfigError:
+    return ConfigError(f"there is no run {tag}", hint="run: runner list")
 
 
 def _fresh_tag(journal: Journal) -> str:

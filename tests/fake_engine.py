@@ -81,6 +81,9 @@ class FakeEngine:
 
     def ping(self) -> None: ...
 
+    def close(self) -> None:
+        """It has nothing to close."""
+
     def runtimes(self) -> tuple[str, ...]:
         return ("runc",)
 

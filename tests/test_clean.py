@@ -33,8 +33,9 @@ def home(tmp_path) -> paths.State:
 def cleaned(state: paths.State, *options: str, dry_run: bool = False) -> list[str]:
     said: list[str] = []
     with open_reader(state.journal) as journal:
-        found = clean.of_runs(state, journal, said.append)
-        clean.free(found, options, dry_run=dry_run, say=said.append)
+        runs = journal.runs()
+    found = clean.of_runs(state, runs, said.append)
+    clean.free(found, options, dry_run=dry_run, say=said.append)
     return said
 
 

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import random
 import re
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
 from fake_engine import FakeEngine
+from fakes import POLICY_TEXT, FakeSandbox, make_session, prepare, scored, with_files
 from fakes import TAG as TAG_OF_A_RUN
-from fakes import make_session, prepare, with_files
 
 from runner import paths, supervise
 from runner.agents import AGENTS
@@ -20,7 +21,7 @@ from runner.policy.load import load_policy, parse_policy
 from runner.providers import provider_of
 from runner.records import File
 from runner.session import Person
-from runner.start import TAG, Request, _agents, _check_template, _policy, at_work
+from runner.start import TAG, Request, _agents, _check_template, _introduce, _policy, at_work
 
 BY_HAND = "runner.by_hand.one_more"
 
@@ -88,6 +89,41 @@ def test_a_runtime_that_the_engine_lacks_is_an_error_before_there_is_a_run(tmp_p
     assert "runc" in refused.value.hint
     with open_journal(state.journal) as journal:
         assert journal.run("sandboxed") is None, "the tag is free"
+
+
+@pytest.mark.parametrize(
+    ("isolation", "policy", "said"),
+    [
+        pytest.param("contained", {}, "whatever its agent reads of the training rows", id="a box"),
+        pytest.param(
+            "contained", {"data: public": "data: none"}, "no data", id="a box without rows"
+        ),
+        pytest.param("api", {}, "what analyses print of the training rows", id="may look at rows"),
+        pytest.param("api", {"on_request: true": "on_request: false"}, "no data", id="may not"),
+    ],
+)
+def test_a_person_is_told_which_rows_a_model_may_be_sent(tmp_path, isolation, policy, said):
+    text = POLICY_TEXT
+    for old, new in policy.items():
+        text = text.replace(old, new)
+    told: list[str] = []
+    with make_session(tmp_path, FakeSandbox(lambda _: scored(1.0)), policy_text=text) as session:
+        run = replace(session.run, agent="claude:m", agent_isolation=isolation)
+        _introduce(replace(session, run=run), Request(), told.append)
+    [line] = [line for line in told if line.startswith("whoever serves m sees these files")]
+    assert f"what came of it, and {said}" in line
+    assert "train.py" in line
+
+
+def test_where_no_run_was_ever_made_nothing_is_made(tmp_path, monkeypatch):
+    place = tmp_path / "state"
+    monkeypatch.setenv("RUNNER_HOME", str(place))
+    monkeypatch.setattr("runner.engines.connect", FakeEngine)
+    monkeypatch.setattr("runner.clean.of_images", lambda *_: iter(()))
+    assert CliRunner().invoke(cli, ["clean"]).exit_code == 0
+    resumed = CliRunner().invoke(cli, ["run", "--resume", "nov21"])
+    assert "error: there is no run nov21" in resumed.output
+    assert not place.exists()
 
 
 def test_patterns_are_held_against_the_template():

@@ -36,16 +36,17 @@ def command(
     from itertools import chain
 
     from runner import clean, data, engines, paths
-    from runner.journal.store import open_journal
-    from runner.views.reading import say
+    from runner.views.reading import journal_if_any, say
 
     state = paths.state()
-    state.claim()
-    with closing(engines.connect()) as engine, open_journal(state.journal) as journal:
-        clean.leftovers(engine, state, journal, dry_run=dry_run, say=say)
+    state.refuse_copy()
+    with journal_if_any() as journal:
+        runs = journal.runs() if journal else ()
+    with closing(engines.connect()) as engine:
+        clean.leftovers(engine, state, runs, dry_run=dry_run, say=say)
         chosen = data.stored(engine, state) if all_data else tasks
-        clean.remove_data(engine, state, journal, chosen, agreed=yes, dry_run=dry_run, say=say)
+        clean.remove_data(engine, state, runs, chosen, agreed=yes, dry_run=dry_run, say=say)
         given = {"--logs": logs, "--pack": pack, "--images": images}
-        found = chain(clean.of_runs(state, journal, say), clean.of_images(engine, journal))
+        found = chain(clean.of_runs(state, runs, say), clean.of_images(engine, runs))
         options = [name for name, wanted in given.items() if wanted]
         clean.free(found, options, dry_run=dry_run, say=say)
