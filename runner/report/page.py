@@ -25,6 +25,7 @@ from runner.records import Experiment
 from runner.report import words
 from runner.report.gather import Milestone, Report
 from runner.views import lines, pictures, summary
+from runner.views.overview import Overview
 
 POLICY = (
     "default-src 'none'; style-src 'sha256-{}'; base-uri 'none'; form-action 'none'; img-src data:"
@@ -118,8 +119,17 @@ def _given(found: Report) -> dict[str, Any]:
         "sure": words.sure,
         "shown": summary.shown,
         "money": lambda usd: "" if usd is None else lines.money(usd),
-        "program": "runner",
+        "again": list(_again(overview)),
     }
+
+
+def _again(found: Overview) -> Iterator[tuple[str, str]]:
+    """Yield what to type, for any task, to look at the run once more, and what for."""
+    tag, best = found.run.tag, found.standing.best
+    yield f"runner audit {tag}", "do the records hold?"
+    if best is not None and best.number:
+        yield f"runner take {tag} --patches kept", "what was kept, a patch each"
+        yield f"runner show {best.number} {tag}", "the best in full"
 
 
 def _diff(found: Milestone) -> Iterator[str]:
