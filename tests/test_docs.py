@@ -6,25 +6,32 @@ import difflib
 import importlib.util
 import io
 import re
+import shlex
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
+from click.testing import CliRunner
+from fake_engine import FakeEngine
+from fakes import FakeSandbox, ScriptedAgent, edit, make_session, scored
 
 from harness import sealing
 from harness.mounts import under
 from runner.agents.stub import read_script
-from runner.cli import cli
+from runner.cli import VERBS, cli
 from runner.paths import PROJECT, read_tree
 from runner.policy.load import load_policy
 from runner.policy.review import RULES, review
 from runner.records import Change, File, Proposal
+from runner.scheduler import run_loop
 
 DOCUMENTS = [
     *sorted(PROJECT.glob("*.md")),
     *(path for path in sorted((PROJECT / "docs").rglob("*.md")) if "workspace" not in str(path)),
 ]
 DECISIONS = PROJECT / "docs" / "decisions"
+RUNNER = PROJECT / "runner"
 EXAMPLE = PROJECT / "docs" / "examples" / "points"
 PAGE = PROJECT / "docs" / "your-own-script.md"
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
@@ -93,6 +100,62 @@ def test_the_threat_model_names_entries_of_the_wall_and_the_fence():
         names = [name.strip() for cell in cells for name in cell.split(",")]
         for name in names:
             assert any(name in each for each in played) or name == "one entry each", name
+
+
+COMMAND = re.compile(r"^(?:\$ )?(?:[A-Z_]+=\S+ )*(?:\.venv/bin/)?runner (?!VERB)(.+)$")
+HINT = re.compile(rf"(?<![\w/.-])runner ((?:{'|'.join(VERBS)})(?: [^\"'`\n;,.)|<]*)?)")
+
+
+def typed(text: str) -> list[list[str]]:
+    """Return the words of each command that a page shows, in a block or in a line."""
+    text = re.sub(r"\\\n\s*", " ", text)
+    rest = BLOCK.sub("", text)
+    shown = [line for _, block in BLOCK.findall(text) for line in block.splitlines()]
+    shown += [*QUOTED.findall(rest), *re.findall(r"^    (.*)$", rest, re.MULTILINE)]
+    found = (COMMAND.match(line.strip()) for line in shown)
+    return [shlex.split(each[1].partition(" | ")[0], comments=True) for each in found if each]
+
+
+def lacking(words: list[str]) -> list[str]:
+    """Return what of a command is not there: its verb, or options of it."""
+    command, words = cli, [*words]
+    while isinstance(command, click.Group) and words:
+        if (below := command.get_command(click.Context(command), words[0].rstrip(","))) is None:
+            return words[:1] if command is cli else []
+        command, words = below, words[1:]
+    known = {"--help", "-"} | {each for one in command.params for each in one.opts}
+    said = [word.partition("=")[0] for word in words if word.startswith("-")]
+    return [option for option in said if option not in known]
+
+
+@pytest.mark.parametrize("document", named(DOCUMENTS))
+def test_every_command_that_is_shown_has_its_verb_and_its_options(document):
+    if document.name != "CHANGELOG.md":  # which names what is gone
+        for words in typed(document.read_text(encoding="utf-8")):
+            assert lacking(words) == [], " ".join(words)
+
+
+def test_every_command_that_a_message_or_a_page_of_ours_names_is_there():
+    sources = [path for end in ("py", "html", "in") for path in RUNNER.rglob(f"*.{end}")]
+    found = [each for path in sources for each in HINT.findall(path.read_text(encoding="utf-8"))]
+    assert len(found) > 100
+    for said in found:
+        assert lacking(said.split()) == [], said
+
+
+def test_the_commands_of_the_front_page_that_read_a_run_work(tmp_path, monkeypatch):
+    monkeypatch.setenv("RUNNER_HOME", str(tmp_path / "state"))
+    monkeypatch.setattr("runner.engines.connect", FakeEngine)
+    monkeypatch.chdir(tmp_path)
+    with make_session(tmp_path, FakeSandbox(lambda each: scored(9.0 - each.experiment))) as session:
+        run_loop(session, ScriptedAgent([edit("WIDTH = 32", "WIDTH = 64")]), experiments=1)
+    blocks = BLOCK.findall((PROJECT / "README.md").read_text(encoding="utf-8"))
+    shown = [words for kind, text in blocks if not kind for words in typed(f"```\n{text}```\n")]
+    assert {words[0] for words in shown} == {"audit", "watch", "dashboard", "report"}
+    for words in shown:
+        if words[0] != "dashboard":  # which does not end; `tests/dashboard` opens it
+            done = CliRunner().invoke(cli, words)
+            assert done.exit_code == 0, (words, done.output)
 
 
 def read_script_of(name: str):
