@@ -23,7 +23,7 @@ from runner.journal.reader import Reader
 from runner.paths import State
 from runner.progress import machine_seconds
 from runner.records import Experiment, ExperimentStatus, Run, Spent
-from runner.views import diffs, lines, pictures, status, summary
+from runner.views import diffs, lines, log, pictures, status, summary
 from runner.views.overview import Life, Overview, overview_of
 from runner.views.running import going_on
 from runner.workspace import Workspace
@@ -38,6 +38,7 @@ MOST_TRIALS = 200
 AFTER = 8
 """Experiments after one that are looked through for what was learned from it."""
 KEPT_A_PAGE = 40
+ENTRIES_A_PAGE = 50
 MOST_CHILDREN = 60
 """Attempts from one parent that a line of descent shows."""
 UNKNOWN = "unknown"
@@ -505,6 +506,20 @@ def _child(tag: str, row: Mapping[str, Any]) -> dict[str, Any]:
         "link": run_link(tag, "experiments", row["number"]),
         "kind": str(fate) if fate else "open",
         "title": f"{row['number']}, {fate or 'not ended'}: {lines.plain(row['hypothesis'])}",
+    }
+
+
+def happened(journal: Reader, run: Run, page: int) -> dict[str, Any]:
+    """Return the entries of a run's journal, the newest first."""
+    last = journal.head(run.tag).seq
+    found = journal.latest(run.tag, last - (page - 1) * ENTRIES_A_PAGE, ENTRIES_A_PAGE)
+    return {
+        "run": run,
+        "entries": [log.document(entry) for entry in found],
+        "seq": last,
+        "page": page,
+        "pages": max(1, -(-last // ENTRIES_A_PAGE)),
+        "page_link": lambda number: f"?page={number}",
     }
 
 

@@ -157,6 +157,7 @@ def application(site: Site) -> Guard:
         Route("/runs/{tag}/experiments/{number:int}", partial(_experiment, site)),
         Route("/runs/{tag}/experiments/{number:int}/logs/{name}", partial(_log, site)),
         Route("/runs/{tag}/lineage", partial(_lineage, site)),
+        Route("/runs/{tag}/log", partial(_happened, site)),
         Route("/runs/{tag}/hypotheses", partial(_hypotheses, site)),
         Route("/runs/{tag}/hypotheses", partial(_add, site), methods=["POST"]),
         Route("/runs/{tag}/hypotheses/{number:int}/drop", partial(_drop, site), methods=["POST"]),
@@ -329,6 +330,13 @@ def _lineage(site: Site, request: Request) -> Response:
         run = pages.find_run(journal, request.path_params["tag"])
         found = pages.lineage(journal, run, _number(request, "page", 1))
     return site.page(request, "lineage.html", tab="lineage", **found)
+
+
+def _happened(site: Site, request: Request) -> Response:
+    with site.journal() as journal:
+        run = pages.find_run(journal, request.path_params["tag"])
+        found = pages.happened(journal, run, _number(request, "page", 1))
+    return site.page(request, "happened.html", tab="log", **found)
 
 
 def _hypotheses(site: Site, request: Request) -> Response:

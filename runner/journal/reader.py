@@ -310,6 +310,11 @@ class Reader:
             yield from map(of_row, map(dict, found))
             after = found[-1]["seq"]
 
+    def latest(self, tag: str, last: int, count: int) -> tuple[Entry, ...]:
+        """Return so many entries of a run up to this place, the newest first."""
+        query = "SELECT * FROM entries WHERE run = ? AND seq <= ? ORDER BY seq DESC LIMIT ?"
+        return tuple(of_row(dict(row)) for row in self._rows(query, tag, last, count))
+
     def head(self, tag: str) -> Head:
         """Return where a run's chain ends."""
         query = "SELECT seq, chain FROM entries WHERE run = ? ORDER BY seq DESC LIMIT 1"

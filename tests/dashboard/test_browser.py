@@ -24,7 +24,7 @@ from runner.workspace import Workspace
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 RUN = f"/runs/{TAG}"
 PAGES = ("/", RUN, f"{RUN}/experiments/3", f"{RUN}/lineage", f"{RUN}/hypotheses",
-         f"{RUN}/compare", "/compare")  # fmt: skip
+         f"{RUN}/compare", "/compare", f"{RUN}/log")  # fmt: skip
 OPTIONS = (
     "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync",
     "--disable-component-update", "--no-first-run", "--disable-default-apps",
@@ -165,6 +165,15 @@ def test_the_table_answers_without_a_new_page(served):
     assert page.evaluate("window.same === true || location.search === ''")
 
 
+def test_a_run_is_replayed_as_the_bar_is_moved(served):
+    page = served.open(RUN)
+    page.evaluate("window.same = true")
+    page.get_by_label("replay: up to experiment").fill("3")
+    expect(page.locator("#progression .wide desc")).to_contain_text("Experiments 0 to 3")
+    expect(page.get_by_label("replay: up to experiment")).to_have_value("3")
+    assert page.evaluate("window.same")
+
+
 def test_the_theme_is_switched_without_a_script_and_stays(served):
     page = served.open(RUN, color_scheme="light")
     light = page.evaluate("getComputedStyle(document.body).backgroundColor")
@@ -223,7 +232,7 @@ def test_what_an_agent_plants_does_nothing(own):
     page = served.open(RUN)
     one = f"{RUN}/experiments/15"
     for path in (RUN, one, f"{one}/logs/odd-train.log", f"{RUN}/lineage", f"{RUN}/hypotheses",
-                 f"{RUN}/compare?a=3&b=15"):  # fmt: skip
+                 f"{RUN}/compare?a=3&b=15", f"{RUN}/log"):  # fmt: skip
         page.goto(f"{served.base}{path}")
         for summary in page.locator("summary").all():
             summary.click()

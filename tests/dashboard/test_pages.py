@@ -14,13 +14,14 @@ from fakes import TAG
 from runner.journal.reader import open_reader
 from runner.journal.store import open_journal
 from runner.records import ExperimentStatus
+from runner.views.log import document
 
 pytestmark = pytest.mark.slow
 RUN = f"/runs/{TAG}"
 PAGES = (
     "/", RUN, f"{RUN}?scale=log&from=2&to=9", f"{RUN}/experiments/0", f"{RUN}/experiments/3",
     f"{RUN}/experiments/9", f"{RUN}/lineage", f"{RUN}/hypotheses", f"{RUN}/compare",
-    f"{RUN}/compare?a=1&b=2", "/compare",
+    f"{RUN}/compare?a=1&b=2", "/compare", f"{RUN}/log", f"{RUN}/log?page=3",
 )  # fmt: skip
 
 
@@ -149,6 +150,23 @@ def test_a_missing_cost_is_unknown_and_never_nothing(tmp_path, home):
     row = client.get(RUN).text.split('id="x99"')[1].split("</tr>")[0]
     assert "unknown" in row
     assert "0.00" not in row
+
+
+def test_the_log_has_each_entry_with_its_kind_and_its_experiment(client, home):
+    with open_reader(home / "journal.sqlite") as journal:
+        entries = [*map(document, journal.entries(TAG))]
+    pages = [client.get(f"{RUN}/log?page={n + 1}").text for n in range(-(-len(entries) // 50))]
+    found = re.findall(r"<td><code>([\w-]+)</code></td>", "".join(pages))
+    assert found == [each["kind"] for each in reversed(entries)]
+    assert f'href="{RUN}/experiments/3"' in "".join(pages)
+    assert "sse-connect" in pages[0]
+    assert "sse-connect" not in pages[1]
+
+
+def test_a_run_can_be_seen_as_it_was(client):
+    text = client.get(f"{RUN}?to=3").text
+    assert "Experiments 0 to 3; drawn are" in text
+    assert 'name="to" min="1" max="14" value="3"' in text.partition('class="replay"')[2]
 
 
 def test_the_pages_of_a_line_of_descent_name_every_attempt(client):
