@@ -32,6 +32,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 from fakes import FakeSandbox, make_session, scored  # noqa: E402
 
 from runner.gateway import Caps, Gateway  # noqa: E402
+from runner.logs import Talk  # noqa: E402
 from runner.providers import load_providers  # noqa: E402
 
 MODEL = "claude-opus-5-5"
@@ -120,6 +121,7 @@ def main() -> None:
             models=[MODEL],
             reserved=session.spending.reserved,
             record=session.spending.record,
+            said=Talk(Path(folder) / "agent.log").keep,
             agent="bench",
             experiment=1,
             caps=Caps(calls_a_minute=1_000_000),

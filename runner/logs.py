@@ -1,10 +1,13 @@
-"""Events of a run as JSON lines, and for how long the output of its containers stays."""
+"""Events of a run as JSON lines, talks with models, and for how long logs of experiments stay."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import shutil
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,11 +22,51 @@ Log = Any
 
 
 LOGS_KEPT = 1000
-"""Experiments, the newest, whose containers' output stays; that of kept ones stays for good."""
+"""Experiments, the newest, whose logs stay; those of kept ones stay for good."""
+MOST_TALK = 4 * 1024**2
+"""Bytes of one experiment's talk."""
+
+
+class Talk:
+    """What a model was told and answered for one proposal, kept for the person alone."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._kept, self._turn = path, set[bytes](), threading.Lock()
+
+    def keep(self, role: str, content: Any) -> None:
+        """Write a message down, unless it was: each request repeats what was said before it."""
+        try:
+            text = f"== {role}\n{words(content)}\n"
+        except RecursionError:
+            text = f"== {role}\n(nested too deeply)\n"
+        said = text.encode(errors="backslashreplace")
+        mark = hashlib.sha256(said).digest()
+        with self._turn:
+            if mark in self._kept:
+                return
+            self._kept.add(mark)
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with self._path.open("ab") as file:
+                file.write(said[: max(0, MOST_TALK - file.tell())])
+
+
+def words(content: Any) -> str:
+    """Return a message's content as a person reads it: its texts as they are, the rest as JSON."""
+    match content:
+        case str():
+            return content
+        case list() | tuple():
+            return "\n".join(map(words, content))
+        case {"type": "text" | "input_text" | "output_text", "text": str(text)}:
+            return text
+        case Mapping():
+            said = {name: value for name, value in content.items() if name != "cache_control"}
+            return json.dumps(said, ensure_ascii=False)
+    return str(content)
 
 
 def drop_logs(state: State, experiment: Experiment | None) -> None:
-    """Remove what the containers of an old experiment printed, unless it was kept."""
+    """Remove the logs of an old experiment, unless it was kept."""
     if experiment and experiment.status is not ExperimentStatus.KEPT:
         shutil.rmtree(state.logs(experiment.run, experiment.number), ignore_errors=True)
 

@@ -202,6 +202,10 @@ class State:
         """Name the folder of what an experiment's containers printed."""
         return self.run(tag) / "logs" / f"{number:04d}"
 
+    def talk(self, tag: str, number: int) -> Path:
+        """Name the file of what an experiment's model was told and answered."""
+        return self.logs(tag, number) / "agent.log"
+
     def log(self, tag: str, number: int, trial: str, stage: str) -> Path:
         return self.logs(tag, number) / f"{trial}-{stage.replace(' ', '-')}.log"
 

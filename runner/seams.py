@@ -207,6 +207,13 @@ class Supervisor(Protocol):
         """Write down what a call cost."""
         ...
 
+    def said(self, role: str, content: Any) -> None:
+        """Keep a message of a talk with a model, for the person alone; once is enough.
+
+        Any thread may call it.
+        """
+        ...
+
     def waiting(self, what: str, seconds: float) -> None:
         """Show the person that nothing happens for a while, and why."""
         ...

@@ -19,7 +19,7 @@ from runner.executor import LocalExecutor
 from runner.experiment.steps import judged
 from runner.journal.entries import now
 from runner.journal.store import open_journal
-from runner.logs import event_log
+from runner.logs import event_log, words
 from runner.policy.load import LoadedPolicy, parse_policy
 from runner.progress import Tracker
 from runner.records import (
@@ -128,6 +128,7 @@ class FakeSupervisor:
     analyses: list[bytes | None] = field(default_factory=list)
     calls: list[ModelCall] = field(default_factory=list)
     waits: list[tuple[str, float]] = field(default_factory=list)
+    talk: list[tuple[str, str]] = field(default_factory=list)
     reservations: list[float] = field(default_factory=list)
     objections: Callable[[Proposal], tuple[Violation, ...]] = lambda _: ()
     """What the review says of a proposal in the making."""
@@ -163,6 +164,9 @@ class FakeSupervisor:
     def record(self, call: ModelCall) -> None:
         self.calls.append(call)
         self.left = None if self.left is None else self.left - call.usd
+
+    def said(self, role: str, content: Any) -> None:
+        self.talk.append((role, words(content)))
 
     def waiting(self, what: str, seconds: float) -> None:
         self.waits.append((what, seconds))

@@ -9,7 +9,9 @@ import click
 @click.argument("number", type=click.IntRange(min=0))
 @click.argument("tag", required=False)
 @click.option("--diff", is_flag=True, help="Only what it changed.")
-@click.option("--log", "log", is_flag=True, help="Only what its containers printed.")
+@click.option(
+    "--log", "log", is_flag=True, help="Only what its model was told and its containers printed."
+)
 @click.option("--trials", is_flag=True, help="Only its trials.")
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 def command(

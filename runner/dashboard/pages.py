@@ -388,6 +388,7 @@ def experiment(journal: Reader, state: State, run: Run, number: int) -> dict[str
     calls = journal.calls(run.tag, number, number)
     curves = pictures.curves_of(found, incumbent)
     beside = journal.beside(run.tag, number, number)[number]
+    logs, talk = list(_logs(state.logs(run.tag, number))), state.talk(run.tag, number).name
     return {
         "run": run,
         "metric": metric,
@@ -413,7 +414,8 @@ def experiment(journal: Reader, state: State, run: Run, number: int) -> dict[str
         "curves": [(each.name, pictures.curve(each), _points(each)) for each in curves],
         "files": files,
         "more_files": more_files,
-        "logs": list(_logs(state.logs(run.tag, number))),
+        "logs": [each for each in logs if each["name"] != talk],
+        "talk": [each for each in logs if each["name"] == talk],
         "calls": calls,
         "spent": beside.spent,
         "boxes": [lines.box(each) for each in beside.boxes],
@@ -450,7 +452,7 @@ def _diff(
 
 
 def _logs(folder: Path) -> Iterator[dict[str, Any]]:
-    """Yield the end of what each container printed."""
+    """Yield the end of what each container printed, and of what a model was told."""
     paths = sorted(folder.glob("*.log"))
     for path in paths[:MOST_LOGS]:
         yield {"name": path.name} | log_end(path, LOG_BYTES)

@@ -88,6 +88,7 @@ class Gateway:
         models: Collection[str],
         reserved: Callable[[float], AbstractContextManager[None]],
         record: Callable[[ModelCall], None],
+        said: Callable[[str, Any], None],
         agent: str,
         experiment: int,
         searches: int = 0,
@@ -102,6 +103,8 @@ class Gateway:
             models: those that may be asked; each needs a price.
             reserved: sets US dollars aside while a call is made, and raises `SpentError`.
             record: writes down what a call cost.
+            said: keeps a message for the person: all that the model was told, and what it answered
+                as far as the client tells it again.
             agent: whose calls they are, as the journal names it.
             experiment: what they are made for.
             searches: of the web, by the provider, that the phase allows; Anthropic's only.
@@ -114,7 +117,7 @@ class Gateway:
         for model in models:
             provider.prices.of(model)
         self._provider, self._key, self._api = provider, key, APIS[provider.protocol]
-        self._reserved, self._record = reserved, record
+        self._reserved, self._record, self._said = reserved, record, said
         self._agent, self._experiment, self._caps = agent, experiment, caps
         self._terms = Terms(
             models=frozenset(models),
@@ -260,6 +263,8 @@ class Gateway:
                             outcome=outcome[:MOST_OUTCOME],
                         )
                     )
+                    for role, message in held.messages():
+                        self._said(role, message)
         except SpentError as error:
             self._trouble = error
             raise RefusedError(Kind.SPENT, f"the run's budget is spent: {error}") from error

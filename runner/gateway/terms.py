@@ -7,7 +7,7 @@ field that a provider invents tomorrow is refused too.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
@@ -82,6 +82,19 @@ class Held:
     headers: Mapping[str, str] = field(default_factory=dict)
     hidden: bool = False
     """Whether the client did not ask for the event that says what was used."""
+
+    def messages(self) -> Iterator[tuple[str, Any]]:
+        """Yield what the model is told, and what it answered before, each with who said it."""
+        for name in ("system", "instructions"):
+            if self.body.get(name):
+                yield "system", self.body[name]
+        found = self.body.get("messages") or self.body.get("input") or ()
+        for said in [found] if isinstance(found, str) else found:
+            if isinstance(said, Mapping) and "role" in said:
+                more = {name: value for name, value in said.items() if name != "role"}
+                yield str(said["role"]), more["content"] if [*more] == ["content"] else more
+            else:
+                yield "user" if isinstance(said, str) else "assistant", said
 
     def content(self) -> bytes:
         """Return the body's bytes; raise `RefusedError` where they cannot be said in JSON."""

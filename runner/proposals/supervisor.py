@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from typing import Any
 
 from runner.errors import ConfigError
 from runner.history import last_tried
+from runner.logs import Talk
 from runner.policy.review import Examination
 from runner.prompt.untrusted import one_line
 from runner.proposals.rebasing import Based
@@ -26,6 +28,7 @@ class ProposalSupervisor:
     ) -> None:
         self._session, self._context, self._ended = session, context, ended
         self.returned = 0
+        self._talk = Talk(session.state.talk(session.run.tag, context.number))
         self._examined: tuple[Proposal, Examination] | None = None
         """The review that the agent asked for last, and of what."""
 
@@ -128,6 +131,10 @@ class ProposalSupervisor:
             seconds=round(call.seconds, 3),
             outcome=call.outcome,
         )
+
+    def said(self, role: str, content: Any) -> None:
+        """See `Supervisor.said`."""
+        self._talk.keep(role, content)
 
     def waiting(self, what: str, seconds: float) -> None:
         """See `Supervisor.waiting`."""

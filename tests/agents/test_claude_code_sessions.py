@@ -465,7 +465,7 @@ def test_a_hook_that_cannot_read_its_event_blocks(tmp_path, event):
 
 
 def test_lines_that_are_no_json_are_passed_over():
-    stream = Stream(lambda *_: None)
+    stream = Stream(lambda *_: None, lambda *_: None)
     stream.hear(b'warning\n[1]\n{"type": "system", "subt')
     stream.hear(b'ype": "init"}\n')
     stream.hear(b'{"type": "assistant", "input": ' + b"[" * 100_000 + b"\n")

@@ -42,6 +42,26 @@ def test_it_reads_edits_and_proposes():
     assert "exec python train.py" in results(server, 1)[0]["content"]
 
 
+def test_what_the_model_was_told_and_answered_is_kept_for_the_person():
+    supervisor, view = FakeSupervisor(), tool_use(EDITOR, command="view", path="run.sh")
+    proposed([calls(text("Let me look."), view), calls(proposes())], supervisor=supervisor)
+    assert [role for role, _ in supervisor.talk] == [
+        "system",
+        "user",
+        "assistant",
+        "user",
+        "assistant",
+    ]
+    system, start, asked, answered, last = (said for _, said in supervisor.talk)
+    assert system.startswith("You are a researcher")
+    assert "WIDTH = 32" in start
+    assert "Propose experiment 1 now." in start
+    assert asked.startswith("Let me look.\n{")
+    assert '"path": "run.sh"' in asked
+    assert "exec python train.py" in answered
+    assert "a wider model" in last
+
+
 def test_it_streams_with_adaptive_thinking_and_a_free_choice_of_tools():
     _, server = proposed([calls(proposes())])
     body = server.requests[0].body

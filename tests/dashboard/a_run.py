@@ -147,6 +147,7 @@ class Researcher:
         call = self._call(context.number)
         CLOCK.seconds += call.seconds / 10
         supervisor.record(call)
+        supervisor.said("user", f"Propose experiment {context.number} now.")
         source = context.files["train.py"].content
         if context.number % 23 == 9:
             text = source.replace(b"import math\n", b"import math\nimport subprocess\n")

@@ -130,7 +130,8 @@ def test_an_experiment_tells_its_whole_story(client, home):
     text = client.get(f"{RUN}/experiments/3").text
     with open_reader(home / "journal.sqlite") as journal:
         found = journal.experiment(TAG, 3)
-    for words in ("Verdict", "What was thought", "Learning curves", "Trials", "claude-opus-5-5"):
+    for words in ("Verdict", "What was thought", "Learning curves", "Trials", "claude-opus-5-5",
+                  "told and answered", "== user\nPropose experiment 3 now."):  # fmt: skip
         assert words in text
     assert found.origin.expectation in text
     assert 'class="side old gone"' in text

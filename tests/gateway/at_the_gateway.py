@@ -93,6 +93,7 @@ def gateway(
         models=tuple(models) or (OPUS if provider == "anthropic" else GPT,),
         reserved=supervisor.reserved,
         record=supervisor.record,
+        said=supervisor.said,
         agent="boxed",
         experiment=1,
         **more,

@@ -127,6 +127,10 @@ def test_a_tool_s_call_and_its_result_go_to_and_fro():
         done = client.messages.create(model=OPUS, max_tokens=99, messages=more, tools=tools)
     assert done.content[0].text == "done"
     assert server.requests[1].messages[-1]["content"] == [result]
+    assert work.supervisor.talk[:2] == [("user", "hello")] * 2  # as often as it was sent
+    assert [role for role, _ in work.supervisor.talk[2:]] == ["assistant", "user"]
+    assert work.supervisor.talk[2][1].startswith("let me see\n")
+    assert '"content": "a file"' in work.supervisor.talk[3][1]
 
 
 def test_the_worst_case_is_set_aside_before_the_call():

@@ -147,6 +147,7 @@ def load_boxed(name: str, argument: str, settings: Mapping[str, str] = os.enviro
             models=[model],
             reserved=supervisor.reserved,
             record=supervisor.record,
+            said=supervisor.said,
             agent=name,
             experiment=context.number,
             searches=phase.web_uses if phase else 0,

@@ -46,7 +46,9 @@ Block = Mapping[str, Any]
 class Conversation:
     """One proposal's talk with the model."""
 
-    def __init__(self, told: Brief) -> None:
+    def __init__(self, told: Brief, keep: Callable[[str, Any], None]) -> None:
+        self._keep = keep
+        keep("system", told.system)
         self._system = [{**_text(told.system), "cache_control": HOUR}]
         self.messages: list[tuple[str, tuple[Block, ...]]] = []
         self.add("user", {**_text(told.start), "cache_control": HOUR}, _text(told.news))
@@ -54,6 +56,7 @@ class Conversation:
     def add(self, role: str, *blocks: Block) -> None:
         """Keep a message; one without a block cannot be sent."""
         if blocks:
+            self._keep(role, blocks)
             self.messages.append((role, blocks))
 
     def request(self, tools: Sequence[Block]) -> dict[str, Any]:
@@ -99,7 +102,7 @@ class Claude:
         self, context: Context, supervisor: Supervisor, tools: Toolbox
     ) -> Proposal | Violation:
         """Return the proposal, or why there is none."""
-        phase, reminded, talk = context.phase, False, Conversation(brief(context))
+        phase, reminded, talk = context.phase, False, Conversation(brief(context), supervisor.said)
         searches = phase.web_uses if phase and phase.web_domains else 0
         for turn in range(1, MOST_TURNS + 1):
             if supervisor.stop_asked():

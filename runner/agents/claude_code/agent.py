@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
+from typing import Any
 
 from runner.agents import client, handover
 from runner.agents.about import about, told
@@ -23,6 +24,7 @@ from runner.agents.draft_folder import DraftFolder, UnsettledError, draft_folder
 from runner.agents.programs import CLAUDE_CODE as PACKAGE
 from runner.agents.programs import version
 from runner.errors import ConfigError, ModelError
+from runner.logs import words
 from runner.money.prices import Prices
 from runner.prompt.brief import brief
 from runner.providers import HINTS, LATER, provider_of
@@ -107,7 +109,9 @@ class ClaudeCode:
         (draft.private / "system.md").write_text(said.system, encoding="utf-8")
         writable = (context.patterns.said(), *context.notes)
         prompt = "\n".join((how(str(draft.path), writable), said.user, told(self._undone)))
+        supervisor.said("system", said.system)
         for _ in range(SESSIONS):
+            supervisor.said("user", prompt)
             stream, ended = self._session(tools, prompt)
             if tools.accepted is not None:
                 return tools.accepted
@@ -119,8 +123,13 @@ class ClaudeCode:
 
     def _session(self, tools: Tools, prompt: str) -> tuple[Stream, Ended]:
         """Run one session, and write down what it cost."""
+
+        def keep(role: str, content: Any) -> None:
+            """The client has our key in its environment."""
+            supervisor.said(role, client.without_secrets(words(content), launch.CREDENTIALS))
+
         draft, supervisor = tools.draft, tools.supervisor
-        left, stream = supervisor.usd_left(), Stream(supervisor.waiting)
+        left, stream = supervisor.usd_left(), Stream(supervisor.waiting, keep)
         # So that its last call still fits into what is left; `reserved` says where none does.
         usd = MOST_USD if left is None else max(LEAST_USD, min(MOST_USD, left - self._margin))
         reserved = usd + self._margin

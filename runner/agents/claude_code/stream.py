@@ -13,7 +13,7 @@ from runner.records import Usage
 
 NO_RETRY = (401, 402, 403)
 """Answers that do not change by asking again."""
-_NOT_READ = (ValueError, TypeError, AttributeError)
+_NOT_READ = (ValueError, TypeError, AttributeError, KeyError)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +34,10 @@ class Result:
 class Stream:
     """What was heard so far."""
 
-    def __init__(self, waiting: Callable[[str, float], None]) -> None:
-        self._waiting, self._rest = waiting, b""
+    def __init__(
+        self, waiting: Callable[[str, float], None], said: Callable[[str, Any], None]
+    ) -> None:
+        self._waiting, self._said, self._rest = waiting, said, b""
         self.started = self.served = False
         """Whether the session began, and whether it has our tools."""
         self.refused: int | None = None
@@ -63,6 +65,8 @@ class Stream:
                 error = event.get("error") or "no answer"
                 what = f"the model's API: {error} ({status or 'no status'})"
                 self._waiting(what, float(event.get("retry_delay_ms") or 0) / 1000)
+            case "assistant" | "user", _:
+                self._said(event["message"]["role"], event["message"]["content"])
             case "result", _:
                 self.result = result(event)
 
