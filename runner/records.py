@@ -20,6 +20,8 @@ LOG = "LOG.md"
 """The page that the supervisor writes from the journal; no agent may change it."""
 CONTAINED = "contained"
 """The isolation of an agent in a container of its own, whose one way out leads to its model."""
+REBASED = "; rebased"
+"""Behind why a proposal started where it did, if it was put onto a newer best while it waited."""
 BOX_ENDED = "box.ended"
 """The note of what an agent's container took for one proposal; see `Box`."""
 

@@ -20,6 +20,7 @@ LOOK_SECONDS = 0.5
 @click.option("--json", "as_json", is_flag=True, help="For machines; with --follow a line each.")
 def command(tag: str | None, everything: bool, follow: bool, as_json: bool) -> None:
     """Say what happened in the run TAG, the newest last: the last 50 entries of its journal."""
+    from runner.records import SELF_REPORTED
     from runner.views import log, reading
 
     with reading.journal_for_reading() as journal:
@@ -31,6 +32,8 @@ def command(tag: str | None, everything: bool, follow: bool, as_json: bool) -> N
             if as_json:
                 reading.stream_json(found)
             else:
+                if run.self_reported:
+                    reading.say(SELF_REPORTED)
                 for each in found:
                     reading.say(log.line(each))
             return

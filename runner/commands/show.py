@@ -18,6 +18,7 @@ def command(
     number: int, tag: str | None, diff: bool, log: bool, trials: bool, as_json: bool
 ) -> None:
     """Show experiment NUMBER of the run TAG, or of the newest run."""
+    from runner.records import SELF_REPORTED
     from runner.views import documents, page, reading
 
     with reading.journal_for_reading() as journal:
@@ -34,6 +35,8 @@ def command(
         return
     if everything:
         reading.say(page.heading(run, experiment, beside, hypotheses))
+    if trials and run.self_reported:
+        reading.say(SELF_REPORTED)
     if trials or everything:
         reading.print_rich(page.trials(experiment))
     if diff or everything:

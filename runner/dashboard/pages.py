@@ -22,7 +22,7 @@ from runner.history import mean_audit, metric_of
 from runner.journal.reader import Reader
 from runner.paths import State
 from runner.progress import machine_seconds
-from runner.records import Experiment, ExperimentStatus, Run, Spent
+from runner.records import REBASED, Experiment, ExperimentStatus, Run, Spent
 from runner.views import diffs, lines, log, pictures, status, summary
 from runner.views.overview import Life, Overview, overview_of
 from runner.views.running import going_on
@@ -486,7 +486,8 @@ def lineage(journal: Reader, run: Run, page: int) -> dict[str, Any]:
         "nodes": [
             {
                 "found": each,
-                "experiment": next(iter(journal.outlines(run.tag, each.number, each.number)), None),
+                "experiment": (found := journal.experiment(run.tag, each.number)),
+                "merged": found and found.origin and found.origin.why.endswith(REBASED),
                 "link": run_link(run.tag, "experiments", each.number),
                 "children": children[each.number][:MOST_CHILDREN],
                 "more": max(0, len(children[each.number]) - MOST_CHILDREN),

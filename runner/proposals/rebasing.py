@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from runner.policy.review import Examination
 from runner.proposals.reviewing import examined
-from runner.records import Change, Experiment, Files, Proposal, Violation
+from runner.records import REBASED, Change, Experiment, Files, Proposal, Violation
 from runner.seams import Context
 from runner.session import Session
 from runner.steering.strategy import GREEDY, parent_commit
@@ -57,7 +57,7 @@ def on_the_best(session: Session, made: Based) -> Based | Returned:
 
 def _moved(session: Session, context: Context, now_best: Experiment) -> Context:
     commit = parent_commit(now_best)
-    why = f"{context.why}, then experiment {context.parent}; rebased"
+    why = f"{context.why}, then experiment {context.parent}{REBASED}"
     return replace(
         context,
         parent=now_best.number,

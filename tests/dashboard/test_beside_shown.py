@@ -22,7 +22,9 @@ TOOK = {
     2: {"seconds": 1800.0, "cpu_seconds": None, "why": "it took more than 30 minutes"},
 }
 ALL = "2 containers of its agent, 31.2 min, of processors 40 s"
-ANALYSIS = Analysis(experiment=2, asked_by=AskedBy.AGENT, script_digest="ab" * 32, at="2026")
+ANALYSIS = Analysis(
+    experiment=2, asked_by=AskedBy.AGENT, script_digest="ab" * 32, at="2026-11-29T12:00:00+00:00"
+)
 ENDED = {"seconds": 12.5, "exit_code": 1, "failure": "exit 1"}
 LOOKED = "12.5 s by agent, script abababababab, exit 1"
 

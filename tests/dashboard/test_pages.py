@@ -13,7 +13,7 @@ from fakes import TAG
 
 from runner.journal.reader import open_reader
 from runner.journal.store import open_journal
-from runner.records import ExperimentStatus
+from runner.records import REBASED, ExperimentStatus
 from runner.views.log import document
 
 pytestmark = pytest.mark.slow
@@ -173,3 +173,22 @@ def test_a_run_can_be_seen_as_it_was(client):
 def test_the_pages_of_a_line_of_descent_name_every_attempt(client):
     text = client.get(f"{RUN}/lineage").text
     assert all(f'href="{RUN}/experiments/{number}"' in text for number in range(COUNT + 1))
+
+
+def test_a_line_of_descent_says_what_each_came_from_and_what_was_merged(home, tmp_path):
+    shutil.copytree(home, tmp_path / "state")
+    with open_journal(tmp_path / "state" / "journal.sqlite") as journal:
+        best, run = journal.experiment(TAG, journal.best(TAG)), journal.run(TAG)
+        origin = replace(best.origin, parent=best.number, why=f"from the best so far{REBASED}")
+        journal.propose(replace(best, number=15, origin=origin), run)
+        said = {"reason": "kept: better", "score": 1.0, "gain": 1.0, "planned": 1, "rule": None}
+        journal.decided(TAG, 15, status="kept", **said)
+        journal.settled(TAG, 15, commit="f" * 40, wall_seconds=1.0)
+    first, second, *_ = re.findall(
+        r'<li class="node.*?</li>',
+        entered(tmp_path / "state").get(f"{RUN}/lineage").text,
+        re.DOTALL,
+    )
+    assert f'from <a href="{RUN}/experiments/{best.number}">' in first
+    assert "put onto it while it waited" in first
+    assert "put onto it while it waited" not in second

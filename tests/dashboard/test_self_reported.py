@@ -19,9 +19,18 @@ from runner.scheduler import run_loop
 
 SAID = "SELF-REPORTED"
 RUN = f"/runs/{TAG}"
-PAGES = ("/", RUN, f"{RUN}/experiments/1", f"{RUN}/lineage", f"{RUN}/compare", "/compare")
+PAGES = (
+    "/",
+    RUN,
+    f"{RUN}/experiments/1",
+    f"{RUN}/lineage",
+    f"{RUN}/compare",
+    "/compare",
+    f"{RUN}/log",
+)
 PRINTED = (
-    ["status"], ["list"], ["list", TAG], ["show", "1"], ["watch", "--plain"],
+    ["status"], ["list"], ["list", TAG], ["show", "1"], ["show", "1", "--trials"], ["log"],
+    ["watch", "--plain"],
     ["export", "-o", "-"],
     *(["export", "--format", form, "-o", "-"] for form in ("karpathy", "edu", "tabular", "csv")),
 )  # fmt: skip
