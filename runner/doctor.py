@@ -328,7 +328,7 @@ def _reachable(environment: Mapping[str, str]) -> dict[str, bool]:
 def _claude_code(machine: Machine) -> Answer:
     """Only `--on-host` needs it, but a program that is named should be there."""
     if machine.claude_code:
-        return _answer(machine.claude_code.splitlines()[0])
+        return _answer(f"{machine.claude_code.splitlines()[0]}, isolation tool-restricted")
     if named := machine.environment.get(CLAUDE_CODE):
         remedy = f"correct the path in {CLAUDE_CODE}, or unset it"
         return _answer(f"{named} does not say its version", remedy, warn=True)

@@ -18,6 +18,7 @@ from fakes import FakeSandbox, ScriptedAgent, edit, make_session, scored
 
 from harness import sealing
 from harness.mounts import under
+from runner.agents import AGENTS
 from runner.agents.stub import read_script
 from runner.cli import VERBS, cli
 from runner.paths import PROJECT, read_tree
@@ -160,6 +161,13 @@ def test_the_commands_of_the_front_page_that_read_a_run_work(tmp_path, monkeypat
 
 def read_script_of(name: str):
     return read_script(PROJECT / "tests" / "scripts" / f"{name}.yaml").entries
+
+
+def test_every_agent_is_in_the_table_of_agents():
+    text = (PROJECT / "docs" / "agents.md").read_text(encoding="utf-8")
+    table = text[: text.index("\n## ")]
+    named = "mcp" if "[mcp](#mcp)" in table else ""
+    assert {*re.findall(r"`([a-z-]+)", table), named} >= {*AGENTS}
 
 
 def test_every_rule_of_the_review_is_in_the_table_in_its_order():
