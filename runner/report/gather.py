@@ -26,6 +26,8 @@ MOST_EXAMPLES = 12
 MOST_TAKEAWAYS = 8
 """Of one category, the newest."""
 MOST_KINDS = 20
+MOST_DIFF = 600_000
+"""Bytes of what changed between two of the best."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,7 +156,7 @@ def _milestones(workspace: Workspace, best: Sequence[Experiment]) -> Iterable[Mi
         if after is None or each.commit is None or after.commit is None:
             yield Milestone(experiment=each, since=None)
             continue
-        files, left_out = diffs.parsed(workspace.diff(after.commit, each.commit, WHOLE))
+        files, left_out = diffs.parsed(workspace.diff(after.commit, each.commit, WHOLE), MOST_DIFF)
         yield Milestone(experiment=each, since=after.number, files=tuple(files), left_out=left_out)
 
 

@@ -7,9 +7,10 @@ too long is cut off and says so. A file is coloured as a whole, since a string m
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import accumulate, zip_longest
 
 from markupsafe import Markup, escape
 from pygments.lexer import Lexer
@@ -32,6 +33,8 @@ MOST_COLOURED = 60_000
 MOST_ROWS = 1_500
 """Rows of one file that are shown."""
 MOST_FILES = 50
+MOST_BYTES, ROW_BYTES = 2_500_000, 150
+"""Of all rows on one page, and of what stands around the two sides of a row."""
 MOST_LINE = 500
 """Characters of one line."""
 CONTEXT = 3
@@ -74,10 +77,19 @@ class FileDiff:
     """What is not shown."""
 
 
-def parsed(diff: str) -> tuple[list[FileDiff], int]:
-    """Return the files of git's diff with `WHOLE` lines of context, and how many are left out."""
-    files = list(_files(diff.split("\n")))
-    return [_of_file(*each) for each in files[:MOST_FILES]], max(0, len(files) - MOST_FILES)
+def parsed(diff: str, most: int = MOST_BYTES) -> tuple[list[FileDiff], int]:
+    """Return the files of git's diff with `WHOLE` lines of context, and how many are left out.
+
+    Args:
+        diff: what git says.
+        most: bytes that the rows of all files may take on a page.
+    """
+    files, shown = list(_files(diff.split("\n"))), []
+    for head, body in files[:MOST_FILES]:
+        file = _of_file(head, body, most)
+        shown.append(file)
+        most -= sum(map(_size, file.rows))
+    return shown, max(0, len(files) - MOST_FILES)
 
 
 def _files(lines: list[str]) -> Iterator[tuple[list[str], list[str]]]:
@@ -104,7 +116,11 @@ def _files(lines: list[str]) -> Iterator[tuple[list[str], list[str]]]:
         yield head, body
 
 
-def _of_file(head: list[str], body: list[str]) -> FileDiff:
+def _size(row: Row) -> int:
+    return ROW_BYTES + sum(len(side.html) for side in (row.old, row.new) if side)
+
+
+def _of_file(head: list[str], body: list[str], most: int) -> FileDiff:
     name = next((line[6:] for line in head if line.startswith(("+++ b/", "--- a/"))), None)
     named = [line[6:] for line in head if line.startswith("+++ b/")]
     path = named[0] if named else name or head[0].removeprefix("diff --git ")
@@ -113,14 +129,20 @@ def _of_file(head: list[str], body: list[str]) -> FileDiff:
     what = "deleted" if any(line.startswith("deleted file") for line in head) else what
     old = [line[1:] for line in body if line[:1] in (" ", "-")]
     new = [line[1:] for line in body if line[:1] in (" ", "+")]
-    rows = _rows(body, _coloured(path, old), _coloured(path, new))
     notes = [line for line in head if line.startswith(("Binary files", "old mode", "new mode"))]
-    if len(rows) > MOST_ROWS:
-        notes.append(f"{len(rows) - MOST_ROWS} more rows are not shown")
+    rows: list[Row] = []
+    if body and most < ROW_BYTES:
+        notes.append("its rows are not shown: there are too many before it")
+    elif body:
+        rows = _rows(body, _coloured(path, old), _coloured(path, new))
+        room = min(MOST_ROWS, bisect_right([*accumulate(map(_size, rows))], most))
+        if len(rows) > room:
+            notes.append(f"{len(rows) - room} more rows are not shown")
+        rows = rows[:room]
     return FileDiff(
         path=path.strip('"'),
         what=what,
-        rows=tuple(rows[:MOST_ROWS]),
+        rows=tuple(rows),
         added=sum(line[:1] == "+" for line in body),
         removed=sum(line[:1] == "-" for line in body),
         note="; ".join(notes),

@@ -15,6 +15,7 @@ from runner.cli import cli
 from runner.errors import SandboxError
 from runner.journal.reader import open_reader
 from runner.records import Change, ModelCall, Proposal, Purpose, TrialResult, TrialSpec, Usage
+from runner.report import gather
 from runner.report.gather import report_of
 from runner.scheduler import run_loop
 from runner.views import summary
@@ -178,6 +179,16 @@ def test_what_it_says_to_type_can_be_typed(page, report, tmp_path, monkeypatch):
         assert f"    runner {' '.join(words)}  #" in (tmp_path / "r.md").read_text()
         assert CliRunner().invoke(cli, words).exit_code == 0, words
     assert len(list((tmp_path / "kept").iterdir())) == 2
+
+
+def test_diffs_have_room_on_the_page_and_no_more(report, tmp_path, monkeypatch):
+    report("-o", "whole.html")
+    monkeypatch.setattr(gather, "MOST_DIFF", 400)
+    report("-o", "cut.html")
+    whole, cut = ((tmp_path / f"{name}.html").read_text() for name in ("whole", "cut"))
+    assert "more rows are not shown" not in whole
+    assert 0 < cut.count('class="row"') < whole.count('class="row"')
+    assert "more rows are not shown" in cut
 
 
 def test_in_markdown_what_an_agent_wrote_is_code(report, tmp_path):
