@@ -125,6 +125,11 @@ def test_the_document_has_everything_in_numbers(invoke):
     assert document["prices_as_of"]
 
 
+def test_a_cost_that_nobody_recorded_is_no_number(invoke):
+    document = json.loads(invoke("free", "--json").output)
+    assert (document["total"], document["left_usd"]) == (None, 10)
+
+
 def test_people_see_tables_the_sum_the_limit_and_the_date(invoke):
     shown = invoke(TAG).output
     assert "$0.8750 in 3 calls: 5,000 tokens in (60% from the cache), 600 out" in shown

@@ -23,14 +23,14 @@ def cost_document(
     run: Run, models: Mapping[str, Spent], experiments: Mapping[int, Spent], cap: float | None
 ) -> dict[str, Any]:
     """Return a run's spending, per experiment, per model and in all."""
-    total = together(models.values()) or spent(())
+    total = together(models.values())
     return {
         "run": run.tag,
         "task": run.task,
         "agent": run.agent,
-        "total": spent_document(total),
+        "total": total and spent_document(total),
         "limit_usd": cap,
-        "left_usd": None if cap is None else cap - total.usd,
+        "left_usd": None if cap is None else max(0.0, cap - (total.usd if total else 0.0)),
         "models": {name: spent_document(found) for name, found in models.items()},
         "experiments": [
             {"number": number} | spent_document(found) for number, found in experiments.items()
