@@ -91,7 +91,7 @@ class Held:
         found = self.body.get("messages") or self.body.get("input") or ()
         for said in [found] if isinstance(found, str) else found:
             if isinstance(said, Mapping) and "role" in said:
-                more = {name: value for name, value in said.items() if name != "role"}
+                more = {name: value for name, value in said.items() if name not in ("role", "type")}
                 yield str(said["role"]), more["content"] if [*more] == ["content"] else more
             else:
                 yield "user" if isinstance(said, str) else "assistant", said

@@ -349,6 +349,7 @@ def test_a_response_comes_through_whole_and_streamed_and_is_never_stored():
     assert kinds[-1] == "response.completed"
     assert [call.usage for call in work.supervisor.calls] == [KNOWN_OPENAI] * 2
     assert [one.body["store"] for one in asked] == [False, False]
+    assert work.supervisor.talk == [("user", "hello")] * 2
 
 
 def test_a_model_of_one_s_own_needs_no_key_and_costs_nothing():
