@@ -27,7 +27,7 @@ MOST_LINE, MOST_LINES, MOST_TEXT = 300, 20, 2000
 """Characters of a line, lines and characters of a message: services cut longer ones themselves."""
 LIVELY = str.maketrans("<>[]`@", "‹›()'＠")  # noqa: RUF001 - on purpose
 """What makes mentions, links and markup, and what is shown instead."""
-SHOWN = ("best", "believe", "experiments", "spent")
+SHOWN = ("best", "believe", "experiments", "spent", "trust")
 """Of the summary; the scores of the locked part stay on this machine."""
 
 
@@ -87,6 +87,7 @@ def _ending(journal: Reader, run: Run, reason: str) -> Iterator[str]:
     standing = standing_of(journal, run)
     yield reason
     rows = [*summary.scores_rows(standing), ("experiments", summary.tally(standing))]
+    rows += summary.trust_rows(standing) if standing.advisory else []
     for name, text in [*rows, *summary.spent_rows(standing, None)]:
         if name in SHOWN:
             yield f"{name}: {text}"

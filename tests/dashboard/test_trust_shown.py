@@ -1,9 +1,10 @@
-"""Whatever shows a score that the code under test printed says so."""
+"""Whatever shows a score says so where the code printed it, or where its agent saw the host."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import fakes
 import pytest
@@ -14,6 +15,7 @@ from fakes import TAG, FakeSandbox, ScriptedAgent, edit, make_session, scored
 from runner import trackers
 from runner.cli import cli
 from runner.journal.reader import open_reader
+from runner.notify.events import _ending
 from runner.records import LOG
 from runner.scheduler import run_loop
 
@@ -36,14 +38,24 @@ PRINTED = (
 )  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    folder, made = tmp_path_factory.mktemp("own"), fakes.run_record
+def made(folder: Path, **changes: object) -> Path:
+    """Return the state folder of a run that differs from the usual one."""
+    record = fakes.run_record
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(fakes, "run_record", lambda *a: replace(made(*a), self_reported=True))
+        patched.setattr(fakes, "run_record", lambda *a: replace(record(*a), **changes))
         with make_session(folder, FakeSandbox(lambda s: scored(9.0 - s.experiment))) as session:
             run_loop(session, ScriptedAgent([edit("WIDTH = 32", "WIDTH = 64")]), experiments=1)
     return folder / "state"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    return made(tmp_path_factory.mktemp("own"), self_reported=True)
+
+
+@pytest.fixture(scope="module")
+def advisory(tmp_path_factory):
+    return made(tmp_path_factory.mktemp("shell"), agent_isolation="none")
 
 
 @pytest.fixture
@@ -74,6 +86,17 @@ def test_every_document_says_it(invoke):
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_of_the_dashboard_says_it(home, page):
     assert SAID in entered(home).get(page).text
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_of_a_run_whose_agent_could_read_the_host_says_advisory(advisory, page):
+    assert "ADVISORY" in entered(advisory).get(page).text
+
+
+def test_a_message_of_its_end_says_advisory(advisory):
+    with open_reader(advisory / "journal.sqlite") as journal:
+        said = list(_ending(journal, journal.run(TAG), "over"))
+    assert any(line.startswith("trust: ADVISORY") for line in said)
 
 
 def test_a_report_the_log_and_a_tracker_say_it(invoke, home, tmp_path):
