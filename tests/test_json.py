@@ -211,6 +211,21 @@ def test_the_page_lists_what_is_printed_and_nothing_else(section, printed):
     assert said - seen == set(), "documented, and never printed"
 
 
+def empty_texts(value: Any, above: str = "") -> Iterator[str]:
+    if isinstance(value, dict):
+        for name, each in value.items():
+            yield from empty_texts(each, f"{above}.{name}")
+    elif isinstance(value, (list, tuple)):
+        for each in value:
+            yield from empty_texts(each, above)
+    elif value == "":
+        yield above
+
+
+def test_what_is_not_there_is_null_and_never_an_empty_text(printed):
+    assert {*empty_texts(printed)} == set()
+
+
 # -- the log ----------------------------------------------------------------------------------
 
 

@@ -30,7 +30,7 @@ def command(
     everything = not (diff or log or trials)
     if as_json:
         document = documents.experiment_document(run, experiment, beside)
-        extra = {"diff": page.diff(experiment), "log": page.logs(experiment)}
+        extra = {"diff": page.diff(experiment) or None, "log": page.logs(experiment)}
         reading.print_json(document | extra)
         return
     if everything:

@@ -64,60 +64,69 @@ def spent_document(found: Spent) -> dict[str, Any]:
 
 
 def experiment_document(run: Run, experiment: Experiment, beside: Beside) -> dict[str, Any]:
-    """Return an experiment; what it does not have is null, never 0."""
-    return {
-        "run": experiment.run,
-        "number": experiment.number,
-        "status": experiment.status,
-        "self_reported": run.self_reported,
-        "verdict": verdict_in(experiment.reason),
-        "rule": experiment.rule,
-        "reason": experiment.reason,
-        "hypothesis": experiment.hypothesis,
-        "category": experiment.category,
-        "score": experiment.score,
-        "gain": experiment.gain,
-        "probability_better": experiment.sure,
-        "audit_score": mean_audit(experiment, run.metric),
-        "commit": experiment.commit,
-        "attempt_commit": experiment.attempt_commit,
-        "parent_commit": experiment.parent_commit,
-        "started_at": experiment.started_at,
-        "ended_at": experiment.ended_at,
-        "wall_seconds": experiment.wall_seconds,
-        "peak_memory_bytes": peak_memory(experiment),
-        "chain": experiment.chain,
-        "origin": asdict(experiment.origin) if experiment.origin else None,
-        "spent": beside.spent and spent_document(beside.spent),
-        "trials": [trial_document(trial) for trial in experiment.trials],
-        "boxes": [asdict(each) for each in beside.boxes],
-        "analyses": [asdict(each) for each in beside.analyses],
-    }
+    """Return an experiment; what it does not have is null, never 0 or an empty text."""
+    return _said(
+        {
+            "run": experiment.run,
+            "number": experiment.number,
+            "status": experiment.status,
+            "self_reported": run.self_reported,
+            "verdict": verdict_in(experiment.reason),
+            "rule": experiment.rule,
+            "reason": experiment.reason,
+            "hypothesis": experiment.hypothesis,
+            "category": experiment.category,
+            "score": experiment.score,
+            "gain": experiment.gain,
+            "probability_better": experiment.sure,
+            "audit_score": mean_audit(experiment, run.metric),
+            "commit": experiment.commit,
+            "attempt_commit": experiment.attempt_commit,
+            "parent_commit": experiment.parent_commit,
+            "started_at": experiment.started_at,
+            "ended_at": experiment.ended_at,
+            "wall_seconds": experiment.wall_seconds,
+            "peak_memory_bytes": peak_memory(experiment),
+            "chain": experiment.chain,
+            "origin": experiment.origin and _said(asdict(experiment.origin)),
+            "spent": beside.spent and spent_document(beside.spent),
+            "trials": [trial_document(trial) for trial in experiment.trials],
+            "boxes": [_said(asdict(each)) for each in beside.boxes],
+            "analyses": [_said(asdict(each)) for each in beside.analyses],
+        }
+    )
+
+
+def _said(document: dict[str, Any]) -> dict[str, Any]:
+    """Return a document in which a text that is not there is none."""
+    return {name: None if value == "" else value for name, value in document.items()}
 
 
 def trial_document(trial: TrialRecord) -> dict[str, Any]:
     result = trial.result
-    return {
-        "purpose": trial.purpose,
-        "split": trial.split,
-        "seed": trial.seed,
-        "status": result.status,
-        "reason": result.reason,
-        "stage": result.stage,
-        "limit": result.limit,
-        "metrics": dict(result.score.metrics) if result.score else None,
-        "crash": asdict(result.crash) if result.crash else None,
-        "curves": {curve.name: curve.points for curve in result.curves},
-        "self_modified": result.self_modified,
-        "wall_seconds": result.wall_seconds,
-        "overhead_seconds": result.overhead_seconds,
-        "peak_memory_bytes": result.peak_memory_bytes,
-        "peak_gpu_memory_bytes": result.peak_gpu_memory_bytes,
-        "cpu_seconds": result.cpu_seconds,
-        "artifact_bytes": result.artifact_bytes,
-        "processor_share": result.processor_share,
-        "crowded": lines.is_crowded(trial),
-    }
+    return _said(
+        {
+            "purpose": trial.purpose,
+            "split": trial.split,
+            "seed": trial.seed,
+            "status": result.status,
+            "reason": result.reason,
+            "stage": result.stage,
+            "limit": result.limit,
+            "metrics": dict(result.score.metrics) if result.score else None,
+            "crash": result.crash and _said(asdict(result.crash)),
+            "curves": {curve.name: curve.points for curve in result.curves},
+            "self_modified": result.self_modified,
+            "wall_seconds": result.wall_seconds,
+            "overhead_seconds": result.overhead_seconds,
+            "peak_memory_bytes": result.peak_memory_bytes,
+            "peak_gpu_memory_bytes": result.peak_gpu_memory_bytes,
+            "cpu_seconds": result.cpu_seconds,
+            "artifact_bytes": result.artifact_bytes,
+            "processor_share": result.processor_share,
+            "crowded": lines.is_crowded(trial),
+        }
+    )
 
 
 def peak_memory(experiment: Experiment) -> int | None:

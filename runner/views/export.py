@@ -44,7 +44,7 @@ def row(
             metric: experiment.score,
             "memory_gb": lines.memory(peak_memory(experiment)) or None,
             "status": experiment.status,
-            "description": lines.plain(experiment.hypothesis, MAX_DESCRIPTION),
+            "description": lines.plain(experiment.hypothesis, MAX_DESCRIPTION) or None,
         }
         | money
         | trust

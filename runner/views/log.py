@@ -43,14 +43,14 @@ def document(entry: Entry) -> dict[str, Any]:
         "at": entry.at,
         "kind": entry.kind,
         "experiment": next(named, None),
-        "text": text,
+        "text": text or None,
     }
 
 
 def line(said: dict[str, Any]) -> str:
     """Return such a document as one line."""
     number = "" if said["experiment"] is None else f"exp {said['experiment']}"
-    return f"{said['at'][:19]}  {number:<9}  {said['kind']:<16}  {said['text']}"
+    return f"{said['at'][:19]}  {number:<9}  {said['kind']:<16}  {said['text'] or ''}"
 
 
 def _text(kind: str, said: dict[str, Any]) -> str:
