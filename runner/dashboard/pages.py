@@ -257,15 +257,15 @@ def now(found: Overview) -> dict[str, Any]:
 
 
 def _busy(found: Overview) -> float | None:
-    """Return which share of the newest experiments' time their devices were at work."""
+    """Return how many devices were at work in the mean while the newest experiments ran."""
     ended = [each for each in found.recent if each.ended_at and each.started_at]
     if len(ended) < 2:
         return None
     start = min(datetime.fromisoformat(each.started_at) for each in ended)
     end = max(datetime.fromisoformat(each.ended_at or "") for each in ended)
-    span = (end - start).total_seconds() * max(1, len(found.devices))
+    span = (end - start).total_seconds()
     worked = sum(trial.result.wall_seconds for each in ended for trial in each.trials)
-    return min(1.0, worked / span) if span > 0 else None
+    return worked / span if span > 0 else None
 
 
 @dataclass(frozen=True, kw_only=True)

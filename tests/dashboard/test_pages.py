@@ -6,11 +6,13 @@ import re
 import shutil
 from dataclasses import replace
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
 import pytest
 from dashboards import COUNT, entered
 from fakes import TAG
 
+from runner.dashboard.pages import _busy
 from runner.journal.reader import open_reader
 from runner.journal.store import open_journal
 from runner.records import REBASED, ExperimentStatus
@@ -162,6 +164,16 @@ def test_the_log_has_each_entry_with_its_kind_and_its_experiment(client, home):
     assert f'href="{RUN}/experiments/3"' in "".join(pages)
     assert "sse-connect" in pages[0]
     assert "sse-connect" not in pages[1]
+
+
+def test_two_devices_at_work_are_two_after_the_run_s_end_too(home):
+    with open_reader(home / "journal.sqlite") as journal:
+        one = journal.experiment(TAG, 3)
+    began, ended = "2026-11-29T10:00:00+00:00", "2026-11-29T10:00:20+00:00"
+    [trial, *_] = one.trials
+    trial = replace(trial, result=replace(trial.result, wall_seconds=20.0))
+    each = replace(one, started_at=began, ended_at=ended, trials=(trial,))
+    assert _busy(SimpleNamespace(recent=(each, each), devices=())) == 2.0
 
 
 def test_a_run_can_be_seen_as_it_was(client):
