@@ -358,6 +358,8 @@ def _compare(site: Site, request: Request) -> Response:
 def _compare_runs(site: Site, request: Request) -> Response:
     with site.journal() as journal:
         known = [run.tag for run in journal.runs()][::-1]
+        if not known:
+            raise NotThere("there are no runs yet")
         said = [request.query_params.get(name, "") for name in ("a", "b")]
         tags = [tag or known[min(place, len(known) - 1)] for place, tag in enumerate(said)]
         found = pages.two_runs(site.door, journal, site.state, tags)

@@ -75,6 +75,14 @@ def test_before_the_first_run_the_page_says_how_to_start_one(tmp_path):
     assert "There are no runs yet" in client.get("/").text
 
 
+def test_a_journal_without_a_run_is_no_fault(tmp_path):
+    with open_journal(tmp_path / "journal.sqlite"):
+        pass
+    client = entered(tmp_path)
+    assert "There are no runs yet" in client.get("/").text
+    assert client.get("/compare").status_code == 404
+
+
 def test_an_overview_says_what_status_says(client, home):
     text = client.get(RUN).text
     with open_reader(home / "journal.sqlite") as journal:
