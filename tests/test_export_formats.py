@@ -126,3 +126,12 @@ def test_two_ways_at_once_are_refused(home, monkeypatch):
     result = CliRunner().invoke(cli, ["export", "--format", "csv", "--json"])
     assert result.exit_code == 2
     assert "choose one" in result.output
+
+
+@pytest.mark.parametrize("form", [None, *HEADINGS, "csv", "jsonl"])
+def test_of_a_run_without_experiments_none_are_written(form, tmp_path, monkeypatch):
+    monkeypatch.setenv("RUNNER_HOME", str(tmp_path / "state"))
+    with make_session(tmp_path, FakeSandbox(lambda _: scored(1.0))):
+        pass
+    said = CliRunner().invoke(cli, ["export", *(["--format", form] if form else [])])
+    assert said.output.startswith("0 experiments written to ")

@@ -94,8 +94,10 @@ def _write(run: Run, lines: Iterator[str], output: Path | None, form: str | None
     target = output or paths.state().run(run.tag) / f"results.{ending}"
     try:
         with target.open("w", encoding="utf-8") as file:
-            count = sum(file.write(line) > 0 for line in lines) - (form != formats.JSONL)
+            count = sum(file.write(line) > 0 for line in lines)
     except OSError as error:
         hint = "--output - prints the rows, --output FILE writes them elsewhere"
         raise SandboxError(f"{target}: {error.strerror}", hint=hint) from error
+    if count and form != formats.JSONL:
+        count -= 1  # the heading
     reading.say(f"{count} experiments written to {target}")
