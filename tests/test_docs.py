@@ -104,16 +104,22 @@ def test_the_threat_model_names_entries_of_the_wall_and_the_fence():
 
 
 COMMAND = re.compile(r"^(?:\$ )?(?:[A-Z_]+=\S+ )*(?:\.venv/bin/)?runner (?!VERB)(.+)$")
+MAKE = re.compile(r"^(?:\$ )?make ([a-z-]+)((?: [A-Z_]+=\S+)*)")
 HINT = re.compile(rf"(?<![\w/.-])runner ((?:{'|'.join(VERBS)})(?: [^\"'`\n;,.)|<]*)?)")
 
 
-def typed(text: str) -> list[list[str]]:
-    """Return the words of each command that a page shows, in a block or in a line."""
+def shown(text: str) -> list[str]:
+    """Return what a page shows as code, in blocks and in its lines."""
     text = re.sub(r"\\\n\s*", " ", text)
     rest = BLOCK.sub("", text)
-    shown = [line for _, block in BLOCK.findall(text) for line in block.splitlines()]
-    shown += [*QUOTED.findall(rest), *re.findall(r"^    (.*)$", rest, re.MULTILINE)]
-    found = (COMMAND.match(line.strip()) for line in shown)
+    found = [line for _, block in BLOCK.findall(text) for line in block.splitlines()]
+    found += [*QUOTED.findall(rest), *re.findall(r"^    (.*)$", rest, re.MULTILINE)]
+    return [line.strip() for line in found]
+
+
+def typed(text: str) -> list[list[str]]:
+    """Return the words of each command of ours that a page shows."""
+    found = map(COMMAND.match, shown(text))
     return [shlex.split(each[1].partition(" | ")[0], comments=True) for each in found if each]
 
 
@@ -134,6 +140,16 @@ def test_every_command_that_is_shown_has_its_verb_and_its_options(document):
     if document.name != "CHANGELOG.md":  # which names what is gone
         for words in typed(document.read_text(encoding="utf-8")):
             assert lacking(words) == [], " ".join(words)
+
+
+@pytest.mark.parametrize("document", named(DOCUMENTS))
+def test_every_target_and_variable_of_make_that_is_shown_is_there(document):
+    makefile = (PROJECT / "Makefile").read_text(encoding="utf-8")
+    for line in shown(document.read_text(encoding="utf-8")):
+        if found := MAKE.match(line):
+            assert re.search(rf"^{found[1]}:", makefile, re.MULTILINE), line
+            for name in re.findall(r"(\w+)=", found[2]):
+                assert f"$({name})" in makefile, line
 
 
 def test_every_command_that_a_message_or_a_page_of_ours_names_is_there():
