@@ -123,6 +123,21 @@ end()
     assert "late.py was created" in (tmp_path / "prompt1").read_text()
 
 
+def test_a_talk_is_kept_for_the_person_without_our_key(tmp_path, monkeypatch):
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-nobody-may-see-this")
+    body = """
+said = [{"type": "text", "text": "I am " + os.environ["ANTHROPIC_API_KEY"]}]
+emit(type="assistant", message={"role": "assistant", "content": said})
+emit(type="assistant", message="odd")
+hand_over(); end()
+"""
+    supervisor = FakeSupervisor()
+    client(tmp_path, body).propose(CONTEXT, supervisor)
+    assert [role for role, _ in supervisor.talk] == ["system", "user", "assistant"]
+    assert "run_experiment" in supervisor.talk[1][1]
+    assert supervisor.talk[2][1] == "I am (ANTHROPIC_API_KEY)"
+
+
 def test_a_session_without_a_result_costs_what_was_set_aside(tmp_path):
     supervisor = FakeSupervisor(left=4.0)
     proposal = client(tmp_path, "hand_over()").propose(CONTEXT, supervisor)
