@@ -16,10 +16,11 @@ from click.testing import CliRunner, Result
 from fakes import TAG, FakeSandbox, ScriptedAgent, edit, make_session, scored
 
 from runner.cli import cli
-from runner.history import descent, unguarded
+from runner.history import unguarded
 from runner.journal.store import open_journal
 from runner.records import (
     Beside,
+    Descent,
     Experiment,
     ExperimentStatus,
     HypothesisStatus,
@@ -186,6 +187,14 @@ def kept(number: int, isolation: str, status: ExperimentStatus, parent: int = 0)
     return Experiment(
         run="t1", number=number, parent_commit="", hypothesis="", category="", changes=(),
         status=status, origin=Origin(agent="a", isolation=isolation, parent=parent),
+    )  # fmt: skip
+
+
+def descent(found: Experiment) -> Descent:
+    assert found.origin
+    return Descent(
+        number=found.number, parent=found.origin.parent, isolation=found.origin.isolation,
+        kept=found.status is ExperimentStatus.KEPT,
     )  # fmt: skip
 
 
