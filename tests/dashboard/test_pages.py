@@ -167,7 +167,7 @@ def test_the_log_has_each_entry_with_its_kind_and_its_experiment(client, home):
     with open_reader(home / "journal.sqlite") as journal:
         entries = [*map(document, journal.entries(TAG))]
     pages = [client.get(f"{RUN}/log?page={n + 1}").text for n in range(-(-len(entries) // 50))]
-    found = re.findall(r"<td><code>([\w-]+)</code></td>", "".join(pages))
+    found = re.findall(r"<td class=\"kind\"><code>([\w-]+)</code></td>", "".join(pages))
     assert found == [each["kind"] for each in reversed(entries)]
     assert f'href="{RUN}/experiments/3"' in "".join(pages)
     assert "sse-connect" in pages[0]
