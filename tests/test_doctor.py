@@ -269,7 +269,7 @@ def test_the_program_that_is_named_is_the_one_that_is_asked(tmp_path: Path) -> N
     program.chmod(0o755)
     findings = doctor.diagnose(State(tmp_path), {"RUNNER_CLAUDE_CODE": str(program)})
     [one] = [each.found for each in findings if each.requirement.startswith("Claude Code")]
-    assert one == "9.9.9 of --version"
+    assert one == "9.9.9 of --version, isolation tool-restricted"
 
 
 @pytest.mark.parametrize(("days", "verdict"), [(0, OK), (180, OK), (181, WARN), (-10, OK)])

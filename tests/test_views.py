@@ -25,6 +25,7 @@ from runner.decision import Direction, Metric
 from runner.errors import SandboxError
 from runner.journal.reader import open_reader
 from runner.records import (
+    Beside,
     Change,
     Experiment,
     ExperimentStatus,
@@ -157,7 +158,7 @@ def test_names_stand_in_one_column_whatever_the_metric_is_called(home):
             journal.experiment(TAG, 1),
         )
     assert kept
-    shown = page.heading(run, kept).splitlines()
+    shown = page.heading(run, kept, Beside()).splitlines()
     assert {line[12:14] for line in shown} == {"  "}
     assert any(line.endswith("score  matthews_corrcoef 90.0 (Δ -10.0)") for line in shown)
 
