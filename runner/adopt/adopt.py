@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import re
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -108,6 +109,38 @@ def adopt(
         ConfigError: it cannot run as it is; the message says where, and what to do.
     """
     layout.require_name(name, force=wanted.force)
+    with _as_it_was(_lock_of(name)):
+        return _adopted(root, name, wanted, engine, state, stop, ask, say)
+
+
+def _lock_of(name: str) -> Path:
+    return paths.policy_path(name).with_suffix(".lock")
+
+
+@contextmanager
+def _as_it_was(lock: Path) -> Iterator[None]:
+    """Put a lock back as it was if no task comes about: it is written before the first run."""
+    before = lock.read_bytes() if lock.is_file() else None
+    try:
+        yield
+    except BaseException:
+        if before is None:
+            lock.unlink(missing_ok=True)
+        else:
+            lock.write_bytes(before)
+        raise
+
+
+def _adopted(
+    root: Path,
+    name: str,
+    wanted: Wanted,
+    engine: Docker,
+    state: paths.State,
+    stop: Stop,
+    ask: Ask,
+    say: Callable[[str], None],
+) -> Adopted:
     project = read_project(root, wanted.data)
     line = command.installed(wanted.run or _command(project, ask), project)
     runs = command.reached(line, project)
@@ -240,7 +273,7 @@ def _image(
         return image, image_id, absent(engine, state, image_id, sorted(places), none)
 
     bases = [wanted.image] if wanted.image else ["cuda"] if wanted.gpus else list(IMAGES)
-    lock = paths.policy_path(name).with_suffix(".lock")
+    lock = _lock_of(name)
     if wanted.pip:
         named = parse_requirements(given.read_text(wanted.pip, most=MOST_BYTES), wanted.pip.name)
         image, image_id, without = held(Image(base=bases[0], packages=named, lock=lock))
