@@ -22,21 +22,31 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from runner import given
 from runner.download import digest, fetch
 from runner.errors import ConfigError, DataError
 from runner.paths import PROJECT, task_harness
-from runner.patterns import PATH
 from runner.policy import positions
+from runner.policy.paths import unsafe
 from runner.policy.schema import Strict
 
 CHOICE = "RUNNER_RAW_DATA"
 MOST_BYTES = 64_000
 STAGED = ".raw-"
 OTHERS_MAY_LOOK = stat.S_IROTH | stat.S_IXOTH
-RawPath = Annotated[str, Field(pattern=PATH, max_length=200)]
+
+
+def _below(name: str) -> str:
+    """Return a file's path below a folder, whatever letters it has."""
+    why = unsafe(name) or ("has a hidden part" if "/." in f"/{name}" else None)
+    if why:
+        raise ValueError(f"must be a path below a folder, and this {why}")
+    return name
+
+
+RawPath = Annotated[str, AfterValidator(_below)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -81,7 +91,8 @@ class RawFiles(Strict):
 
     files: tuple[RawFile, ...] = ()
     folder: RawPath | None = None
-    """Name of a folder that a person provides, all of which is at `/raw` as it is."""
+    """Name of a folder that a person provides, all of which is at `/raw` as it is; a copy of it
+    that was kept when the task was made will do."""
     page: str | None = None
     """Where a person gets that folder."""
 
@@ -159,7 +170,19 @@ class RawData:
             open_to_others(Path(found))
             yield Path(found)
 
+    @property
+    def at_hand(self) -> bool:
+        """Whether there is a folder, where the task is made from one."""
+        return self.chosen is not None or self._kept_folder() is not None or not self.wanted.folder
+
+    def _kept_folder(self) -> Path | None:
+        kept = self.downloads / (self.wanted.folder or "")
+        return kept if self.wanted.folder and kept.is_dir() else None
+
     def _own_folder(self, name: str) -> Path:
+        if self.chosen is None and (kept := self._kept_folder()):
+            open_to_others(kept)
+            return kept
         if self.chosen is None or not self.chosen.is_dir():
             raise DataError(
                 f"{self.task} is made from a folder of yours",

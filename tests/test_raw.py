@@ -193,6 +193,15 @@ def test_a_folder_of_ones_own_is_used_as_it_is(own: Path, tmp_path: Path) -> Non
     assert "https://example.org/prints" in caught.value.hint
 
 
+def test_a_copy_of_a_folder_that_was_kept_is_used_and_open_to_others(tmp_path: Path) -> None:
+    kept = tmp_path / "downloads" / "prints"
+    kept.mkdir(parents=True)
+    (kept / "a.csv").write_bytes(ROWS)
+    (kept / "a.csv").chmod(0o600)
+    wanted = files(folder="prints", page="https://example.org/prints")
+    assert laid_out(wanted, tmp_path, None) == {"a.csv": ROWS}
+
+
 # -- where they come from -----------------------------------------------------------------------
 
 
@@ -261,10 +270,11 @@ def written(tmp_path: Path, text: str) -> RawFiles | None:
     return read_raw_files("t", tmp_path)
 
 
-def test_a_good_file_is_read(tmp_path: Path) -> None:
-    found = written(tmp_path, GOOD)
+@pytest.mark.parametrize("name", ["a.csv", "Genève 2024/wine (1).csv"])
+def test_a_good_file_is_read_whatever_its_letters(tmp_path: Path, name: str) -> None:
+    found = written(tmp_path, GOOD.replace("a.csv", name, 1))
     assert found is not None
-    assert [file.name for file in found.files] == ["a.csv"]
+    assert [file.name for file in found.files] == [name]
 
 
 @pytest.mark.parametrize(
@@ -276,6 +286,7 @@ def test_a_good_file_is_read(tmp_path: Path) -> None:
         pytest.param(URL, "file:///etc/passwd", r"files\.0\.url", id="another kind of address"),
         pytest.param("name: a.csv", "name: ../a.csv", r"files\.0\.name", id="out of the folder"),
         pytest.param("name: a.csv", "name: /a.csv", r"files\.0\.name", id="absolute"),
+        pytest.param("name: a.csv", "name: .raw-a", r"files\.0\.name", id="hidden"),
         pytest.param("files:", "files: [", r"raw\.yaml:3: is not YAML", id="not YAML"),
     ],
 )

@@ -74,7 +74,7 @@ def _searched(name: str, found: dict[str, Any], say: Say) -> bool:
             f"harness/tasks/{paths.task_harness(name).name}/raw.yaml is missing",
             hint="it says which files the declaration means: docs/your-own-data.md",
         )
-    if data.wanted.folder is not None and data.chosen is None:
+    if not data.at_hand:
         say(f"unknown  {'rows':14} {raw.CHOICE} names no folder, so nothing is looked for")
         return True
     policy = load_policy(paths.policy_path(name)).policy

@@ -70,8 +70,12 @@ def filled(template: str, **words: str) -> str:
     return Template((TEMPLATES / f"{template}.in").read_text(encoding="utf-8")).substitute(words)
 
 
-def raw_yaml(files: Mapping[str, Path | bytes]) -> str:
-    """Return a `raw.yaml` that names a person's own files by their digests."""
+def raw_yaml(files: Mapping[str, Path | bytes], folder: str | None = None) -> str:
+    """Return a `raw.yaml` that names a person's own files by their digests, or their folder."""
+    if folder is not None:
+        said = "# Your own folder: a copy was kept when the task was made.\n"
+        named = {"folder": folder, "page": "your own folder"}
+        return said + yaml.safe_dump(named, sort_keys=False, allow_unicode=True)
     entries = []
     for name, file in files.items():
         if isinstance(file, bytes):
@@ -82,7 +86,7 @@ def raw_yaml(files: Mapping[str, Path | bytes]) -> str:
         own = {"licence": "your own", "page": "your own file"}
         entries.append({"name": name, "url": None, "sha256": digest, **own})
     said = "# Your own files: a copy was kept when the task was made, and its digest decides.\n"
-    return said + yaml.safe_dump({"files": entries}, sort_keys=False)
+    return said + yaml.safe_dump({"files": entries}, sort_keys=False, allow_unicode=True)
 
 
 def script_file(text: str) -> File:

@@ -127,7 +127,7 @@ def write(
             policy=text,
             harness={
                 DECLARATION: said + declaration_text(declaration),
-                "raw.yaml": layout.raw_yaml(raw),
+                "raw.yaml": layout.raw_yaml(raw, chosen.data.get("folder")),
                 **harness,
             },
             template=template,

@@ -17,6 +17,7 @@ from runner.adopt.needs import needs
 from runner.adopt.project import Part
 from runner.errors import ConfigError
 from runner.policy.load import load_policy
+from runner.raw import RawData, read_raw_files
 from runner.records import File, Image, Reported
 from runner.seal.brief import brief_text
 from runner.seal.seal import Wanted, seal
@@ -190,6 +191,28 @@ def test_a_text_becomes_a_task_whose_model_is_asked_byte_by_byte(state, tmp_path
     assert "serve) exec python -u -P -m kit.project serve" in run
     assert run.count("predict.py:predict serve") == 1
     assert "tale.txt" not in template
+
+
+def test_a_folder_of_classes_is_sealed_whatever_its_files_are_called(state, tmp_path):
+    adopted(state, tmp_path / "theirs", {"train.py": b"read('images')\nprint('accuracy', 1)\n"})
+    kept = state.data("wine") / "project" / "0"
+    (kept / "wine.csv").unlink()
+    draw = np.random.default_rng(1)
+    for at in range(400):  # so many that their names alone would fill a file of names
+        path = kept / "images" / ("été" if at % 2 else "winter") / f"photo ({at}).png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(draw.bytes(40))
+    made = seal("wine", Wanted(), state)
+    assert set(made.understood.classes) == {"été", "winter"}
+    wanted = read_raw_files("wine-sealed", paths.PROJECT)
+    assert wanted is not None
+    raw = RawData(
+        task="wine-sealed", wanted=wanted, downloads=state.downloads("wine-sealed"), chosen=None
+    )
+    assert raw.at_hand
+    declaration = paths.task_harness("wine-sealed") / declared.DECLARATION
+    with raw.laid_out() as folder:
+        assert declared.understand(declaration, folder, source="wine").rows == 400
 
 
 def test_the_brief_names_what_there_is(state, tmp_path):
