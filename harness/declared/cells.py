@@ -95,6 +95,8 @@ class Cells:
         if name not in self.names:
             shown = ", ".join(self.names[:20]) + (", ..." if len(self.names) > 20 else "")
             known = {re.sub(r"[\W_]", "", one.casefold()): one for one in self.names}
+            # As pandas calls what has no name in the header.
+            known |= {f"unnamed{int(one.partition('_')[2]) - 1}": one for one in self.unnamed}
             close = get_close_matches(re.sub(r"[\W_]", "", name.casefold()), known, n=1)
             meant = f"did you mean {known[close[0]]!r}?" if close else f"the file has {shown}"
             raise BadTableError(f"there is no column {name!r}; {meant}")

@@ -21,7 +21,10 @@ _CLOCKS = ("%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p", "%I:%M
 _WHOLE = (
     "%Y-%m", "%Y/%m", "%m/%Y", "%b %Y", "%B %Y", "%b-%Y", "%b-%y", "%H.%M.%S",
     "%a %b %d %H:%M:%S %Y", "%a %b %d %H:%M:%S %z %Y", "%a %b %d %Y %H:%M:%S GMT%z",
+    "%YQ%q", "%Y-Q%q", "%Y Q%q", "Q%q %Y", "Q%q-%Y", "Q%q/%Y", "%GW%V", "%G-W%V",
 )  # fmt: skip
+"""Quarters, `%q`, which strptime does not know, and weeks are among them: their first day."""
+_QUARTER = re.compile(r"Q([1-4])(?!\d)")
 _PARTS = re.compile(
     r"(?P<week>(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,? )?(?P<day>.*?)(?:(?P<cut>[ ,T:]+)"
     r"(?P<clock>\d\d?[:.]\d\d(?:[:.]\d\d(?:\.\d+)?)?(?: ?[AaPp][Mm])?)"
@@ -47,8 +50,16 @@ def moment(value: str, form: str) -> float:
         if zone not in _ZONES:
             raise ValueError(f"{zone} is no time zone")
         return moment(rest, form.removesuffix(" %Z")) - _ZONES[zone] * 3600
+    if "%q" in form:
+        value, form = _QUARTER.sub(_first_month, value), form.replace("Q%q", "Q-%m")
+    elif form.endswith("%V"):
+        value, form = f"{value}-1", f"{form}-%u"
     found = datetime.strptime(value, form) if form else datetime.fromisoformat(value)
     return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+
+
+def _first_month(quarter: re.Match[str]) -> str:
+    return f"Q-{3 * int(quarter[1]) - 2}"
 
 
 def format_of(seen: Collection[str], declared: str | None) -> str | None:
@@ -69,7 +80,7 @@ def usual_format(values: Iterable[str], declared: str | None) -> tuple[str | Non
 
 def is_date(value: str, form: str) -> bool:
     if not form and len(value) < len(ISO):
-        return False  # 20240131 is a number, and 2024-W05 nobody's date
+        return False  # 20240131 is a number, and 2024-W05 has a format of its own
     try:
         moment(value, form)
     except (ValueError, OverflowError):
@@ -93,7 +104,7 @@ def _shape(text: str) -> str:
 def _by_shape(forms: Iterable[str]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for form in forms:
-        found.setdefault(_shape(_EXAMPLE.strftime(form)), []).append(form)
+        found.setdefault(_shape(_EXAMPLE.strftime(form.replace("%q", "4"))), []).append(form)
     return found
 
 

@@ -28,6 +28,9 @@ PLAIN, CURRENCY, PERCENT = "number", "currency", "percent"
 _WITH_UNIT = re.compile(
     r"(?P<number>.*\d[.,]?)\s*(?P<unit>[^\d\s\-\u2212.,;:/()<>=](?:[^\d]{0,14}[^\d\s])?)"
 )
+_BOUND = re.compile(r"(?:[<>]=?|[\u2264\u2265])\s*(?=[\d.,])")
+FEWEST_PLAIN = 5
+"""Different numbers of a column in which others are bounds; with fewer, `<20` may be a class."""
 _TIMES = {"k": 1e3, "m": 1e6, "b": 1e9}
 _CLOCK = re.compile(r"(\d{1,3}):([0-5]\d)(?::([0-5]\d(?:\.\d+)?))?(?: ?([AaPp])\.?[Mm]\.?)?")
 _THREE_DIGITS = re.compile(r"\D*[1-9]\d{0,2}[.,]\d{3}\D*")
@@ -77,7 +80,8 @@ def numbers_of(seen: Collection[str], decimal: str) -> Numbers | None:
     """Read all different values of a column in one way; nothing if there is none for all.
 
     In this order: as they stand, with the other mark before decimals, with one unit behind them,
-    in thousands and millions, as times of a day or spans of time, which become hours.
+    in thousands and millions, as times of a day or spans of time, which become hours; some of them
+    as bounds, `<0.5`.
     """
     other = other_mark(decimal)
     ways: tuple[Callable[[Collection[str]], Numbers | None], ...] = (
@@ -86,6 +90,7 @@ def numbers_of(seen: Collection[str], decimal: str) -> Numbers | None:
                               "rest of the file"),
         lambda values: _with_unit(values, decimal) or _with_unit(values, other),
         _clock,
+        lambda values: _bounded(values, decimal) or _bounded(values, other),
     )  # fmt: skip
     return next((found for way in ways if (found := way(seen)) is not None), None)
 
@@ -176,6 +181,22 @@ def _clock(seen: Collection[str]) -> Numbers | None:
         hours = int(parts[1]) % 12 + 12 * (parts[4] in "Pp") if parts[4] else int(parts[1])
         known[value] = hours + int(parts[2]) / 60 + float(parts[3] or 0) / 3600
     return Numbers(known=known, note=f"{_said(max(known), known)} hours")
+
+
+def _bounded(seen: Collection[str], decimal: str) -> Numbers | None:
+    """Read `<0.5` and `>100` as the number that they name, where most values are plain numbers."""
+    plain = {value: _BOUND.sub("", value, count=1) if _BOUND.match(value) else value
+             for value in seen}  # fmt: skip
+    bounds = [value for value in seen if plain[value] != value]
+    if not bounds or len(seen) - len(bounds) < max(FEWEST_PLAIN, len(bounds)):
+        return None
+    if (found := _plain(set(plain.values()), decimal)) is None:
+        return None
+    known = {value: found.known[plain[value]] for value in seen}
+    others = f", and so are {len(bounds) - 1} other bounds" if len(bounds) > 1 else ""
+    return Numbers(
+        known=known, style=found.style, note=f"the bound {_said(min(bounds), known)}{others}"
+    )
 
 
 def _said(value: str, known: Mapping[str, float]) -> str:

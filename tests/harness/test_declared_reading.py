@@ -125,6 +125,14 @@ def test_a_column_without_a_name_is_called_in_a_file_as_pandas_would_call_it(tmp
     assert source.training(np.arange(3))["rows.csv"].startswith(b"Unnamed: 0,age,dose")
 
 
+def test_a_column_without_a_name_is_found_by_the_name_that_pandas_gives_it(tmp_path):
+    content = "".join(
+        f"{at - 1 if at else ''},{row}\n" for at, row in enumerate(PLAIN.splitlines())
+    )
+    found = understood(tmp_path, content, drop=["Unnamed: 0"])
+    assert "no column 'Unnamed: 0'; did you mean 'column_1'?" in found
+
+
 def test_quotes_behind_backslashes_are_read_where_that_makes_rows_even(tmp_path):
     content = PLAIN.replace("a,", '"ward \\"a\\", north",')
     assert kinds(understood(tmp_path, content))["ward"] == "words"
@@ -162,8 +170,11 @@ READ = {
                             "words", "line 2 holds '05/01/2024' where 80 others are dates like"),
     "no date": (lambda at: f"2024-01-{at % 28 + 1:02d}" if at % 3 else "0000-00-00", "words",
                 "--missing 0000-00-00"),
-    "bounds": (lambda at: at if at % 3 else f"<{at % 5}", "words",
-               "39 rows more hold one of 5 such values, where 80 others are numbers"),
+    "bounds": (lambda at: at if at % 3 else f"<{at % 5}", "number",
+               "the bound '<0' is read as 0, and so are 4 other bounds"),
+    "mostly bounds": (lambda at: at % 4 if at % 3 else f"> {at % 40}", "words", None),
+    "quarters": (lambda at: f"{1990 + at // 4}-Q{at % 4 + 1}", "date", "read as %Y-Q%q"),
+    "no quarters": (lambda at: f"{1990 + at // 5}Q{at % 5 + 1}", "words", "like %YQ%q"),
     "some with zeros before": (lambda at: f"{at * 7 % 90:03d}", "words", None),
     "houses along a street": (lambda at: f"{at}" if at % 3 else f"{at}a", "words", None),
     "tickets": (lambda at: f"{at * 7919}" if at % 2 else f"A/{at} {at}", "words", None),
@@ -198,6 +209,8 @@ def test_values_are_read_as_they_are_meant_and_what_a_person_would_doubt_is_said
     ({"1,5 kg", "2 kg"}, ",", [1.5, 2]),
     ({"1:30", "0:00:36"}, ".", [1.5, 0.01]),
     ({"5-", "5"}, ".", None),
+    ({"<=50K", ">50K"}, ".", None),
+    ({"<20", "20", "30", "40"}, ".", None),
     ({"4a", "5b"}, ".", None),
     ({"1/2", "3"}, ".", None),
 ])  # fmt: skip
@@ -230,6 +243,18 @@ def test_summer_and_winter_time_are_read_by_their_names():
     assert form == "%d.%m.%Y %H:%M:%S %Z"
     assert {dates.moment(winter, form), dates.moment(summer, form)} == {MOMENT.timestamp()}
     assert dates.format_of({"25.03.2024 10:05:07 XYZ"}, None) is None
+
+
+@pytest.mark.parametrize(("written", "day"), [
+    ("2021Q3", "2021-07-01"), ("2021-Q1", "2021-01-01"), ("Q4 2021", "2021-10-01"),
+    ("2021-W05", "2021-02-01"), ("2020W53", "2020-12-28"),
+])  # fmt: skip
+def test_quarters_and_weeks_are_their_first_day(written, day):
+    form = dates.format_of({written}, None)
+    assert form is not None
+    expected = datetime.datetime.fromisoformat(day).replace(tzinfo=datetime.UTC)
+    assert dates.moment(written, form) == expected.timestamp()
+    assert dates.format_of({"2021Q5"}, None) is None
 
 
 def test_that_days_and_months_may_be_changed_over_is_said_of_what_orders_the_rows_too(tmp_path):
