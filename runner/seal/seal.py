@@ -38,6 +38,7 @@ from runner.seal.data import (
     short,
     whole,
 )
+from runner.seal.outside import brought_in
 from runner.seal.predicting import Written, skeleton, written
 from runner.seal.script import Script
 from runner.seal.writing import declaration_text, metric_of, write
@@ -112,7 +113,9 @@ def seal(name: str, wanted: Wanted, state: paths.State) -> Sealed:
     if reported is None:
         raise ConfigError(f"{name} is sealed already: its shape is {policy.evaluation.shape}")
     new = layout.require_name(wanted.new_name or f"{name}-sealed", force=wanted.force)
-    template = dict(paths.template(name))
+    own = paths.template(name)
+    loaded, reported, template, moved = brought_in(loaded, reported, own)
+    policy = loaded.policy
     found = files_of(state, name, reported.data, text=wanted.text)
     sources = {path: script for path in template if (script := _script(path, template[path]))}
     line = reported.run
@@ -146,7 +149,7 @@ def seal(name: str, wanted: Wanted, state: paths.State) -> Sealed:
         added = kept | {asks.partition(":")[0]: script_file(text), **edited}
     elif asks.partition(":")[0] not in kept:
         raise ConfigError(f"--ask {asks}: the project has no {asks.partition(':')[0]}")
-    diff, changed = _difference(template, added)
+    diff, changed = _difference(own, added)
     return Sealed(
         name=new,
         understood=understood,
@@ -155,7 +158,7 @@ def seal(name: str, wanted: Wanted, state: paths.State) -> Sealed:
         changed_lines=changed,
         lacking=lacking,
         left_out=left_out,
-        notes=notes,
+        notes=(*moved, *notes),
     )
 
 

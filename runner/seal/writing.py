@@ -19,7 +19,6 @@ from runner.adopt.keeping import first_score
 from runner.adopt.needs import needs
 from runner.adopt.writing import forbidden, imported, in_words, quoted
 from runner.declared import DECLARATION, Understood
-from runner.errors import ConfigError
 from runner.new_task import layout
 from runner.new_task.layout import NOTES, NewTask, executable, filled, script_file
 from runner.new_task.table import step_of
@@ -138,20 +137,13 @@ def write(
 
 
 def run_script(reported: Reported, chosen: Chosen, ask: str) -> str:
-    """Return the frozen `run.sh`: the project's own command, and the question to what it left.
-
-    Raises:
-        ConfigError: the project reads its data at a place that only one machine has.
-    """
+    """Return the frozen `run.sh`: the project's own command, and the question to what it left."""
     options = []
     places = {chosen.folder: PurePosixPath(chosen.folder).name} if chosen.folder else chosen.places
     for place, name in places.items():
-        inside = posixpath.relpath(mount_place(place), WORKSPACE)
-        if place.startswith(("/", "~")) or inside.startswith("../.."):
-            raise ConfigError(
-                f"the project reads its data at {place}, which is far outside of it",
-                hint="let it read them by a path in the project, adopt it again, and seal it",
-            )
+        inside = mount_place(place)  # at home, as every container has one
+        if not place.startswith("~"):
+            inside = posixpath.relpath(inside, WORKSPACE)
         options.append(f"--data {shlex.quote(f'{inside}={given(name)}')}")
     options += [f"--target {shlex.quote(given(name))}" for name in chosen.targets]
     line = reported.run.replace("{seed}", "$RUNNER_SEED")

@@ -164,6 +164,5 @@ def test_the_command_runs_where_and_as_the_project_says():
     assert "$PYTHONPATH:/cache/project:/cache/project/src" in said
 
 
-def test_data_far_outside_of_a_project_are_refused():
-    with pytest.raises(ConfigError, match="far outside"):
-        script("python train.py", "/datasets/wine.csv")
+def test_data_at_home_are_at_a_container_s_home():
+    assert "--data /tmp/sets/wine.csv=wine.csv" in script("python train.py", "~/sets/wine.csv")

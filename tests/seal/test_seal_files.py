@@ -57,8 +57,8 @@ def state(tmp_path, monkeypatch) -> paths.State:
     return paths.State(tmp_path / "state")
 
 
-def adopted(state: paths.State, folder: Path, files: dict[str, bytes]) -> None:
-    """Write what `adopt` writes of a project with these files and a folder of data."""
+def adopted(state: paths.State, folder: Path, files: dict[str, bytes], place: str = "data") -> None:
+    """Write what `adopt` writes of a project with these files, and a folder of data at a place."""
     data = folder / "data"
     data.mkdir(parents=True)
     (data / "wine.csv").write_text("\n".join(["acid,sugar,good", *ROWS]) + "\n")
@@ -70,7 +70,7 @@ def adopted(state: paths.State, folder: Path, files: dict[str, bytes]) -> None:
         task="wine", mutable=("train.py",), files=("train.py",), may_add=False,
         reported=Reported(
             metric="accuracy", command="python train.py --seed {seed}", pattern="accuracy {}",
-            file=None, key="", data=("data",), workspace_bytes=1024**3,
+            file=None, key="", data=(place,), workspace_bytes=1024**3,
         ),
         minimize=False, image=Image(base="tabular"), cpus=2, gpus=0, value=0.97, seconds=12.0,
         peak_bytes=None, seeded=True,
@@ -82,7 +82,7 @@ def adopted(state: paths.State, folder: Path, files: dict[str, bytes]) -> None:
         (root / path).write_bytes(file.content)
     text = writing.policy_text(known, needs(travels, ["train.py"]), template)
     paths.policy_path("wine").write_text(text)
-    keeping.keep(state, "wine", [Part(place="data", source=data)], folder)
+    keeping.keep(state, "wine", [Part(place=place, source=data)], folder)
     keeping.remember(state, "wine", "accuracy", 0.97)
 
 
@@ -117,6 +117,32 @@ def test_a_sealed_task_is_whole_and_holds_no_row(state, tmp_path):
     raw = state.downloads("wine-sealed")
     declaration = paths.task_harness("wine-sealed") / declared.DECLARATION
     assert declared.copies(declaration, raw, paths.PROJECT / "workspace-template/wine-sealed") == []
+
+
+@pytest.mark.parametrize("place", ["/mnt/sets", "../../mnt/sets"])
+def test_data_far_outside_are_read_from_the_copy(state, tmp_path, place):
+    code = TRAIN.replace("data/", f"{place}/")
+    config = f"rows: {place}/wine.csv\nother: {place}-of-others/x\n"
+    files = {"train.py": code.encode(), "c.yaml": config.encode()}
+    adopted(state, tmp_path / "theirs", files, place)
+    made = seal("wine", Wanted(), state)
+    there = "/cache/project/outside/mnt/sets"
+    assert made.notes == (f"{place} is {there} from now on, in c.yaml, train.py",)
+    assert f'+df = pd.read_csv("{there}/wine.csv")' in made.diff
+    template = paths.template("wine-sealed")
+    changed = config.replace(f"{place}/", f"{there}/")
+    assert template["c.yaml"].content.decode() == changed
+    assert "outside/mnt/sets/names.json" in template
+    run = template["run.sh"].content.decode()
+    assert "--data outside/mnt/sets/wine.csv=wine.csv" in run
+    assert made.lacking is None
+
+
+def test_an_absolute_place_that_code_puts_together_is_refused(state, tmp_path):
+    code = TRAIN.replace("data/wine.csv", "/mnt/' + 'sets/wine.csv")
+    adopted(state, tmp_path / "theirs", {"train.py": code.encode()}, "/mnt/sets")
+    with pytest.raises(ConfigError, match="no file of it says that path whole"):
+        seal("wine", Wanted(), state)
 
 
 def test_what_cannot_be_followed_is_left_to_a_person_and_does_not_pass(state, tmp_path):
