@@ -260,6 +260,8 @@ def about_answers(source: Source) -> dict[str, Any]:
 def _warnings(source: Source) -> Iterator[str]:
     if isinstance(source, TableSource):
         yield from understanding.warnings(source)
+    elif isinstance(source, ArraysSource):
+        yield from understanding.of_array(source.data.inputs, source.inputs, source.target)
 
 
 def _check_lists(source: Source, divided: Divided) -> None:

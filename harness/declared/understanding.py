@@ -36,6 +36,7 @@ FEW_OF_A_CLASS = 20
 MANY_COLUMNS_PER_ROW = 0.5
 MOST_NAMED = 5
 """Columns or classes that one warning names."""
+MOST_COLUMNS_OF_AN_ARRAY, MOST_ROWS_OF_AN_ARRAY = 1000, 5000
 IDS = ("id", "group", "subject", "patient", "participant", "person", "user", "customer", "session")
 FEWEST_GROUPS, MOST_GROUPS = 5, 0.9
 """Values of a column that may group rows, and their share of the rows."""
@@ -293,6 +294,32 @@ def given_away(features: Sequence[Column], target: Target) -> Iterator[str]:
             f"column {column.name!r} gives the target away, alone it has {what} {value:.3f}; if it "
             f"is known only afterwards: --drop {quoted(column.name)}"
         )
+
+
+def of_array(name: str, inputs: NDArray[Any], target: Target) -> Iterator[str]:
+    """Yield what spoils a measurement in columns of an array [n, k], of some rows where many are.
+
+    What this does not protect against: columns behind the first hundreds.
+    """
+    if inputs.ndim != 2 or inputs.dtype.kind not in "biuf" or target.values.ndim != 1:
+        return
+    rows = np.linspace(0, len(inputs) - 1, min(len(inputs), MOST_ROWS_OF_AN_ARRAY)).astype(np.int64)
+    for place in range(min(inputs.shape[1], MOST_COLUMNS_OF_AN_ARRAY)):
+        said, values = f"column {place} of {name}", inputs[:, place].astype(np.float64)
+        if len(values) > 1 and (np.diff(values) == 1).all():
+            yield f"{said} numbers the rows: a model may learn their order from it"
+        numbers = values[rows]
+        absent = np.isnan(numbers)
+        column = Column(
+            name=said, kind="number", numbers=numbers, words=(), missing=int(absent.sum()),
+            distinct=len(np.unique(numbers[~absent])),
+        )  # fmt: skip
+        found = alone(column, target.take(rows))
+        if found is not None and found[0] >= GIVES_AWAY:
+            yield (
+                f"{said} gives the target away, alone it has {found[1]} {found[0]:.3f}; if it is "
+                "known only afterwards, take it out"
+            )
 
 
 def alone(column: Column, target: Target) -> tuple[float, str] | None:

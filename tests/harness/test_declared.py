@@ -226,6 +226,23 @@ def test_arrays_are_asked_about_in_a_drawn_order_without_targets(tmp_path, raw):
     assert dealt.inputs["rows/x.npy"].shape == (30, 4, 4)
 
 
+def test_columns_of_an_array_that_tell_the_target_or_number_rows_are_said(tmp_path, raw):
+    (raw / "task.yaml").write_text(
+        "data: {inputs: wide.npy, targets: y.npy}\nsplit: {holdout: 0.25, locked: 0.25}\n"
+    )
+    targets = np.load(raw / "y.npy")
+    noise = np.random.default_rng(1).normal(size=len(targets))
+    absent = np.full(len(targets), np.nan)
+    wide = np.stack([noise, 3.0 + targets, np.arange(len(targets)), absent], axis=1)
+    np.save(raw / "wide.npy", wide)
+    warnings = task.understand(raw, schema.load(raw / "task.yaml"))["warnings"]
+    assert [line for line in warnings if "column" in line] == [
+        "column 1 of wide.npy gives the target away, alone it has AUC 1.000; if it is known only "
+        "afterwards, take it out",
+        "column 2 of wide.npy numbers the rows: a model may learn their order from it",
+    ]
+
+
 def test_answers_for_other_rows_are_refused(tmp_path, raw):
     declaration = declared(tmp_path)
     _, mounts = sealed(tmp_path, raw, declaration)
