@@ -53,9 +53,9 @@ def _parser() -> argparse.ArgumentParser:
     prepare.add_argument("--fresh", action="store_true", help="forget an earlier seed")
     said = "say what a declared task is, made of the raw files; write nothing"
     verbs.add_parser("understand", parents=[declaration], help=said)
-    said = "find rows of a declared task's data in a folder"
+    said = "find rows of a declared task's data in a folder, else in this machine's packages"
     search = verbs.add_parser("search", parents=[declaration], help=said)
-    search.add_argument("--workspace", type=Path, required=True)
+    search.add_argument("--workspace", type=Path)
     verbs.add_parser("verify", parents=[common, raw], help="compare files with their manifest")
     score = verbs.add_parser("score", parents=[task], help="deal inputs, wait for go, score")
     score.add_argument("--part", choices=("holdout", "locked"), required=True)

@@ -170,16 +170,14 @@ class Preparation:
         """Yield a container of the harness that ended well, and what it printed."""
         name, raw_option = _name(self.state, verb, self.task), ["--raw", "/raw"] if raw else []
         sealed = self._volume(sealed_volume(self.state, self.task), "/sealed")
-        with staging.folder(self.state.stage / name) as folder:
-            frozen = paths.without(paths.harness(), "kit", "box")
-            code = staging.write_tree(folder / "harness", frozen)
+        with frozen_harness(self.state, name) as harness:
             spec = ContainerSpec(
                 name=name,
                 image_id=self.image_id,
                 user=SCORER_USER,
-                command=["python", "-I", "/harness", verb, *arguments, *raw_option],
+                command=["python", "-I", harness.target, verb, *arguments, *raw_option],
                 mounts=[
-                    Mount(source=str(code), target="/harness"),
+                    harness,
                     replace(sealed, writable=public.writable),
                     public,
                     *([Mount(source=str(raw), target="/raw")] if raw else []),
@@ -200,6 +198,14 @@ class Preparation:
         """Return a volume, made if it is not there, that has what the image has at its place."""
         self.engine.create_volume(Volume(name=name, labels=_labels(self.state, self.task)))
         return Mount(source=name, target=target, writable=True, volume=True, copy_up=True)
+
+
+@contextmanager
+def frozen_harness(state: paths.State, name: str) -> Iterator[Mount]:
+    """Yield the harness as a container has it that prepares or looks at data."""
+    with staging.folder(state.stage / name) as folder:
+        code = staging.write_tree(folder / "harness", paths.without(paths.harness(), "kit", "box"))
+        yield Mount(source=str(code), target="/harness")
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Rows of a task's data that lie in a workspace template, in whatever format.
+"""Rows of a task's data that lie in a workspace template or in an image, in whatever format.
 
 Looked for are whole rows: as text with any of the usual marks between values, in notebooks and in
 tables of HTML, in packed files, and as the bytes of arrays.
@@ -14,10 +14,12 @@ import io
 import json
 import lzma
 import re
+import sysconfig
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,17 @@ FEWEST_ROWS, LONG_ROW = 3, 40
 FEWEST_VALUES, FEWEST_BYTES = 2, 16
 MOST_PIECES, PIECE_BYTES = 500, 200
 MOST_BYTES = 512 * 1024**2
+COPIED, TELLING = 0.1, 8
+"""A share of all rows, and letters of one, from which on other data of a package are these."""
+MOST_VALUES = 1000
+"""Of a row of an array that is looked for as text too."""
+INSTALLED = (Path(sysconfig.get_path("purelib")), Path("/opt/weights"))
+"""Where an image has packages and files of its own."""
+KINDS = (
+    *(".csv", ".tsv", ".txt", ".dat", ".data", ".arff", ".json", ".jsonl", ".npy", ".npz", ".zip"),
+    *(".gz", ".bz2", ".xz", ".pkl", ".mat", ".png", ".jpg", ".jpeg", ".wav"),
+)
+"""How files of packages end that hold data; Parquet too, where it can be read."""
 PACKED: tuple[tuple[bytes, Callable[[bytes], bytes]], ...] = (
     (b"\x1f\x8b", gzip.decompress),
     (b"BZh", bz2.decompress),
@@ -46,19 +59,34 @@ _HTML_CELL = re.compile(r"<t[dh][^>]*>(.*?)</t[dh]>", re.DOTALL | re.IGNORECASE)
 Row = tuple[str, ...]
 
 
-def search(looked: Lines | Pieces, workspace: Path) -> list[str]:
-    """Return one sentence for each file that holds rows of the data."""
-    found = []
-    for path in sorted(workspace.rglob("*")):
+def search(looked: Sequence[Lines | Pieces], workspace: Path) -> dict[str, int]:
+    """Return the files below a folder that hold rows of the data, and how many."""
+    found = _holding(looked, workspace, sorted(workspace.rglob("*")))
+    return {name: len(rows) for name, one, rows in found if one.are_no_coincidence(rows)}
+
+
+def search_installed(looked: Sequence[Lines | Pieces]) -> dict[str, int]:
+    """Return the files of this machine's packages that hold rows of the data, and how many."""
+    kinds = {*KINDS, *([".parquet"] if find_spec("pyarrow") else [])}
+    found: dict[str, int] = {}
+    for folder in INSTALLED:
+        paths = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in kinds]
+        held = _holding(looked, folder, paths)
+        found |= {name: len(rows) for name, one, rows in held if one.are_a_copy(rows)}
+    return found
+
+
+def _holding(
+    looked: Sequence[Lines | Pieces], folder: Path, paths: Iterable[Path]
+) -> Iterator[tuple[str, Lines | Pieces, set[object]]]:
+    """Yield files by their names with the rows that they hold, for each way of looking."""
+    for path in paths:
         if not path.is_file() or path.is_symlink() or path.stat().st_size > MOST_BYTES:
             continue
-        rows: set[object] = set()
-        for content in _contents(path.read_bytes()):
-            rows |= looked.rows_in(content)
-        if looked.are_no_coincidence(rows):
-            name = path.relative_to(workspace).as_posix()
-            found.append(f"{name} holds {len(rows)} rows of the data: take them out")
-    return found
+        contents = list(_contents(path.read_bytes()))
+        for one in looked:
+            rows = {row for content in contents for row in one.rows_in(content)}
+            yield path.relative_to(folder).as_posix(), one, rows
 
 
 def _contents(content: bytes) -> Iterator[bytes]:
@@ -78,21 +106,43 @@ def _contents(content: bytes) -> Iterator[bytes]:
 
 
 class Lines:
-    """Looks for rows of a table: all columns, those without ids, those without the target."""
+    """Looks for rows of values in text, of a width each."""
 
-    def __init__(self, source: TableSource) -> None:
-        cells = source.cells
-        numbering = [*source.numbering, *([source.data.id] if source.data.id else [])]
+    def __init__(self) -> None:
         self._rows: dict[int, set[Row]] = {}
+
+    @classmethod
+    def of_table(cls, source: TableSource) -> Lines:
+        """Return rows: all columns that hold anything, those without ids, without the target."""
+        looked, cells = cls(), source.cells
+        blank = [name for name, values in zip(cells.names, cells.columns, strict=True)
+                 if not any(values)]  # fmt: skip
+        numbering = [*source.numbering, *([source.data.id] if source.data.id else [])]
         for gone in ((), numbering, [*numbering, *source.target_names]):
-            kept = cells.without(tuple(gone))
+            kept = cells.without((*gone, *blank))
             if len(kept.names) >= FEWEST_VALUES:
                 rows = {tuple(map(_normal, row)) for row in zip(*kept.columns, strict=True)}
-                self._rows.setdefault(len(kept.names), set()).update(rows)
+                looked._rows.setdefault(len(kept.names), set()).update(rows)
+        return looked
+
+    @classmethod
+    def of_array(cls, inputs: NDArray[Any]) -> Lines:
+        """Return single rows of an array of numbers, flat, as a table of text has them."""
+        looked, flat = cls(), np.ascontiguousarray(inputs).reshape(len(inputs), -1)
+        if flat.dtype.kind in "iuf" and FEWEST_VALUES < flat.shape[1] <= MOST_VALUES:
+            rows = (tuple(map(repr, row)) for row in flat[_some(flat)].astype(float).tolist())
+            looked._rows[flat.shape[1]] = {row for row in rows if len(set(row)) > 1}
+        return looked
 
     def are_no_coincidence(self, rows: set[object]) -> bool:
         lengths = [len("".join(row)) for row in rows if isinstance(row, tuple)]
         return len(rows) >= FEWEST_ROWS or max(lengths, default=0) >= LONG_ROW
+
+    def are_a_copy(self, rows: set[object]) -> bool:
+        telling = [row for row in rows if isinstance(row, tuple)
+                   and sum(len(value.removesuffix(".0")) for value in row) >= TELLING]  # fmt: skip
+        most = max((len(self._rows[len(row)]) for row in telling), default=0)
+        return len(telling) >= max(FEWEST_ROWS, COPIED * most)
 
     def rows_in(self, content: bytes) -> set[object]:
         found: set[object] = set()
@@ -144,6 +194,11 @@ def _strings(document: object) -> Iterator[str]:
             yield from _strings(each)
 
 
+def _some(rows: Sequence[object] | NDArray[Any]) -> NDArray[np.int64]:
+    """Return places of rows, of all where they are not too many."""
+    return np.linspace(0, len(rows) - 1, min(len(rows), MOST_PIECES)).astype(np.int64)
+
+
 def _normal(value: str) -> str:
     value = value.strip()
     found = number(value, ".")
@@ -160,7 +215,7 @@ class Pieces:
     def of_array(cls, inputs: NDArray[Any]) -> Pieces:
         """Return single rows of an array, as it is and as other types hold it."""
         flat = np.ascontiguousarray(inputs).reshape(len(inputs), -1)
-        chosen = np.linspace(0, len(flat) - 1, min(len(flat), MOST_PIECES)).astype(int)
+        chosen = _some(flat)
         kinds = {flat.dtype}
         if flat.dtype.kind not in "SU":
             kinds |= {np.dtype("<f4"), np.dtype("<f8")}
@@ -176,7 +231,7 @@ class Pieces:
     @classmethod
     def of_files(cls, paths: Sequence[Path]) -> Pieces:
         """Return the ends of files, where they are least alike."""
-        chosen = np.linspace(0, len(paths) - 1, min(len(paths), MOST_PIECES)).astype(int)
+        chosen = _some(paths)
         contents = [paths[place].read_bytes() for place in chosen]
         return cls({content[-PIECE_BYTES:] for content in contents if len(content) >= PIECE_BYTES})
 
@@ -187,6 +242,9 @@ class Pieces:
 
     def are_no_coincidence(self, rows: set[object]) -> bool:
         return bool(rows)
+
+    def are_a_copy(self, rows: set[object]) -> bool:
+        return len(rows) >= max(FEWEST_ROWS, COPIED * len(self._pieces))
 
     def rows_in(self, content: bytes) -> set[object]:
         found: set[object] = {piece for piece in self._pieces if piece in content}

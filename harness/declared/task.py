@@ -217,23 +217,34 @@ def understand(raw: Path | None, declaration: Declaration, *, seed: int = 0) -> 
             "ask": declaration.ask, "warnings": found}  # fmt: skip
 
 
-def search(raw: Path | None, workspace: Path, declaration: Declaration) -> dict[str, Any]:
-    """Return one sentence for each file of a workspace that holds rows of the data."""
-    return {"found": copies.search(_looked_for(raw, declaration), workspace)}
+def search(raw: Path | None, workspace: Path | None, declaration: Declaration) -> dict[str, Any]:
+    """Return one sentence for each file that holds rows of the data.
+
+    Args:
+        raw: the raw files.
+        workspace: where to look; without one, in the packages of this machine, an image.
+        declaration: of the data.
+    """
+    looked = _looked_for(raw, declaration)
+    if workspace is None:
+        found = copies.search_installed(looked)
+        return {"found": [f"{name} holds {rows} rows of the data" for name, rows in found.items()]}
+    found = copies.search(looked, workspace)
+    said = [f"{name} holds {rows} rows of the data: take them out" for name, rows in found.items()]
+    return {"found": said}
 
 
-def _looked_for(raw: Path | None, declaration: Declaration) -> copies.Lines | copies.Pieces:
+def _looked_for(raw: Path | None, declaration: Declaration) -> list[copies.Lines | copies.Pieces]:
     if isinstance(declaration.data, TextData):
         text = required(raw, declaration.data.text).read_bytes()
-        return copies.Pieces.of_text(text)
+        return [copies.Pieces.of_text(text)]
     source = read(raw, declaration, 0)
     if isinstance(source, TableSource):
-        return copies.Lines(source)
+        return [copies.Lines.of_table(source)]
     if isinstance(source, FolderSource):
-        return copies.Pieces.of_files(source.paths)
-    if isinstance(source, PairsSource):
-        return copies.Pieces.of_array(source.queries)
-    return copies.Pieces.of_array(source.inputs)
+        return [copies.Pieces.of_files(source.paths)]
+    array = source.queries if isinstance(source, PairsSource) else source.inputs
+    return [copies.Pieces.of_array(array), copies.Lines.of_array(array)]
 
 
 def about_answers(source: Source) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -94,6 +95,27 @@ def _searched(name: str, found: dict[str, Any], say: Say) -> bool:
     return not wrong
 
 
+def _searched_in_image(
+    name: str, found: dict[str, Any], say: Say, search: Callable[[Path], list[str]]
+) -> bool:
+    """Look for a declared task's rows among what its image brings along."""
+    from runner import declared, paths, raw
+
+    data = raw.raw_data(name, paths.state().downloads(name), chosen=None)
+    declaration = paths.task_harness(name) / declared.DECLARATION
+    if data is None or not data.at_hand or not declaration.is_file():
+        return True
+    with data.laid_out() as folder:
+        copies = search(folder)
+    for line in copies:
+        said = f"its image, where agent code can read it: {line}"
+        found["wrong"] = [*found["wrong"], f"rows {said}"]
+        say(f"FAILED   {'rows':14} {said}")
+    if not copies:
+        say(f"ok       {'rows':14} none of the data lies in the image")
+    return not copies
+
+
 def _played(name: str, found: dict[str, Any], say: Say, *, with_cheats: bool) -> bool:
     from contextlib import ExitStack, closing
     from dataclasses import asdict
@@ -105,7 +127,7 @@ def _played(name: str, found: dict[str, Any], say: Say, *, with_cheats: bool) ->
     from runner.one_off import one_off
     from runner.policy.load import load_policy
     from runner.stopping import Stop
-    from runner.task_check import comparing, noisy, playing
+    from runner.task_check import comparing, image, noisy, playing
     from runner.views import reading
     from runner.views.lines import duration
 
@@ -132,7 +154,8 @@ def _played(name: str, found: dict[str, Any], say: Say, *, with_cheats: bool) ->
             one_off(engine, state, tag, policy.resources_record(), stop, aside)
         )
         spec = playing.template_trial(engine, loaded, prepared, tag=tag)
-        all_fine = True
+        all_fine = _searched_in_image(name, found, say, partial(
+            image.copies, engine, state, name, spec.image_id))  # fmt: skip
         for played in playing.play(sandbox, spec, policy, with_cheats=with_cheats):
             verdict = "ok" if played.fine else "FAILED"
             say(f"{verdict:8} {played.name:14} {played.outcome}")

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 
 import numpy as np
 import pytest
 from homes import Home, copied_project
 
+from runner import engines, paths
+from runner.engines import images
+from runner.records import Image
+from runner.task_check.image import copies
 from tests import tables
 
 pytestmark = pytest.mark.docker
@@ -56,7 +61,26 @@ def test_a_table_becomes_a_scored_trial(copy, tmp_path, name, task, least, most)
     quick = () if task == "three" else ("--quick",)
     said = copy.ok("task", "check", task, "--no-cheats", *quick)
     assert "none of the data lies in the template" in said
+    assert "none of the data lies in the image" in said
     assert least < template_score(said) <= most, said
+
+
+SHIPPED = ("5.1,3.5,1.4,0.2", "4.9,3.0,1.4,0.2", "4.7,3.2,1.3,0.2", "4.6,3.1,1.5,0.2",
+           "5.0,3.6,1.4,0.2", "5.4,3.9,1.7,0.4")  # fmt: skip
+"""Rows of a well-known table, which scikit-learn brings along."""
+
+
+def test_rows_that_a_package_of_the_image_brings_along_are_found(copy, tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "PROJECT", copy.project)
+    others = [f"{at}.5,{at * 7 % 5}.25,{at}.75,{at * 3 % 7}.125" for at in range(20)]
+    rows = "".join(f"{row},{'ab'[at % 2]}\n" for at, row in enumerate([*SHIPPED, *others]))
+    (tmp_path / "flowers.csv").write_text(f"long,wide,more,less,kind\n{rows}")
+    new_task(copy, "flowers", "--csv", str(tmp_path / "flowers.csv"), "--target", "kind")
+    raw = paths.State(copy.path).downloads("flowers")
+    with closing(engines.connect()) as engine:
+        image_id = images.require_image(engine, Image(base="tabular"))
+        found = copies(engine, paths.State(copy.path), "flowers", image_id, raw)
+    assert found == ["sklearn/datasets/data/iris.csv holds 6 rows of the data"]
 
 
 def test_a_blank_task_runs_as_it_is_written(copy):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from harness import tasks
-from harness.declared import metrics, parts, schema, targets, task
+from harness.declared import copies, metrics, parts, schema, targets, task
 from harness.kit import asking, inputs, outputs
 from harness.mounts import under
 from harness.raw import BadRawDataError
@@ -422,6 +422,21 @@ def test_rows_of_the_data_are_found_in_a_workspace_in_any_format(tmp_path, raw, 
     (workspace / "some").write_bytes(content if isinstance(content, bytes) else content.encode())
     found = task.search(raw, workspace, declared(tmp_path))["found"]
     assert found == ["some holds 4 rows of the data: take them out"]
+
+
+@pytest.mark.parametrize(("name", "share", "is_found"), [
+    ("some.csv", 1.0, True), ("some.csv", 0.02, False), ("some.py", 1.0, False),
+])  # fmt: skip
+def test_a_copy_of_the_data_among_packages_is_found_and_no_coincidence(
+    tmp_path, raw, monkeypatch, name, share, is_found
+):
+    monkeypatch.setattr(copies, "INSTALLED", (tmp_path / "packages",))
+    lines = table_bytes().decode().splitlines()[1:]
+    (tmp_path / "packages" / "sets").mkdir(parents=True)
+    kept = lines[: round(share * len(lines))]
+    (tmp_path / "packages" / "sets" / name).write_text("\n".join(kept))
+    found = task.search(raw, None, declared(tmp_path))["found"]
+    assert [line.partition(" ")[0] for line in found] == [f"sets/{name}"] * is_found
 
 
 @pytest.mark.parametrize("form", ["npz", "float64", "whole"])
