@@ -134,6 +134,9 @@ def seal(name: str, wanted: Wanted, state: paths.State) -> Sealed:
         chosen, raw = replace(chosen, **joined), {**raw, **_raw_of(joined["places"], found)}
         declaration["data"] = dict(chosen.data)
         understood = _understood(declaration, raw, name, said=wanted.metric, own=metric_of(policy))
+    if (read := understood.dialect) is not None and read.delimiter is not None:
+        # As it was found here: an image that prepares data may lack what finds an encoding.
+        declaration["data"] |= read.model_dump()
     asks = wanted.ask or f"{_free(line, template)}:predict"
     declaration |= {"score": {"metric": understood.metric}, "ask": asks}
     if understood.predict:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from harness.declared import schema
 from runner import declared, paths
 from runner.adopt import keeping, writing
 from runner.adopt.needs import needs
@@ -239,6 +240,20 @@ def test_a_folder_of_classes_is_sealed_whatever_its_files_are_called(state, tmp_
     declaration = paths.task_harness("wine-sealed") / declared.DECLARATION
     with raw.laid_out() as folder:
         assert declared.understand(declaration, folder, source="wine").rows == 400
+
+
+def test_how_a_table_is_written_is_declared_as_it_was_found(state, tmp_path):
+    code = TRAIN.replace('wine.csv"', 'wine.csv", sep=";", encoding="latin-1"')
+    adopted(state, tmp_path / "theirs", {"train.py": code.encode()})
+    lines = (state.data("wine") / "project" / "0" / "wine.csv").read_text()
+    (state.data("wine") / "project" / "0" / "wine.csv").write_text(
+        lines.replace(",", ";").replace("yes", "schön").replace("no", "übel"), encoding="latin-1"
+    )
+    seal("wine", Wanted(), state)
+    declaration = schema.load(paths.task_harness("wine-sealed") / declared.DECLARATION)
+    assert schema.dialect(declaration.data) == {
+        "delimiter": ";", "encoding": "cp1252", "header": True, "decimal": ".",
+    }  # fmt: skip
 
 
 def test_the_brief_names_what_there_is(state, tmp_path):
