@@ -146,7 +146,8 @@ SIGNS = (
         hint="give it on the command line: --run '{}=... python train.py'",
     ),
     Sign(
-        pattern=r"No module named '(?P<a>[\w.]+)'",
+        pattern=r"No module named '(?P<a>[\w.]+)'|Missing optional dependency '(?P<b>[\w.-]+)'"
+        r"|Unable to find a usable engine; tried using: '(?P<c>[\w.-]+)'",
         says="there is no module {} in the image",
         hint="name its package in a file: --pip requirements.txt",
     ),
