@@ -91,8 +91,8 @@ class RawFiles(Strict):
 
     files: tuple[RawFile, ...] = ()
     folder: RawPath | None = None
-    """Name of a folder that a person provides, all of which is at `/raw` as it is; a copy of it
-    that was kept when the task was made will do."""
+    """Name of a folder that a person provides, all of which is at `/raw` as it is; or of one that
+    was kept when the task was made, and is below `/raw` with others that were."""
     page: str | None = None
     """Where a person gets that folder."""
 
@@ -173,16 +173,17 @@ class RawData:
     @property
     def at_hand(self) -> bool:
         """Whether there is a folder, where the task is made from one."""
-        return self.chosen is not None or self._kept_folder() is not None or not self.wanted.folder
+        return self.chosen is not None or self._is_kept or not self.wanted.folder
 
-    def _kept_folder(self) -> Path | None:
-        kept = self.downloads / (self.wanted.folder or "")
-        return kept if self.wanted.folder and kept.is_dir() else None
+    @property
+    def _is_kept(self) -> bool:
+        name = self.wanted.folder
+        return name is not None and (self.downloads / name).is_dir()
 
     def _own_folder(self, name: str) -> Path:
-        if self.chosen is None and (kept := self._kept_folder()):
-            open_to_others(kept)
-            return kept
+        if self.chosen is None and self._is_kept:
+            open_to_others(self.downloads)
+            return self.downloads
         if self.chosen is None or not self.chosen.is_dir():
             raise DataError(
                 f"{self.task} is made from a folder of yours",

@@ -194,12 +194,14 @@ def test_a_folder_of_ones_own_is_used_as_it_is(own: Path, tmp_path: Path) -> Non
 
 
 def test_a_copy_of_a_folder_that_was_kept_is_used_and_open_to_others(tmp_path: Path) -> None:
-    kept = tmp_path / "downloads" / "prints"
-    kept.mkdir(parents=True)
-    (kept / "a.csv").write_bytes(ROWS)
-    (kept / "a.csv").chmod(0o600)
+    for name in ("prints", "tests"):
+        kept = tmp_path / "downloads" / name / "a.csv"
+        kept.parent.mkdir(parents=True)
+        kept.write_bytes(ROWS)
+        kept.chmod(0o600)
     wanted = files(folder="prints", page="https://example.org/prints")
-    assert laid_out(wanted, tmp_path, None) == {"a.csv": ROWS}
+    found = laid_out(wanted, tmp_path, None)
+    assert found == {"prints/a.csv": ROWS, "tests/a.csv": ROWS}
 
 
 # -- where they come from -----------------------------------------------------------------------

@@ -185,15 +185,20 @@ def _lay_questions(places: Mapping[str, str], targets: Sequence[str]) -> None:
         })  # fmt: skip
         return
     if about.get("files"):
-        [place] = places
-        for name in about["classes"]:
-            (PROJECT / place / name).mkdir(parents=True)
-        for path in sorted((inputs.FOLDER / "files").iterdir()):
-            (PROJECT / place / min(about["classes"]) / path.name).symlink_to(path)
+        for place in places:
+            for name in about["classes"]:
+                (PROJECT / place / name).mkdir(parents=True)
+            for path in sorted((inputs.FOLDER / "files").iterdir()):
+                (PROJECT / place / min(about["classes"]) / path.name).symlink_to(path)
         return
     name = about["file"]
-    place = next(place for place, own in places.items() if own == name)
+    for place in [place for place, own in places.items() if own == name]:
+        _lay_table(place, name, about)
     _lay({other: inputs.FOLDER / own for other, own in places.items() if own != name})
+
+
+def _lay_table(place: str, name: str, about: Mapping[str, Any]) -> None:
+    """Write the rows that are asked as a table, each with the targets of a training row."""
     example = json.loads((ARTIFACTS / f"{EXAMPLE}.json").read_text())
     if name.endswith(PARQUET):
         table = _pandas().read_parquet(inputs.FOLDER / name)

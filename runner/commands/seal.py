@@ -16,6 +16,8 @@ import click
 @click.option("--time", help="Column that orders the rows: train on the past, predict the next.")
 @click.option("--group", help="Column whose equal values stay together in one part.")
 @click.option("--folds", type=click.IntRange(2, 20), help="So many folds in place of one holdout.")
+@click.option("--asked", multiple=True, help="Rows of the project's own that are asked about.")
+@click.option("--locked", multiple=True, help="And others that are locked, not half of those.")
 @click.option("--ask", help="A function of the project that answers: FILE.py:FUNCTION.")
 @click.option("--as", "new_name", metavar="NEW", help="The sealed task's name; NAME-sealed else.")
 @click.option("--brief", is_flag=True, help="Print instructions for a coding agent instead.")
@@ -31,6 +33,8 @@ def command(
     time: str | None,
     group: str | None,
     folds: int | None,
+    asked: tuple[str, ...],
+    locked: tuple[str, ...],
     ask: str | None,
     new_name: str | None,
     brief: bool,
@@ -49,7 +53,8 @@ def command(
 
     wanted = Wanted(
         new_name=new_name, table=table, target=target, inputs=inputs, targets=targets, text=text,
-        metric=metric, time=time, group=group, folds=folds, ask=ask, force=force,
+        metric=metric, time=time, group=group, folds=folds, asked=asked, locked=locked,
+        ask=ask, force=force,
     )  # fmt: skip
     if brief:
         from runner.seal.brief import brief_text

@@ -13,7 +13,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -40,6 +40,10 @@ LEARNED = (
 )
 """What may hold rows, or what was learned of them, in a form that no search reads."""
 TRAINING = re.compile(r"(^|[/_.-])(train|training|tr)([/_.\d-]|$)", re.IGNORECASE)
+TESTING = re.compile(
+    r"(^|[/_.-])(tests?|testing|te|t10k|valid|validation|val|dev|eval|holdout)([/_.\d-]|$)",
+    re.IGNORECASE,
+)
 INPUTS = re.compile(
     r"(^|[_-])(x|xs|inputs?|features?|images?|imgs?|data)([_.\d-]|$)", re.IGNORECASE
 )
@@ -55,8 +59,13 @@ class Chosen:
     """Where the project reads it → its name among the raw files, the file itself first."""
     targets: tuple[str, ...]
     """Columns of the table, or the array of the targets."""
-    folder: str | None = None
-    """Where the project reads a folder of files by class."""
+    folders: tuple[str, ...] = ()
+    """Where the project reads folders of files by class; the rows are those of the first."""
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The raw files of the rows: a table, or inputs and targets; of a folder none."""
+        return tuple(self.data[key] for key in ("table", "inputs", "targets") if key in self.data)
 
 
 def files_of(
@@ -183,19 +192,18 @@ def choose(
         fitting = [one for one in POSITIONS if one * WINDOWS <= size]
         positions = {} if fitting[:1] == [POSITIONS[0]] else {"positions": (fitting or [8])[0]}
         return Chosen(data={"text": name, **positions}, places={place: name}, targets=())
-    folder = None
+    folders: tuple[str, ...] = ()
     if table is None and inputs is None:
-        table, inputs, targets, folder = _guessed(found, words)
+        table, inputs, targets, folders = _guessed(found, words)
     if table is not None:
         place = _known(table, found)
         return _of_table(place, path_of(found[place]), target, sources, task)
     if inputs and targets:
         return _of_arrays(_known(inputs, found), _known(targets, found), found)
-    if folder:
-        name = PurePosixPath(folder).name
-        inside = [place for place in found if place.startswith(f"{folder}/")]
-        names = {place: f"{name}{place.removeprefix(folder)}" for place in inside}
-        return Chosen(data={"folder": name}, places=names, targets=(), folder=folder)
+    if folders:
+        name = PurePosixPath(folders[0]).name
+        places = _inside(folders[0], found, name)
+        return Chosen(data={"folder": name}, places=places, targets=(), folders=folders)
     raise ConfigError(
         f"which of the data holds the rows of {task} is not plain: "
         f"{', '.join(sorted(found)[:10]) or 'it has none'}",
@@ -206,18 +214,14 @@ def choose(
 
 def _guessed(
     found: Mapping[str, Path | bytes], words: str
-) -> tuple[str | None, str | None, str | None, str | None]:
-    """Return the table, or inputs and targets, or the folder of classes that code names."""
+) -> tuple[str | None, str | None, str | None, tuple[str, ...]]:
+    """Return the table, or inputs and targets, or the folders of classes that code names."""
     named = [place for place in found if is_named(place, words)]
-    arrays = [
-        place for place in named
-        if place.endswith(".npy") or ENTRY.match(place) or IDX.fullmatch(short(place))
-    ]  # fmt: skip
-    if arrays:
+    if arrays := list(filter(_is_array, named)):
         inputs, targets = _one(arrays, INPUTS, without=TARGETS), _one(arrays, TARGETS)
         if inputs is None and targets is not None and len(arrays) == 2:
             inputs = next(one for one in arrays if one != targets)
-        return None, inputs, targets, None
+        return None, inputs, targets, ()
     sources = {place: found[place] for place in named}
     tables = [
         place for place, source in sources.items()
@@ -225,8 +229,12 @@ def _guessed(
     ]  # fmt: skip
     if tables:
         likeliest = _likeliest(tables)
-        return (likeliest[0] if len(likeliest) == 1 else None), None, None, None
-    return None, None, None, _folder(found)
+        return (likeliest[0] if len(likeliest) == 1 else None), None, None, ()
+    return None, None, None, _folders(found)
+
+
+def _is_array(place: str) -> bool:
+    return bool(place.endswith(".npy") or ENTRY.match(place) or IDX.fullmatch(short(place)))
 
 
 def _of_table(
@@ -312,16 +320,88 @@ def is_named(place: str, words: str) -> bool:
     )
 
 
-def _folder(found: Mapping[str, Path | bytes]) -> str | None:
-    """Return the one folder whose folders hold files, a class each, if there is one."""
-    above = {str(PurePosixPath(place).parent.parent) for place in found if place.count("/") >= 2}
-    classes = {
-        folder: {PurePosixPath(place).parent.name for place in found
-                 if str(PurePosixPath(place).parent.parent) == folder}
-        for folder in above
-    }  # fmt: skip
+def _folders(found: Iterable[str]) -> tuple[str, ...]:
+    """Return the folder whose folders hold files, a class each, and those for tests beside it."""
+    classes: dict[str, set[str]] = {}
+    for place in found:
+        *above, name, _ = ("", *PurePosixPath(place).parts)
+        if len(above) > 1:
+            classes.setdefault("/".join(above[1:]), set()).add(name)
     fitting = [folder for folder, names in classes.items() if len(names) > 1]
-    return fitting[0] if len(fitting) == 1 else None
+    first = _likeliest(fitting)
+    if len(first) != 1:
+        return ()
+    beside = (one for one in fitting if TESTING.search(short(one))
+              and one not in first and classes[one] <= classes[first[0]])  # fmt: skip
+    return (*first, *beside)
+
+
+def _inside(folder: str, found: Iterable[str], name: str) -> dict[str, str]:
+    """Return each file below a folder, and what it is called below another name of that."""
+    inside = (place for place in found if place.startswith(f"{folder}/"))
+    return {place: f"{name}{place.removeprefix(folder)}" for place in inside}
+
+
+# -- rows for tests ---------------------------------------------------------------------------
+
+
+def with_tests(
+    chosen: Chosen, said: Sequence[str], found: Mapping[str, Path | bytes], taken: Iterable[str]
+) -> tuple[Chosen, list[str], dict[str, Path | bytes]]:
+    """Return the choice where a project's own files for tests stand for the sealed ones too.
+
+    Args:
+        chosen: the sealed data.
+        said: the files for tests as the project names them, as many as the data are.
+        found: files that may be data.
+        taken: names of raw files that are others already.
+
+    Returns:
+        The choice, the files' names among the raw ones, and these.
+
+    Raises:
+        ConfigError: they are not there, or as many.
+    """
+    needed = len(chosen.files) or 1
+    if len(said) != needed or "text" in chosen.data:
+        what = "two arrays, inputs and then targets" if needed == 2 else "one file or folder"
+        raise ConfigError(
+            f"{' '.join(said)}: rows for tests are {what}, as the others are",
+            hint="repeat --asked, or --locked, for each",
+        )
+    names, raw = list[str](), dict[str, Path | bytes]()
+    for place, own in zip(said, chosen.files or said, strict=True):
+        place = place.removeprefix("./").rstrip("/")
+        name = f"tests_{short(place)}" if short(place) in taken else short(place)
+        if chosen.folders:
+            raw |= {other: found[one] for one, other in _inside(place, found, name).items()}
+            chosen = replace(chosen, folders=tuple(dict.fromkeys((*chosen.folders, place))))
+        else:
+            name = _name_of(place) if "inputs" in chosen.data else name
+            raw[name] = found[_known(place, found)]
+            chosen = replace(chosen, places={**chosen.places, place: own})
+        names.append(name)
+    if not raw:
+        raise ConfigError(f"{said[0]} is no folder of the project's data")
+    return chosen, names, raw
+
+
+def tests_beside(chosen: Chosen, found: Mapping[str, Path | bytes], words: str) -> list[str]:
+    """Return files or folders for tests that are as the chosen ones: the same columns, say."""
+    if chosen.folders:
+        return list(chosen.folders[1:])
+    named = [one for one in found if TESTING.search(short(one)) and is_named(one, words)]
+    if "inputs" in chosen.data:
+        arrays = list(filter(_is_array, named))
+        pair = [_one(arrays, INPUTS, without=TARGETS), _one(arrays, TARGETS)]
+        return [one for one in pair if one is not None] if None not in pair else []
+    own = next((found[place] for place in chosen.places), None)
+    header = _header(own) if isinstance(own, Path) and "table" in chosen.data else []
+    return [
+        place for place in named
+        if header and place not in chosen.places and isinstance(source := found[place], Path)
+        and _header(source) == header
+    ]  # fmt: skip
 
 
 def _known(said: str, found: Mapping[str, Path | bytes]) -> str:
@@ -335,9 +415,10 @@ def _known(said: str, found: Mapping[str, Path | bytes]) -> str:
 
 
 def _likeliest(places: list[str]) -> list[str]:
-    """Return those for training where there are several; all where none is for that."""
+    """Return those for training where there are several, else those that are not for tests."""
     training = [place for place in places if TRAINING.search(short(place))]
-    return training if len(places) > 1 and training else places
+    others = [place for place in places if not TESTING.search(short(place))]
+    return (training or others or places) if len(places) > 1 else places
 
 
 def _one(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import posixpath
 import re
+import shlex
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -36,7 +37,9 @@ from runner.seal.data import (
     path_of,
     refers,
     short,
+    tests_beside,
     whole,
+    with_tests,
 )
 from runner.seal.outside import brought_in
 from runner.seal.predicting import Written, skeleton, written
@@ -62,15 +65,26 @@ class Wanted:
     time: str | None = None
     group: str | None = None
     folds: int | None = None
+    asked: tuple[str, ...] = ()
+    """Files of the project's own whose rows are asked about."""
+    locked: tuple[str, ...] = ()
+    """Files of its own whose rows are locked, beside those."""
     ask: str | None = None
     force: bool = False
 
     def split(self) -> dict[str, Any]:
-        """Return it as `task.yaml` has it.
+        """Return it as `task.yaml` has it, without the names of files.
 
         Raises:
             ConfigError: it is several ways at once.
         """
+        if self.locked and not self.asked:
+            raise ConfigError("--locked is for rows beside those of --asked: give both")
+        if self.asked:
+            if self.time is not None or self.folds is not None:
+                raise ConfigError("--asked says which rows are asked about: no --time or --folds")
+            column = {} if self.group is None else {"column": self.group}
+            return {"by": "files", **column, "locked": 0.5}
         if self.text is not None:
             return {"by": "order", "holdout": 0.1, "locked": 0.1}
         if sum(one is not None for one in (self.time, self.group)) > 1:
@@ -127,8 +141,13 @@ def seal(name: str, wanted: Wanted, state: paths.State) -> Sealed:
         found, list(sources.values()), words, task=name, table=wanted.table, target=wanted.target,
         inputs=wanted.inputs, targets=wanted.targets, text=wanted.text,
     )  # fmt: skip
-    raw = _raw_of(chosen.places, found)
-    declaration: dict[str, Any] = {"data": dict(chosen.data), "split": wanted.split(), "score": {}}
+    raw, split = _raw_of(chosen.places, found), wanted.split()
+    beside = [] if wanted.asked else tests_beside(chosen, found, words)
+    for key, said in (("asked", wanted.asked), ("locked", wanted.locked)):
+        if said:
+            chosen, names, more = with_tests(chosen, said, found, raw)
+            raw, split[key] = {**raw, **more}, names if len(names) > 1 else names[0]
+    declaration: dict[str, Any] = {"data": dict(chosen.data), "split": split, "score": {}}
     understood = _understood(declaration, raw, name, said=wanted.metric, own=metric_of(policy))
     if joined := _joined(understood, chosen, found, words):
         chosen, raw = replace(chosen, **joined), {**raw, **_raw_of(joined["places"], found)}
@@ -161,8 +180,17 @@ def seal(name: str, wanted: Wanted, state: paths.State) -> Sealed:
         changed_lines=changed,
         lacking=lacking,
         left_out=left_out,
-        notes=(*moved, *notes),
+        notes=(*moved, *_proposed(beside), *notes),
     )
+
+
+def _proposed(beside: Sequence[str]) -> tuple[str, ...]:
+    """Say that a project has rows of its own for tests."""
+    if not beside:
+        return ()
+    asked = " ".join(f"--asked {shlex.quote(one)}" for one in beside)
+    said = f"the project has rows of its own for tests, {', '.join(beside)}"
+    return (f"{said}: {asked} asks about them, and trains on all of the others",)
 
 
 def _raw_of(
@@ -284,6 +312,7 @@ def _without_data(
     left = {path: "learned from data, or in a form that no search reads"
             for path in (*template, *found) if path.endswith(hidden)}  # fmt: skip
     sealed = {*chosen.places, *(packed_in(place) for place in chosen.places)}
+    sealed |= {one for one in found if one.startswith(tuple(f"{each}/" for each in chosen.folders))}
     kept = {path: file for path, file in template.items() if path not in {*left, *sealed}}
     beside = {place: source for place, source in found.items() if place not in {*left, *sealed}}
     for place, content in whole(beside).items():
@@ -349,7 +378,7 @@ def _predicting(
 
 def _from_sealed(found: Answering, chosen: Chosen, others: Sequence[str]) -> Answering:
     """Let rows come from the sealed data where the script tests on others beside them."""
-    own = [] if chosen.folder else list(chosen.places)
+    own = [] if chosen.folders else list(chosen.places)
     lines = "\n".join(found.lines)
     if own and f"{short(own[0])}'" not in lines:
         for other in others:

@@ -139,7 +139,7 @@ def write(
 def run_script(reported: Reported, chosen: Chosen, ask: str) -> str:
     """Return the frozen `run.sh`: the project's own command, and the question to what it left."""
     options = []
-    places = {chosen.folder: PurePosixPath(chosen.folder).name} if chosen.folder else chosen.places
+    places = dict.fromkeys(chosen.folders, chosen.data.get("folder", "")) or chosen.places
     for place, name in places.items():
         inside = mount_place(place)  # at home, as every container has one
         if not place.startswith("~"):

@@ -107,6 +107,14 @@ def test_questions_lie_where_the_table_was(places, dialect, name, training, aske
     assert run(places, "predict", read, *options) == found
 
 
+def test_questions_lie_where_the_rows_for_tests_were_too(places):
+    table(places, training="a,y\n1,yes\n", asked="a\n2\n")
+    options = ("--data", "train.csv=rows.csv", "--data", "test.csv=rows.csv", "--target", "y")
+    read = "print(open('train.csv').read() + open('test.csv').read(), end='')"
+    assert run(places, "train", read, *options) == "a,y\n1,yes\n" * 2
+    assert run(places, "predict", read, *options) == "a,y\n2,yes\n" * 2
+
+
 def test_arrays_of_a_packed_file_lie_together(places):
     training = {"images": np.ones((3, 2)), "labels": np.array(["b", "a", "b"])}
     for name, array in training.items():
@@ -155,10 +163,10 @@ def test_files_of_a_folder_keep_their_order_and_all_classes_are_there(places):
         (places / "inputs" / "files" / f"{place:06d}.png").write_text(str(place))
     about = {"files": True, "classes": ["dog", "cat"]}
     (places / "inputs" / "about.json").write_text(json.dumps(about))
-    options = ("--data", "images=images")
+    options = ("--data", "images=images", "--data", "tests=images")
     read = (
         "from pathlib import Path; print(*(f'{one.parent.name}:{one.read_text()}' "
-        "for one in sorted(Path('images').glob('*/*'))), len(list(Path('images').iterdir())))"
+        "for one in sorted(Path('tests').glob('*/*'))), len(list(Path('images').iterdir())))"
     )
     assert run(places, "train", read, *options) == "cat:cat/2.png dog:dog/1.png 2\n"
     assert run(places, "predict", read, *options) == "cat:0 cat:1 cat:2 2\n"

@@ -221,16 +221,24 @@ def test_a_text_becomes_a_task_whose_model_is_asked_byte_by_byte(state, tmp_path
 
 
 def test_a_folder_of_classes_is_sealed_whatever_its_files_are_called(state, tmp_path):
-    adopted(state, tmp_path / "theirs", {"train.py": b"read('images')\nprint('accuracy', 1)\n"})
+    adopted(state, tmp_path / "theirs", {"train.py": b"read('data')\nprint('accuracy', 1)\n"})
     kept = state.data("wine") / "project" / "0"
     (kept / "wine.csv").unlink()
     draw = np.random.default_rng(1)
     for at in range(400):  # so many that their names alone would fill a file of names
-        path = kept / "images" / ("été" if at % 2 else "winter") / f"photo ({at}).png"
+        part = "val" if at % 4 > 1 else "train"
+        path = kept / part / ("été" if at % 2 else "winter") / f"photo ({at}).png"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(draw.bytes(40))
     made = seal("wine", Wanted(), state)
     assert set(made.understood.classes) == {"été", "winter"}
+    assert made.understood.rows == 200
+    assert "--asked data/val asks about them" in made.notes[0]
+    run = paths.template("wine-sealed")["run.sh"].content.decode()
+    assert "--data data/train=train --data data/val=train" in run
+    assert not any("photo" in line for line in made.left_out)
+    made = seal("wine", Wanted(asked=("data/val",), force=True), state)
+    assert made.understood.parts == {"holdout/train": [200, 100], "locked/train": [200, 100]}
     wanted = read_raw_files("wine-sealed", paths.PROJECT)
     assert wanted is not None
     raw = RawData(
@@ -281,6 +289,29 @@ def test_the_document_of_a_check_has_what_is_missing(state, tmp_path, capsys):
     assert found["missing"]
 
 
+def test_rows_for_tests_of_the_projects_own_are_asked_about(state, tmp_path):
+    code = TRAIN.replace("model = ", "test = pd.read_csv('data/wine_test.csv')\nmodel = ").replace(
+        "model.score(X, df[", "model.score(test.drop(columns=['good']), test["
+    )
+    adopted(state, tmp_path / "theirs", {"train.py": code.encode()})
+    kept = state.data("wine") / "project" / "0"
+    rows = "\n".join(["acid,sugar,good", *(f"0{row}" for row in ROWS[:120])])
+    (kept / "wine_test.csv").write_text(f"{rows}\n")
+    made = seal("wine", Wanted(), state)
+    assert made.notes[0].endswith(
+        "--asked data/wine_test.csv asks about them, and trains on all of the others"
+    )
+    made = seal("wine", Wanted(asked=("data/wine_test.csv",), force=True), state)
+    assert made.understood.parts == {"holdout/train": [300, 60], "locked/train": [300, 60]}
+    template = paths.template("wine-sealed")
+    assert "data/wine_test.csv" not in template
+    run = template["run.sh"].content.decode()
+    assert "--data data/wine.csv=wine.csv --data data/wine_test.csv=wine.csv" in run
+    assert "read_csv('data/wine_test.csv')" in template["predict.py"].content.decode()
+    with pytest.raises(ConfigError, match="one file or folder"):
+        seal("wine", Wanted(asked=("a", "b"), force=True), state)
+
+
 DIGITS = """
 import numpy as np
 from sklearn.svm import SVC
@@ -297,7 +328,7 @@ def test_arrays_for_tests_stay_and_the_question_is_about_the_sealed_ones(state, 
     draw = np.random.default_rng(1)
     arrays = {
         f"{kind}_{part}": draw.normal(size=(rows, 3)) if kind == "x" else np.arange(rows) % 2
-        for part, rows in (("train", 200), ("test", 20))
+        for part, rows in (("train", 200), ("test", 40))
         for kind in "xy"
     }
     np.savez(paths.PROJECT / "workspace-template" / "wine" / "digits.npz", **arrays)
@@ -308,3 +339,9 @@ def test_arrays_for_tests_stay_and_the_question_is_about_the_sealed_ones(state, 
     predict = template["predict.py"].content.decode()
     assert "x_test = d['x_train'] / 255" in predict
     assert "x_test'" not in predict
+    tests = ("digits.npz[x_test]", "digits.npz[y_test]")
+    made = seal("wine", Wanted(asked=tests, force=True), state)
+    assert made.understood.parts["holdout/train"] == [200, 20]
+    template = paths.template("wine-sealed")
+    assert "x_test = d['x_test'] / 255" in template["predict.py"].content.decode()
+    assert "digits.npz" not in template
