@@ -80,6 +80,8 @@ class Cells:
     """Columns that have no name in the header."""
     arrow: Any = None
     """The rows of a Parquet file with their own types."""
+    around: tuple[str, str, str] = ("", "", "")
+    """Lines that are no rows: above header and rows, between the two, and below."""
     origin: Sequence[int] = ()
     """[n] in which of several files each row is, where there are several."""
 
@@ -162,6 +164,7 @@ def read(content: bytes, data: TableData, *, keep_blank: bool = False) -> Cells:
     text = text.removeprefix("\ufeff")
     if not text.strip():
         raise BadTableError("the file is empty")
+    first = ""
     if text[:4].lower() == "sep=" and not keep_blank:  # as spreadsheets write it
         first, _, text = text.partition("\n")
         data = replace(data, delimiter=data.delimiter or first.strip()[4:] or None)
@@ -174,11 +177,13 @@ def read(content: bytes, data: TableData, *, keep_blank: bool = False) -> Cells:
         header = [" ".join(name.split()) for name in header]
     names, notes = _names(header)
     columns = tuple(zip(*found.rows, strict=True))
+    above, between, below = found.around(text)
     return _bounded(Cells(
         names=names, columns=columns, lines=found.lines, dialect=dialect,
         notes=(*found.notes, *notes),
         unnamed=tuple(name for name, written in zip(names, header, strict=True)
                       if found.header and not written),
+        around=(first.rstrip("\r") + above, between, below if below.strip() else ""),
     ))  # fmt: skip
 
 

@@ -42,8 +42,22 @@ class Records:
     """Where each row begins in the file, counted from 1."""
     header: list[str] | None = None
     header_line: int = 1
+    ends: dict[int, int] = field(default_factory=dict)
+    """Line in which a record begins → line in which it ends."""
     notes: list[str] = field(default_factory=list)
     """What was left out or found, that a person should know."""
+
+    def around(self, text: str) -> tuple[str, str, str]:
+        """Return a text's lines above header and rows, those between the two, and those below."""
+        lines = [line.rstrip("\r\n") + "\n" for line in io.StringIO(text, newline="")]
+        first, last = self.lines[0], self.ends[self.lines[-1]]
+        if self.header is None:
+            return "".join(lines[: first - 1]), "", "".join(lines[last:])
+        above, between = (
+            lines[: self.header_line - 1],
+            lines[self.ends[self.header_line] : first - 1],
+        )
+        return "".join(above), "".join(between), "".join(lines[last:])
 
     def leave_out(self, places: Sequence[int], what: str) -> None:
         """Take rows out, and say so."""
@@ -122,17 +136,18 @@ def _cut(
     """Return the records that hold anything, or all that have values."""
     reader = csv.reader(_lines(text, delimiter), delimiter=delimiter, skipinitialspace=True,
                         quotechar=quote, escapechar=escape)  # fmt: skip
-    rows, lines, begun = [], [], 1
+    rows, lines, ends, begun = [], [], {}, 1
     try:
         for values in reader:
             if any(values) or (keep_blank and values):
                 whole = values if keep_blank else _unwrapped(values, delimiter)
                 rows.append([value.strip() for value in whole])
                 lines.append(begun)
+                ends[begun] = reader.line_num
             begun = reader.line_num + 1
     except csv.Error as error:
         raise BadTableError(f"line {reader.line_num} is no CSV: {error}") from None
-    return Records(delimiter=delimiter, rows=rows, lines=lines)
+    return Records(delimiter=delimiter, rows=rows, lines=lines, ends=ends)
 
 
 def _unwrapped(values: list[str], delimiter: str) -> list[str]:

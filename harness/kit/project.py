@@ -65,6 +65,7 @@ def main(arguments: Sequence[str]) -> int:
             _lay_questions(places, said.target)
         return subprocess.run(said.command, cwd=PROJECT, check=False).returncode
     _lay({place: data.FOLDER / name for place, name in places.items()})
+    _lay_around(places)
     before = dict(_stamps())
     code = subprocess.run(said.command, cwd=PROJECT, check=False).returncode
     if code == 0:
@@ -87,6 +88,16 @@ def _lay(places: Mapping[str, Path]) -> None:
             _fresh(place).symlink_to(source)
     for place, members in packed.items():
         np.savez(_fresh(place), **members)
+
+
+def _lay_around(places: Mapping[str, str]) -> None:
+    """Put the lines around a table that are no rows where they were: a project may skip them."""
+    said = data.FOLDER / "about.json"
+    about = json.loads(said.read_text()) if said.exists() else {}
+    if any(about.get("around", ())):
+        rows = _read(data.FOLDER / about["file"], about["dialect"])
+        for place in [place for place, own in places.items() if own == about["file"]]:
+            _write_table(place, rows, about)
 
 
 def _write_idx(path: Path, array: NDArray[Any]) -> None:
@@ -210,9 +221,19 @@ def _lay_table(place: str, name: str, about: Mapping[str, Any]) -> None:
     for at, column, value in example:
         for number, row in enumerate(rows):
             row.insert(at, column if number == 0 and about["dialect"]["header"] else value)
-    dialect = about["dialect"]
+    _write_table(place, rows, about)
+
+
+def _write_table(place: str, rows: list[list[str]], about: Mapping[str, Any]) -> None:
+    dialect, (above, between, below) = about["dialect"], about.get("around", ("", "", ""))
+    header, rows = (rows[:1], rows[1:]) if dialect["header"] else ([], rows)
     with _opened(_fresh(place), "wt", dialect) as file:
-        csv.writer(file, delimiter=dialect["delimiter"], lineterminator="\n").writerows(rows)
+        writer = csv.writer(file, delimiter=dialect["delimiter"], lineterminator="\n")
+        file.write(above)
+        writer.writerows(header)
+        file.write(between)
+        writer.writerows(rows)
+        file.write(below)
 
 
 def _read(path: Path, dialect: Mapping[str, Any]) -> list[list[str]]:

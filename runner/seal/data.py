@@ -11,7 +11,7 @@ import io
 import re
 import zipfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -30,7 +30,8 @@ IDX = re.compile(r"(\w+?)[-_.](.*(?:ubyte|idx)(?:\.gz)?)")
 """An array as MNIST has them: what it is for, and what it holds."""
 GLOB = re.compile(r"[\w.-]+\*[\w.*-]*|\*\.\w+")
 """A pattern of names in code: `visits_*.csv`."""
-LOOKED_AT_BYTES = 8192
+NUMBER = re.compile(r"[-+]?[\d.]+(e[-+]?\d+)?", re.IGNORECASE)
+LOOKED_AT_BYTES, MOST_ABOVE = 8192, 10
 POSITIONS, WINDOWS = (128, 64, 32, 16), 500
 """How many bytes a language model is given, the usual first, and windows of the whole text."""
 ARRAYS = (".npy", ".npz")
@@ -440,7 +441,9 @@ def _target(sources: Sequence[Script], table: Path, task: str) -> tuple[str, ...
     Raises:
         ConfigError: there is none, or more than one.
     """
-    columns = _header(table)
+    said = {node.value for script in sources for node in ast.walk(script.tree)
+            if isinstance(node, ast.Constant) and isinstance(node.value, str)}  # fmt: skip
+    columns = _header(table, said)
     counted: Counter[str] = Counter()
     for script in sources:
         for name, weight in _candidates(script, columns):
@@ -499,18 +502,24 @@ def _taken(script: Script, value: ast.expr, columns: list[str]) -> Iterator[tupl
             yield node.attr, 3
 
 
-def _header(table: Path) -> list[str]:
-    """Return the columns of a plain CSV file, by their names or as `column_1`; else nothing."""
+def _header(table: Path, said: Container[str] = ()) -> list[str]:
+    """Return the columns of a plain CSV file, by their names or as `column_1`; else nothing.
+
+    Above the names may be titles, or a first line of other names; code says something of the right
+    ones.
+    """
     with table.open("rb") as file:
         start = file.read(65536)
     try:
-        text = start.decode("utf-8-sig")
-        lines = text.splitlines()[:20]
-        dialect = csv.Sniffer().sniff("\n".join(lines), delimiters=",;\t| ")
-        rows = list(csv.reader(lines, dialect))
-    except (UnicodeDecodeError, csv.Error, IndexError):
+        lines = start.decode("utf-8-sig").splitlines()[:20]
+        dialect = csv.Sniffer().sniff("\n".join(lines[len(lines) // 2 :]), delimiters=",;\t| ")
+    except (UnicodeDecodeError, csv.Error):
         return []
-    first = [value.strip() for value in rows[0]]
-    if any(re.fullmatch(r"[-+]?[\d.]+(e[-+]?\d+)?", value, re.IGNORECASE) for value in first):
+    rows = [[value.strip() for value in row] for row in csv.reader(lines, dialect)]
+    [(width, _)] = Counter(map(len, rows)).most_common(1) or [(0, 0)]
+    rows = [row for row in rows[:MOST_ABOVE] if len(row) == width]
+    names = (row for row in rows if len({*row}) == width and not any(map(NUMBER.fullmatch, row)))
+    first = next((row for row in names if any(value in said for value in row)), rows[0])
+    if any(map(NUMBER.fullmatch, first)):
         return [f"column_{place}" for place in range(1, len(first) + 1)]
     return first

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from harness.declared import dates, schema, task
+from harness.declared import dates, schema, tables, task
 from harness.declared.numbers import numbers_of
 from harness.raw import BadRawDataError
 
@@ -115,7 +115,6 @@ def test_values_that_a_program_left_out_at_the_end_are_absent_and_one_short_row_
 
 
 def test_a_column_without_a_name_is_called_in_a_file_as_pandas_would_call_it(tmp_path):
-    from harness.declared import tables
 
     content = "".join(
         f"{at - 1 if at else ''},{row}\n" for at, row in enumerate(PLAIN.splitlines())
@@ -131,6 +130,27 @@ def test_a_column_without_a_name_is_found_by_the_name_that_pandas_gives_it(tmp_p
     )
     found = understood(tmp_path, content, drop=["Unnamed: 0"])
     assert "no column 'Unnamed: 0'; did you mean 'column_1'?" in found
+
+
+AROUND = {
+    "nothing": (PLAIN, ("", "", "")),
+    "a title": ("Ward report\r\n\r\n" + PLAIN, ("Ward report\n\n", "", "")),
+    "another header": ("X1,X2,X3,Y\n" + PLAIN, ("X1,X2,X3,Y\n", "", "")),
+    "units and a note": (HEADER + "years,mg,,\n" + BASE + "\nSource: a registry\n",
+                         ("", "years,mg,,\n", "\nSource: a registry\n")),
+    "what cuts values": ("sep=,\n" + PLAIN, ("sep=,\n", "", "")),
+    "a header over two lines": (PLAIN.replace("dose", '"dose\nin mg"', 1), ("", "", "")),
+    "blank lines at the end": (PLAIN + "\n\n", ("", "", "")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", AROUND)
+def test_lines_that_are_no_rows_are_kept_for_code_that_skips_them(tmp_path, name):
+    content, around = AROUND[name]
+    understood(tmp_path, content, given="file")
+    source = tables.read_source(tmp_path, schema.load(tmp_path / "task.yaml"), 0)
+    assert source.cells.around == around
+    assert len(source) == ROWS
 
 
 def test_quotes_behind_backslashes_are_read_where_that_makes_rows_even(tmp_path):

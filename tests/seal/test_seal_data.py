@@ -73,6 +73,13 @@ def test_without_a_header_columns_are_counted(tmp_path):
     assert made.data == {"table": "rent.train", "target": "column_1"}
 
 
+@pytest.mark.parametrize("above", ["A report\n\n", "X1,Y\n", "A report\nX1,Y\n"])
+def test_the_columns_are_those_that_code_names_whatever_is_above(tmp_path, above):
+    rows = "".join(f"{at},{'yes' if at % 2 else 'no'}\n" for at in range(30))
+    path = table(tmp_path, "wine.csv", f"{above}acid,good\n{rows}")
+    assert chosen(CODE, {"data/wine.csv": path}).targets == ("good",)
+
+
 def test_idx_files_of_one_kind_all_hold_the_sealed_rows(tmp_path):
     found = {f"d/{part}-{what}-ubyte.gz": tmp_path for part in ("train", "t10k")
              for what in ("images-idx3", "labels-idx1")}  # fmt: skip
