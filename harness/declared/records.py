@@ -115,12 +115,12 @@ def _delimiter(text: str) -> str:
     if best == "\t" and fit(BLANK)[0] == 1 and fit(BLANK)[1] > 2 * fit(best)[1]:
         return BLANK  # a tab before the last column alone
     if fit(best)[1] < 2:
-        best = BLANK
-        if fit(best)[0] < NUMERIC:
-            raise BadTableError(
-                f"line 1 ({text.strip().splitlines()[0][:40]!r}) has one column: no comma, "
-                "semicolon, tab or bar cuts it (--delimiter says what does)"
-            )
+        best, line = BLANK, text.strip().splitlines()[0]
+        if fit(best)[0] < NUMERIC or "::" in line:
+            what = "no comma, semicolon, tab or bar cuts it (--delimiter says what does)"
+            if "::" in line:
+                what = "'::' cuts it, and one character should: sed 's/::/\\t/g' FILE > TABLE.tsv"
+            raise BadTableError(f"line 1 ({line[:40]!r}) has one column: {what}")
     return best
 
 

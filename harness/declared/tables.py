@@ -61,6 +61,8 @@ class TableSource:
         values = [self.cells.column(name) for name in self.target_names]
         if len(values) > 1:
             return targets.of_columns(self.target_names, values, self.reading, kind=score.kind)
+        if score.kind == "multi-label":
+            return targets.of_labels(self.target_names[0], values[0])
         return targets.of_words(
             self.target_names[0], values[0], self.cells.lines, self.reading, kind=score.kind,
             positive=score.positive,

@@ -24,6 +24,8 @@ POSITIVE = ("1", "1.0", *(yes for yes, _ in YES_NO), "positive", "pos")
 STRATA = 5
 """Parts of a target of numbers that each side of a split gets its share of."""
 OVERRULE = "--kind overrules"
+LABEL_MARKS = ("|", ";", ",", " ")
+"""What cuts several labels in one column, the first of these that is there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,12 +130,13 @@ def of_words(
 
 def _refuse_classes(said: str, kind: str, spelt: Mapping[str, Counter[str]], *, rows: int) -> None:
     """Raise where a column's values are no classes of this kind."""
-    if kind == "multi-label":
-        raise BadTableError(f"{said} is one column, and several labels are several --target")
     if len(spelt) > rows / 2 or len(spelt) > MOST_CLASSES:
+        marks = (mark for mark in "|;" if 2 * sum(mark in one for one in spelt) >= len(spelt))
+        mark = next(marks, None)
+        several = f"; several labels, cut by {mark!r}, are --kind multi-label" if mark else ""
         raise BadTableError(
             f"{said} holds {len(spelt)} different values in {rows} rows, too many for classes: "
-            "is it the right column?"
+            f"is it the right column?{several}"
         )
     if kind == "binary" and len(spelt) != 2:
         rare = min(spelt.values(), key=Counter.total)
@@ -141,6 +144,30 @@ def _refuse_classes(said: str, kind: str, spelt: Mapping[str, Counter[str]], *, 
             f"{said} must hold two classes and holds {len(spelt)}, "
             f"{rare.most_common(1)[0][0]!r} among them: --kind multi-class"
         )
+
+
+def of_labels(name: str, values: Sequence[str]) -> Target:
+    """Understand a column with several labels in a value, `Comedy|Drama` or `['a', 'b']`.
+
+    Raises:
+        BadTableError: it has none, or as many as rows.
+    """
+    said = f"the target {name!r}"
+    mark = next((mark for mark in LABEL_MARKS if any(mark in value for value in values)), None)
+    if mark is None:
+        raise BadTableError(
+            f"{said} holds one label a row: --kind multi-class, or a --target for each label"
+        )
+    rows = [{part.strip(" []{}()'\"") for part in value.split(mark)} - {""} for value in values]
+    names = sorted(set().union(*rows))
+    if not 2 <= len(names) <= min(MOST_CLASSES, len(rows) / 2):
+        raise BadTableError(
+            f"{said} holds {len(names)} different labels, cut by {mark!r}, in {len(rows)} rows: "
+            "is it the right column?"
+        )
+    flags = np.array([[name in row for name in names] for row in rows], dtype=np.uint8)
+    why = f"as declared; its labels are cut by {mark!r}"
+    return Target(kind="multi-label", why=why, values=flags, classes=tuple(names))
 
 
 def of_columns(

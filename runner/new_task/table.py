@@ -139,7 +139,8 @@ def _yaml(declaration: dict[str, Any]) -> str:
 
 
 def _task(name: str, path: Path, file: str, said: Said, found: Understood) -> NewTask:
-    ordered, several = said.time is not None, len(said.targets) > 1
+    ordered = said.time is not None
+    several = len(said.targets) > 1 or found.kind == "multi-label"
     analysed = ordered and found.kind == "binary"
     declaration = said.declaration(file)
     declaration["score"]["also"] = found.also

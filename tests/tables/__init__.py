@@ -206,6 +206,11 @@ def parquet() -> bytes:
     return stream.getvalue()
 
 
+def several(at: int, row: Row) -> str:
+    """Return one to three labels, of which the last tells something of the row."""
+    return "|".join(["sweet"] * (at % 2) + ["dry"] * (at % 3 == 0) + [f"from {row[2]}"])
+
+
 def labels() -> bytes:
     draw = np.random.default_rng(10)
     rows = []
@@ -356,6 +361,14 @@ CASES = (
     Case(name="several labels", content=labels,
          options=("--target", "red", "--target", "round", "--target", "sweet"),
          says=("multi-label", "average_precision_macro")),
+    Case(name="several labels in one column", content=lambda: with_sick(several),
+         options=("--target", "sick", "--kind", "multi-label"),
+         says=("its labels are cut by '|'", "classes  dry", "average_precision_macro")),
+    Case(name="several labels in one column, unsaid", content=lambda: with_sick(
+         lambda at, row: f"{several(at, row)}|{at}"), refused=True,
+         says=("too many for classes", "several labels, cut by '|', are --kind multi-label")),
+    Case(name="two colons between values", content=lambda: plain().replace(b",", b"::"),
+         refused=True, says=("'::' cuts it, and one character should: sed",)),
     Case(name="empty", content=lambda: b"", refused=True, says=("the file is empty",)),
     Case(name="a header and no rows", content=lambda: b"age,weight,sick\n", refused=True,
          says=("the file has a header and no rows",)),
