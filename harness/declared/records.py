@@ -176,6 +176,9 @@ def _leave_out_titles(found: Records, data: TableData) -> None:
     """Leave out what stands above the header, and notes below the last row."""
     width = Counter(map(len, found.rows[:SAMPLE_RECORDS])).most_common(1)[0][0]
     if data.header is False or _are_unnamed(_targets(data), width):
+        lines = range(min(MOST_ABOVE, len(found.rows)))
+        first = next((place for place in lines if len(found.rows[place]) > 1), 0)
+        found.leave_out(range(first), "above the rows")
         return
     header = next((place for place, row in enumerate(found.rows[:MOST_ABOVE])
                    if set(_targets(data)) <= set(row)), None)  # fmt: skip

@@ -43,6 +43,8 @@ class TableSource:
     """What replaces such numbers follows from it."""
     joined: Mapping[str, Cells] = field(default_factory=dict)
     """Other tables that refer to the id."""
+    around: Mapping[str, tuple[str, str, str]] = field(default_factory=dict)
+    """The lines of each file that are no rows; see `Cells.around`."""
 
     @property
     def data(self) -> TableData:
@@ -199,8 +201,8 @@ def read_source(raw: Path | None, declaration: Declaration, seed: int) -> TableS
     if not isinstance(data, TableData):
         raise TypeError("not a table")
     files = [name for [name] in schema.sets_of_files(declaration)]
-    found = cells.joined([cells.read(required(raw, one).read_bytes(), data) for one in files],
-                         files)  # fmt: skip
+    each = [cells.read(required(raw, one).read_bytes(), data) for one in files]
+    found = cells.joined(each, files)
     target_names = _names(data.target)
     split = declaration.split
     for name in (*target_names, *data.drop, data.id, split.column):
@@ -223,6 +225,7 @@ def read_source(raw: Path | None, declaration: Declaration, seed: int) -> TableS
     source = TableSource(
         declaration=declaration, cells=replace(found, dialect=dialect), reading=reading,
         notes=(*found.notes, *unnamed, *notes), numbering=numbering, seed=seed, joined=joined,
+        around={name: one.around for name, one in zip(files, each, strict=True)},
     )  # fmt: skip
     if not any(column.distinct + (column.missing > 0) > 1 for column in source.features):
         raise BadTableError(

@@ -259,7 +259,7 @@ def about_answers(source: Source) -> dict[str, Any]:
     }
     if isinstance(source, TableSource):
         return {**about, "file": source.data.table if source.data.given == "file" else None,
-                "dialect": schema.dialect(source.data), "around": source.cells.around}  # fmt: skip
+                "dialect": schema.dialect(source.data), "around": source.around}  # fmt: skip
     if isinstance(source, FolderSource):
         return {**about, "files": True, "folder": source.data.folder}
     if isinstance(source, PairsSource):

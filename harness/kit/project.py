@@ -94,7 +94,7 @@ def _lay_around(places: Mapping[str, str]) -> None:
     """Put the lines around a table that are no rows where they were: a project may skip them."""
     said = data.FOLDER / "about.json"
     about = json.loads(said.read_text()) if said.exists() else {}
-    if any(about.get("around", ())):
+    if any(map(any, about.get("around", {}).values())):
         rows = _read(data.FOLDER / about["file"], about["dialect"])
         for place in [place for place, own in places.items() if own == about["file"]]:
             _write_table(place, rows, about)
@@ -225,7 +225,10 @@ def _lay_table(place: str, name: str, about: Mapping[str, Any]) -> None:
 
 
 def _write_table(place: str, rows: list[list[str]], about: Mapping[str, Any]) -> None:
-    dialect, (above, between, below) = about["dialect"], about.get("around", ("", "", ""))
+    """Write a table with the lines around its rows that the file of this name has, or the table."""
+    dialect, around = about["dialect"], about.get("around", {})
+    own = around.get(about["file"], ("", "", ""))
+    above, between, below = around.get(Path(place).name, own)
     header, rows = (rows[:1], rows[1:]) if dialect["header"] else ([], rows)
     with _opened(_fresh(place), "wt", dialect) as file:
         writer = csv.writer(file, delimiter=dialect["delimiter"], lineterminator="\n")

@@ -32,6 +32,8 @@ GLOB = re.compile(r"[\w.-]+\*[\w.*-]*|\*\.\w+")
 """A pattern of names in code: `visits_*.csv`."""
 NUMBER = re.compile(r"[-+]?[\d.]+(e[-+]?\d+)?", re.IGNORECASE)
 LOOKED_AT_BYTES, MOST_ABOVE = 8192, 10
+EVEN = 0.9
+"""Of the lines of a table, those that are rows: others are a title, say."""
 POSITIONS, WINDOWS = (128, 64, 32, 16), 500
 """How many bytes a language model is given, the usual first, and windows of the whole text."""
 ARRAYS = (".npy", ".npz")
@@ -150,8 +152,9 @@ def _mark(path: Path) -> str | None:
     if len(start) == LOOKED_AT_BYTES:
         lines = lines[:-1]  # the last one was cut
     for mark in (",", ";", "\t", "|", " "):
-        widths = {len(line.split(mark)) for line in lines}
-        if len(lines) > 1 and len(widths) == 1 and widths.pop() > 1:
+        widths = Counter(len(line.split(mark)) for line in lines)
+        [(width, count)] = widths.most_common(1) or [(0, 0)]
+        if len(lines) > 1 and width > 1 and count >= EVEN * len(lines):
             return mark
     return None
 
@@ -444,11 +447,12 @@ def _target(sources: Sequence[Script], table: Path, task: str) -> tuple[str, ...
     said = {node.value for script in sources for node in ast.walk(script.tree)
             if isinstance(node, ast.Constant) and isinstance(node.value, str)}  # fmt: skip
     columns = _header(table, said)
+    called = _called(sources, columns)
     counted: Counter[str] = Counter()
     for script in sources:
-        for name, weight in _candidates(script, columns):
-            if not columns or name in columns:
-                counted[name] += weight
+        for name, weight in _candidates(script, [*called]):
+            if not columns or name in called:
+                counted[called.get(name, name)] += weight
     best = [name for name, count in counted.items() if count == max(counted.values())]
     if len(best) != 1:
         said = (
@@ -460,6 +464,21 @@ def _target(sources: Sequence[Script], table: Path, task: str) -> tuple[str, ...
             hint=f"runner seal {task} --target COLUMN",
         )
     return (best[0],)
+
+
+def _called(sources: Sequence[Script], columns: Sequence[str]) -> dict[str, str]:
+    """Return what code calls each column → its name; a table without a header gets names there."""
+    if not columns or columns[0] != "column_1":
+        return {name: name for name in columns}
+    lists = (node for script in sources for node in ast.walk(script.tree)
+             if isinstance(node, ast.List | ast.Tuple))  # fmt: skip
+    for node in lists:
+        names = [one.value for one in node.elts if isinstance(one, ast.Constant)]
+        if len(node.elts) == len(columns) == len({*names}) and all(
+            isinstance(name, str) for name in names
+        ):
+            return dict(zip(map(str, names), columns, strict=True))
+    return {name: name for name in columns}
 
 
 def _candidates(script: Script, columns: list[str]) -> Iterator[tuple[str, int]]:

@@ -144,12 +144,21 @@ AROUND = {
 }  # fmt: skip
 
 
+def test_a_title_above_rows_without_a_header_is_left_out(tmp_path):
+    for header in (None, False):
+        found = understood(
+            tmp_path, "|1x3 Cross validator\n" + BASE, target="column_4", header=header
+        )
+        assert found["rows"] == ROWS
+        assert "line 1 ('|1x3 Cross validator'): above the rows, left out" in found["warnings"]
+
+
 @pytest.mark.parametrize("name", AROUND)
 def test_lines_that_are_no_rows_are_kept_for_code_that_skips_them(tmp_path, name):
     content, around = AROUND[name]
     understood(tmp_path, content, given="file")
     source = tables.read_source(tmp_path, schema.load(tmp_path / "task.yaml"), 0)
-    assert source.cells.around == around
+    assert source.around == {"rows.csv": around}
     assert len(source) == ROWS
 
 

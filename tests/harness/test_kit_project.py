@@ -111,12 +111,14 @@ def test_lines_that_are_no_rows_are_where_a_project_skips_them(places):
     table(places, training="a,y\n1,yes\n", asked="a\n2\n")
     for folder in ("data", "inputs"):
         path = places / folder / "about.json"
-        around = {"around": ["A title\n\n", "mg,\n", "Source: x\n"]}
-        path.write_text(json.dumps(json.loads(path.read_text()) | around))
-    options = ("--data", "rows.csv=rows.csv", "--target", "y")
+        around = {"rows.csv": ["A title\n\n", "mg,\n", "Source: x\n"], "test.csv": ["A\n", "", ""]}
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"around": around}))
+    options = ("--data", "rows.csv=rows.csv", "--data", "d/test.csv=rows.csv", "--target", "y")
     read = "print(open('rows.csv').read(), end='')"
     assert run(places, "train", read, *options) == "A title\n\na,y\nmg,\n1,yes\nSource: x\n"
     assert run(places, "predict", read, *options) == "A title\n\na,y\nmg,\n2,yes\nSource: x\n"
+    test = read.replace("rows.csv", "d/test.csv")
+    assert run(places, "predict", test, *options) == "A\na,y\n2,yes\n"
 
 
 def test_questions_lie_where_the_rows_for_tests_were_too(places):

@@ -73,6 +73,12 @@ def test_without_a_header_columns_are_counted(tmp_path):
     assert made.data == {"table": "rent.train", "target": "column_1"}
 
 
+def test_a_table_without_a_header_has_the_names_that_code_gives_it(tmp_path):
+    path = table(tmp_path, "adult.data", "39, Private, no\n40, ?, yes\n41, ?, no\n")
+    code = "cols = ['age', 'work', 'rich']\nd = read('adult.data', names=cols)\ny = d['rich']\n"
+    assert chosen(code, {"adult.data": path}).targets == ("column_3",)
+
+
 @pytest.mark.parametrize("above", ["A report\n\n", "X1,Y\n", "A report\nX1,Y\n"])
 def test_the_columns_are_those_that_code_names_whatever_is_above(tmp_path, above):
     rows = "".join(f"{at},{'yes' if at % 2 else 'no'}\n" for at in range(30))
@@ -151,6 +157,7 @@ def test_a_folder_of_classes(tmp_path):
     [
         ("1 2 3\n" * 9, True),
         ("a;b\n" * 9, True),
+        ("|1x3 Cross validator\n" + "1, 2\n" * 20, True),
         ("some words\nof a text\nthat differ a lot\n", False),
     ],
 )
