@@ -149,6 +149,8 @@ def _mark(path: Path) -> str | None:
         lines = start.decode().splitlines()
     except UnicodeDecodeError:
         return None
+    if start.lstrip()[:1] in (b"{", b"["):  # JSON, a row in a line
+        return None
     if len(start) == LOOKED_AT_BYTES:
         lines = lines[:-1]  # the last one was cut
     for mark in (",", ";", "\t", "|", " "):
@@ -211,8 +213,9 @@ def choose(
     raise ConfigError(
         f"which of the data holds the rows of {task} is not plain: "
         f"{', '.join(sorted(found)[:10]) or 'it has none'}",
-        hint="--table FILE --target COLUMN, --inputs X.npy --targets y.npy, or --text FILE; else "
-        f"runner seal {task} --brief says how to write the declaration by hand",
+        hint="--table FILE --target COLUMN, --inputs X.npy --targets y.npy, or --text FILE; what is"
+        " in another format, or comes with a library: write it as CSV or .npy, let the code read"
+        f" that, and adopt it again; else runner seal {task} --brief says what to write by hand",
     )
 
 

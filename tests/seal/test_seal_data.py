@@ -157,6 +157,7 @@ def test_a_folder_of_classes(tmp_path):
     [
         ("1 2 3\n" * 9, True),
         ("a;b\n" * 9, True),
+        ('{"a": 1, "b": 2}\n' * 9, False),
         ("|1x3 Cross validator\n" + "1, 2\n" * 20, True),
         ("some words\nof a text\nthat differ a lot\n", False),
     ],
