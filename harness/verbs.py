@@ -53,9 +53,10 @@ def _parser() -> argparse.ArgumentParser:
     prepare.add_argument("--fresh", action="store_true", help="forget an earlier seed")
     said = "say what a declared task is, made of the raw files; write nothing"
     verbs.add_parser("understand", parents=[declaration], help=said)
-    said = "find rows of a declared task's data in a folder, else in this machine's packages"
+    said = "find rows of a declared task's data in a folder"
     search = verbs.add_parser("search", parents=[declaration], help=said)
-    search.add_argument("--workspace", type=Path)
+    search.add_argument("--workspace", type=Path, required=True)
+    search.add_argument("--packages", action="store_true", help="it holds data files of packages")
     verbs.add_parser("verify", parents=[common, raw], help="compare files with their manifest")
     score = verbs.add_parser("score", parents=[task], help="deal inputs, wait for go, score")
     score.add_argument("--part", choices=("holdout", "locked"), required=True)
@@ -98,7 +99,9 @@ def _say(verb: str, options: argparse.Namespace) -> int:
     try:
         declaration = schema.load(options.declaration)
         if verb == "search":
-            document = task.search(options.raw, options.workspace, declaration)
+            document = task.search(
+                options.raw, options.workspace, declaration, packages=options.packages
+            )
         else:
             document = task.understand(options.raw, declaration)
     except BadRawDataError as error:

@@ -247,6 +247,7 @@ def unpack(stream: Iterator[bytes], target: Path) -> None:
                 if member.isdir():
                     path.mkdir(parents=True, exist_ok=True)
                 elif (source := archive.extractfile(member)) is not None:
+                    path.parent.mkdir(parents=True, exist_ok=True)
                     path.write_bytes(source.read())
     shutil.rmtree(target, ignore_errors=True)
     (fresh / "public").rename(target)

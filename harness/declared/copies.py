@@ -1,4 +1,4 @@
-"""Rows of a task's data that lie in a workspace template or in an image, in whatever format.
+"""Rows of a task's data that lie in a workspace template or in packages, in whatever format.
 
 Looked for are whole rows: as text with any of the usual marks between values, in notebooks and in
 tables of HTML, in packed files, and as the bytes of arrays.
@@ -14,12 +14,10 @@ import io
 import json
 import lzma
 import re
-import sysconfig
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -40,13 +38,6 @@ COPIED, TELLING = 0.1, 8
 """A share of all rows, and letters of one, from which on other data of a package are these."""
 MOST_VALUES = 1000
 """Of a row of an array that is looked for as text too."""
-INSTALLED = (Path(sysconfig.get_path("purelib")), Path("/opt/weights"))
-"""Where an image has packages and files of its own."""
-KINDS = (
-    *(".csv", ".tsv", ".txt", ".dat", ".data", ".arff", ".json", ".jsonl", ".npy", ".npz", ".zip"),
-    *(".gz", ".bz2", ".xz", ".pkl", ".mat", ".png", ".jpg", ".jpeg", ".wav"),
-)
-"""How files of packages end that hold data; Parquet too, where it can be read."""
 PACKED: tuple[tuple[bytes, Callable[[bytes], bytes]], ...] = (
     (b"\x1f\x8b", gzip.decompress),
     (b"BZh", bz2.decompress),
@@ -59,34 +50,26 @@ _HTML_CELL = re.compile(r"<t[dh][^>]*>(.*?)</t[dh]>", re.DOTALL | re.IGNORECASE)
 Row = tuple[str, ...]
 
 
-def search(looked: Sequence[Lines | Pieces], workspace: Path) -> dict[str, int]:
-    """Return the files below a folder that hold rows of the data, and how many."""
-    found = _holding(looked, workspace, sorted(workspace.rglob("*")))
-    return {name: len(rows) for name, one, rows in found if one.are_no_coincidence(rows)}
+def search(
+    looked: Sequence[Lines | Pieces], folder: Path, *, packages: bool = False
+) -> dict[str, int]:
+    """Return the files below a folder that hold rows of the data, and how many.
 
-
-def search_installed(looked: Sequence[Lines | Pieces]) -> dict[str, int]:
-    """Return the files of this machine's packages that hold rows of the data, and how many."""
-    kinds = {*KINDS, *([".parquet"] if find_spec("pyarrow") else [])}
-    found: dict[str, int] = {}
-    for folder in INSTALLED:
-        paths = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in kinds]
-        held = _holding(looked, folder, paths)
-        found |= {name: len(rows) for name, one, rows in held if one.are_a_copy(rows)}
-    return found
-
-
-def _holding(
-    looked: Sequence[Lines | Pieces], folder: Path, paths: Iterable[Path]
-) -> Iterator[tuple[str, Lines | Pieces, set[object]]]:
-    """Yield files by their names with the rows that they hold, for each way of looking."""
-    for path in paths:
+    Args:
+        looked: the ways of looking.
+        folder: a workspace, or what packages bring along.
+        packages: whether it is the latter, where a few rows are a coincidence.
+    """
+    found = {}
+    for path in sorted(folder.rglob("*")):
         if not path.is_file() or path.is_symlink() or path.stat().st_size > MOST_BYTES:
             continue
         contents = list(_contents(path.read_bytes()))
         for one in looked:
             rows = {row for content in contents for row in one.rows_in(content)}
-            yield path.relative_to(folder).as_posix(), one, rows
+            if one.are_a_copy(rows) if packages else one.are_no_coincidence(rows):
+                found[path.relative_to(folder).as_posix()] = len(rows)
+    return found
 
 
 def _contents(content: bytes) -> Iterator[bytes]:

@@ -217,21 +217,21 @@ def understand(raw: Path | None, declaration: Declaration, *, seed: int = 0) -> 
             "ask": declaration.ask, "warnings": found}  # fmt: skip
 
 
-def search(raw: Path | None, workspace: Path | None, declaration: Declaration) -> dict[str, Any]:
-    """Return one sentence for each file that holds rows of the data.
+def search(
+    raw: Path | None, folder: Path, declaration: Declaration, *, packages: bool = False
+) -> dict[str, Any]:
+    """Return one sentence for each file of a folder that holds rows of the data.
 
     Args:
         raw: the raw files.
-        workspace: where to look; without one, in the packages of this machine, an image.
+        folder: a workspace, or the data files of an image's packages.
         declaration: of the data.
+        packages: whether it is the latter.
     """
-    looked = _looked_for(raw, declaration)
-    if workspace is None:
-        found = copies.search_installed(looked)
-        return {"found": [f"{name} holds {rows} rows of the data" for name, rows in found.items()]}
-    found = copies.search(looked, workspace)
-    said = [f"{name} holds {rows} rows of the data: take them out" for name, rows in found.items()]
-    return {"found": said}
+    found = copies.search(_looked_for(raw, declaration), folder, packages=packages)
+    advice = "" if packages else ": take them out"
+    return {"found": [f"{name} holds {rows} rows of the data{advice}"
+                      for name, rows in found.items()]}  # fmt: skip
 
 
 def _looked_for(raw: Path | None, declaration: Declaration) -> list[copies.Lines | copies.Pieces]:

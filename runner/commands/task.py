@@ -108,7 +108,7 @@ def _searched_in_image(
     with data.laid_out() as folder:
         copies = search(folder)
     for line in copies:
-        said = f"its image, where agent code can read it: {line}"
+        said = f"of its image, where agent code can read it, {line}: take another image, or data"
         found["wrong"] = [*found["wrong"], f"rows {said}"]
         say(f"FAILED   {'rows':14} {said}")
     if not copies:
@@ -154,8 +154,11 @@ def _played(name: str, found: dict[str, Any], say: Say, *, with_cheats: bool) ->
             one_off(engine, state, tag, policy.resources_record(), stop, aside)
         )
         spec = playing.template_trial(engine, loaded, prepared, tag=tag)
-        all_fine = _searched_in_image(name, found, say, partial(
-            image.copies, engine, state, name, spec.image_id))  # fmt: skip
+        search = image.Search(
+            engine=engine, state=state, task=name, image_id=spec.image_id,
+            scorer_image_id=scorer_image_id,
+        )  # fmt: skip
+        all_fine = _searched_in_image(name, found, say, search.copies)
         for played in playing.play(sandbox, spec, policy, with_cheats=with_cheats):
             verdict = "ok" if played.fine else "FAILED"
             say(f"{verdict:8} {played.name:14} {played.outcome}")

@@ -1,7 +1,8 @@
 """Rows of a task's data that lie in the image in which an agent's code runs.
 
-The packages of an image bring data sets along, and what code can import there is not sealed. The
-harness looks for them in a container of that image, with its own frozen code.
+The packages of an image bring data sets along, and what code can import there is not sealed. A
+container of that image, which sees no data, hands out its data files; another one, of the scorers'
+image, looks for the rows in them. So packages are never together with targets.
 
 What this does not protect against: data that a package makes, or keeps in a form of its own.
 """
@@ -10,46 +11,90 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runner import paths
-from runner.data import RESOURCES, frozen_harness
+from runner.data import RESOURCES, frozen_harness, unpack
 from runner.declared import DECLARATION
-from runner.engines.container import Deadline, Ended, started
-from runner.engines.protocol import HOME_LABEL, SCORER_USER, ContainerSpec, Engine, Mount
+from runner.engines.container import ContainerResult, Deadline, Ended, started
+from runner.engines.protocol import (
+    AGENT_USER,
+    HOME_LABEL,
+    MIB,
+    SCORER_USER,
+    ContainerSpec,
+    Engine,
+    Mount,
+)
 from runner.errors import SandboxError
+from runner.sandbox import staging
 
 SECONDS = 600.0
+CARRIED = Path(__file__).with_name("carried.py")
+HARNESS, RAW, FILES = "/harness", "/raw", "/files"
 
 
-def copies(engine: Engine, state: paths.State, task: str, image_id: str, raw: Path) -> list[str]:
-    """Return one sentence for each file of an image's packages that holds rows of a task's data.
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """Looks for rows of a task in an image."""
 
-    Raises:
-        SandboxError: the image could not be searched.
-    """
-    name = f"runner-{state.id}-search-{task}"
-    engine.remove(name)  # a killed one may have left it
-    with frozen_harness(state, name) as harness:
-        declaration = f"{harness.target}/tasks/{paths.task_harness(task).name}/{DECLARATION}"
-        spec = ContainerSpec(
+    engine: Engine
+    state: paths.State
+    task: str
+    image_id: str
+    """Of agent code."""
+    scorer_image_id: str
+
+    def copies(self, raw: Path) -> list[str]:
+        """Return one sentence for each file of the image's packages that holds rows of the data.
+
+        Raises:
+            SandboxError: it could not be searched.
+        """
+        name = f"runner-{self.state.id}-search-{self.task}"
+        resources = replace(RESOURCES, output_log_bytes=64 * MIB)
+        carried = self._ended(name, ContainerSpec(
             name=name,
-            image_id=image_id,
-            user=SCORER_USER,
-            command=["python", "-I", harness.target, "search", declaration, "--raw", "/raw"],
-            mounts=[harness, Mount(source=str(raw), target="/raw")],
-            resources=RESOURCES,
-            labels={HOME_LABEL: state.id},
-        )
-        with started(engine, spec, seconds=SECONDS) as running:
+            image_id=self.image_id,
+            user=AGENT_USER,
+            command=["python", "-I", "-c", CARRIED.read_text(encoding="utf-8")],
+            mounts=[],
+            resources=resources,
+            labels={HOME_LABEL: self.state.id},
+        ))  # fmt: skip
+        with staging.folder(self.state.stage / f"{name}-files") as folder:
+            files = folder / "files"
+            unpack(iter([carried.stdout]), files)
+            return self._found(name, raw, files)
+
+    def _found(self, name: str, raw: Path, files: Path) -> list[str]:
+        own = f"{HARNESS}/tasks/{paths.task_harness(self.task).name}/{DECLARATION}"
+        with frozen_harness(self.state, name) as harness:
+            result = self._ended(name, ContainerSpec(
+                name=name,
+                image_id=self.scorer_image_id,
+                user=SCORER_USER,
+                command=["python", "-I", HARNESS, "search", own, "--raw", RAW,
+                         "--workspace", FILES, "--packages"],
+                mounts=[
+                    harness,
+                    Mount(source=str(raw), target=RAW),
+                    Mount(source=str(files), target=FILES),
+                ],
+                resources=RESOURCES,
+                labels={HOME_LABEL: self.state.id},
+            ))  # fmt: skip
+        return [str(line) for line in json.loads(result.stdout)["found"]]
+
+    def _ended(self, name: str, spec: ContainerSpec) -> ContainerResult:
+        """Return how a container ended, if it ended well."""
+        self.engine.remove(name)  # a killed one may have left it
+        with started(self.engine, spec, seconds=SECONDS) as running:
             result = running.finish(Deadline.after(SECONDS), threading.Event())
-    if result.ended is not Ended.EXITED:
-        raise SandboxError(f"searching the image for rows of {task} failed: {result.ended}")
-    try:
-        said = json.loads(result.stdout)
-    except ValueError:
-        shown = result.output[-2000:].decode(errors="backslashreplace").strip()
-        raise SandboxError(f"searching the image for rows of {task} failed: {shown}") from None
-    if "problem" in said:
-        raise SandboxError(f"searching the image for rows of {task}: {said['problem']}")
-    return [str(line) for line in said["found"]]
+        if result.ended is not Ended.EXITED or result.exit_code:
+            said = result.output[-2000:].decode("utf-8", errors="backslashreplace").strip()
+            raise SandboxError(
+                f"searching the image of {self.task} failed ({result.ended}): {said}"
+            )
+        return result

@@ -12,7 +12,7 @@ from homes import Home, copied_project
 from runner import engines, paths
 from runner.engines import images
 from runner.records import Image
-from runner.task_check.image import copies
+from runner.task_check.image import Search
 from tests import tables
 
 pytestmark = pytest.mark.docker
@@ -78,8 +78,12 @@ def test_rows_that_a_package_of_the_image_brings_along_are_found(copy, tmp_path,
     new_task(copy, "flowers", "--csv", str(tmp_path / "flowers.csv"), "--target", "kind")
     raw = paths.State(copy.path).downloads("flowers")
     with closing(engines.connect()) as engine:
-        image_id = images.require_image(engine, Image(base="tabular"))
-        found = copies(engine, paths.State(copy.path), "flowers", image_id, raw)
+        search = Search(
+            engine=engine, state=paths.State(copy.path), task="flowers",
+            image_id=images.require_image(engine, Image(base="tabular")),
+            scorer_image_id=images.require_image(engine, images.SCORER),
+        )  # fmt: skip
+        found = search.copies(raw)
     assert found == ["sklearn/datasets/data/iris.csv holds 6 rows of the data"]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from harness import tasks
-from harness.declared import copies, metrics, parts, schema, targets, task
+from harness.declared import metrics, parts, schema, targets, task
 from harness.kit import asking, inputs, outputs
 from harness.mounts import under
 from harness.raw import BadRawDataError
@@ -424,19 +424,28 @@ def test_rows_of_the_data_are_found_in_a_workspace_in_any_format(tmp_path, raw, 
     assert found == ["some holds 4 rows of the data: take them out"]
 
 
-@pytest.mark.parametrize(("name", "share", "is_found"), [
-    ("some.csv", 1.0, True), ("some.csv", 0.02, False), ("some.py", 1.0, False),
-])  # fmt: skip
+@pytest.mark.parametrize(("share", "is_found"), [(1.0, True), (0.02, False)])
 def test_a_copy_of_the_data_among_packages_is_found_and_no_coincidence(
-    tmp_path, raw, monkeypatch, name, share, is_found
+    tmp_path, raw, share, is_found
 ):
-    monkeypatch.setattr(copies, "INSTALLED", (tmp_path / "packages",))
     lines = table_bytes().decode().splitlines()[1:]
     (tmp_path / "packages" / "sets").mkdir(parents=True)
     kept = lines[: round(share * len(lines))]
-    (tmp_path / "packages" / "sets" / name).write_text("\n".join(kept))
-    found = task.search(raw, None, declared(tmp_path))["found"]
-    assert [line.partition(" ")[0] for line in found] == [f"sets/{name}"] * is_found
+    (tmp_path / "packages" / "sets" / "some.csv").write_text("\n".join(kept))
+    found = task.search(raw, tmp_path / "packages", declared(tmp_path), packages=True)["found"]
+    assert found == [f"sets/some.csv holds {ROWS} rows of the data"] * is_found
+
+
+def test_rows_that_say_little_are_no_copy(tmp_path, raw):
+    (raw / "rows.csv").write_text(
+        "".join(f"{row}\n" for row in ["a,b,sick", *(f"{at % 17},{at % 2},{at % 3 // 2}"
+                                                     for at in range(ROWS))])
+    )  # fmt: skip
+    (tmp_path / "packages").mkdir()
+    (tmp_path / "packages" / "digits.csv").write_text(
+        "".join(f"{at % 17},{at % 2},{at % 3},0,0,1\n" for at in range(500))
+    )
+    assert task.search(raw, tmp_path / "packages", declared(tmp_path), packages=True)["found"] == []
 
 
 @pytest.mark.parametrize("form", ["npz", "float64", "whole"])
