@@ -10,6 +10,7 @@ What this does not protect against: data that a package makes, or keeps in a for
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -53,6 +54,8 @@ class Search:
             SandboxError: it could not be searched.
         """
         name = f"runner-{self.state.id}-search-{self.task}"
+        for left in self.state.stage.glob(f"{name}*"):
+            shutil.rmtree(left)  # of a search that was killed
         resources = replace(RESOURCES, output_log_bytes=64 * MIB)
         carried = self._ended(name, ContainerSpec(
             name=name,
