@@ -21,7 +21,7 @@ from typing import Any
 from runner import paths
 from runner.adopt.keeping import SPLIT
 from runner.errors import ConfigError
-from runner.seal.script import Script, called
+from runner.seal.script import Script, called, names_in
 
 TABLES = (".csv", ".tsv", ".csv.gz", ".parquet", ".pq")
 ENTRY = re.compile(r"(.*\.npz)\[(\w+)\]")
@@ -42,6 +42,9 @@ LEARNED = (
     ".ipynb",
 )
 """What may hold rows, or what was learned of them, in a form that no search reads."""
+READERS = ("read_csv", "read_table")
+WITH_TARGETS = ("fit", "score", "train_test_split", "cross_val_score")
+"""Calls whose second argument is what is predicted."""
 TRAINING = re.compile(r"(^|[/_.-])(train|training|tr)([/_.\d-]|$)", re.IGNORECASE)
 TESTING = re.compile(
     r"(^|[/_.-])(tests?|testing|te|t10k|valid|validation|val|dev|eval|holdout)([/_.\d-]|$)",
@@ -247,11 +250,16 @@ def _is_array(place: str) -> bool:
 def _of_table(
     place: str, path: Path, target: tuple[str, ...], sources: Sequence[Script], task: str
 ) -> Chosen:
-    columns = target or _target(sources, path, task)
+    read = _as_read(sources, place)
+    columns = target or _target(sources, path, task, read)
     name = PurePosixPath(place).name
-    data = {"table": name, "target": columns[0] if len(columns) == 1 else list(columns)}
-    if _mark(path) == " ":
-        data["delimiter"] = " "
+    data: dict[str, Any] = {
+        "table": name, "target": columns[0] if len(columns) == 1 else list(columns),
+    }  # fmt: skip
+    if read.unnamed:
+        data["header"] = False
+    if delimiter := read.delimiter or (" " if _mark(path) == " " else None):
+        data["delimiter"] = delimiter
     return Chosen(data=data, places={place: name}, targets=columns)
 
 
@@ -441,7 +449,18 @@ def _one(
 # -- the target -------------------------------------------------------------------------------
 
 
-def _target(sources: Sequence[Script], table: Path, task: str) -> tuple[str, ...]:
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How code reads a table."""
+
+    unnamed: bool = False
+    """Whether as one without a header."""
+    names: tuple[str, ...] = ()
+    """What it calls the columns."""
+    delimiter: str | None = None
+
+
+def _target(sources: Sequence[Script], table: Path, task: str, read: Reading) -> tuple[str, ...]:
     """Return the column that the project's code takes out of the inputs, if it is one.
 
     Raises:
@@ -450,7 +469,10 @@ def _target(sources: Sequence[Script], table: Path, task: str) -> tuple[str, ...
     said = {node.value for script in sources for node in ast.walk(script.tree)
             if isinstance(node, ast.Constant) and isinstance(node.value, str)}  # fmt: skip
     columns = _header(table, said)
-    called = _called(sources, columns)
+    if read.unnamed:
+        width = max(len(columns), len(read.names))
+        columns = [f"column_{place}" for place in range(1, width + 1)]
+    called = dict(zip(read.names or columns, columns, strict=False))
     counted: Counter[str] = Counter()
     for script in sources:
         for name, weight in _candidates(script, [*called]):
@@ -469,19 +491,50 @@ def _target(sources: Sequence[Script], table: Path, task: str) -> tuple[str, ...
     return (best[0],)
 
 
-def _called(sources: Sequence[Script], columns: Sequence[str]) -> dict[str, str]:
-    """Return what code calls each column → its name; a table without a header gets names there."""
-    if not columns or columns[0] != "column_1":
-        return {name: name for name in columns}
-    lists = (node for script in sources for node in ast.walk(script.tree)
-             if isinstance(node, ast.List | ast.Tuple))  # fmt: skip
-    for node in lists:
-        names = [one.value for one in node.elts if isinstance(one, ast.Constant)]
-        if len(node.elts) == len(columns) == len({*names}) and all(
-            isinstance(name, str) for name in names
-        ):
-            return dict(zip(map(str, names), columns, strict=True))
-    return {name: name for name in columns}
+def _as_read(sources: Sequence[Script], place: str) -> Reading:
+    """Return how code reads a table: in the call that names it, or else in any."""
+    calls = [(script, node) for script in sources for node in ast.walk(script.tree)
+             if isinstance(node, ast.Call) and called(node) in READERS and node.args]  # fmt: skip
+    own = (each for each in calls if short(place) in _said(*each))
+    found = next(own, None) or next(iter(calls), None)
+    if found is None:
+        return Reading()
+    script, node = found
+    words = {word.arg: word.value for word in node.keywords}
+    names, header = _texts(script, words.get("names")), words.get("header")
+    sep = script.constant(words.get("sep") or words.get("delimiter"))
+    blanks = "delim_whitespace" in words or (sep or "").startswith("\\s")
+    return Reading(
+        unnamed=("header" in words and ast.unparse(header or node) == "None")
+        or (bool(names) and "header" not in words),
+        names=names or _renamed(script),
+        delimiter=" " if blanks else sep if sep and len(sep) == 1 else None,
+    )  # fmt: skip
+
+
+def _said(script: Script, call: ast.Call) -> str:
+    """Return what a call reads, as far as that is plain."""
+    return script.constant(call.args[0]) or ast.unparse(call.args[0])
+
+
+def _renamed(script: Script) -> tuple[str, ...]:
+    """Return the names in `df.columns = ["a", "b"]`."""
+    for node in ast.walk(script.tree):
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "attr", "") == "columns":
+            return _texts(script, node.value)
+    return ()
+
+
+def _texts(script: Script, node: ast.expr | None) -> tuple[str, ...]:
+    """Return the words of a list, itself or by a name; none where it holds anything else."""
+    if isinstance(node, ast.Name):
+        node = next((one.value for one in script.top.statements if isinstance(one, ast.Assign)
+                     and names_in(one.targets[0]) == [node.id]), None)  # fmt: skip
+    if not isinstance(node, ast.List | ast.Tuple):
+        return ()
+    words = [one.value for one in node.elts if isinstance(one, ast.Constant)]
+    fit = len(words) == len(node.elts) and all(isinstance(one, str) for one in words)
+    return tuple(map(str, words)) if fit else ()
 
 
 def _candidates(script: Script, columns: list[str]) -> Iterator[tuple[str, int]]:
@@ -495,6 +548,8 @@ def _candidates(script: Script, columns: list[str]) -> Iterator[tuple[str, int]]
             for one in dropped:
                 every = one.elts if isinstance(one, ast.List | ast.Tuple) else [one]
                 yield from ((name, 2) for each in every if (name := script.constant(each)))
+        if isinstance(node, ast.Call) and len(node.args) > 1 and called(node) in WITH_TARGETS:
+            yield from _taken(script, node.args[1], columns)
         if isinstance(node, ast.Assign):
             pairs = zip(_elements(node.targets[0]), _elements(node.value), strict=False)
             for left, right in pairs:

@@ -28,6 +28,7 @@ from runner.seal.data import (
     ARRAYS,
     LEARNED,
     TARGETS,
+    TESTING,
     Chosen,
     choose,
     files_of,
@@ -219,6 +220,7 @@ def _joined(
         place: PurePosixPath(place).name
         for place, source in found.items()
         if isinstance(source, Path) and place not in chosen.places and is_named(place, words)
+        and not TESTING.search(short(place))
         and refers(source, path_of(found[own]), numbering)
     }  # fmt: skip
     if not others:

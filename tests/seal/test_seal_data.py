@@ -73,10 +73,44 @@ def test_without_a_header_columns_are_counted(tmp_path):
     assert made.data == {"table": "rent.train", "target": "column_1"}
 
 
-def test_a_table_without_a_header_has_the_names_that_code_gives_it(tmp_path):
-    path = table(tmp_path, "adult.data", "39, Private, no\n40, ?, yes\n41, ?, no\n")
-    code = "cols = ['age', 'work', 'rich']\nd = read('adult.data', names=cols)\ny = d['rich']\n"
-    assert chosen(code, {"adult.data": path}).targets == ("column_3",)
+ADULT = "39, Private, no\n40, ?, yes\n41, ?, no\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "data"),
+    [
+        pytest.param(
+            "cols = ['age', 'work', 'rich']\nd = pd.read_csv(PATH, names=cols)\ny = d['rich']\n",
+            ADULT, {"target": "column_3", "header": False}, id="names, and no header",
+        ),
+        pytest.param(
+            "d = pd.read_csv(PATH, header=None)\nd.columns = ['age', 'work', 'rich']\n"
+            "a, b, c, e = train_test_split(d[['age']], d.rich)\n",
+            ADULT, {"target": "column_3", "header": False}, id="names afterwards",
+        ),
+        pytest.param(
+            "d = pd.read_csv(PATH, header=0, names=['age', 'work', 'rich'])\n"
+            "m = SVC().fit(d[['age']], d['rich'])\n",
+            "a,b,c\n" + ADULT, {"target": "c"}, id="other names than the header's",
+        ),
+        pytest.param(
+            "d = pd.read_csv(PATH, sep='\\t', header=None, names=['kind', 'text'])\n"
+            "a, b, c, e = train_test_split(d.text, d.kind)\n",
+            "spam\ta, b\nham\tc, d\n" * 9,
+            {"target": "column_1", "header": False, "delimiter": "\t"}, id="what cuts values",
+        ),
+        pytest.param(
+            "d = pd.read_csv(PATH, sep=r'\\s+', names=['mpg', 'cars', 'weight'])\n"
+            "y = d.pop('mpg')\n",
+            "18.0   8   307.0\n15.0   8   350.0\n" * 9,
+            {"target": "column_1", "header": False, "delimiter": " "}, id="blanks",
+        ),
+    ],
+)  # fmt: skip
+def test_a_table_is_declared_as_code_reads_it(tmp_path, code, text, data):
+    path = table(tmp_path, "rows.data", text)
+    found = chosen(code.replace("PATH", "'rows.data'"), {"rows.data": path})
+    assert found.data == {"table": "rows.data", **data}
 
 
 @pytest.mark.parametrize("above", ["A report\n\n", "X1,Y\n", "A report\nX1,Y\n"])
