@@ -48,6 +48,8 @@ from runner.seal.script import Script
 from runner.seal.writing import declaration_text, metric_of, write
 
 PREDICT = "predict.py"
+KINDS = ("regression", "multi-class")
+"""What a target may be that looks like something else."""
 MOST_BYTES_BESIDE = 16 * 1024**2
 """Of a file of other data, which travels with the sources."""
 
@@ -265,18 +267,22 @@ def _understood(
         file = Path(folder) / DECLARATION
         file.write_text(declaration_text(declaration), encoding="utf-8")
         found = declared.understand(file, Path(folder), source=name)
-        metric = said or own
+        metric, errors = said or own, list[ConfigError]()
         if said is None and metric == "f1" and found.kind == "multi-class":
             metric = "f1_macro"
         if metric in (None, found.metric):
             return found
-        file.write_text(declaration_text({**declaration, "score": {"metric": metric}}))
-        try:
-            return declared.understand(file, Path(folder), source=name)
-        except ConfigError:
-            if said is not None:
-                raise
-            return found  # the project's number is none that such targets have
+        # Whole numbers may be classes or amounts: a metric that is said, or the project's, tells.
+        for kind in (None, *KINDS):
+            score = {"metric": metric, **({"kind": kind} if kind else {})}
+            file.write_text(declaration_text({**declaration, "score": score}), encoding="utf-8")
+            try:
+                return declared.understand(file, Path(folder), source=name)
+            except ConfigError as error:
+                errors.append(error)
+        if said is not None:
+            raise errors[0]
+        return found  # the project's number is none that such targets have
 
 
 def _lay(raw: Mapping[str, Path | bytes], folder: Path) -> None:

@@ -250,6 +250,19 @@ def test_a_folder_of_classes_is_sealed_whatever_its_files_are_called(state, tmp_
         assert declared.understand(declaration, folder, source="wine").rows == 400
 
 
+@pytest.mark.parametrize(("metric", "kind"), [("rmse", "regression"), ("f1_macro", "multi-class")])
+def test_a_metric_tells_whether_whole_numbers_are_amounts_or_classes(state, tmp_path, metric, kind):
+    adopted(state, tmp_path / "theirs", {"train.py": TRAIN.encode()})
+    kept = state.data("wine") / "project" / "0" / "wine.csv"
+    grades = 7 if kind == "regression" else 30  # few look like classes, and many like amounts
+    rows = "".join(f"{at * 7 % 101},{at * 5 % 89},{at % grades}\n" for at in range(600))
+    kept.write_text(f"acid,sugar,good\n{rows}")
+    made = seal("wine", Wanted(metric=metric), state)
+    assert (made.understood.kind, made.understood.metric) == (kind, metric)
+    declaration = schema.load(paths.task_harness("wine-sealed") / declared.DECLARATION)
+    assert declaration.score.kind == kind
+
+
 def test_how_a_table_is_written_is_declared_as_it_was_found(state, tmp_path):
     code = TRAIN.replace('wine.csv"', 'wine.csv", sep=";", encoding="latin-1"')
     adopted(state, tmp_path / "theirs", {"train.py": code.encode()})
