@@ -8,7 +8,8 @@ import re
 import shlex
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -42,7 +43,7 @@ from runner.seal.data import (
     whole,
     with_tests,
 )
-from runner.seal.outside import brought_in
+from runner.seal.outside import READS, brought_in
 from runner.seal.predicting import Written, skeleton, written
 from runner.seal.script import Script
 from runner.seal.writing import declaration_text, metric_of, write
@@ -138,20 +139,17 @@ def seal(name: str, wanted: Wanted, state: paths.State) -> Sealed:
     line = reported.run
     words = "\n".join(
         [line, *(template[path].content.decode(errors="replace") for path in template
-                 if path.endswith((".py", ".yaml", ".yml", ".toml", ".json", ".cfg", ".sh")))]
+                 if path.endswith(READS))]
     )  # fmt: skip
     chosen = choose(
         found, list(sources.values()), words, task=name, table=wanted.table, target=wanted.target,
         inputs=wanted.inputs, targets=wanted.targets, text=wanted.text,
     )  # fmt: skip
-    raw, split = _raw_of(chosen.places, found), wanted.split()
     beside = [] if wanted.asked else tests_beside(chosen, found, words)
-    for key, said in (("asked", wanted.asked), ("locked", wanted.locked)):
-        if said:
-            chosen, names, more = with_tests(chosen, said, found, raw)
-            raw, split[key] = {**raw, **more}, names if len(names) > 1 else names[0]
+    chosen, split, raw = _with_own_tests(chosen, wanted, found)
     declaration: dict[str, Any] = {"data": dict(chosen.data), "split": split, "score": {}}
-    understood = _understood(declaration, raw, name, said=wanted.metric, own=metric_of(policy))
+    with _telling_that_it_was_found(chosen.targets, wanted):
+        understood = _understood(declaration, raw, name, said=wanted.metric, own=metric_of(policy))
     if joined := _joined(understood, chosen, found, words):
         chosen, raw = replace(chosen, **joined), {**raw, **_raw_of(joined["places"], found)}
         declaration["data"] = dict(chosen.data)
@@ -185,6 +183,30 @@ def seal(name: str, wanted: Wanted, state: paths.State) -> Sealed:
         left_out=left_out,
         notes=(*moved, *_proposed(beside), *notes),
     )
+
+
+def _with_own_tests(
+    chosen: Chosen, wanted: Wanted, found: Mapping[str, Path | bytes]
+) -> tuple[Chosen, dict[str, Any], dict[str, Path | bytes]]:
+    """Return the choice, how its rows are split, and the raw files, those for tests among them."""
+    raw, split = _raw_of(chosen.places, found), wanted.split()
+    for key, said in (("asked", wanted.asked), ("locked", wanted.locked)):
+        if said:
+            chosen, names, more = with_tests(chosen, said, found, raw)
+            raw, split[key] = {**raw, **more}, names if len(names) > 1 else names[0]
+    return chosen, split, raw
+
+
+@contextmanager
+def _telling_that_it_was_found(targets: Sequence[str], wanted: Wanted) -> Iterator[None]:
+    """Say that a target is what the code seems to predict, where the data do not fit it."""
+    try:
+        yield
+    except ConfigError as error:
+        if wanted.target or wanted.targets or not targets:
+            raise
+        hint = f"{targets[0]} is what the code seems to predict; another is said by --target COLUMN"
+        raise ConfigError(str(error), hint=error.hint or hint) from error
 
 
 def _proposed(beside: Sequence[str]) -> tuple[str, ...]:

@@ -263,6 +263,16 @@ def test_a_metric_tells_whether_whole_numbers_are_amounts_or_classes(state, tmp_
     assert declaration.score.kind == kind
 
 
+def test_a_target_that_was_found_and_does_not_fit_is_told_of_as_found(state, tmp_path):
+    code = TRAIN.replace('columns=["good"]', 'columns=["lot"]').replace('df["good"]', "1")
+    adopted(state, tmp_path / "theirs", {"train.py": code.encode()})
+    kept = state.data("wine") / "project" / "0" / "wine.csv"
+    kept.write_text("acid,lot,good\n" + "".join(f"{at},lot {at}x,{at % 2}\n" for at in range(60)))
+    with pytest.raises(ConfigError, match="'lot' holds 60 different values") as caught:
+        seal("wine", Wanted(), state)
+    assert caught.value.hint.startswith("lot is what the code seems to predict")
+
+
 def test_how_a_table_is_written_is_declared_as_it_was_found(state, tmp_path):
     code = TRAIN.replace('wine.csv"', 'wine.csv", sep=";", encoding="latin-1"')
     adopted(state, tmp_path / "theirs", {"train.py": code.encode()})
