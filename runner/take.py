@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from runner.errors import ConfigError, WorkspaceError
+from runner.records import Change, Files
 from runner.workspace import SAFE_CONFIG, Workspace, run_git
 
 PREFIX = "autoresearch"
+ADDED = ("predict.py", "sealed_predict.py")
+"""Files that sealing adds to a project."""
+OURS = ("run.sh", "run.project.sh", "program.md", "LEARNING.md", "scratchpad.md")
+"""Files of a template that are no project's."""
+SEALING = "Answer for new rows, and save what that takes: what sealing added"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,8 +27,37 @@ class Taken:
     count: int
 
 
-def as_patches(workspace: Workspace, base: str, folder: Path) -> Taken:
+def sealing(adopted: Files, sealed: Files, when: str) -> list[bytes]:
+    """Return as a mail what sealing did to a project's own files; without it no keep would fit.
+
+    Args:
+        adopted: the files as they were taken in.
+        sealed: those that a run of the sealed task began with.
+        when: that run's own date.
+    """
+    changes = [
+        Change(path=path, mode=file.mode, content=file.content) for path, file in sealed.items()
+        if path not in OURS and adopted.get(path) != file
+        and (path in adopted or PurePosixPath(path).name in ADDED)
+    ]  # fmt: skip
+    if not changes:
+        return []
+    with tempfile.TemporaryDirectory() as folder:
+        before = Workspace.create(
+            Path(folder) / "repository.git", "sealing", template=adopted, harness={}, when=when
+        )
+        commit = before.attempt(1, before.head(), changes, SEALING, when)
+        return before.patches(before.head(), commit)
+
+
+def as_patches(workspace: Workspace, base: str, folder: Path, first: Sequence[bytes] = ()) -> Taken:
     """Write one file for each keep, in the form that `git am` and `patch -p1` take.
+
+    Args:
+        workspace: the run's.
+        base: the commit that it began with.
+        folder: a new one.
+        first: what comes before the keeps, as `sealing` has it.
 
     Raises:
         ConfigError: the folder holds something already.
@@ -30,16 +66,18 @@ def as_patches(workspace: Workspace, base: str, folder: Path) -> Taken:
         raise ConfigError(f"{folder} is not empty", hint="name a new folder: --patches DIR")
     folder.mkdir(parents=True, exist_ok=True)
     found = workspace.patches(base, workspace.head())
-    for number, patch in enumerate(found, start=1):
+    for number, patch in enumerate([*first, *found], start=1):
         (folder / f"{number:04d}.patch").write_bytes(patch)
     return Taken(where=str(folder), count=len(found))
 
 
-def as_branch(workspace: Workspace, base: str, home: Path, branch: str) -> Taken:
+def as_branch(
+    workspace: Workspace, base: str, home: Path, branch: str, first: Sequence[bytes] = ()
+) -> Taken:
     """Make a branch in the repository that the project's folder is in, a commit for each keep.
 
     It starts where that repository stands, and no work tree of the person's is touched. No hook of
-    the repository runs.
+    the repository runs. What is `first` comes before the keeps, as `sealing` has it.
 
     Raises:
         ConfigError: the folder is in no repository, has such a branch, or has moved on so far that
@@ -64,7 +102,9 @@ def as_branch(workspace: Workspace, base: str, home: Path, branch: str) -> Taken
         try:
             here = ["git", *SAFE_CONFIG, "-C", place]
             where = [] if inside == "." else [f"--directory={inside}"]
-            run_git([*here, "am", "-q", "--3way", "--keep-cr", *where], given=b"".join(found))
+            run_git(
+                [*here, "am", "-q", "--3way", "--keep-cr", *where], given=b"".join([*first, *found])
+            )
             run_git([*here, "branch", branch, "HEAD"])
         except WorkspaceError as error:
             raise ConfigError(

@@ -23,6 +23,7 @@ def command(tag: str | None, home: Path | None, branch: str | None, patches: Pat
     from runner import paths, take
     from runner.adopt.keeping import home_of
     from runner.errors import ConfigError
+    from runner.task_check import comparing
     from runner.views import reading
     from runner.workspace import Workspace
 
@@ -30,11 +31,16 @@ def command(tag: str | None, home: Path | None, branch: str | None, patches: Pat
     workspace = Workspace(state.repository(run.tag), run.tag)
     if workspace.head() == run.base_commit:
         raise ConfigError(f"{run.tag} has kept nothing yet", hint="run: runner status")
+    sealed = comparing.reported(run.task)
+    project, first = run.task, list[bytes]()
+    if sealed is not None and sealed.project in paths.tasks():
+        project, base = sealed.project, workspace.files(run.base_commit)
+        first = take.sealing(paths.template(project), base, run.created_at)
     if patches:
-        taken = take.as_patches(workspace, run.base_commit, patches)
-    elif folder := home or home_of(state, run.task):
+        taken = take.as_patches(workspace, run.base_commit, patches, first)
+    elif folder := home or home_of(state, project):
         named = branch or f"{take.PREFIX}/{run.tag}"
-        taken = take.as_branch(workspace, run.base_commit, folder, named)
+        taken = take.as_branch(workspace, run.base_commit, folder, named, first)
     else:
         raise ConfigError(
             f"{run.task} was adopted from no folder of this machine",

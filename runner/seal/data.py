@@ -39,7 +39,9 @@ POSITIONS, WINDOWS = (128, 64, 32, 16), 500
 ARRAYS = (".npy", ".npz")
 LEARNED = (
     *(".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib", ".h5", ".safetensors", ".onnx"),
-    ".ipynb",
+    *(".keras", ".pb", ".cbm", ".ipynb", ".hdf5", ".hdf", ".feather", ".arrow", ".orc", ".avro"),
+    *(".db", ".sqlite", ".sqlite3", ".xlsx", ".xls", ".ods", ".mat", ".rds", ".rdata", ".dta"),
+    *(".sav", ".msgpack", ".tfrecord", ".tfrecords", ".lmdb", ".mdb"),
 )
 """What may hold rows, or what was learned of them, in a form that no search reads."""
 READERS = ("read_csv", "read_table")

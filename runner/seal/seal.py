@@ -340,7 +340,7 @@ def _without_data(
     # Rows of arrays are searched for as bytes, those of a table as text.
     hidden = (*LEARNED, *(() if "inputs" in chosen.data else ARRAYS))
     left = {path: "learned from data, or in a form that no search reads"
-            for path in (*template, *found) if path.endswith(hidden)}  # fmt: skip
+            for path in (*template, *found) if path.lower().endswith(hidden)}  # fmt: skip
     sealed = {*chosen.places, *(packed_in(place) for place in chosen.places)}
     sealed |= {one for one in found if one.startswith(tuple(f"{each}/" for each in chosen.folders))}
     kept = {path: file for path, file in template.items() if path not in {*left, *sealed}}

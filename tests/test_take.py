@@ -1,0 +1,83 @@
+"""What a run of a sealed task kept goes home to a repository that knows nothing of sealing."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from runner.records import Change, File
+from runner.take import SEALING, as_branch, as_patches, sealing
+from runner.workspace import Workspace
+
+WHEN = "2025-11-21T04:00:00.000+00:00"
+OWN = {
+    "train.py": File(content=b"LR = 1\nfit(LR)\nprint('loss')\n"),
+    "run.sh": File(content=b"the project's own\n"),
+}
+NOTES = {"program.md": File(content=b"goal"), "LEARNING.md": File(content=b"")}
+SEALED = {
+    **NOTES,
+    "train.py": File(content=OWN["train.py"].content + b"save()\n"),
+    "predict.py": File(content=b"def predict(rows): ...\n"),
+    "names.json": File(content=b"[]"),
+    "run.sh": File(content=b"ours\n"),
+    "run.project.sh": OWN["run.sh"],
+}
+
+
+@pytest.fixture
+def run(tmp_path) -> tuple[Workspace, str]:
+    """A run of the sealed task that kept a change of both files, and what it began with."""
+    made = Workspace.create(
+        tmp_path / "run.git", "t1", template=SEALED, harness={"a.py": File(content=b"")}, when=WHEN
+    )
+    changes = [
+        Change(path="train.py", content=b"LR = 2\nfit(LR)\nprint('loss')\nsave()\nmore()\n"),
+        Change(path="predict.py", content=b"def predict(rows): return rows\n"),
+    ]
+    base = made.head()
+    attempt = made.attempt(1, base, changes, "a larger step", WHEN)
+    made.keep(attempt, base, "a larger step", WHEN)
+    return made, base
+
+
+@pytest.fixture
+def home(tmp_path) -> Path:
+    """The person's repository."""
+    root = tmp_path / "theirs"
+    root.mkdir()
+    for name, file in OWN.items():
+        (root / name).write_bytes(file.content)
+    git(root, "init", "-q")
+    git(root, "config", "user.name", "me")
+    git(root, "config", "user.email", "me@localhost")
+    git(root, "add", "-A")
+    git(root, "commit", "-qm", "mine")
+    return root
+
+
+def git(root: Path, *words: str) -> str:
+    done = subprocess.run(["git", "-C", root, *words], check=True, capture_output=True, text=True)
+    return done.stdout
+
+
+def test_what_sealing_added_comes_before_the_keeps(run, home, tmp_path):
+    workspace, base = run
+    first = sealing({**OWN, **NOTES}, workspace.files(base), WHEN)
+    taken = as_branch(workspace, base, home, "autoresearch/t1", first)
+    assert taken.count == 1
+    log = git(home, "log", "--format=%s", "autoresearch/t1").splitlines()
+    assert log == ["a larger step", SEALING, "mine"]
+    assert git(home, "show", "autoresearch/t1:predict.py").endswith("return rows\n")
+    assert git(home, "show", "autoresearch/t1:train.py").startswith("LR = 2\n")
+    assert git(home, "show", "autoresearch/t1:run.sh") == "the project's own\n"
+    names = git(home, "ls-tree", "--name-only", "autoresearch/t1").split()
+    assert names == ["predict.py", "run.sh", "train.py"]
+    as_patches(workspace, base, tmp_path / "patches", first)
+    assert len(list((tmp_path / "patches").iterdir())) == 2
+
+
+def test_where_sealing_changed_nothing_there_is_no_commit_of_it():
+    assert sealing({**OWN, **NOTES}, {**OWN, "names.json": SEALED["names.json"]}, WHEN) == []
