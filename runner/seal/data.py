@@ -1,17 +1,16 @@
 """Which of a project's data a sealed task is made of, where that is not said.
 
-Pure but for reading the first line of a table.
+Pure but for looking at the beginning of tables.
 """
 
 from __future__ import annotations
 
-import ast
 import csv
 import io
 import re
 import zipfile
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -21,7 +20,8 @@ from typing import Any
 from runner import paths
 from runner.adopt.keeping import SPLIT
 from runner.errors import ConfigError
-from runner.seal.script import Script, called, names_in
+from runner.seal.reading import TARGETS, as_read, header_of, target_of
+from runner.seal.script import Script
 
 TABLES = (".csv", ".tsv", ".csv.gz", ".parquet", ".pq")
 ENTRY = re.compile(r"(.*\.npz)\[(\w+)\]")
@@ -30,8 +30,7 @@ IDX = re.compile(r"(\w+?)[-_.](.*(?:ubyte|idx)(?:\.gz)?)")
 """An array as MNIST has them: what it is for, and what it holds."""
 GLOB = re.compile(r"[\w.-]+\*[\w.*-]*|\*\.\w+")
 """A pattern of names in code: `visits_*.csv`."""
-NUMBER = re.compile(r"[-+]?[\d.]+(e[-+]?\d+)?", re.IGNORECASE)
-LOOKED_AT_BYTES, MOST_ABOVE = 8192, 10
+LOOKED_AT_BYTES = 8192
 EVEN = 0.9
 """Of the lines of a table, those that are rows: others are a title, say."""
 POSITIONS, WINDOWS = (128, 64, 32, 16), 500
@@ -44,9 +43,6 @@ LEARNED = (
     *(".sav", ".msgpack", ".tfrecord", ".tfrecords", ".lmdb", ".mdb"),
 )
 """What may hold rows, or what was learned of them, in a form that no search reads."""
-READERS = ("read_csv", "read_table")
-WITH_TARGETS = ("fit", "score", "train_test_split", "cross_val_score")
-"""Calls whose second argument is what is predicted."""
 TRAINING = re.compile(r"(^|[/_.-])(train|training|tr)([/_.\d-]|$)", re.IGNORECASE)
 TESTING = re.compile(
     r"(^|[/_.-])(tests?|testing|te|t10k|valid|validation|val|dev|eval|holdout)([/_.\d-]|$)",
@@ -55,7 +51,6 @@ TESTING = re.compile(
 INPUTS = re.compile(
     r"(^|[_-])(x|xs|inputs?|features?|images?|imgs?|data)([_.\d-]|$)", re.IGNORECASE
 )
-TARGETS = re.compile(r"(^|[_-])(y|ys|targets?|labels?|classes)([_.\d-]|$)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +124,7 @@ def refers(other: Path, table: Path, column: str) -> bool:
 
 def _values(table: Path, column: str) -> set[str]:
     """Return a plain CSV file's values of a column; none where it has no such column."""
-    header = _header(table)
+    header = header_of(table)
     if column not in header or (mark := _mark(table)) is None:
         return set()
     with table.open(encoding="utf-8-sig", newline="") as file:
@@ -252,8 +247,8 @@ def _is_array(place: str) -> bool:
 def _of_table(
     place: str, path: Path, target: tuple[str, ...], sources: Sequence[Script], task: str
 ) -> Chosen:
-    read = _as_read(sources, place)
-    columns = target or _target(sources, path, task, read)
+    read = as_read(sources, short(place))
+    columns = target or target_of(sources, path, task, read)
     name = PurePosixPath(place).name
     data: dict[str, Any] = {
         "table": name, "target": columns[0] if len(columns) == 1 else list(columns),
@@ -413,11 +408,11 @@ def tests_beside(chosen: Chosen, found: Mapping[str, Path | bytes], words: str) 
         pair = [_one(arrays, INPUTS, without=TARGETS), _one(arrays, TARGETS)]
         return [one for one in pair if one is not None] if None not in pair else []
     own = next((found[place] for place in chosen.places), None)
-    header = _header(own) if isinstance(own, Path) and "table" in chosen.data else []
+    header = header_of(own) if isinstance(own, Path) and "table" in chosen.data else []
     return [
         place for place in named
         if header and place not in chosen.places and isinstance(source := found[place], Path)
-        and _header(source) == header
+        and header_of(source) == header
     ]  # fmt: skip
 
 
@@ -446,159 +441,3 @@ def _one(
         if kind.search(short(place)) and not (without and without.search(short(place)))
     ]  # fmt: skip
     return fitting[0] if len(fitting) == 1 else None
-
-
-# -- the target -------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reading:
-    """How code reads a table."""
-
-    unnamed: bool = False
-    """Whether as one without a header."""
-    names: tuple[str, ...] = ()
-    """What it calls the columns."""
-    delimiter: str | None = None
-
-
-def _target(sources: Sequence[Script], table: Path, task: str, read: Reading) -> tuple[str, ...]:
-    """Return the column that the project's code takes out of the inputs, if it is one.
-
-    Raises:
-        ConfigError: there is none, or more than one.
-    """
-    said = {node.value for script in sources for node in ast.walk(script.tree)
-            if isinstance(node, ast.Constant) and isinstance(node.value, str)}  # fmt: skip
-    columns = _header(table, said)
-    if read.unnamed:
-        width = max(len(columns), len(read.names))
-        columns = [f"column_{place}" for place in range(1, width + 1)]
-    called = dict(zip(read.names or columns, columns, strict=False))
-    counted: Counter[str] = Counter()
-    for script in sources:
-        for name, weight in _candidates(script, [*called]):
-            if not columns or name in called:
-                counted[called.get(name, name)] += weight
-    best = [name for name, count in counted.items() if count == max(counted.values())]
-    if len(best) != 1:
-        said = (
-            f"its code may predict {', '.join(sorted(best))}" if best else "its code does not say"
-        )
-        shown = f" (columns: {', '.join(columns[:20])})" if columns else ""
-        raise ConfigError(
-            f"which column of {table.name if columns else 'the table'} is predicted: {said}{shown}",
-            hint=f"runner seal {task} --target COLUMN",
-        )
-    return (best[0],)
-
-
-def _as_read(sources: Sequence[Script], place: str) -> Reading:
-    """Return how code reads a table: in the call that names it, or else in any."""
-    calls = [(script, node) for script in sources for node in ast.walk(script.tree)
-             if isinstance(node, ast.Call) and called(node) in READERS and node.args]  # fmt: skip
-    own = (each for each in calls if short(place) in _said(*each))
-    found = next(own, None) or next(iter(calls), None)
-    if found is None:
-        return Reading()
-    script, node = found
-    words = {word.arg: word.value for word in node.keywords}
-    names, header = _texts(script, words.get("names")), words.get("header")
-    sep = script.constant(words.get("sep") or words.get("delimiter"))
-    blanks = "delim_whitespace" in words or (sep or "").startswith("\\s")
-    return Reading(
-        unnamed=("header" in words and ast.unparse(header or node) == "None")
-        or (bool(names) and "header" not in words),
-        names=names or _renamed(script),
-        delimiter=" " if blanks else sep if sep and len(sep) == 1 else None,
-    )  # fmt: skip
-
-
-def _said(script: Script, call: ast.Call) -> str:
-    """Return what a call reads, as far as that is plain."""
-    return script.constant(call.args[0]) or ast.unparse(call.args[0])
-
-
-def _renamed(script: Script) -> tuple[str, ...]:
-    """Return the names in `df.columns = ["a", "b"]`."""
-    for node in ast.walk(script.tree):
-        if isinstance(node, ast.Assign) and getattr(node.targets[0], "attr", "") == "columns":
-            return _texts(script, node.value)
-    return ()
-
-
-def _texts(script: Script, node: ast.expr | None) -> tuple[str, ...]:
-    """Return the words of a list, itself or by a name; none where it holds anything else."""
-    if isinstance(node, ast.Name):
-        node = next((one.value for one in script.top.statements if isinstance(one, ast.Assign)
-                     and names_in(one.targets[0]) == [node.id]), None)  # fmt: skip
-    if not isinstance(node, ast.List | ast.Tuple):
-        return ()
-    words = [one.value for one in node.elts if isinstance(one, ast.Constant)]
-    fit = len(words) == len(node.elts) and all(isinstance(one, str) for one in words)
-    return tuple(map(str, words)) if fit else ()
-
-
-def _candidates(script: Script, columns: list[str]) -> Iterator[tuple[str, int]]:
-    """Yield columns that code drops from its inputs, or assigns to a name such as `y`."""
-    for node in ast.walk(script.tree):
-        if isinstance(node, ast.Call) and called(node) in ("drop", "pop"):
-            dropped = [
-                *node.args[:1],
-                *(one.value for one in node.keywords if one.arg == "columns"),
-            ]
-            for one in dropped:
-                every = one.elts if isinstance(one, ast.List | ast.Tuple) else [one]
-                yield from ((name, 2) for each in every if (name := script.constant(each)))
-        if isinstance(node, ast.Call) and len(node.args) > 1 and called(node) in WITH_TARGETS:
-            yield from _taken(script, node.args[1], columns)
-        if isinstance(node, ast.Assign):
-            pairs = zip(_elements(node.targets[0]), _elements(node.value), strict=False)
-            for left, right in pairs:
-                if isinstance(left, ast.Name) and TARGETS.search(left.id):
-                    yield from _taken(script, right, columns)
-
-
-def _elements(node: ast.expr) -> list[ast.expr]:
-    return node.elts if isinstance(node, ast.Tuple) else [node]
-
-
-def _taken(script: Script, value: ast.expr, columns: list[str]) -> Iterator[tuple[str, int]]:
-    """Yield the columns that an expression takes out of a table, by name or by place."""
-    for node in ast.walk(value):
-        if isinstance(node, ast.Call) and called(node) == "pop":
-            taken = [script.constant(one) for one in node.args[:1]]
-            yield from ((name, 3) for name in taken if name)
-        if isinstance(node, ast.Subscript):
-            if name := script.constant(node.slice):
-                yield name, 3
-            elif columns and isinstance(node.slice, ast.Tuple | ast.Constant):
-                last = node.slice.elts[-1] if isinstance(node.slice, ast.Tuple) else node.slice
-                place = ast.unparse(last).removesuffix(":")
-                if re.fullmatch(r"-?\d+", place) and -len(columns) <= int(place) < len(columns):
-                    yield columns[int(place)], 3
-        if isinstance(node, ast.Attribute) and node.attr in columns:
-            yield node.attr, 3
-
-
-def _header(table: Path, said: Container[str] = ()) -> list[str]:
-    """Return the columns of a plain CSV file, by their names or as `column_1`; else nothing.
-
-    Above the names may be titles, or a first line of other names; code says something of the right
-    ones.
-    """
-    with table.open("rb") as file:
-        start = file.read(65536)
-    try:
-        lines = start.decode("utf-8-sig").splitlines()[:20]
-        dialect = csv.Sniffer().sniff("\n".join(lines[len(lines) // 2 :]), delimiters=",;\t| ")
-    except (UnicodeDecodeError, csv.Error):
-        return []
-    rows = [[value.strip() for value in row] for row in csv.reader(lines, dialect)]
-    [(width, _)] = Counter(map(len, rows)).most_common(1) or [(0, 0)]
-    rows = [row for row in rows[:MOST_ABOVE] if len(row) == width]
-    names = (row for row in rows if len({*row}) == width and not any(map(NUMBER.fullmatch, row)))
-    first = next((row for row in names if any(value in said for value in row)), rows[0])
-    if any(map(NUMBER.fullmatch, first)):
-        return [f"column_{place}" for place in range(1, len(first) + 1)]
-    return first

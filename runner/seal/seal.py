@@ -28,7 +28,6 @@ from runner.seal.answering import Answering, NotFoundError, answering
 from runner.seal.data import (
     ARRAYS,
     LEARNED,
-    TARGETS,
     TESTING,
     Chosen,
     choose,
@@ -45,6 +44,7 @@ from runner.seal.data import (
 )
 from runner.seal.outside import READS, brought_in
 from runner.seal.predicting import Written, skeleton, written
+from runner.seal.reading import TARGETS
 from runner.seal.script import Script
 from runner.seal.writing import declaration_text, metric_of, write
 
