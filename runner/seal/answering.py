@@ -14,11 +14,13 @@ from __future__ import annotations
 
 import ast
 import builtins
+import copy
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeGuard, TypeVar
 
+from runner.seal.reading import TARGETS
 from runner.seal.script import (
     FITS,
     MODULES,
@@ -62,12 +64,34 @@ DUMMIES = (
 )
 FRAMES = ("get_dummies", "concat", "join", "merge", "astype", "assign", "drop", "fillna")
 """Calls that give a table, whose columns can be kept."""
+STATISTICS = ("mean", "std", "var", "min", "max", "median", "quantile", "mode")
+"""What is computed of all rows, and kept as training had it, in the middle of an expression."""
+BY_ROW = ("axis", "dim")
+NUMBERED = (
+    "its pd.factorize, .cat.codes, rank or qcut number what is among the rows that are asked: keep "
+    "what training had"
+)
+NUMBERS = re.compile(r"factorize\(|\.cat\.codes|\.rank\(|qcut\(")
+FITTED_ANEW = (
+    "{} fits to the rows that are asked what it changes them with: let training keep that, and use "
+    "it in predict"
+)
 LOADER_CHANGES = ("shuffle", "sampler", "drop_last", "num_workers", "persistent_workers")
 BUILTINS = frozenset((*dir(builtins), "__file__"))
 
 
 class NotFoundError(Exception):
     """Nothing in the script answers for new rows; the message says what is missing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Edit:
+    """What is put into the script so that something in the middle of it is kept."""
+
+    node: ast.AST
+    text: str
+    where: Literal["before", "after", "around"]
+    """The node's statement; or the node itself, which gets a name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,8 +110,7 @@ class Answering:
     """None where the model itself is called, as a network is."""
     kept: tuple[str, ...]
     """Names that only training has, the model last."""
-    recorded: tuple[tuple[ast.stmt, str], ...] = ()
-    """Lines of the script that follow these statements, for what is kept of the middle of it."""
+    recorded: tuple[Edit, ...] = ()
     notes: tuple[str, ...] = field(default=())
 
 
@@ -152,6 +175,8 @@ def learned(script: Script, scope: Scope, networks: set[str]) -> list[str]:
 
 def _learns(script: Script, value: ast.expr, networks: set[str]) -> bool:
     """Whether a value is something fitted: `X().fit(x)`, `lgb.train(...)`, `Net().to(device)`."""
+    if called(value) in (*QUESTIONS, "transform", "fit_transform"):
+        return False  # what it said
     while isinstance(value, ast.Call):
         name = called(value)
         if name in networks:
@@ -297,7 +322,7 @@ class _Slice:
         self.script, self.networks, self.others = script, networks, others
         self.kept: dict[str, None] = {}
         self.notes: dict[str, None] = {}
-        self.recorded: list[tuple[ast.stmt, str]] = []
+        self.recorded: list[Edit] = []
 
     def of(self, question: _Question) -> Answering:
         self.lasting = (question.home, self.script.top)
@@ -320,9 +345,17 @@ class _Slice:
         fitted = set(learned(self.script, scope, self.networks))
         needed, found = set(wanted), list[str]()
         place = next(at for at, one in enumerate(scope.statements) if one is until)
+        loops = {inside: loop for loop in scope.statements if _is_over_columns(loop)
+                 for inside in ast.walk(loop) if isinstance(inside, ast.stmt)}  # fmt: skip
+        done = set[ast.stmt]()
         for statement in reversed(scope.statements[:place]):
             self._set_aside(needed, fitted)
-            found[:0] = self._made(scope, statement, needed)
+            loop = loops.get(statement)
+            if loop is None:
+                found[:0] = self._made(scope, statement, needed)
+            elif loop not in done:
+                done.add(loop)
+                found[:0] = self._over_columns(scope, loop, needed, fitted)
         self._set_aside(needed, fitted)
         for name in sorted(needed & set(scope.parameters)):
             found[:0] = self._given(scope, name)
@@ -340,7 +373,7 @@ class _Slice:
             if name in fitted or SETTINGS.match(name):
                 self.kept[name] = None
                 needed.discard(name)
-            elif name in {*self.script.imports, *self.script.defined, *BUILTINS}:
+            elif name in {*self.kept, *self.script.imports, *self.script.defined, *BUILTINS}:
                 needed.discard(name)
 
     def _given(self, scope: Scope, name: str) -> list[str]:
@@ -367,14 +400,15 @@ class _Slice:
             target = statement.targets[0]
             if set(names_in(target)) & needed:
                 return self._assigned(scope, statement, target, needed)
-            changes = base(target) in needed and not isinstance(target, ast.Tuple)
+            each = target.elts if isinstance(target, ast.Tuple) else [target]
+            changes = any(base(one) in needed for one in each)
         elif isinstance(statement, ast.AugAssign):
             changes = base(statement.target) in needed
         else:
             changes = False
         if not changes and not _is_in_place(statement, needed):
             return []
-        made = _all_rows(statement)
+        made = _all_rows(self._as_trained(scope, statement))
         needed.update(reads(made))
         return [ast.unparse(made)]
 
@@ -391,12 +425,13 @@ class _Slice:
             return []
         needed.difference_update(names)
         if parts:
-            whole = {name: _all_rows(parts[name]) for name in names}
+            kept = {name: self._as_trained(scope, statement, parts[name]) for name in names}
+            whole = {name: _all_rows(value) for name, value in kept.items()}
             needed.update(one for value in whole.values() for one in reads(value))
             written = {name: ast.unparse(value) for name, value in whole.items()}
             return [f"{name} = {value}" for name, value in written.items() if value != name]
         self._refuse_parting(statement.value)
-        made = _all_rows(statement)
+        made = _all_rows(self._as_trained(scope, statement))
         needed.update(reads(made))
         text = ast.unparse(made)
         if self._makes_columns(statement.value):
@@ -422,7 +457,9 @@ class _Slice:
         """Keep the columns that training has after a statement, and return what gives them back."""
         kept = f"{name}_columns" + "_" * sum(one.startswith(f"{name}_columns") for one in self.kept)
         self.kept[kept] = None
-        self.recorded.append((statement, f"{kept} = list({name}.columns)"))
+        self.recorded.append(
+            Edit(node=statement, text=f"{kept} = list({name}.columns)", where="after")
+        )
         return f"{name} = {name}.reindex(columns={kept}, fill_value=0)"
 
     def _refuse_parting(self, value: ast.expr) -> None:
@@ -431,6 +468,51 @@ class _Slice:
             node = script.defined.get(called(value))
             if isinstance(node, ast.FunctionDef) and PARTS.search(ast.unparse(node)):
                 raise NotFoundError(f"{node.name}() of {script.path} parts the rows by itself")
+
+    def _over_columns(
+        self, scope: Scope, loop: ast.For, needed: set[str], fitted: set[str]
+    ) -> list[str]:
+        """Return a loop that changes a column at a time, over the columns for which it did."""
+        variable = ast.unparse(loop.target)
+        trained = _Trained(self, scope, loop)
+        lines: list[str] = []
+        inside = Scope(function=None, body=loop.body).statements
+        for statement in reversed(inside):
+            target = statement.targets[0] if isinstance(statement, ast.Assign) else None
+            if target is None or base(target) not in needed:
+                continue
+            made = _all_rows(trained.of(statement))
+            needed.update(set(reads(made)) - {variable})
+            lines.insert(0, ast.unparse(made))
+            needed.discard(variable)
+            self._set_aside(needed, fitted)
+        if not lines:
+            return []
+        over = trained.kept
+        if over is None:
+            if any(isinstance(one, ast.If) for one in inside):
+                raise NotFoundError(f"line {loop.lineno} changes columns under a condition")
+            needed.update(reads(loop.iter))
+            over = ast.unparse(loop.iter)
+        return ["\n".join([f"for {variable} in {over}:", *(f"    {line}" for line in lines)])]
+
+    def _as_trained(self, scope: Scope, statement: ast.stmt, value: ast.expr | None = None) -> Any:
+        """Return a statement, or a value in it, that uses what training fitted and counted."""
+        if NUMBERS.search(ast.unparse(statement)):
+            self.notes[NUMBERED] = None
+        functions = self._functions()
+        for name in {called(node) for node in ast.walk(statement)} & set(functions):
+            if any(map(_fits_inputs, ast.walk(functions[name]))):
+                self.notes[FITTED_ANEW.format(f"{name}()")] = None
+        return _Trained(self, scope, None).of(statement, value)
+
+    def fresh(self, word: str) -> str:
+        """Return a name that the script does not have, under which something is kept."""
+        number = 1
+        while f"{word}_{number}" in self.kept or f"{word}_{number}" in self.script.source:
+            number += 1
+        self.kept[f"{word}_{number}"] = None
+        return f"{word}_{number}"
 
     def _looped(self, loop: ast.For, needed: set[str]) -> list[str]:
         """Return, of a loop over batches, all of them as one."""
@@ -455,6 +537,124 @@ class _Slice:
                 needed.update(reads(item.context_expr))
                 return [f"{item.optional_vars.id} = {ast.unparse(item.context_expr)}"]
         return []
+
+
+def _fits_inputs(node: ast.AST) -> bool:
+    """Whether a statement fits to rows what it changes them with, and these are no targets."""
+    if not isinstance(node, ast.Assign | ast.Return) or "fit_transform(" not in ast.unparse(node):
+        return False
+    return isinstance(node, ast.Return) or not TARGETS.search(ast.unparse(node.targets[0]))
+
+
+def _is_over_columns(loop: ast.stmt) -> TypeGuard[ast.For]:
+    """Whether a loop changes a column of a table at a time: `for c in names: df[c] = ...`."""
+    if not isinstance(loop, ast.For) or not isinstance(loop.target, ast.Name):
+        return False
+    return any(
+        isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Subscript)
+        and loop.target.id in reads(node.targets[0].slice)
+        for node in ast.walk(loop)
+    )  # fmt: skip
+
+
+class _Trained(ast.NodeTransformer):
+    """Lets a statement use what was fitted to training rows, and numbers that were counted of them.
+
+    `scaler.fit_transform(x)` becomes `scaler.transform(x)`, and `x.mean()` a number that is kept.
+    What has no name in the script gets one there.
+    """
+
+    def __init__(self, slices: _Slice, scope: Scope, loop: ast.For | None) -> None:
+        self.slices, self.scope, self.loop = slices, scope, loop
+        self.kept: str | None = None
+        """In a loop, the first thing that is kept for each column."""
+
+    def of(self, statement: ast.stmt, value: ast.expr | None = None) -> Any:
+        """Return a copy of a statement, or of a value in it."""
+        self.statement = statement
+        if self.scope not in self.slices.lasting:
+            return statement if value is None else value
+        return self.visit(copy.deepcopy(statement if value is None else value))
+
+    def visit(self, node: ast.AST) -> Any:
+        """Visit a node, but for what has variables of its own."""
+        apart = ast.Lambda | ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
+        return node if isinstance(node, apart) else super().visit(node)
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        if isinstance(node.func, ast.Attribute):
+            name, owner = node.func.attr, node.func.value
+            if name == "fit_transform" or (name == "transform" and called(owner) == "fit"):
+                return self._transform(node, owner)
+            if name in STATISTICS and self._is_of_all_rows(node):
+                return self._keep("kept", ast.unparse(node), "before")
+        self.generic_visit(node)
+        return node
+
+    def _transform(self, node: ast.Call, owner: ast.expr) -> ast.AST:
+        """Return the call with what was fitted."""
+        maker = called(owner)
+        if isinstance(owner, ast.Name):
+            maker = self._maker(owner.id)
+            fits = [call for call in self.scope.calls() if called(call) in FITS
+                    and base(call.func) == owner.id]  # fmt: skip
+            once = len(fits) == 1 and self.loop is None
+            kept: ast.expr = (
+                owner if once else self._keep("fitted", f"deepcopy({owner.id})", "after")
+            )
+            if not once:
+                self._edit(self.loop or self.statement, "from copy import deepcopy", "before")
+        elif self.loop is None:
+            name = self.slices.fresh("fitted")
+            self._edit(owner, name, "around")
+            kept = ast.Name(id=name, ctx=ast.Load())
+        else:
+            self._edit(owner, "fitted", "around")
+            kept = self._keep("fitted", "fitted", "after")
+        rows = self.visit(node.args[0])
+        if maker == "LabelEncoder" and "pd" in self.slices.script.imports:
+            # A word that training did not have is no error, and none of its words.
+            places = f"{{one: at for at, one in enumerate({ast.unparse(kept)}.classes_)}}"
+            text = f"pd.Series({ast.unparse(rows)}).map({places}).fillna(-1).astype(int)"
+            return ast.parse(text, mode="eval").body
+        asked = ast.Attribute(value=kept, attr="transform", ctx=ast.Load())
+        return ast.Call(func=asked, args=[rows], keywords=[])
+
+    def _maker(self, name: str) -> str:
+        """Return what makes a name's value."""
+        made = [one.value for one in self.scope.statements if isinstance(one, ast.Assign)
+                and names_in(one.targets[0]) == [name]]  # fmt: skip
+        return called(made[-1]) if made else ""
+
+    def _is_of_all_rows(self, node: ast.Call) -> bool:
+        """Whether a statistic is one of all rows, and of rows."""
+        words = [one.value for one in node.keywords if one.arg in BY_ROW]
+        given = node.args if called(node) != "quantile" else []
+        owner = base(node.func)
+        if owner in self.slices.script.imports:
+            given = node.args[1:]
+        along = [ast.unparse(one) for one in (*words, *given)]
+        own = set(reads(node)) - {*self.slices.script.imports, *self.slices.script.defined}
+        return set(along) <= {"0"} and bool(own) and "group" not in ast.unparse(node)
+
+    def _keep(self, word: str, text: str, where: Literal["before", "after"]) -> ast.expr:
+        """Keep a value before or after the statement, of a loop one for each column."""
+        name = self.slices.fresh(word)
+        place = ast.Name(id=name, ctx=ast.Load())
+        if self.loop is None:
+            self._edit(self.statement, f"{name} = {text}", where)
+            return place
+        variable = ast.unparse(self.loop.target)
+        self._edit(self.loop, f"{name} = {{}}", "before")
+        self._edit(self.statement, f"{name}[{variable}] = {text}", where)
+        self.kept = self.kept or name
+        index = ast.Name(id=variable, ctx=ast.Load())
+        return ast.Subscript(value=place, slice=index, ctx=ast.Load())
+
+    def _edit(self, node: ast.AST, text: str, where: Literal["before", "after", "around"]) -> None:
+        edit = Edit(node=node, text=text, where=where)
+        if edit not in self.slices.recorded:
+            self.slices.recorded.append(edit)
 
 
 def _is_in_place(statement: ast.stmt, needed: set[str]) -> bool:

@@ -6,8 +6,9 @@ import ast
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from runner.seal.answering import Answering
+from runner.seal.answering import Answering, Edit
 from runner.seal.script import Scope, Script, called
 
 KEPT = "sealed.joblib"
@@ -78,7 +79,7 @@ def written(found: Answering, modules: Mapping[str, Script], *, kind: str, metri
         '    """Return one answer for each row, in their order."""',
         *(f"    {line}" for one in body for line in one.split("\n")),
     ]) + "\n"  # fmt: skip
-    recorded = tuple(line for _, line in found.recorded)
+    recorded = tuple(edit.text for edit in found.recorded)
     return Written(predict=text, script=_with(found, added), added=(*recorded, *added))
 
 
@@ -319,12 +320,28 @@ def _with(found: Answering, added: list[str]) -> str:
     before = isinstance(last, ast.Return)
     at = last.lineno - 1 if before else (last.end_lineno or last.lineno)
     inserted = [(at, last.col_offset, added)]
-    inserted += [
-        (one.end_lineno or one.lineno, one.col_offset, [line]) for one, line in found.recorded
-    ]
+    for edit in sorted(found.recorded, key=_position, reverse=True):
+        node: Any = edit.node
+        if edit.where == "around":
+            _put(lines, node.end_lineno, node.end_col_offset, ")")
+            _put(lines, node.lineno, node.col_offset, f"({edit.text} := ")
+        else:
+            place = node.lineno - 1 if edit.where == "before" else node.end_lineno
+            inserted.append((place, node.col_offset, [edit.text]))
     for place, indent, more in sorted(inserted, key=lambda one: one[0], reverse=True):
         lines[place:place] = [" " * indent + line for line in more]
     return "\n".join(lines) + "\n"
+
+
+def _position(edit: Edit) -> tuple[int, int]:
+    node: Any = edit.node
+    return node.lineno, node.col_offset
+
+
+def _put(lines: list[str], number: int, column: int, text: str) -> None:
+    """Put text into a line, at a column that is counted in bytes."""
+    content = lines[number - 1].encode()
+    lines[number - 1] = f"{content[:column].decode()}{text}{content[column:].decode()}"
 
 
 def _guard_body(script: Script) -> list[ast.stmt] | None:

@@ -208,6 +208,104 @@ DUMMIES = SCALED.replace(
 )
 
 
+BEFORE_PARTING = """
+import pandas as pd
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import LabelEncoder, StandardScaler
+df = pd.read_csv("d.csv")
+{}
+y = df["y"]
+X_train, X_test, y_train, y_test = train_test_split(X, y)
+model = LogisticRegression()
+model.fit(X_train, y_train)
+print("accuracy", model.score(X_test, y_test))
+"""
+INPUTS = "X = df.drop(columns='y')"
+
+
+@pytest.mark.parametrize(
+    ("code", "answers", "keeps"),
+    [
+        pytest.param(
+            f"{INPUTS}\nscaler = StandardScaler()\nX = scaler.fit_transform(X)",
+            "    X = scaler.transform(X)\n", "scaler = StandardScaler()\n", id="a scaler",
+        ),
+        pytest.param(
+            f"{INPUTS}\nX = StandardScaler().fit_transform(X)",
+            "    X = fitted_1.transform(X)\n",
+            "X = (fitted_1 := StandardScaler()).fit_transform(X)\n", id="a scaler without a name",
+        ),
+        pytest.param(
+            "X = StandardScaler().fit(df[['a']]).transform(df[['a']])",
+            "    X = fitted_1.transform(df[['a']])\n",
+            "(fitted_1 := StandardScaler().fit(df[['a']])).transform", id="fitted in a chain",
+        ),
+        pytest.param(
+            "le = LabelEncoder()\ndf['a'] = le.fit_transform(df['a'])\n"
+            f"df['b'] = le.fit_transform(df['b'])\n{INPUTS}",
+            "enumerate(fitted_2.classes_)", "fitted_2 = deepcopy(le)\n",
+            id="one encoder for several columns",
+        ),
+        pytest.param(
+            "for c in df.columns:\n    if df[c].dtype == object:\n"
+            f"        df[c] = LabelEncoder().fit_transform(df[c])\n{INPUTS}",
+            "    for c in fitted_1:\n        df[c] = pd.Series(df[c]).map(",
+            "fitted_1 = {{}}\nfor c in df.columns:\n    if df[c].dtype == object:\n        df[c] = "
+            "(fitted := LabelEncoder()).fit_transform(df[c])\n        fitted_1[c] = fitted\n",
+            id="a loop over columns, under a condition",
+        ),
+        pytest.param(
+            f"for c in ['a', 'b']:\n    df[c] = df[c].fillna(df[c].median())\n{INPUTS}",
+            "    for c in kept_1:\n        df[c] = df[c].fillna(kept_1[c])\n",
+            "    kept_1[c] = df[c].median()\n", id="a loop that fills gaps",
+        ),
+        pytest.param(
+            f"for c in ['a', 'b']:\n    df[c] = df[c].str.lower()\n{INPUTS}",
+            "    for c in ['a', 'b']:\n        df[c] = df[c].str.lower()\n", "",
+            id="a loop that keeps nothing",
+        ),
+        pytest.param(
+            f"{INPUTS}\nX = (X - X.mean()) / X.std(axis=0)",
+            "    X = (X - kept_1) / kept_2\n", "kept_1 = X.mean()\n", id="statistics",
+        ),
+        pytest.param(
+            f"df['s'] = df[['a', 'b']].mean(axis=1)\n{INPUTS}",
+            "    df['s'] = df[['a', 'b']].mean(axis=1)\n", "", id="but not those of a row",
+        ),
+        pytest.param(
+            f"df['a'], words = pd.factorize(df['a'])\n{INPUTS}",
+            "    df['a'], words = pd.factorize(df['a'])\n", "", id="two at once",
+        ),
+    ],
+)  # fmt: skip
+def test_what_rows_are_changed_with_before_they_are_parted_is_trainings(code, answers, keeps):
+    source = BEFORE_PARTING.format(code)
+    made = written(answering(Script.read("train.py", source), {}), {}, kind="binary", metric="f1")
+    assert answers in made.predict
+    assert keeps.format() in made.script
+    assert "fit_transform" not in made.predict
+    for text in (made.predict, made.script):
+        compile(text, "made", "exec")
+
+
+def test_what_numbers_or_fits_the_asked_rows_anew_is_told_of():
+    code = f"df['a'] = df['a'].astype('category').cat.codes\n{INPUTS}"
+    found = answering(Script.read("train.py", BEFORE_PARTING.format(code)), {})
+    assert any(".cat.codes" in note for note in found.notes)
+    code = (
+        "def load():\n    return StandardScaler().fit_transform(pd.read_csv('d.csv'))\nX = load()"
+    )
+    found = answering(Script.read("train.py", BEFORE_PARTING.format(code)), {})
+    assert any(note.startswith("load() fits") for note in found.notes)
+
+
+def test_a_loop_that_changes_columns_under_a_condition_is_refused():
+    code = f"for c in df.columns:\n    if c != 'a':\n        df[c] = df[c].abs()\n{INPUTS}"
+    with pytest.raises(NotFoundError, match="line 7 changes columns under a condition"):
+        answering(Script.read("train.py", BEFORE_PARTING.format(code)), {})
+
+
 def test_columns_made_of_words_are_those_that_training_had():
     result = made(DUMMIES)
     assert body(result)[4:8] == [
