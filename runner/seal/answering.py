@@ -14,11 +14,10 @@ from __future__ import annotations
 
 import ast
 import builtins
-import copy
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeGuard, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 from runner.seal.reading import TARGETS
 from runner.seal.script import (
@@ -33,6 +32,7 @@ from runner.seal.script import (
     own,
     reads,
 )
+from runner.seal.trained import Edit, Trained
 
 QUESTIONS = ("predict_proba", "predict", "decision_function", "score")
 SUMMARIES = (
@@ -64,9 +64,6 @@ DUMMIES = (
 )
 FRAMES = ("get_dummies", "concat", "join", "merge", "astype", "assign", "drop", "fillna")
 """Calls that give a table, whose columns can be kept."""
-STATISTICS = ("mean", "std", "var", "min", "max", "median", "quantile", "mode")
-"""What is computed of all rows, and kept as training had it, in the middle of an expression."""
-BY_ROW = ("axis", "dim")
 NUMBERED = (
     "its pd.factorize, .cat.codes, rank or qcut number what is among the rows that are asked: keep "
     "what training had"
@@ -82,16 +79,6 @@ BUILTINS = frozenset((*dir(builtins), "__file__"))
 
 class NotFoundError(Exception):
     """Nothing in the script answers for new rows; the message says what is missing."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Edit:
-    """What is put into the script so that something in the middle of it is kept."""
-
-    node: ast.AST
-    text: str
-    where: Literal["before", "after", "around"]
-    """The node's statement; or the node itself, which gets a name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -323,6 +310,7 @@ class _Slice:
         self.kept: dict[str, None] = {}
         self.notes: dict[str, None] = {}
         self.recorded: list[Edit] = []
+        self.lasting: tuple[Scope, ...] = ()
 
     def of(self, question: _Question) -> Answering:
         self.lasting = (question.home, self.script.top)
@@ -474,7 +462,7 @@ class _Slice:
     ) -> list[str]:
         """Return a loop that changes a column at a time, over the columns for which it did."""
         variable = ast.unparse(loop.target)
-        trained = _Trained(self, scope, loop)
+        trained = Trained(self, scope, loop)
         lines: list[str] = []
         inside = Scope(function=None, body=loop.body).statements
         for statement in reversed(inside):
@@ -504,7 +492,7 @@ class _Slice:
         for name in {called(node) for node in ast.walk(statement)} & set(functions):
             if any(map(_fits_inputs, ast.walk(functions[name]))):
                 self.notes[FITTED_ANEW.format(f"{name}()")] = None
-        return _Trained(self, scope, None).of(statement, value)
+        return Trained(self, scope, None).of(statement, value)
 
     def fresh(self, word: str) -> str:
         """Return a name that the script does not have, under which something is kept."""
@@ -555,106 +543,6 @@ def _is_over_columns(loop: ast.stmt) -> TypeGuard[ast.For]:
         and loop.target.id in reads(node.targets[0].slice)
         for node in ast.walk(loop)
     )  # fmt: skip
-
-
-class _Trained(ast.NodeTransformer):
-    """Lets a statement use what was fitted to training rows, and numbers that were counted of them.
-
-    `scaler.fit_transform(x)` becomes `scaler.transform(x)`, and `x.mean()` a number that is kept.
-    What has no name in the script gets one there.
-    """
-
-    def __init__(self, slices: _Slice, scope: Scope, loop: ast.For | None) -> None:
-        self.slices, self.scope, self.loop = slices, scope, loop
-        self.kept: str | None = None
-        """In a loop, the first thing that is kept for each column."""
-
-    def of(self, statement: ast.stmt, value: ast.expr | None = None) -> Any:
-        """Return a copy of a statement, or of a value in it."""
-        self.statement = statement
-        if self.scope not in self.slices.lasting:
-            return statement if value is None else value
-        return self.visit(copy.deepcopy(statement if value is None else value))
-
-    def visit(self, node: ast.AST) -> Any:
-        """Visit a node, but for what has variables of its own."""
-        apart = ast.Lambda | ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
-        return node if isinstance(node, apart) else super().visit(node)
-
-    def visit_Call(self, node: ast.Call) -> ast.AST:
-        if isinstance(node.func, ast.Attribute):
-            name, owner = node.func.attr, node.func.value
-            if name == "fit_transform" or (name == "transform" and called(owner) == "fit"):
-                return self._transform(node, owner)
-            if name in STATISTICS and self._is_of_all_rows(node):
-                return self._keep("kept", ast.unparse(node), "before")
-        self.generic_visit(node)
-        return node
-
-    def _transform(self, node: ast.Call, owner: ast.expr) -> ast.AST:
-        """Return the call with what was fitted."""
-        maker = called(owner)
-        if isinstance(owner, ast.Name):
-            maker = self._maker(owner.id)
-            fits = [call for call in self.scope.calls() if called(call) in FITS
-                    and base(call.func) == owner.id]  # fmt: skip
-            once = len(fits) == 1 and self.loop is None
-            kept: ast.expr = (
-                owner if once else self._keep("fitted", f"deepcopy({owner.id})", "after")
-            )
-            if not once:
-                self._edit(self.loop or self.statement, "from copy import deepcopy", "before")
-        elif self.loop is None:
-            name = self.slices.fresh("fitted")
-            self._edit(owner, name, "around")
-            kept = ast.Name(id=name, ctx=ast.Load())
-        else:
-            self._edit(owner, "fitted", "around")
-            kept = self._keep("fitted", "fitted", "after")
-        rows = self.visit(node.args[0])
-        if maker == "LabelEncoder" and "pd" in self.slices.script.imports:
-            # A word that training did not have is no error, and none of its words.
-            places = f"{{one: at for at, one in enumerate({ast.unparse(kept)}.classes_)}}"
-            text = f"pd.Series({ast.unparse(rows)}).map({places}).fillna(-1).astype(int)"
-            return ast.parse(text, mode="eval").body
-        asked = ast.Attribute(value=kept, attr="transform", ctx=ast.Load())
-        return ast.Call(func=asked, args=[rows], keywords=[])
-
-    def _maker(self, name: str) -> str:
-        """Return what makes a name's value."""
-        made = [one.value for one in self.scope.statements if isinstance(one, ast.Assign)
-                and names_in(one.targets[0]) == [name]]  # fmt: skip
-        return called(made[-1]) if made else ""
-
-    def _is_of_all_rows(self, node: ast.Call) -> bool:
-        """Whether a statistic is one of all rows, and of rows."""
-        words = [one.value for one in node.keywords if one.arg in BY_ROW]
-        given = node.args if called(node) != "quantile" else []
-        owner = base(node.func)
-        if owner in self.slices.script.imports:
-            given = node.args[1:]
-        along = [ast.unparse(one) for one in (*words, *given)]
-        own = set(reads(node)) - {*self.slices.script.imports, *self.slices.script.defined}
-        return set(along) <= {"0"} and bool(own) and "group" not in ast.unparse(node)
-
-    def _keep(self, word: str, text: str, where: Literal["before", "after"]) -> ast.expr:
-        """Keep a value before or after the statement, of a loop one for each column."""
-        name = self.slices.fresh(word)
-        place = ast.Name(id=name, ctx=ast.Load())
-        if self.loop is None:
-            self._edit(self.statement, f"{name} = {text}", where)
-            return place
-        variable = ast.unparse(self.loop.target)
-        self._edit(self.loop, f"{name} = {{}}", "before")
-        self._edit(self.statement, f"{name}[{variable}] = {text}", where)
-        self.kept = self.kept or name
-        index = ast.Name(id=variable, ctx=ast.Load())
-        return ast.Subscript(value=place, slice=index, ctx=ast.Load())
-
-    def _edit(self, node: ast.AST, text: str, where: Literal["before", "after", "around"]) -> None:
-        edit = Edit(node=node, text=text, where=where)
-        if edit not in self.slices.recorded:
-            self.slices.recorded.append(edit)
 
 
 def _is_in_place(statement: ast.stmt, needed: set[str]) -> bool:

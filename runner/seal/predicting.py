@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from runner.seal.answering import Answering, Edit
+from runner.seal.answering import Answering
 from runner.seal.script import Scope, Script, called
+from runner.seal.trained import Edit
 
 KEPT = "sealed.joblib"
 """What a script leaves that saved nothing, or not everything."""
