@@ -34,6 +34,10 @@ from runner.seal.script import (
 )
 from runner.seal.trained import Edit, Trained
 
+VALIDATED = ("cross_val_score", "cross_validate", "cross_val_predict")
+BEST = "best_estimator_"
+FITTED, LEAST = "fitted_model", -9
+"""What a model without a name is called, and the rank of one that is only tried on folds."""
 QUESTIONS = ("predict_proba", "predict", "decision_function", "score")
 SUMMARIES = (
     *("mean", "std", "var", "min", "max", "median", "quantile", "sum", "mode", "unique", "nunique"),
@@ -44,7 +48,8 @@ SUMMARIES = (
 CHANGES_ROWS = ("dropna", "sample", "drop_duplicates", "sort_values", "query", "head", "tail")
 IN_PLACE = ("insert", "pop")
 ROWS = re.compile(
-    r"(?:^|_)(?:idx|index|indices|ix|mask|train|test|val|valid|perm|order|keep|split|tr|te)(?:_|\d|$)"
+    r"(?:^|_)(?:idx|index|indices|ix|mask|train|test|val|valid|perm|order|keep|split|tr|te|va|trn|tst)"
+    r"(?:_|\d|$)"
     r"|(?:idx|mask|perm)$",
     re.I,
 )
@@ -150,7 +155,10 @@ def learned(script: Script, scope: Scope, networks: set[str]) -> list[str]:
                 owner = node.func.value if isinstance(node.func, ast.Attribute) else None
                 if isinstance(owner, ast.Name) and owner.id not in script.imports:
                     found[owner.id] = None
-        if isinstance(statement, ast.Assign) and _learns(script, statement.value, networks):
+        if isinstance(statement, ast.Assign) and (
+            _learns(script, statement.value, networks)
+            or (getattr(statement.value, "attr", "") == BEST and base(statement.value) in found)
+        ):
             target = statement.targets[0]
             names = names_in(target)
             if isinstance(target, ast.Tuple):
@@ -218,6 +226,8 @@ class _Question:
     method: str | None
     given: ast.expr
     rank: int
+    fit: str | None = None
+    """A line after the statement that fits the model, where the script only tries it on folds."""
 
 
 def _questions(script: Script, networks: set[str]) -> Iterator[_Question]:
@@ -244,6 +254,24 @@ def _questions(script: Script, networks: set[str]) -> Iterator[_Question]:
                 yield _Question(
                     scope=scope, home=home, statement=statement, model=model, method=method,
                     given=call.args[0], rank=rank,
+                )  # fmt: skip
+    yield from _on_folds(script)
+
+
+def _on_folds(script: Script) -> Iterator[_Question]:
+    """Yield models that are only tried on folds: `cross_val_score(model, X, y)`."""
+    for scope in script.scopes:
+        for statement in scope.statements:
+            for call in (one for one in own(statement) if called(one) in VALIDATED):
+                model, *given = call.args if isinstance(call, ast.Call) else []
+                if len(given) < 2:
+                    continue
+                name, fitted = ast.unparse(model), f".fit({', '.join(map(ast.unparse, given[:2]))})"
+                named = isinstance(model, ast.Name)
+                yield _Question(
+                    scope=scope, home=scope, statement=statement, method="predict",
+                    model=name if named else FITTED, given=given[0], rank=LEAST,
+                    fit=f"{name}{fitted}" if named else f"{FITTED} = {name}{fitted}",
                 )  # fmt: skip
 
 
@@ -314,6 +342,8 @@ class _Slice:
 
     def of(self, question: _Question) -> Answering:
         self.lasting = (question.home, self.script.top)
+        if question.fit is not None:
+            self.recorded.append(Edit(node=question.statement, text=question.fit, where="after"))
         asked = _all_rows(question.given)
         lines = self.lines(question.scope, question.statement, reads(asked))
         return Answering(
@@ -511,6 +541,8 @@ class _Slice:
             over = over.args[0]
         for place, name in enumerate(names_in(target)):
             if name in needed:
+                if "torch" not in self.script.imports or called(over) == "split":
+                    raise NotFoundError(f"what {name} is in the loop at line {loop.lineno}")
                 rows = _all_rows(over)
                 needed.discard(name)
                 needed.update(reads(rows))

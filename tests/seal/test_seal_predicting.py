@@ -289,6 +289,45 @@ def test_what_rows_are_changed_with_before_they_are_parted_is_trainings(code, an
         compile(text, "made", "exec")
 
 
+ON_FOLDS = """
+import pandas as pd
+df = pd.read_csv("d.csv")
+X, y = df.drop(columns="y"), df["y"]
+{}
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "answer", "keeps"),
+    [
+        pytest.param(
+            "model = SVC()\nprint(cross_val_score(model, X, y, cv=5).mean())",
+            "return model.predict(X)", "model.fit(X, y)\nimport joblib", id="tried on folds",
+        ),
+        pytest.param(
+            "print(cross_val_score(SVC(), X, y, cv=5).mean())",
+            "return fitted_model.predict(X)", "fitted_model = SVC().fit(X, y)\n",
+            id="without a name",
+        ),
+        pytest.param(
+            "grid = GridSearchCV(SVC(), {})\ngrid.fit(X, y)\nbest = grid.best_estimator_\n"
+            "print(best.score(X, y))",
+            "return best.predict(X)", '{"best": best}', id="the best of a search",
+        ),
+        pytest.param(
+            "for n, (trn, va) in enumerate(KFold(5).split(X)):\n    model = SVC()\n"
+            "    model.fit(X.iloc[trn], y[trn])\n    p = model.predict(X.iloc[va])",
+            "return model.predict(X)", '{"model": model}', id="folds by hand",
+        ),
+    ],
+)  # fmt: skip
+def test_a_model_that_is_tried_on_folds_is_asked(code, answer, keeps):
+    source = ON_FOLDS.replace("{}", code)
+    made = written(answering(Script.read("train.py", source), {}), {}, kind="binary", metric="f1")
+    assert answer in made.predict
+    assert keeps in made.script
+
+
 def test_what_numbers_or_fits_the_asked_rows_anew_is_told_of():
     code = f"df['a'] = df['a'].astype('category').cat.codes\n{INPUTS}"
     found = answering(Script.read("train.py", BEFORE_PARTING.format(code)), {})
