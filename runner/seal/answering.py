@@ -69,11 +69,19 @@ DUMMIES = (
 )
 FRAMES = ("get_dummies", "concat", "join", "merge", "astype", "assign", "drop", "fillna")
 """Calls that give a table, whose columns can be kept."""
-NUMBERED = (
-    "its pd.factorize, .cat.codes, rank or qcut number what is among the rows that are asked: keep "
-    "what training had"
+TOLD = (
+    (
+        re.compile(r"factorize\(|\.cat\.codes|\.rank\(|qcut\("),
+        "its pd.factorize, .cat.codes, rank or qcut number what is among the rows that are asked: "
+        "keep what training had",
+    ),
+    (
+        re.compile(r"\.(?:shift|rolling|diff|expanding|ewm|cumsum|pct_change)\("),
+        "its shift, rolling or diff look at neighbouring rows, and those that are asked lie in a "
+        "drawn order",
+    ),
 )
-NUMBERS = re.compile(r"factorize\(|\.cat\.codes|\.rank\(|qcut\(")
+"""What a statement may do → what is said of it, as other rows come to other values."""
 FITTED_ANEW = (
     "{} fits to the rows that are asked what it changes them with: let training keep that, and use "
     "it in predict"
@@ -516,8 +524,9 @@ class _Slice:
 
     def _as_trained(self, scope: Scope, statement: ast.stmt, value: ast.expr | None = None) -> Any:
         """Return a statement, or a value in it, that uses what training fitted and counted."""
-        if NUMBERS.search(ast.unparse(statement)):
-            self.notes[NUMBERED] = None
+        for does, said in TOLD:
+            if does.search(ast.unparse(statement)):
+                self.notes[said] = None
         functions = self._functions()
         for name in {called(node) for node in ast.walk(statement)} & set(functions):
             if any(map(_fits_inputs, ast.walk(functions[name]))):

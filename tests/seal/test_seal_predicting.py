@@ -332,6 +332,9 @@ def test_what_numbers_or_fits_the_asked_rows_anew_is_told_of():
     code = f"df['a'] = df['a'].astype('category').cat.codes\n{INPUTS}"
     found = answering(Script.read("train.py", BEFORE_PARTING.format(code)), {})
     assert any(".cat.codes" in note for note in found.notes)
+    code = f"df['lag'] = df['a'].shift(1)\n{INPUTS}"
+    found = answering(Script.read("train.py", BEFORE_PARTING.format(code)), {})
+    assert any("neighbouring rows" in note for note in found.notes)
     code = (
         "def load():\n    return StandardScaler().fit_transform(pd.read_csv('d.csv'))\nX = load()"
     )
