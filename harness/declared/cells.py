@@ -177,13 +177,16 @@ def read(content: bytes, data: TableData, *, keep_blank: bool = False) -> Cells:
         header = [" ".join(name.split()) for name in header]
     names, notes = _names(header)
     columns = tuple(zip(*found.rows, strict=True))
-    above, between, below = found.around(text)
+    around = ("", "", "")
+    if data.given == "file" and not keep_blank:
+        above, between, below = found.around(text)
+        around = (first.rstrip("\r") + above, between, below if below.strip() else "")
     return _bounded(Cells(
         names=names, columns=columns, lines=found.lines, dialect=dialect,
         notes=(*found.notes, *notes),
         unnamed=tuple(name for name, written in zip(names, header, strict=True)
                       if found.header and not written),
-        around=(first.rstrip("\r") + above, between, below if below.strip() else ""),
+        around=around,
     ))  # fmt: skip
 
 

@@ -49,15 +49,16 @@ class Records:
 
     def around(self, text: str) -> tuple[str, str, str]:
         """Return a text's lines above header and rows, those between the two, and those below."""
-        lines = [line.rstrip("\r\n") + "\n" for line in io.StringIO(text, newline="")]
         first, last = self.lines[0], self.ends[self.lines[-1]]
-        if self.header is None:
-            return "".join(lines[: first - 1]), "", "".join(lines[last:])
-        above, between = (
-            lines[: self.header_line - 1],
-            lines[self.ends[self.header_line] : first - 1],
-        )
-        return "".join(above), "".join(between), "".join(lines[last:])
+        top = first if self.header is None else self.header_line
+        named = first if self.header is None else self.ends[self.header_line]
+        parts: tuple[list[str], list[str], list[str]] = ([], [], [])
+        for number, line in enumerate(io.StringIO(text, newline=""), start=1):
+            for part, here in enumerate((number < top, named < number < first, number > last)):
+                if here:
+                    parts[part].append(line.rstrip("\r\n") + "\n")
+        above, between, below = map("".join, parts)
+        return above, between, below
 
     def leave_out(self, places: Sequence[int], what: str) -> None:
         """Take rows out, and say so."""
