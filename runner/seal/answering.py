@@ -86,6 +86,8 @@ FITTED_ANEW = (
     "{} fits to the rows that are asked what it changes them with: let training keep that, and use "
     "it in predict"
 )
+SHUFFLES = ("load_files", "image_dataset_from_directory", "text_dataset_from_directory")
+"""Calls that shuffle unless they are told not to."""
 LOADER_CHANGES = ("shuffle", "sampler", "drop_last", "num_workers", "persistent_workers")
 BUILTINS = frozenset((*dir(builtins), "__file__"))
 
@@ -646,6 +648,9 @@ class _AllRows(ast.NodeTransformer):
         self.generic_visit(node)
         if called(node) == "get_dummies":  # which word is the first depends on the rows
             node.keywords = [one for one in node.keywords if one.arg != "drop_first"]
+        if called(node) in SHUFFLES:
+            kept = [one for one in node.keywords if one.arg != "shuffle"]
+            node.keywords = [*kept, ast.keyword(arg="shuffle", value=ast.Constant(value=False))]
         if called(node) == "DataLoader":
             node.keywords = [one for one in node.keywords if one.arg not in LOADER_CHANGES]
         if called(node) == "Subset":

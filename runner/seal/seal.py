@@ -49,6 +49,7 @@ from runner.seal.script import Script
 from runner.seal.writing import declaration_text, metric_of, write
 
 PREDICT = "predict.py"
+LISTS = re.compile(r"\b(?:r?glob|iglob|listdir|iterdir|scandir)\(")
 KINDS = ("regression", "multi-class")
 """What a target may be that looks like something else."""
 MOST_BYTES_BESIDE = 16 * 1024**2
@@ -181,7 +182,7 @@ def seal(name: str, wanted: Wanted, state: paths.State) -> Sealed:
         changed_lines=changed,
         lacking=lacking,
         left_out=left_out,
-        notes=(*moved, *_proposed(beside), *notes),
+        notes=(*moved, *_proposed(beside), *_unsorted(chosen, words), *notes),
     )
 
 
@@ -216,6 +217,13 @@ def _proposed(beside: Sequence[str]) -> tuple[str, ...]:
     asked = " ".join(f"--asked {shlex.quote(one)}" for one in beside)
     said = f"the project has rows of its own for tests, {', '.join(beside)}"
     return (f"{said}: {asked} asks about them, and trains on all of the others",)
+
+
+def _unsorted(chosen: Chosen, words: str) -> tuple[str, ...]:
+    """Say that code reads files in the order in which a folder happens to list them."""
+    if not chosen.folders or "sort" in words or not LISTS.search(words):
+        return ()
+    return ("its code lists a folder and sorts nothing: answers are in the order of sorted names",)
 
 
 def _raw_of(

@@ -221,7 +221,7 @@ def test_a_text_becomes_a_task_whose_model_is_asked_byte_by_byte(state, tmp_path
 
 
 def test_a_folder_of_classes_is_sealed_whatever_its_files_are_called(state, tmp_path):
-    adopted(state, tmp_path / "theirs", {"train.py": b"read('data')\nprint('accuracy', 1)\n"})
+    adopted(state, tmp_path / "theirs", {"train.py": b"glob('data/*')\nprint('accuracy', 1)\n"})
     kept = state.data("wine") / "project" / "0"
     (kept / "wine.csv").unlink()
     draw = np.random.default_rng(1)
@@ -234,6 +234,7 @@ def test_a_folder_of_classes_is_sealed_whatever_its_files_are_called(state, tmp_
     assert set(made.understood.classes) == {"été", "winter"}
     assert made.understood.rows == 200
     assert "--asked data/val asks about them" in made.notes[0]
+    assert "sorts nothing" in made.notes[1]
     run = paths.template("wine-sealed")["run.sh"].content.decode()
     assert "--data data/train=train --data data/val=train" in run
     assert not any("photo" in line for line in made.left_out)

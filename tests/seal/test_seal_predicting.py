@@ -335,6 +335,9 @@ def test_what_numbers_or_fits_the_asked_rows_anew_is_told_of():
     code = f"df['lag'] = df['a'].shift(1)\n{INPUTS}"
     found = answering(Script.read("train.py", BEFORE_PARTING.format(code)), {})
     assert any("neighbouring rows" in note for note in found.notes)
+    code = "from sklearn.datasets import load_files\nX = load_files('x').data"
+    found = answering(Script.read("train.py", BEFORE_PARTING.format(code)), {})
+    assert "X = load_files('x', shuffle=False).data" in found.lines
     code = (
         "def load():\n    return StandardScaler().fit_transform(pd.read_csv('d.csv'))\nX = load()"
     )
