@@ -112,10 +112,11 @@ class Trained(ast.NodeTransformer):
     def _is_of_all_rows(self, node: ast.Call) -> bool:
         """Whether a statistic is one of all rows, and of rows."""
         words = [one.value for one in node.keywords if one.arg in BY_ROW]
-        given = node.args if called(node) != "quantile" else []
-        owner = base(node.func)
-        if owner in self.keeper.script.imports:
-            given = node.args[1:]
+        given = node.args
+        if base(node.func) in self.keeper.script.imports:
+            given = given[1:]  # behind the rows: `np.mean(x, 0)`
+        if called(node) == "quantile":
+            given = given[1:]
         along = [ast.unparse(one) for one in (*words, *given)]
         own = set(reads(node)) - {*self.keeper.script.imports, *self.keeper.script.defined}
         return set(along) <= {"0"} and bool(own) and "group" not in ast.unparse(node)
