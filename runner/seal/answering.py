@@ -71,9 +71,9 @@ FRAMES = ("get_dummies", "concat", "join", "merge", "astype", "assign", "drop", 
 """Calls that give a table, whose columns can be kept."""
 TOLD = (
     (
-        re.compile(r"factorize\(|\.cat\.codes|\.rank\(|qcut\("),
-        "its pd.factorize, .cat.codes, rank or qcut number what is among the rows that are asked: "
-        "keep what training had",
+        re.compile(r"factorize\(|\.cat\.codes|\.rank\(|qcut\(|groupby\("),
+        "its groupby, pd.factorize, .cat.codes, rank or qcut go by what is among the rows that are "
+        "asked: keep what training had",
     ),
     (
         re.compile(r"\.(?:shift|rolling|diff|expanding|ewm|cumsum|pct_change)\("),
