@@ -20,7 +20,7 @@ from typing import Any
 from runner import paths
 from runner.adopt.keeping import SPLIT
 from runner.errors import ConfigError
-from runner.seal.reading import TARGETS, as_read, header_of, target_of
+from runner.seal.reading import TARGETS, as_read, header_of, names_of, target_of
 from runner.seal.script import Script
 
 TABLES = (".csv", ".tsv", ".csv.gz", ".parquet", ".pq")
@@ -248,7 +248,8 @@ def _of_table(
     place: str, path: Path, target: tuple[str, ...], sources: Sequence[Script], task: str
 ) -> Chosen:
     read = as_read(sources, short(place))
-    columns = target or target_of(sources, path, task, read)
+    called = names_of(sources, path, read) if target else {}
+    columns = tuple(called.get(one, one) for one in target) or target_of(sources, path, task, read)
     name = PurePosixPath(place).name
     data: dict[str, Any] = {
         "table": name, "target": columns[0] if len(columns) == 1 else list(columns),

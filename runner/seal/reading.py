@@ -44,18 +44,13 @@ def target_of(sources: Sequence[Script], table: Path, task: str, read: Reading) 
     Raises:
         ConfigError: there is none, or more than one.
     """
-    said = {node.value for script in sources for node in ast.walk(script.tree)
-            if isinstance(node, ast.Constant) and isinstance(node.value, str)}  # fmt: skip
-    columns = header_of(table, said)
-    if read.unnamed:
-        width = max(len(columns), len(read.names))
-        columns = [f"column_{place}" for place in range(1, width + 1)]
-    called = dict(zip(read.names or columns, columns, strict=False))
+    called_so = names_of(sources, table, read)
+    columns = list(called_so.values())
     counted: Counter[str] = Counter()
     for script in sources:
-        for name, weight in _candidates(script, [*called]):
-            if not columns or name in called:
-                counted[called.get(name, name)] += weight
+        for name, weight in _candidates(script, [*called_so]):
+            if not columns or name in called_so:
+                counted[called_so.get(name, name)] += weight
     best = [name for name, count in counted.items() if count == max(counted.values())]
     if len(best) != 1:
         said = (
@@ -67,6 +62,17 @@ def target_of(sources: Sequence[Script], table: Path, task: str, read: Reading) 
             hint=f"runner seal {task} --target COLUMN",
         )
     return (best[0],)
+
+
+def names_of(sources: Sequence[Script], table: Path, read: Reading) -> dict[str, str]:
+    """Return what code calls each column → its name; nothing where that is not found."""
+    said = {node.value for script in sources for node in ast.walk(script.tree)
+            if isinstance(node, ast.Constant) and isinstance(node.value, str)}  # fmt: skip
+    columns = header_of(table, said)
+    if read.unnamed:
+        width = max(len(columns), len(read.names))
+        columns = [f"column_{place}" for place in range(1, width + 1)]
+    return dict(zip(read.names or columns, columns, strict=False))
 
 
 def as_read(sources: Sequence[Script], file: str) -> Reading:

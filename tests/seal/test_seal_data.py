@@ -113,6 +113,12 @@ def test_a_table_is_declared_as_code_reads_it(tmp_path, code, text, data):
     assert found.data == {"table": "rows.data", **data}
 
 
+def test_a_person_may_call_a_column_as_code_does(tmp_path):
+    path = table(tmp_path, "adult.data", ADULT)
+    code = "d = pd.read_csv('adult.data', names=['age', 'work', 'rich'])\n"
+    assert chosen(code, {"adult.data": path}, target=("work",)).targets == ("column_2",)
+
+
 @pytest.mark.parametrize("above", ["A report\n\n", "X1,Y\n", "A report\nX1,Y\n"])
 def test_the_columns_are_those_that_code_names_whatever_is_above(tmp_path, above):
     rows = "".join(f"{at},{'yes' if at % 2 else 'no'}\n" for at in range(30))
