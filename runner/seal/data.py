@@ -399,7 +399,7 @@ def with_tests(
     return chosen, names, raw
 
 
-def tests_beside(chosen: Chosen, found: Mapping[str, Path | bytes], words: str) -> list[str]:
+def rows_for_tests(chosen: Chosen, found: Mapping[str, Path | bytes], words: str) -> list[str]:
     """Return files or folders for tests that are as the chosen ones: the same columns, say."""
     if chosen.folders:
         return list(chosen.folders[1:])

@@ -42,9 +42,9 @@ def brought_in(
             )
         inside = f"{OUTSIDE}{mount_place(place)}"
         for path, file in changed.items():
-            text = named.sub(lambda _, to=inside: to, file.content.decode(errors="surrogateescape"))
+            text = named.sub(inside, file.content.decode(errors="surrogateescape"))
             files[path] = replace(file, content=text.encode(errors="surrogateescape"))
-        run = named.sub(lambda _, to=inside: to, run)
+        run = named.sub(inside, run)
         notes.append(f"{place} is {inside} from now on, in {', '.join(changed) or 'the command'}")
     places = (
         f"{OUTSIDE.removeprefix(COPY)[1:]}{mount_place(place)}" if _is_far(place) else place

@@ -37,8 +37,8 @@ from runner.seal.data import (
     packed_in,
     path_of,
     refers,
+    rows_for_tests,
     short,
-    tests_beside,
     whole,
     with_tests,
 )
@@ -146,7 +146,7 @@ def seal(name: str, wanted: Wanted, state: paths.State) -> Sealed:
         found, list(sources.values()), words, task=name, table=wanted.table, target=wanted.target,
         inputs=wanted.inputs, targets=wanted.targets, text=wanted.text,
     )  # fmt: skip
-    beside = [] if wanted.asked else tests_beside(chosen, found, words)
+    beside = [] if wanted.asked else rows_for_tests(chosen, found, words)
     chosen, split, raw = _with_own_tests(chosen, wanted, found)
     declaration: dict[str, Any] = {"data": dict(chosen.data), "split": split, "score": {}}
     with _telling_that_it_was_found(chosen.targets, wanted):

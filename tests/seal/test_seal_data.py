@@ -11,7 +11,7 @@ import pytest
 from runner import paths
 from runner.errors import ConfigError
 from runner.policy.schema import Reported
-from runner.seal.data import Chosen, choose, files_of, is_table
+from runner.seal.data import Chosen, choose, files_of, is_table, rows_for_tests, with_tests
 from runner.seal.script import Script
 from runner.seal.writing import run_script
 
@@ -145,6 +145,36 @@ def test_two_arrays_by_their_names(tmp_path):
     found = {f"d/{name}.npy": tmp_path for name in ("X_train", "y_train", "X_test", "y_test")}
     made = chosen("load('d/X_train.npy', 'd/y_train.npy', 'X_test.npy', 'y_test.npy')", found)
     assert made.data == {"inputs": "X_train.npy", "targets": "y_train.npy"}
+
+
+def test_rows_for_tests_are_named_and_stand_where_the_others_do(tmp_path):
+    files = {f"d/{name}.csv": table(tmp_path, f"{name}.csv") for name in ("a", "a_test", "a_valid")}
+    files["d/b_test.csv"] = table(tmp_path, "b_test.csv", "other,columns\n1,2\n3,4\n")
+    code = "".join(f"d = read('{place}')\n" for place in files) + "y = d['good']\n"
+    made = chosen(code, files)
+    assert made.places == {"d/a.csv": "a.csv"}
+    assert rows_for_tests(made, files, code) == ["d/a_test.csv", "d/a_valid.csv"]
+    made, names, raw = with_tests(made, ["d/a_test.csv"], files, ["a.csv"])
+    assert made.places == {"d/a.csv": "a.csv", "d/a_test.csv": "a.csv"}
+    assert (names, raw) == (["a_test.csv"], {"a_test.csv": files["d/a_test.csv"]})
+
+
+def test_arrays_for_tests_stand_where_the_others_do():
+    found = {f"d.npz[{one}_{part}]": b"" for one in "xy" for part in ("train", "test")}
+    made = chosen("load('d.npz')", found)
+    made, names, _ = with_tests(made, ["d.npz[x_test]", "d.npz[y_test]"], found, [])
+    assert names == ["x_test.npy", "y_test.npy"]
+    assert made.places["d.npz[y_test]"] == made.places["d.npz[y_train]"] == "y_train.npy"
+    with pytest.raises(ConfigError, match="two arrays, inputs and then targets"):
+        with_tests(made, ["d.npz[x_test]"], found, [])
+
+
+def test_folders_for_tests_are_beside_the_one_for_training():
+    found = {f"data/{part}/{name}/{at}.png": b"x" for part in ("train", "val")
+             for name in ("cat", "dog") for at in range(2)}  # fmt: skip
+    made = chosen("read('data')", found)
+    assert (made.data, made.folders) == ({"folder": "train"}, ("data/train", "data/val"))
+    assert rows_for_tests(made, found, "") == ["data/val"]
 
 
 @pytest.mark.parametrize(
