@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from runner.seal.answering import Answering
-from runner.seal.script import Scope, Script, called
+from runner.seal.script import Scope, Script, called, names_in
 from runner.seal.trained import Edit
 
 KEPT = "sealed.joblib"
@@ -68,7 +68,7 @@ def written(found: Answering, modules: Mapping[str, Script], *, kind: str, metri
     answer, more = _answer(found, modules, kind=kind, metric=metric)
     imports |= dict.fromkeys(more)
     asking = "\n".join([*found.lines, answer])
-    copied = _copied(script, asking)
+    copied = _copied(script, asking, found.kept)
     imports |= dict.fromkeys(_imports(found, "\n".join([*copied, asking])))
     body = [*loads, *found.lines, f"return {answer}"]
     text = "\n".join([
@@ -286,18 +286,33 @@ def _imports(found: Answering, text: str) -> Iterator[str]:
     yield from (script.imports[name] for name in sorted(used - set(own)) if name in script.imports)
 
 
-def _copied(script: Script, text: str) -> list[str]:
-    """Return the script's own functions that a text needs, where an import would train."""
+def _copied(script: Script, text: str, learned: Collection[str]) -> list[str]:
+    """Return the script's own functions that a text needs, where an import would train.
+
+    With them come the values at the script's own level that they use, but for what is learned.
+    """
     if script.guarded:
         return []
-    found: dict[str, str] = {}
-    waiting = _used(text)
+    made = {names_in(one.targets[0])[0]: one for one in script.tree.body
+            if isinstance(one, ast.Assign) and len(names_in(one.targets[0])) == 1}  # fmt: skip
+    found: dict[int, str] = {}
+    waiting, seen = _used(text) & script.defined.keys(), set[str]()
     while waiting:
         name = waiting.pop()
-        if name in script.defined and name not in found:
-            found[name] = ast.get_source_segment(script.source, script.defined[name]) or ""
-            waiting |= _used(found[name])
-    return [found[name] for name in script.defined if name in found]
+        node = script.defined.get(name) or (None if name in learned else made.get(name))
+        if node is not None and name not in seen:
+            seen.add(name)
+            found[node.lineno] = ast.get_source_segment(script.source, node) or ""
+            waiting |= _from_outside(node)
+    return [found[line] for line in sorted(found)]
+
+
+def _from_outside(node: ast.stmt) -> set[str]:
+    """Return the names that a statement, or a function's body, reads and does not give itself."""
+    names = [one for one in ast.walk(node) if isinstance(one, ast.Name)]
+    own = {one.arg for one in ast.walk(node) if isinstance(one, ast.arg)}
+    own |= {one.id for one in names if isinstance(one.ctx, ast.Store)}
+    return {one.id for one in names} - own
 
 
 def _used(text: str) -> set[str]:

@@ -423,6 +423,17 @@ def test_functions_are_copied_where_an_import_would_train():
     assert "from train" not in result.predict
 
 
+def test_a_copied_function_brings_the_values_that_it_uses_and_no_others():
+    functions = SCALED.replace(
+        "df = pd.read_csv",
+        "NAMES = ['acid', 'sugar']\nSIZE = len(NAMES)\nother = 1\n"
+        "def load(path):\n    other = SIZE\n    return pd.read_csv(path)\n\ndf = load",
+    )
+    result = made(functions)
+    assert "NAMES = ['acid', 'sugar']\n\n\nSIZE = len(NAMES)\n\n\ndef load" in result.predict
+    assert "other = 1" not in result.predict
+
+
 def test_neighbours_are_imported_by_their_package():
     relative = SCALED.replace("pd.read_csv", "load").replace(
         "import pandas as pd", "from .data import load"
