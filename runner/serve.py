@@ -3,7 +3,7 @@
 Standard output belongs to the protocol; whatever is for people goes to standard error.
 The client owns the server's life: it closes our standard input when it ends, and kills us soon
 after. So that, like a signal, ends the trial in progress at once. Its experiment stays in the
-journal as unfinished, and is conducted again when the run is gone on with.
+journal as unfinished, and is conducted again when the run is resumed.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def _conduct(
 ) -> None:
     """Go through the run in the thread that calls; see `Conduct`.
 
-    A run that is there is gone on with, so that a client can be started again with the same words.
+    A run that is there is resumed, so that a client can be started again with the same words.
     """
     request = replace(request, tag=tag)
     if tag is not None and not request.resume:

@@ -35,7 +35,7 @@ class Conduct(Protocol):
 
 
 class ServedRun:
-    """At most one run at a time; one that is over can be gone on with by `start`."""
+    """At most one run at a time; one that is over can be resumed by `start`."""
 
     def __init__(
         self,

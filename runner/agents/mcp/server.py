@@ -142,7 +142,7 @@ class Tools:
         self,
         call: Call,
         tag: Annotated[
-            str | None, Field(description="The run's name; one that is there is gone on with.")
+            str | None, Field(description="The run's name; one that is there is resumed.")
         ] = None,
     ) -> str:
         """Begin the run, or look at it again: task, program, rules, files, what to try next.
