@@ -43,7 +43,7 @@ The interval is Clopper and Pearson's.
 *Simulated* is what as many proposals come to in simulated runs: under posterior with the product's
 own numbers, under strict the records among independent means; none where scores are exact.
 `min_gain` is 0, so that nothing but the rule stands between noise and a keep, and the kernel's
-caches are not dropped. A trial has one processor, so that two of them run side by side.
+caches are not dropped. Trials run one after the other, on all the cores that the policy gives them.
 
 """
 RUNS = 400
@@ -74,7 +74,7 @@ def conducted(
         gain = policy.policy.decision.min_gain if min_gain is None else min_gain
         document["decision"] = {"rule": rule, "min_gain": gain}
         document["stop_at"] = None
-        document["resources"] |= {"flush": False, "cpus": 1}  # nobody hides anything here
+        document["resources"] |= {"flush": False}  # nobody hides anything here
         with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
             yaml.safe_dump(document, file)
             file.flush()

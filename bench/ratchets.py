@@ -27,7 +27,7 @@ RESAMPLES = 5000
 PREAMBLE = """# What a run claims, and what the locked part confirms
 
 `python bench/ratchets.py`: {times} runs of `tune` with {experiments} experiments, {seconds}, on
-each task under each rule, with one processor a trial, and the kernel's caches not dropped.
+each task under each rule, and the kernel's caches not dropped.
 *Claimed* is the gain of the best over the baseline by which it was kept, *audit* the gain on the
 locked part, one trial of each side; *again* is the gain on fresh draws of what decided, and on the
 locked part.
