@@ -18,10 +18,9 @@ def metric_of(run: Run) -> Metric:
     )
 
 
-def best(history: tuple[Experiment, ...]) -> Experiment | None:
+def best(history: Sequence[Experiment]) -> Experiment | None:
     """Return the last kept experiment: the best, or a shorter program that ties with it."""
-    kept = [found for found in history if found.status is ExperimentStatus.KEPT]
-    return kept[-1] if kept else None
+    return next((one for one in reversed(history) if one.status is ExperimentStatus.KEPT), None)
 
 
 def last_tried(history: Sequence[Experiment]) -> Experiment | None:

@@ -93,7 +93,7 @@ def on_the_best(
     history: Sequence[Experiment], mode: str = IMPROVE, why: str = "from the best so far"
 ) -> Choice:
     """Choose the best so far, whatever the strategy is."""
-    parent = best(tuple(history))
+    parent = best(history)
     if parent is None:
         raise ValueError("there is no baseline to start from")
     return Choice(parent=parent, strategy=GREEDY, mode=mode, why=why)
