@@ -18,11 +18,6 @@ def metric_of(run: Run) -> Metric:
     )
 
 
-def best(history: Sequence[Experiment]) -> Experiment | None:
-    """Return the last kept experiment: the best, or a shorter program that ties with it."""
-    return next((one for one in reversed(history) if one.status is ExperimentStatus.KEPT), None)
-
-
 def last_tried(history: Sequence[Experiment]) -> Experiment | None:
     """Return the newest that there is something to learn from: no forfeit, and not planted."""
 

@@ -9,7 +9,7 @@ import pytest
 from runner.decision import Direction, Metric
 from runner.policy.schema import Strategy
 from runner.records import Experiment, ExperimentStatus, Origin
-from runner.steering.strategy import choose, from_the_template, parent_commit, standing
+from runner.steering.strategy import Choice, choose, from_the_template, parent_commit, standing
 
 KEPT, REVERTED = ExperimentStatus.KEPT, ExperimentStatus.REVERTED
 CRASHED, REFUSED = ExperimentStatus.CRASHED, ExperimentStatus.REFUSED
@@ -46,8 +46,13 @@ HISTORY = (
 """Best first: 4, 5, 1, 2, 0."""
 
 
+def chosen_from(history, strategy: Strategy, metric: Metric, **more) -> Choice:
+    best = [one for one in history if one.status is KEPT][-1]
+    return choose(history, best, strategy, metric, **more)
+
+
 def parents(history, strategy: Strategy, numbers=NUMBERS, tag: str = "t1") -> Counter[int]:
-    chosen = (choose(history, strategy, METRIC, tag=tag, number=number) for number in numbers)
+    chosen = (chosen_from(history, strategy, METRIC, tag=tag, number=number) for number in numbers)
     return Counter(choice.parent.number for choice in chosen)
 
 
@@ -103,7 +108,8 @@ def test_with_nothing_but_the_baseline_everything_starts_from_it():
 def test_what_maximizes_is_ranked_the_other_way_round():
     metric = Metric(name="auc", direction=Direction.MAXIMIZE, round_to=0.001)
     chosen = {
-        choose(HISTORY, TOPK, metric, tag="t1", number=number).parent.number for number in NUMBERS
+        chosen_from(HISTORY, TOPK, metric, tag="t1", number=number).parent.number
+        for number in NUMBERS
     }
     assert chosen == {0, 2, 1}
 
@@ -123,14 +129,16 @@ def test_nothing_starts_from_what_crashed_was_refused_or_failed_a_guard():
 
 
 def test_every_fifth_of_topk_explores_and_says_so():
-    choices = [choose(HISTORY, TOPK, METRIC, tag="t1", number=number) for number in range(1, 21)]
+    choices = [
+        chosen_from(HISTORY, TOPK, METRIC, tag="t1", number=number) for number in range(1, 21)
+    ]
     explored = [number for number, choice in enumerate(choices, 1) if choice.mode == "explore"]
     assert explored == [5, 10, 15, 20]
     assert "unlike everything before" in choices[4].why
 
 
 def test_no_reason_tells_a_score():
-    choices = [choose(HISTORY, TOPK, METRIC, tag="t1", number=number) for number in NUMBERS]
+    choices = [chosen_from(HISTORY, TOPK, METRIC, tag="t1", number=number) for number in NUMBERS]
     assert not any("70" in choice.why or "75" in choice.why for choice in choices)
 
 
@@ -142,7 +150,7 @@ def test_after_five_discards_in_a_row_from_one_parent_another_one_is_taken():
     four, five = (*HISTORY, *discards(4, 4)), (*HISTORY, *discards(5, 4))
     assert parents(four, TOPK)[4] > 600
     assert set(parents(five, TOPK)) == {5, 1, 2}
-    assert "last 5 from experiment 4" in choose(five, TOPK, METRIC, tag="t1", number=12).why
+    assert "last 5 from experiment 4" in chosen_from(five, TOPK, METRIC, tag="t1", number=12).why
 
 
 @pytest.mark.parametrize(
@@ -182,7 +190,8 @@ def test_random_starts_from_any_that_was_scored_equally_often():
 def test_the_same_tag_and_number_choose_the_same(name):
     for number in range(1, 50):
         first, again = (
-            choose(HISTORY, Strategy(name=name), METRIC, tag="t1", number=number) for _ in range(2)
+            chosen_from(HISTORY, Strategy(name=name), METRIC, tag="t1", number=number)
+            for _ in range(2)
         )
         assert first == again
 
@@ -190,7 +199,7 @@ def test_the_same_tag_and_number_choose_the_same(name):
 def test_another_run_draws_otherwise():
     numbers = range(1, 50)
     one, other = (
-        [choose(HISTORY, TOPK, METRIC, tag=tag, number=n).parent.number for n in numbers]
+        [chosen_from(HISTORY, TOPK, METRIC, tag=tag, number=n).parent.number for n in numbers]
         for tag in ("t1", "t2")
     )
     assert one != other
@@ -218,7 +227,7 @@ def test_after_patience_experiments_without_a_keep_the_other_strategy_holds(late
 
 def test_a_plateau_changes_the_choice_and_is_its_reason():
     history = (*HISTORY, *discards(3, 4))
-    choice = choose(history, PATIENT, METRIC, tag="t1", number=10)
+    choice = chosen_from(history, PATIENT, METRIC, tag="t1", number=10)
     assert choice.strategy == "random"
     assert choice.why.startswith("nothing was kept in the last 3 experiments: ")
 

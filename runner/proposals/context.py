@@ -24,7 +24,6 @@ from runner.seams import Context, Phase
 from runner.session import Session
 from runner.steering.phases import policy_in
 from runner.steering.strategy import (
-    Choice,
     choose,
     from_the_template,
     on_the_best,
@@ -62,11 +61,17 @@ def make_context(
         pending: what was proposed and has no result yet.
         planted: whether it is to change nothing.
     """
-    ended = session.ended
+    ended, best = session.ended, session.now.best
+    if best is None:
+        raise ValueError("there is no baseline to start from")
     set_by = [most for most in (experiments, session.policy.limits.experiments) if most is not None]
-    choice = (
-        on_the_best(ended, PLANTED, WHY_PLANTED) if planted else _choice(session, ended, number)
-    )
+    if planted:
+        choice = on_the_best(best, PLANTED, WHY_PLANTED)
+    elif session.independent:
+        choice = from_the_template(ended)
+    else:
+        rule, tag = session.policy.strategy, session.run.tag
+        choice = choose(ended, best, rule, session.metric, tag=tag, number=number)
     commit = parent_commit(choice.parent)
     return Context(
         number=number,
@@ -96,13 +101,6 @@ def make_context(
         shared_targets=session.policy.evaluation.shared_targets,
         shell=session.policy.agent.shell,
     )
-
-
-def _choice(session: Session, ended: tuple[Experiment, ...], number: int) -> Choice:
-    if session.independent:
-        return from_the_template(ended)
-    rule, tag = session.policy.strategy, session.run.tag
-    return choose(ended, rule, session.metric, tag=tag, number=number)
 
 
 def _files(session: Session, commit: str) -> Files:

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 
 from runner.decision import GUARD, Metric
-from runner.history import best
 from runner.policy.schema import Strategy
 from runner.records import Experiment, ExperimentStatus
 
@@ -39,12 +38,19 @@ class Choice:
 
 
 def choose(
-    history: Sequence[Experiment], strategy: Strategy, metric: Metric, *, tag: str, number: int
+    history: Sequence[Experiment],
+    best: Experiment,
+    strategy: Strategy,
+    metric: Metric,
+    *,
+    tag: str,
+    number: int,
 ) -> Choice:
     """Choose the parent of experiment `number`.
 
     Args:
         history: every experiment that ended, the kept baseline first.
+        best: the last of them that was kept.
         strategy: what the policy says.
         metric: which way scores are better, and in which steps they are compared.
         tag: the run's.
@@ -57,7 +63,7 @@ def choose(
     elif name == RANDOM:
         choice = _anywhere(history, chance)
     else:
-        choice = on_the_best(history)
+        choice = on_the_best(best)
     return replace(choice, why=f"{why}{choice.why}")
 
 
@@ -89,14 +95,9 @@ def parent_commit(parent: Experiment) -> str:
     return commit
 
 
-def on_the_best(
-    history: Sequence[Experiment], mode: str = IMPROVE, why: str = "from the best so far"
-) -> Choice:
+def on_the_best(best: Experiment, mode: str = IMPROVE, why: str = "from the best so far") -> Choice:
     """Choose the best so far, whatever the strategy is."""
-    parent = best(history)
-    if parent is None:
-        raise ValueError("there is no baseline to start from")
-    return Choice(parent=parent, strategy=GREEDY, mode=mode, why=why)
+    return Choice(parent=best, strategy=GREEDY, mode=mode, why=why)
 
 
 def _among_the_best(
