@@ -85,6 +85,7 @@ PICTURES = {
     "diverged": lambda: progression(
         a_run(marks=(mark(0, Fate.KEPT, 1e308), mark(1, Fate.REVERTED, -1e308)), best=(), audit=())
     ),
+    "curves of one point": lambda: lines.curves(Curves(name="loss", candidate=[[(1, 2.6)]])),
     "curves that diverge": lambda: lines.curves(
         Curves(name="loss", candidate=[[(0, 1.0), (1, math.inf), (2, math.nan), (3, 1e308)]])
     ),
@@ -128,6 +129,12 @@ def test_what_an_agent_wrote_is_text_and_nothing_else():
     tree = ElementTree.fromstring(PICTURES["progression"]())  # noqa: S314
     titles = [each.text for each in tree.iter(f"{NS}title")]
     assert any("<script>alert(1)</script>" in (title or "") for title in titles)
+
+
+def test_a_curve_of_one_point_is_a_dot_and_of_several_a_line():
+    one, two = Curves(name="loss", candidate=[[(1, 2.6)]]), [[(1, 2.6), (2, 2.5)]]
+    assert lines.curves(one).count("<circle") == 1
+    assert lines.curves(replace(one, candidate=two)).count("<circle") == 0
 
 
 def test_fates_differ_in_shape_too():

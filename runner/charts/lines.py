@@ -128,6 +128,10 @@ def _key(sets: Sequence[Lines]) -> Iterator[str]:
 
 def _drawn(series: Sequence[Points], across: Scale, up: Scale, look: str) -> Iterator[str]:
     for one in series:
+        if len(one) == 1:  # a line of no length is not drawn
+            [(x, y)] = one
+            yield svg.element("circle", cx=across.at(x), cy=up.at(y), r=2.5, class_="mark full")
+            continue
         points = (f"{svg.number(across.at(x))} {svg.number(up.at(y))}" for x, y in one)
         yield svg.path("M" + "L".join(points), class_=look)
 

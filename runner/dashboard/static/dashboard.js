@@ -104,8 +104,9 @@
       legend: { show: false },
       cursor: { drag: { x: true, y: true, uni: 20 } },
       axes: [axis, { ...axis, size: 60 }],
-      series: [{}, ...series.map(([label, , name, dash]) => ({
-        label, dash, stroke: resolved(name), width: 1.6, spanGaps: true, points: { show: false },
+      series: [{}, ...series.map(([label, points, name, dash]) => ({
+        label, dash, stroke: resolved(name), width: 1.6, spanGaps: true,
+        points: { show: points.length === 1, size: 6 }, // a line of no length is not drawn
       }))],
     }, data, holder);
   };
