@@ -177,7 +177,7 @@ def _adopted(
             say(f"it writes {', '.join(sorted(written))}, left at home now: running it again")
             project = project.without(written, WRITTEN)
     if result.status in (TrialStatus.CRASHED, TrialStatus.TIMEOUT):
-        raise trouble(result, 60 * wanted.minutes, root)
+        raise trouble(result, 60 * wanted.minutes, root, project.files)
     reported, value = _number(wanted, reported, result, ask)
     known = Understood(
         task=name,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import posixpath
 import re
 import threading
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from runner.errors import ConfigError, SandboxError
 from runner.policy.paths import WORKSPACE
 from runner.records import (
     Budget,
+    Files,
     Purpose,
     Reported,
     Resources,
@@ -176,7 +179,7 @@ ENDS = {
 TAIL = 65536
 
 
-def trouble(result: TrialResult, seconds: float, root: Path) -> ConfigError:
+def trouble(result: TrialResult, seconds: float, root: Path, files: Files) -> ConfigError:
     """Say why the project's command ended without a score, where in it, and what to do."""
     text = plain(result.logs[TRAIN])[-TAIL:].decode("utf-8", errors="replace")
     where = ""
@@ -184,7 +187,7 @@ def trouble(result: TrialResult, seconds: float, root: Path) -> ConfigError:
         where = f"{result.crash.file.removeprefix('/workspace/')}:{result.crash.line}: "
     if result.status is TrialStatus.TIMEOUT:
         return ConfigError(
-            f"the command was still running after {seconds:g} s",
+            f"{_endless(files)}the command was still running after {seconds:g} s",
             hint="let it train for less (fewer epochs or steps), or give it more: --minutes N",
         )
     if result.limit in ENDS:
@@ -205,6 +208,19 @@ def trouble(result: TrialResult, seconds: float, root: Path) -> ConfigError:
     if lines and lines[-1].strip() in said:
         last = "is that how it is run? --run 'python train.py ...'; and its data: --data PATH"
     return ConfigError(f"{where}the command failed: {said}", hint=last)
+
+
+def _endless(files: Files) -> str:
+    """Return where a loop has no end, in the words before a message; nothing if none is found."""
+    leaves = ast.Break | ast.Return | ast.Raise
+    for path, file in sorted(files.items()):
+        with suppress(SyntaxError, ValueError, RecursionError):
+            for node in ast.walk(ast.parse(file.content if path.endswith(".py") else b"")):
+                if not isinstance(node, ast.While) or not isinstance(node.test, ast.Constant):
+                    continue
+                if node.test.value and not any(isinstance(one, leaves) for one in ast.walk(node)):
+                    return f"{path}:{node.lineno}: this loop has no end, and "
+    return ""
 
 
 def refused(result: TrialResult, files: Iterable[str]) -> set[str]:

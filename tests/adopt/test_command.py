@@ -229,9 +229,25 @@ def test_a_failure_gets_its_sentence(tmp_path, output, says, hint):
     (tmp_path / "beside").mkdir()
     (tmp_path / "beside" / "rows.csv").touch()
     (tmp_path / "mine").mkdir()
-    found = trouble(ended(output), 60, tmp_path / "mine")
+    found = trouble(ended(output), 60, tmp_path / "mine", {})
     assert says in str(found)
     assert hint in (found.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("source", "where"),
+    [
+        ("x = 1\nwhile True:\n    x += 1\n", "a.py:2: this loop has no end, and the command"),
+        ("while 1:\n    if input():\n        break\n", "the command"),
+        ("while x < 3:\n    x += 1\n", "the command"),
+        ("while True print(", "the command"),
+    ],
+)
+def test_what_was_still_running_names_the_loop_that_has_no_end(tmp_path, source, where):
+    late = TrialResult(status=TrialStatus.TIMEOUT, reason="train: killed", logs={"train": b"x"})
+    found = trouble(late, 60, tmp_path, {"a.py": File(content=source.encode())})
+    assert str(found) == f"{where} was still running after 60 s"
+    assert "--minutes" in (found.hint or "")
 
 
 def test_frozen_files_that_a_command_cannot_write_are_named():
