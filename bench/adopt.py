@@ -174,8 +174,8 @@ def main(names: list[str]) -> None:
         ):
             lines.append(heading)
             for line in rows:
-                print(line, flush=True)
-                lines.append(line)
+                lines.append(line.replace(f"{place}/", ""))
+                print(lines[-1], flush=True)
     if not names:
         OUTPUT.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
