@@ -192,6 +192,8 @@ def trouble(result: TrialResult, seconds: float, root: Path, files: Files) -> Co
         )
     if result.limit in ENDS:
         said, hint = ENDS[result.limit]
+        if result.limit == "output":
+            where = where or _endless(files)
         return ConfigError(f"{where}{said}", hint=hint)
     for sign in SIGNS:
         if found := list(re.finditer(sign.pattern, text, re.IGNORECASE)):

@@ -250,6 +250,15 @@ def test_what_was_still_running_names_the_loop_that_has_no_end(tmp_path, source,
     assert "--minutes" in (found.hint or "")
 
 
+def test_output_without_an_end_names_its_loop_too(tmp_path):
+    flood = TrialResult(
+        status=TrialStatus.CRASHED, reason="train: x", limit="output", logs={"train": b"x"}
+    )
+    source = File(content=b"while True:\n    print(1)\n")
+    said = str(trouble(flood, 60, tmp_path, {"a.py": source}))
+    assert said == "a.py:1: this loop has no end, and the command printed more than 64 MB"
+
+
 def test_frozen_files_that_a_command_cannot_write_are_named():
     output = "PermissionError: [Errno 13] Permission denied: '/workspace/out/a.json'\n" \
         "OSError: [Errno 16] Device or resource busy: 'tmp' -> 'm.pt'\n"  # fmt: skip
