@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property, partial
 
@@ -141,7 +141,7 @@ class Session:
         return self.now.history
 
     @property
-    def ended(self) -> tuple[Experiment, ...]:
+    def ended(self) -> Sequence[Experiment]:
         """The experiments that have ended; others may be at work."""
         return self.now.settled
 
