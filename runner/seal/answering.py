@@ -15,15 +15,14 @@ from __future__ import annotations
 import ast
 import builtins
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeGuard, TypeVar
+from typing import Any, TypeGuard
 
+from runner.seal.all_rows import CHANGES_ROWS, all_rows
+from runner.seal.questions import Question, argument_of, learned, name_of, networks_of, questions
 from runner.seal.reading import TARGETS
 from runner.seal.script import (
-    FITS,
-    MODULES,
-    TRAINERS,
     Scope,
     Script,
     base,
@@ -34,33 +33,17 @@ from runner.seal.script import (
 )
 from runner.seal.trained import Edit, Trained
 
-VALIDATED = ("cross_val_score", "cross_validate", "cross_val_predict")
-BEST = "best_estimator_"
-FITTED, LEAST = "fitted_model", -9
-"""What a model without a name is called, and the rank of one that is only tried on folds."""
-QUESTIONS = ("predict_proba", "predict", "decision_function", "score")
 SUMMARIES = (
     *("mean", "std", "var", "min", "max", "median", "quantile", "sum", "mode", "unique", "nunique"),
     *("value_counts", "tolist", "len", "sorted", "set", "list", "dict", "keys", "items", "columns"),
     *("device", "parse_args", "select_dtypes", "shape", "size", "amin", "amax", "count"),
 )
 """What does not carry rows but tells something about them: it is kept from training."""
-CHANGES_ROWS = ("dropna", "sample", "drop_duplicates", "sort_values", "query", "head", "tail")
 IN_PLACE = ("insert", "pop")
-ROWS = re.compile(
-    r"(?:^|_)(?:idx|index|indices|ix|mask|train|test|val|valid|perm|order|keep|split|tr|te|va|trn|tst)"
-    r"(?:_|\d|$)"
-    r"|(?:idx|mask|perm)$",
-    re.I,
-)
-"""How an index is called that chooses rows."""
-NO_ROWS = re.compile(r"(^|_)(cols?|columns|features?|names|shape|argv)$", re.I)
 SETTINGS = re.compile(
     r"^(args|opts?|cfg|config|conf|hparams?|params|device|parser|log|logger)$", re.I
 )
 """Names of what is the same in training and afterwards: it is kept."""
-WEIGHTS = ("parameters", "state_dict", "eval", "named_parameters")
-"""What only a network is called for."""
 PARTS = re.compile(
     r"train_test_split|random_split|Subset\(|\.sample\(|permutation|randperm|shuffle\(|\[:\s*\w+\]"
 )
@@ -86,9 +69,6 @@ FITTED_ANEW = (
     "{} fits to the rows that are asked what it changes them with: let training keep that, and use "
     "it in predict"
 )
-SHUFFLES = ("load_files", "image_dataset_from_directory", "text_dataset_from_directory")
-"""Calls that shuffle unless they are told not to."""
-LOADER_CHANGES = ("shuffle", "sampler", "drop_last", "num_workers", "persistent_workers")
 BUILTINS = frozenset((*dir(builtins), "__file__"))
 
 
@@ -126,218 +106,19 @@ def answering(script: Script, modules: Mapping[str, Script]) -> Answering:
     Raises:
         NotFoundError: nothing fitted is asked about rows that were read.
     """
-    networks = _networks(script, modules)
-    questions = list(_questions(script, networks))
-    if not questions:
+    networks = networks_of(script, modules)
+    asked = list(questions(script, networks))
+    if not asked:
         raise NotFoundError("no fitted model in it is asked: model.predict(x), or net(x)")
     why: NotFoundError | None = None
     # Of those that are as likely, the last.
-    for _, question in sorted(enumerate(questions), key=lambda one: (one[1].rank, one[0]))[::-1]:
+    for _, question in sorted(enumerate(asked), key=lambda one: (one[1].rank, one[0]))[::-1]:
         try:
             return _Slice(script, networks, modules).of(question)
         except NotFoundError as error:
             why = why or error
     assert why is not None  # noqa: S101 - every one of them failed
     raise why
-
-
-# -- what is learned --------------------------------------------------------------------------
-
-
-def _networks(script: Script, modules: Mapping[str, Script]) -> set[str]:
-    """Name the classes of the project that are networks of torch, by what they inherit."""
-    found: set[str] = {"Sequential"}
-    for source in (*modules.values(), script):
-        for node in ast.walk(source.tree):
-            if isinstance(node, ast.ClassDef):
-                above = {getattr(one, "attr", getattr(one, "id", "")) for one in node.bases}
-                if above & {*MODULES, *found}:
-                    found.add(node.name)
-    return found
-
-
-def learned(script: Script, scope: Scope, networks: set[str]) -> list[str]:
-    """Name what is fitted in a scope, in the order of the first fits."""
-    found: dict[str, None] = {}
-    for statement in scope.statements:
-        for node in own(statement):
-            if isinstance(node, ast.Call) and called(node) in FITS:
-                owner = node.func.value if isinstance(node.func, ast.Attribute) else None
-                if isinstance(owner, ast.Name) and owner.id not in script.imports:
-                    found[owner.id] = None
-        if isinstance(statement, ast.Assign) and (
-            _learns(script, statement.value, networks)
-            or (getattr(statement.value, "attr", "") == BEST and base(statement.value) in found)
-        ):
-            target = statement.targets[0]
-            names = names_in(target)
-            if isinstance(target, ast.Tuple):
-                names = _returned_places(script, statement.value, names, networks)
-            found |= dict.fromkeys(names)
-    found |= dict.fromkeys(name for name in _weighted(scope) if name not in scope.parameters)
-    return list(found)
-
-
-def _learns(script: Script, value: ast.expr, networks: set[str]) -> bool:
-    """Whether a value is something fitted: `X().fit(x)`, `lgb.train(...)`, `Net().to(device)`."""
-    if called(value) in (*QUESTIONS, "transform", "fit_transform"):
-        return False  # what it said
-    while isinstance(value, ast.Call):
-        name = called(value)
-        if name in networks:
-            return True
-        if isinstance(value.func, ast.Name):
-            return bool(_returns(script, name, networks))
-        if not isinstance(value.func, ast.Attribute):
-            return False
-        owner = value.func.value
-        if name in TRAINERS and isinstance(owner, ast.Name) and owner.id in script.imports:
-            return True
-        if name == "fit" and isinstance(owner, ast.Call):
-            return True
-        value = owner
-    return False
-
-
-def _returns(script: Script, function: str, networks: set[str]) -> list[int]:
-    """Return the places at which a function of the script returns something that it fitted."""
-    for scope in script.scopes[1:]:
-        if scope.function is not None and scope.function.name == function:
-            fitted = set(learned(script, scope, networks)) - set(scope.parameters)
-            for statement in scope.statements:
-                if isinstance(statement, ast.Return) and statement.value is not None:
-                    value = statement.value
-                    parts = value.elts if isinstance(value, ast.Tuple) else [value]
-                    return [
-                        place for place, one in enumerate(parts)
-                        if base(one) in fitted or _learns(script, one, networks)
-                    ]  # fmt: skip
-    return []
-
-
-def _returned_places(
-    script: Script, value: ast.expr, names: list[str], networks: set[str]
-) -> list[str]:
-    places = _returns(script, called(value), networks)
-    return [name for place, name in enumerate(names) if place in places]
-
-
-# -- what is asked ----------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Question:
-    scope: Scope
-    """Where the call stands."""
-    home: Scope
-    """Where the model was fitted."""
-    statement: ast.stmt
-    model: str
-    method: str | None
-    given: ast.expr
-    rank: int
-    fit: str | None = None
-    """A line after the statement that fits the model, where the script only tries it on folds."""
-
-
-def _questions(script: Script, networks: set[str]) -> Iterator[_Question]:
-    """Yield every question to something fitted, with how likely it is the one that is scored."""
-    fitted = {scope: learned(script, scope, networks) for scope in script.scopes}
-    for scope in script.scopes:
-        for statement in scope.statements:
-            for call in (one for one in own(statement) if isinstance(one, ast.Call)):
-                method, owner = None, call.func
-                if isinstance(owner, ast.Attribute):
-                    method, owner = owner.attr, owner.value
-                if not isinstance(owner, ast.Name) or not call.args:
-                    continue
-                if method is not None and method not in QUESTIONS:
-                    continue
-                found = _home(script, scope, owner.id, fitted)
-                if found is None or (method is None and not _is_network(script, found, networks)):
-                    continue
-                home, model = found
-                words = " ".join(reads(call.args[0]))
-                rank = 2 * bool(re.search(r"test|val|hold|eval", words + _name(scope), re.I))
-                rank -= 2 * bool(re.search(r"train", words + _name(scope), re.I))
-                rank += isinstance(statement, ast.Assign) - isinstance(statement, ast.AugAssign)
-                yield _Question(
-                    scope=scope, home=home, statement=statement, model=model, method=method,
-                    given=call.args[0], rank=rank,
-                )  # fmt: skip
-    yield from _on_folds(script)
-
-
-def _on_folds(script: Script) -> Iterator[_Question]:
-    """Yield models that are only tried on folds: `cross_val_score(model, X, y)`."""
-    for scope in script.scopes:
-        for statement in scope.statements:
-            for call in (one for one in own(statement) if called(one) in VALIDATED):
-                model, *given = call.args if isinstance(call, ast.Call) else []
-                if len(given) < 2:
-                    continue
-                name, fitted = ast.unparse(model), f".fit({', '.join(map(ast.unparse, given[:2]))})"
-                named = isinstance(model, ast.Name)
-                yield _Question(
-                    scope=scope, home=scope, statement=statement, method="predict",
-                    model=name if named else FITTED, given=given[0], rank=LEAST,
-                    fit=f"{name}{fitted}" if named else f"{FITTED} = {name}{fitted}",
-                )  # fmt: skip
-
-
-def _name(scope: Scope) -> str:
-    return f" {scope.function.name}" if scope.function is not None else ""
-
-
-def _home(
-    script: Script, scope: Scope, name: str, fitted: dict[Scope, list[str]]
-) -> tuple[Scope, str] | None:
-    """Return where something fitted is fitted, and its name there, through arguments of calls."""
-    seen = 0
-    while scope.function is not None and name in scope.parameters and seen < 5:
-        argument = _argument(script, scope, name)
-        if argument is None or not isinstance(argument[1], ast.Name):
-            return None
-        scope, name, seen = argument[0], argument[1].id, seen + 1
-    for place in (scope, script.top):
-        if name in fitted[place]:
-            return place, name
-    return None
-
-
-def _is_network(script: Script, found: tuple[Scope, str], networks: set[str]) -> bool:
-    scope, name = found
-    made = any(
-        isinstance(one, ast.Assign) and name in names_in(one.targets[0])
-        and _learns(script, one.value, networks)
-        for one in scope.statements
-    )  # fmt: skip
-    return made or name in _weighted(scope)
-
-
-def _weighted(scope: Scope) -> list[str]:
-    """Name what a scope asks for its weights."""
-    return [
-        call.func.value.id for call in scope.calls()
-        if isinstance(call.func, ast.Attribute) and call.func.attr in WEIGHTS
-        and isinstance(call.func.value, ast.Name)
-    ]  # fmt: skip
-
-
-def _argument(script: Script, scope: Scope, name: str) -> tuple[Scope, ast.expr, ast.Call] | None:
-    """Return what a function of the script is given for a parameter, and where."""
-    found = script.called_from(scope)
-    if found is None:
-        return None
-    caller, call = found
-    for keyword in call.keywords:
-        if keyword.arg == name:
-            return caller, keyword.value, call
-    place = scope.parameters.index(name)
-    return (caller, call.args[place], call) if place < len(call.args) else None
-
-
-# -- back to the rows -------------------------------------------------------------------------
 
 
 class _Slice:
@@ -350,11 +131,11 @@ class _Slice:
         self.recorded: list[Edit] = []
         self.lasting: tuple[Scope, ...] = ()
 
-    def of(self, question: _Question) -> Answering:
+    def of(self, question: Question) -> Answering:
         self.lasting = (question.home, self.script.top)
         if question.fit is not None:
             self.recorded.append(Edit(node=question.statement, text=question.fit, where="after"))
-        asked = _all_rows(question.given)
+        asked = all_rows(question.given)
         lines = self.lines(question.scope, question.statement, reads(asked))
         return Answering(
             script=self.script,
@@ -406,14 +187,14 @@ class _Slice:
 
     def _given(self, scope: Scope, name: str) -> list[str]:
         """Return the statements that make what a function is given, in the place that calls it."""
-        argument = _argument(self.script, scope, name)
+        argument = argument_of(self.script, scope, name)
         if argument is None:
-            raise NotFoundError(f"where {name!r} of{_name(scope)}() comes from is not plain")
+            raise NotFoundError(f"where {name!r} of{name_of(scope)}() comes from is not plain")
         caller, value, call = argument
         if _is_summary(value):
             self.kept[name] = None
             return []
-        value = _all_rows(value)
+        value = all_rows(value)
         above = next(one for one in caller.statements if call in own(one))
         renamed = [] if ast.unparse(value) == name else [f"{name} = {ast.unparse(value)}"]
         return [*self.lines(caller, above, reads(value)), *renamed]
@@ -436,7 +217,7 @@ class _Slice:
             changes = False
         if not changes and not _is_in_place(statement, needed):
             return []
-        made = _all_rows(self._as_trained(scope, statement))
+        made = all_rows(self._as_trained(scope, statement))
         needed.update(reads(made))
         return [ast.unparse(made)]
 
@@ -454,12 +235,12 @@ class _Slice:
         needed.difference_update(names)
         if parts:
             kept = {name: self._as_trained(scope, statement, parts[name]) for name in names}
-            whole = {name: _all_rows(value) for name, value in kept.items()}
+            whole = {name: all_rows(value) for name, value in kept.items()}
             needed.update(one for value in whole.values() for one in reads(value))
             written = {name: ast.unparse(value) for name, value in whole.items()}
             return [f"{name} = {value}" for name, value in written.items() if value != name]
         self._refuse_parting(statement.value)
-        made = _all_rows(self._as_trained(scope, statement))
+        made = all_rows(self._as_trained(scope, statement))
         needed.update(reads(made))
         text = ast.unparse(made)
         if self._makes_columns(statement.value):
@@ -509,7 +290,7 @@ class _Slice:
             target = statement.targets[0] if isinstance(statement, ast.Assign) else None
             if target is None or base(target) not in needed:
                 continue
-            made = _all_rows(trained.of(statement))
+            made = all_rows(trained.of(statement))
             needed.update(set(reads(made)) - {variable})
             lines.insert(0, ast.unparse(made))
             needed.discard(variable)
@@ -554,7 +335,7 @@ class _Slice:
             if name in needed:
                 if "torch" not in self.script.imports or called(over) == "split":
                     raise NotFoundError(f"what {name} is in the loop at line {loop.lineno}")
-                rows = _all_rows(over)
+                rows = all_rows(over)
                 needed.discard(name)
                 needed.update(reads(rows))
                 batch = f"batch[{place}]" if isinstance(target, ast.Tuple) else "batch"
@@ -625,77 +406,3 @@ def _parts(value: ast.expr, target: ast.expr) -> dict[str, ast.expr]:
     elif isinstance(value, ast.Tuple) and isinstance(target, ast.Tuple):
         given = value.elts
     return dict(zip(every, given, strict=False))
-
-
-class _AllRows(ast.NodeTransformer):
-    """Takes out what chooses, orders or moves rows: `x[test]`, `df.dropna()`, `x.to(device)`."""
-
-    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
-        self.generic_visit(node)
-        if not isinstance(node.ctx, ast.Load) or NO_ROWS.search(_last(node.value)):
-            return node
-        inside = node.value
-        if isinstance(node.slice, ast.Tuple) and node.slice.elts and _chooses(node.slice.elts[0]):
-            first: ast.expr = ast.Slice()
-            node.slice = ast.Tuple(elts=[first, *node.slice.elts[1:]], ctx=ast.Load())
-            return node
-        if _chooses(node.slice):
-            by_place = isinstance(inside, ast.Attribute) and inside.attr in ("iloc", "loc")
-            return inside.value if by_place else inside  # type: ignore[attr-defined]
-        return node
-
-    def visit_Call(self, node: ast.Call) -> ast.AST:
-        self.generic_visit(node)
-        if called(node) == "get_dummies":  # which word is the first depends on the rows
-            node.keywords = [one for one in node.keywords if one.arg != "drop_first"]
-        if called(node) in SHUFFLES:
-            kept = [one for one in node.keywords if one.arg != "shuffle"]
-            node.keywords = [*kept, ast.keyword(arg="shuffle", value=ast.Constant(value=False))]
-        if called(node) == "DataLoader":
-            node.keywords = [one for one in node.keywords if one.arg not in LOADER_CHANGES]
-        if called(node) == "Subset":
-            return node.args[0]
-        if not isinstance(node.func, ast.Attribute):
-            return node
-        name = node.func.attr
-        across = any(
-            one.arg == "axis" and "0" not in ast.unparse(one.value) for one in node.keywords
-        )
-        moves = name == "cuda" or (
-            name == "to" and bool(node.args) and "dev" in ast.unparse(node.args[0]).lower()
-        )
-        if moves or (name in CHANGES_ROWS and not across):
-            return node.func.value
-        return node
-
-
-def _last(node: ast.expr) -> str:
-    return getattr(node, "attr", getattr(node, "id", ""))
-
-
-def _chooses(index: ast.expr) -> bool:
-    """Whether an index chooses rows: a stretch, a comparison, or a name such as `test_idx`."""
-    if isinstance(index, ast.Slice):
-        # `both[:len(train)]` undoes what joined two tables.
-        bounds = [one for one in (index.lower, index.upper) if one is not None]
-        return bool(bounds) and not any(called(one) == "len" for one in bounds)
-    if isinstance(index, ast.Subscript):
-        return _chooses(index.value)
-    if isinstance(index, ast.Name):
-        return bool(ROWS.search(index.id)) and not NO_ROWS.search(index.id)
-    inverted = isinstance(index, ast.UnaryOp) and isinstance(index.op, ast.Invert)
-    both = isinstance(index, ast.BinOp) and isinstance(index.op, ast.BitAnd | ast.BitOr)
-    return inverted or both or isinstance(index, ast.Compare)
-
-
-N = TypeVar("N", ast.expr, ast.stmt, ast.Assign)
-
-
-def _all_rows(node: N) -> N:
-    """Return a copy of a statement or an expression that keeps all rows, in their order."""
-    if isinstance(node, ast.expr):
-        copy: Any = ast.parse(ast.unparse(node), mode="eval").body
-    else:
-        copy = ast.parse(ast.unparse(node)).body[0]
-    changed: N = ast.fix_missing_locations(_AllRows().visit(copy))
-    return changed
