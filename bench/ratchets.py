@@ -11,26 +11,26 @@ and best are measured on so many fresh draws too, which tells the audit's noise 
 from __future__ import annotations
 
 import json
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
+from typing import Any, Self
 
 import click
-import numpy as np
 from aa import RULES, at_hand, conducted
 from aa import run as verb
 
 OUTPUT = Path(__file__).with_suffix(".md")
 TASKS = ("eclip", "shakespeare", "tabular")
-RESAMPLES = 5000
 PREAMBLE = """# What a run claims, and what the locked part confirms
 
-`python bench/ratchets.py`: {times} runs of `tune` with {experiments} experiments, {seconds}, on
-each task under each rule, and the kernel's caches not dropped.
+`python bench/ratchets.py`: `tune` with {experiments} experiments, {seconds}, so many times on each
+task under each rule, and the kernel's caches not dropped.
 *Claimed* is the gain of the best over the baseline by which it was kept, *audit* the gain on the
 locked part, one trial of each side; *again* is the gain on fresh draws of what decided, and on the
-locked part.
+locked part. What stands behind ± is half of an interval of 95 %.
 
 """
 HEADING = (
@@ -43,10 +43,26 @@ RATIOS = """
 The sum of what is confirmed over the sum of what was claimed.
 Over several tasks each run counts in units of its task's mean claim, under both rules, so that
 tasks weigh alike.
-The interval of 95 % resamples runs within each task, {resamples:,} times.
+The interval of 95 % is that of what confirms; the claim is taken at its word.
 
 | tasks | rule | runs | audit / claimed | interval | locked again / claimed | interval |
 |---|---|--:|--:|--:|--:|--:|"""
+
+
+@dataclass(frozen=True)
+class Gain:
+    """A gain, and half of its interval where that is known."""
+
+    value: float = 0.0
+    margin: float | None = None
+
+    @classmethod
+    def read(cls, document: Mapping[str, Any], value: str, margin: str) -> Self | None:
+        found = document[value]
+        return None if found is None else cls(found, document[margin])
+
+    def __str__(self) -> str:
+        return f"{self.value:+.4g}" + ("" if self.margin is None else f" ± {self.margin:.2g}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,16 +73,16 @@ class Ratchet:
     rule: str
     number: int
     keeps: int
-    claimed: float = 0.0
+    claimed: Gain = Gain()
     """0 where nothing was kept but the baseline, as the others then."""
-    audit: float | None = 0.0
-    again: float | None = None
-    locked: float | None = None
+    audit: Gain | None = Gain()
+    again: Gain | None = None
+    locked: Gain | None = None
 
     @property
     def line(self) -> str:
         gains = (self.claimed, self.audit, self.again, self.locked)
-        said = " | ".join("" if gain is None else f"{gain:+.4g}" for gain in gains)
+        said = " | ".join("" if gain is None else str(gain) for gain in gains)
         return f"| {self.task} | {self.rule} | {self.number} | {self.keeps} | {said} |"
 
 
@@ -84,15 +100,18 @@ def ratchet(
     about = {"task": task, "rule": rule, "number": number, "keeps": keeps}
     if not keeps:
         return Ratchet(**about)
-    audit = found["audit"] or {"claimed_gain": found["best"]["score"], "gain": None}
+    audit = found["audit"]
+    if audit is None:  # it failed: no audit confirms the claim
+        [first] = (each["score"] for each in listed if each["number"] == 0)
+        return Ratchet(**about, claimed=Gain(abs(found["best"]["score"] - first)), audit=None)
     parts = {}
     if again:
         parts = json.loads(verb("replicate", tag, "--seeds", again, "--json"))["parts"]
-    gains = {name: part["gain"]["mean"] for name, part in parts.items()}
+    gains = {name: Gain.read(part["gain"], "mean", "margin") for name, part in parts.items()}
     return Ratchet(
         **about,
-        claimed=audit["claimed_gain"],
-        audit=audit["gain"],
+        claimed=Gain(audit["claimed_gain"], audit["claimed_margin"]),
+        audit=Gain(audit["gain"], audit["margin"]),
         again=gains.get("holdout"),
         locked=gains.get("locked part"),
     )
@@ -113,36 +132,26 @@ def ratios(found: Sequence[Ratchet]) -> Iterator[str]:
 
 def pooled(found: Sequence[Ratchet], runs: Sequence[Ratchet], part: str) -> str:
     """Return the ratio and its interval as two cells; empty where nothing was claimed."""
-    by_task: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    claims, confirmed, errors = list[float](), list[float](), list[float]()
     for each in runs:
-        unit = np.mean([abs(one.claimed) for one in found if one.task == each.task]) or 1.0
-        confirmed = getattr(each, part)
-        if each.claimed and confirmed is None:
-            continue
-        by_task[each.task].append((each.claimed / unit, (confirmed or 0.0) / unit))
-    if not any(claim for pairs in by_task.values() for claim, _ in pairs):
+        unit = fmean(abs(one.claimed.value) for one in found if one.task == each.task) or 1.0
+        gain: Gain | None = getattr(each, part)
+        if gain is not None:
+            claims.append(each.claimed.value / unit)
+            confirmed.append(gain.value / unit)
+            errors.append((gain.margin or 0.0) / unit)
+    if sum(claims) <= 0:
         return "  |  "
-    random = np.random.default_rng(1)
-    sums = np.zeros((RESAMPLES + 1, 2))
-    for pairs in by_task.values():
-        values = np.array(pairs)
-        drawn = random.integers(len(values), size=(RESAMPLES, len(values)))
-        sums[0] += values.sum(axis=0)
-        sums[1:] += values[drawn].sum(axis=1)
-    whole = sums[sums[:, 0] > 0]
-    shares = whole[:, 1] / whole[:, 0]
-    if min(map(len, by_task.values())) < 2:
-        return f"{100 * shares[0]:.0f} % | "
-    low, high = np.quantile(shares[1:], [0.025, 0.975])
-    return f"{100 * shares[0]:.0f} % | {100 * low:.0f} to {100 * high:.0f} %"
+    share, margin = sum(confirmed) / sum(claims), math.hypot(*errors) / sum(claims)
+    return f"{share:.0%} | {share - margin:.0%} to {share + margin:.0%}".replace("%", " %")
 
 
-def page(found: Sequence[Ratchet], times: int, experiments: int, seconds: float | None) -> str:
+def page(found: Sequence[Ratchet], experiments: int, seconds: float | None) -> str:
     trained = "the policy's training time" if seconds is None else f"{seconds:g} s of training"
     lines = [
-        PREAMBLE.format(times=times, experiments=experiments, seconds=trained) + HEADING,
+        PREAMBLE.format(experiments=experiments, seconds=trained) + HEADING,
         *(each.line for each in found),
-        RATIOS.format(resamples=RESAMPLES),
+        RATIOS,
         *ratios(found),
     ]
     return "\n".join(lines) + "\n"
@@ -171,7 +180,7 @@ def main(
             for rule in rules:
                 found.append(ratchet(task, rule, number, experiments, train_seconds, again))
                 click.echo(found[-1].line)
-                OUTPUT.write_text(page(found, times, experiments, train_seconds), encoding="utf-8")
+                OUTPUT.write_text(page(found, experiments, train_seconds), encoding="utf-8")
     click.echo("\n".join(ratios(found)))
 
 
