@@ -235,13 +235,17 @@ def read_source(raw: Path | None, declaration: Declaration, seed: int) -> TableS
 
 
 def _other(raw: Path | None, name: str, data: TableData) -> Cells:
-    """Return another table, which must refer to the id of this one."""
+    """Return another table, which must refer to the id of this one.
+
+    What no model gets of the table, no model gets of another one: its targets above all, since
+    predictors are given these tables whole.
+    """
     if data.id is None or data.given != "file":
         raise BadTableError("data.joined needs id, the column by which tables are joined")
     own = replace(data, table=name, delimiter=None, encoding=None, header=None, dates=None)
     found = cells.read(required(raw, name).read_bytes(), own)
     found.column(data.id)
-    return found
+    return found.without((*_names(data.target), *data.drop))
 
 
 def asked(data: TableData, load: Callable[[str], bytes], order: NDArray[np.int64]) -> Given:

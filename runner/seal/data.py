@@ -322,6 +322,13 @@ def whole(found: Mapping[str, Path | bytes]) -> dict[str, bytes]:
     return files
 
 
+def free(name: str, taken: Iterable[str], word: str) -> str:
+    """Return a name that no raw file or folder has yet: itself, or with a word before it."""
+    known = {PurePosixPath(one).parts[0] for one in taken}
+    tried = (name, f"{word}_{name}", *(f"{word}_{n}_{name}" for n in range(2, len(known) + 3)))
+    return next(one for one in tried if one not in known)
+
+
 def is_named(place: str, words: str) -> bool:
     """Whether code and configuration name a file, by its name or by a pattern of it."""
     name = PurePosixPath(packed_in(place)).name
@@ -385,12 +392,12 @@ def with_tests(
     names, raw = list[str](), dict[str, Path | bytes]()
     for place, own in zip(said, chosen.files or said, strict=True):
         place = place.removeprefix("./").rstrip("/")
-        name = f"tests_{short(place)}" if short(place) in taken else short(place)
+        name = _name_of(place) if "inputs" in chosen.data else short(place)
+        name = free(name, (*taken, *raw), "tests")
         if chosen.folders:
             raw |= {other: found[one] for one, other in _inside(place, found, name).items()}
             chosen = replace(chosen, folders=tuple(dict.fromkeys((*chosen.folders, place))))
         else:
-            name = _name_of(place) if "inputs" in chosen.data else name
             raw[name] = found[_known(place, found)]
             chosen = replace(chosen, places={**chosen.places, place: own})
         names.append(name)

@@ -33,6 +33,7 @@ from runner.seal.data import (
     choose,
     files_of,
     folder_of,
+    free,
     is_named,
     packed_in,
     path_of,
@@ -151,7 +152,7 @@ def seal(name: str, wanted: Wanted, state: paths.State) -> Sealed:
     declaration: dict[str, Any] = {"data": dict(chosen.data), "split": split, "score": {}}
     with _telling_that_it_was_found(chosen.targets, wanted):
         understood = _understood(declaration, raw, name, said=wanted.metric, own=metric_of(policy))
-    if joined := _joined(understood, chosen, found, words):
+    if joined := _joined(understood, chosen, found, raw, words):
         chosen, raw = replace(chosen, **joined), {**raw, **_raw_of(joined["places"], found)}
         declaration["data"] = dict(chosen.data)
         understood = _understood(declaration, raw, name, said=wanted.metric, own=metric_of(policy))
@@ -182,7 +183,13 @@ def seal(name: str, wanted: Wanted, state: paths.State) -> Sealed:
         changed_lines=changed,
         lacking=lacking,
         left_out=left_out,
-        notes=(*moved, *_proposed(beside), *_unsorted(chosen, words), *notes),
+        notes=(
+            *moved,
+            *_proposed(beside),
+            *_of_joined(chosen),
+            *_unsorted(chosen, words),
+            *notes,
+        ),
     )
 
 
@@ -219,6 +226,19 @@ def _proposed(beside: Sequence[str]) -> tuple[str, ...]:
     return (f"{said}: {asked} asks about them, and trains on all of the others",)
 
 
+def _of_joined(chosen: Chosen) -> tuple[str, ...]:
+    """Say that other tables travel with the rows."""
+    joined = [
+        place for place, name in chosen.places.items() if name in chosen.data.get("joined", ())
+    ]
+    if not joined:
+        return ()
+    return (
+        f"{', '.join(joined)}: training and predictions get the lines of their own rows alone, "
+        "and no column with the name of the target",
+    )
+
+
 def _unsorted(chosen: Chosen, words: str) -> tuple[str, ...]:
     """Say that code reads files in the order in which a folder happens to list them."""
     if not chosen.folders or "sort" in words or not LISTS.search(words):
@@ -237,7 +257,11 @@ def _raw_of(
 
 
 def _joined(
-    understood: Understood, chosen: Chosen, found: Mapping[str, Path | bytes], words: str
+    understood: Understood,
+    chosen: Chosen,
+    found: Mapping[str, Path | bytes],
+    raw: Mapping[str, Path | bytes],
+    words: str,
 ) -> dict[str, Any]:
     """Return the choice with tables that refer to its rows by what numbers them, if there are any.
 
@@ -248,13 +272,14 @@ def _joined(
     if numbering is None:
         return {}
     [(own, _), *_] = chosen.places.items()
-    others = {
-        place: PurePosixPath(place).name
-        for place, source in found.items()
-        if isinstance(source, Path) and place not in chosen.places and is_named(place, words)
-        and not TESTING.search(short(place))
-        and refers(source, path_of(found[own]), numbering)
-    }  # fmt: skip
+    others = dict[str, str]()
+    for place, source in found.items():
+        if (
+            isinstance(source, Path) and place not in chosen.places and is_named(place, words)
+            and not TESTING.search(short(place))
+            and refers(source, path_of(found[own]), numbering)
+        ):  # fmt: skip
+            others[place] = free(short(place), (*raw, *others.values()), "joined")
     if not others:
         return {}
     data = {**chosen.data, "id": numbering, "joined": list(others.values())}

@@ -195,6 +195,26 @@ split: {holdout: 0.3, locked: 0.3}
     assert not days["train"] & days["asked"]
 
 
+def test_a_joined_table_tells_no_target_and_nothing_that_is_dropped(tmp_path):
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    wells = [f"{n},{n % 7},{n % 3},{'yes' if n % 4 else 'no'}" for n in range(90)]
+    (raw / "wells.csv").write_text("\n".join(["well,depth,owner,safe", *wells]) + "\n")
+    other = [f"{n},v{n},{n % 3},{'yes' if n % 4 else 'no'}" for n in range(90)]
+    (raw / "raw.csv").write_text("\n".join(["well,depth_text,owner,safe", *other]) + "\n")
+    declaration = declared(
+        tmp_path,
+        """
+data: {table: wells.csv, target: safe, id: well, drop: [owner], joined: [raw.csv]}
+split: {holdout: 0.3, locked: 0.3}
+""",
+    )
+    built, folder = sealed(tmp_path, raw, declaration)
+    dealt = task.deal(folder, "holdout", "train", declaration=declaration)
+    for content in (built.public["train/raw.csv"], dealt.inputs["rows/raw.csv"]):
+        assert content.decode().splitlines()[0] == "well,depth_text"
+
+
 # -- files of one's own -----------------------------------------------------------------------
 
 BY_FILES = "data: {table: searches.csv, target: clicks}\nscore: {kind: regression}\nsplit: "

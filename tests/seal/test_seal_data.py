@@ -169,6 +169,28 @@ def test_arrays_for_tests_stand_where_the_others_do():
         with_tests(made, ["d.npz[x_test]"], found, [])
 
 
+def test_files_for_tests_that_are_called_alike_stay_apart(tmp_path):
+    files = {f"{part}/d.csv": table(tmp_path, f"{part}.csv") for part in ("train", "valid", "test")}
+    made = chosen("y = read('train/d.csv')['good']", {"train/d.csv": files["train/d.csv"]})
+    made, [asked], raw = with_tests(made, ["valid/d.csv"], files, ["d.csv"])
+    _, [locked], more = with_tests(made, ["test/d.csv"], files, ["d.csv", *raw])
+    assert (raw[asked], more[locked]) == (files["valid/d.csv"], files["test/d.csv"])
+    assert len({asked, locked, "d.csv"}) == 3
+
+    arrays = {f"{part}/{one}.npy": part.encode() for part in ("train", "test") for one in "Xy"}
+    made = chosen("load('X.npy', 'y.npy')", {name: b"" for name in arrays if "train" in name})
+    _, names, raw = with_tests(made, ["test/X.npy", "test/y.npy"], arrays, ["X.npy", "y.npy"])
+    assert names == ["tests_X.npy", "tests_y.npy"]
+    assert set(raw.values()) == {b"test"}
+
+    pictures = {
+        f"{part}/images/{kind}/1.png": part.encode() for part in ("a", "b") for kind in "xy"
+    }
+    made = Chosen(data={"folder": "images"}, places={}, folders=("a/images",), targets=())
+    _, names, raw = with_tests(made, ["b/images"], pictures, ["images/x/1.png", "images/y/1.png"])
+    assert (names, set(raw)) == (["tests_images"], {"tests_images/x/1.png", "tests_images/y/1.png"})
+
+
 def test_folders_for_tests_are_beside_the_one_for_training():
     found = {f"data/{part}/{name}/{at}.png": b"x" for part in ("train", "val")
              for name in ("cat", "dog") for at in range(2)}  # fmt: skip

@@ -186,7 +186,9 @@ def test_what_the_person_says_wins(state, tmp_path):
 def test_a_table_that_is_joined_on_the_rows_numbers_is_sealed_with_them(state, tmp_path):
     code = TRAIN.replace("X = df", "df = df.merge(pd.read_csv('more.csv'), on='at')\nX = df")
     code += "pd.read_csv('other.csv')\n"
+    code += "pd.read_csv('old/more.csv')\n"
     files = {"more.csv": b"at,b\n1,2\n2,3\n", "other.csv": b"at,b\nx,2\ny,3\n"}
+    files["old/more.csv"] = b"at,good\n1,1\n2,0\n"
     adopted(state, tmp_path / "theirs", {"train.py": code.encode(), **files})
     rows = state.data("wine") / "project" / "0" / "wine.csv"
     lines = rows.read_text().splitlines()
@@ -195,7 +197,8 @@ def test_a_table_that_is_joined_on_the_rows_numbers_is_sealed_with_them(state, t
     )
     made = seal("wine", Wanted(table="data/wine.csv"), state)
     declaration = (paths.task_harness("wine-sealed") / declared.DECLARATION).read_text()
-    assert "id: at\n  joined:\n  - more.csv\n" in declaration
+    assert "id: at\n  joined:\n  - more.csv\n  - joined_more.csv\n" in declaration
+    assert any("more.csv: training and predictions get the lines" in said for said in made.notes)
     template = paths.template("wine-sealed")
     assert "--data more.csv=more.csv" in template["run.sh"].content.decode()
     assert "other.csv" in template
