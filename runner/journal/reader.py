@@ -505,7 +505,7 @@ class Reader:
 
 def _event(row: dict[str, Any]) -> dict[str, Any]:
     with readable("a note"):
-        return row | {"detail": rows.load(row["detail"])}
+        return row | {"detail": json.loads(row["detail"])}
 
 
 @contextmanager

@@ -41,10 +41,6 @@ MOMENTS = ("at", "created_at", "started_at", "decided_at", "ended_at")
 """Columns that say when."""
 
 
-def load(text: str) -> Any:
-    return json.loads(text)
-
-
 def require_sound(row: Mapping[str, Any]) -> None:
     """Raise `ValueError` where a row holds a number without end, or no moment where one stands."""
     for name, value in row.items():
@@ -265,7 +261,7 @@ def _read_score(said: Mapping[str, Any]) -> Score:
 def read_trial_row(row: Mapping[str, Any], entry: Entry | None = None) -> TrialRecord:
     """Return the trial of a row; without its entry it has no score, no curves and no crash."""
     said = entry.document if entry else {"metrics": {}, "crash": None, "curves": ()}
-    modified = () if row["self_modified"] == "[]" else load(row["self_modified"])
+    modified = () if row["self_modified"] == "[]" else json.loads(row["self_modified"])
     in_entry = {name: said.get(name) for name in IN_ENTRIES}
     return read_trial({**row, **in_entry, "self_modified": modified})
 
