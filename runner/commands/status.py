@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
-
-if TYPE_CHECKING:
-    from runner.records import Run
 
 
 @click.command("status")
@@ -16,12 +11,14 @@ if TYPE_CHECKING:
 def command(tag: str | None, as_json: bool) -> None:
     """Show where a run stands; the newest one without TAG."""
     from runner import paths, progress
+    from runner.money.spending import cap_of
     from runner.views import documents, reading, running, status
     from runner.views.overview import overview_document, overview_of
 
     with reading.journal_for_reading() as journal:
         run = reading.find_run(journal, tag)
-        cap = _cap(run) if as_json or journal.asked_models(run.tag) else None
+        # Reading a policy takes longer than all the rest, so it is asked only where it matters.
+        cap = cap_of(run) if as_json or journal.asked_models(run.tag) else None
         at = progress.read(paths.state().progress(run.tag))
         found = overview_of(journal, run, at, cap=cap, audits=False)
     guidance = paths.state().guidance(run.tag)
@@ -36,10 +33,3 @@ def command(tag: str | None, as_json: bool) -> None:
         "analyses": {"count": found.analyses, "seconds": found.analysis_seconds},
     }
     reading.print_json(documents.run_document(found.standing) | extra | overview_document(found))
-
-
-def _cap(run: Run) -> float | None:
-    """Ask the policy only where it matters: reading one takes longer than all the rest."""
-    from runner.money.spending import cap_of
-
-    return cap_of(run)
