@@ -14,6 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from rich.filesize import decimal
+
 from runner import data, paths
 from runner.engines import images
 from runner.engines.docker import Docker, our_fault
@@ -27,7 +29,6 @@ from runner.trial import Host, TrialRunner
 from runner.workspace import Workspace
 
 Say = Callable[[str], None]
-UNITS = ("bytes", "kB", "MB", "GB", "TB")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,16 +43,7 @@ class Freeable:
     remove: Callable[[], None]
 
     def __str__(self) -> str:
-        return f"{self.what}: {shown(self.size)}"
-
-
-def shown(size: float) -> str:
-    """Write bytes in the unit that a person would use."""
-    for unit in UNITS:
-        if size < 1000 or unit == UNITS[-1]:
-            return f"{size:.0f} {unit}" if unit == UNITS[0] else f"{size:.1f} {unit}"
-        size /= 1000
-    raise AssertionError
+        return f"{self.what}: {decimal(self.size)}"
 
 
 def free(found: Iterable[Freeable], options: Sequence[str], *, dry_run: bool, say: Say) -> None:
@@ -69,7 +61,7 @@ def free(found: Iterable[Freeable], options: Sequence[str], *, dry_run: bool, sa
         if not dry_run:
             each.remove()
     if left:
-        total = shown(sum(left.values()))
+        total = decimal(sum(left.values()))
         say(f"up to {total} more would go with: runner clean {' '.join(left)}")
 
 

@@ -108,17 +108,3 @@ def test_an_image_that_a_run_or_a_recipe_names_stays():
     found = [{"Id": name, "RepoTags": tags} for name, tags in names.items()]
     gone = clean.unused(found, {"used"}, {"r/cpu:3"})
     assert [image["Id"] for image in gone] == ["old", "nameless"]
-
-
-@pytest.mark.parametrize(
-    ("size", "shown"),
-    [
-        (0, "0 bytes"),
-        (999, "999 bytes"),
-        (1000, "1.0 kB"),
-        (2_500_000, "2.5 MB"),
-        (4e15, "4000.0 TB"),
-    ],
-)
-def test_sizes_have_the_unit_that_a_person_would_use(size, shown):
-    assert clean.shown(size) == shown
