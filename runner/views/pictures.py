@@ -190,22 +190,16 @@ def trials_of_both(
     if incumbent is None or incumbent.number == experiment.number:
         return None
     deviation = spread(metric, (incumbent, experiment))
-    before = [t for t in incumbent.trials if t.asked_by <= experiment.number]
+    then = tuple(t for t in incumbent.trials if t.asked_by <= experiment.number)
+    before = replace(incumbent, trials=then)
     mine = _side(metric, experiment, f"this: {experiment.number}", deviation)
     if not mine.values:
         return None
-    theirs = [t for t in before if t.purpose.decides]
-    known = scores_by_draw(theirs, metric.name)
     found = Dots(
         metric=metric.label,
         minimize=metric.direction is Direction.MINIMIZE,
         candidate=mine,
-        incumbent=Side(
-            name=f"best: {incumbent.number}",
-            values=tuple(known.values()),
-            level=incumbent.score,
-            margin=_margin(deviation, incumbent.weight or len(known)),
-        ),
+        incumbent=_side(metric, before, f"best: {incumbent.number}", deviation),
         kept=experiment.status is ExperimentStatus.KEPT,
     )
     return Markup(evidence.dots(found))  # noqa: S704 - escaped by charts
