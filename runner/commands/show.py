@@ -19,7 +19,7 @@ def command(
 ) -> None:
     """Show experiment NUMBER of the run TAG, or of the newest run."""
     from runner.records import SELF_REPORTED
-    from runner.views import documents, page, reading
+    from runner.views import documents, page, reading, tables
 
     with reading.journal_for_reading() as journal:
         run = reading.find_run(journal, tag)
@@ -38,7 +38,7 @@ def command(
     if trials and run.self_reported:
         reading.say(SELF_REPORTED)
     if trials or everything:
-        reading.print_rich(page.trials(experiment))
+        reading.print_rich(tables.trials_table(experiment.trials))
     if diff or everything:
         click.echo(page.diff(experiment))
     if log:

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from runner import given, paths
 from runner.characters import visible
 from runner.history import metric_of
 from runner.records import Beside, Experiment, Hypothesis, Origin, Run
-from runner.views import lines, tables
+from runner.views import lines
 from runner.workspace import Workspace
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 MOST_LOG_BYTES = 2**28
 MOST = 1000
@@ -102,10 +98,6 @@ def _answered(asked: int | None, hypotheses: Sequence[Hypothesis]) -> str:
         return ""
     text = next((found.text for found in hypotheses if found.id == asked), "")
     return f"a person's hypothesis {asked}: {lines.plain(text, MOST)}"
-
-
-def trials(experiment: Experiment) -> Table:
-    return tables.trials_table(experiment.trials)
 
 
 def diff(experiment: Experiment) -> str:
