@@ -144,8 +144,7 @@ class Reader:
         return tuple(self.whole(tag))
 
     def experiment(self, tag: str, number: int) -> Experiment | None:
-        with self._turn:
-            return next(iter(self._read(tag, number, number, whole=True)), None)
+        return next(iter(self._read(tag, number, number, whole=True)), None)
 
     def outlines(self, tag: str, first: int = 0, last: int = LAST) -> Iterator[Experiment]:
         """Yield experiments as the tables have them, without their changes and their origin.
@@ -442,35 +441,33 @@ class Reader:
         query = f"""SELECT number FROM experiments WHERE run = ? AND number BETWEEN ? AND ?
             ORDER BY number LIMIT {AT_ONCE}"""  # noqa: S608
         while first <= last and (found := self._all(query, tag, first, last)):
-            with self._turn:
-                some = self._read(tag, found[0]["number"], found[-1]["number"], whole=whole)
-            yield from some
+            yield from self._read(tag, found[0]["number"], found[-1]["number"], whole=whole)
             first = found[-1]["number"] + 1
 
     def _read(self, tag: str, first: int, last: int, *, whole: bool) -> list[Experiment]:
         """Read experiments with their trials: a few queries, however many they are."""
         with self.at_one_moment():  # no entry comes between the tables and what they name
-            return self._read_now((tag, first, last), whole=whole)
-
-    def _read_now(self, place: tuple[str, int, int], *, whole: bool) -> list[Experiment]:
-        named = self._named(*place) if whole else None
-        trials: dict[int, list[TrialRecord]] = defaultdict(list)
-        query = "SELECT * FROM trials WHERE run = ? AND experiment BETWEEN ? AND ? ORDER BY seq"
-        for row in self._all(query, *place):
-            with readable(f"a trial of experiment {row['experiment']}"):
-                entry = None if named is None else named[row["seq"]]
-                trials[row["experiment"]].append(rows.read_trial_row(row, entry))
-        guards: dict[int, list[GuardRecord]] = defaultdict(list)
-        query = "SELECT * FROM guards WHERE run = ? AND experiment BETWEEN ? AND ? ORDER BY seq"
-        for row in self._all(query, *place):
-            guards[row["experiment"]].append(rows.read_guard(row))
-        found = []
-        query = "SELECT * FROM experiments WHERE run = ? AND number BETWEEN ? AND ? ORDER BY number"
-        for row in self._all(query, *place):
-            with readable(f"experiment {row['number']}"):
-                beside = tuple(trials[row["number"]]), tuple(guards[row["number"]])
-                found.append(rows.read_experiment(row, *beside, named))
-        return found
+            place = tag, first, last
+            named = self._named(*place) if whole else None
+            trials: dict[int, list[TrialRecord]] = defaultdict(list)
+            query = "SELECT * FROM trials WHERE run = ? AND experiment BETWEEN ? AND ? ORDER BY seq"
+            for row in self._all(query, *place):
+                with readable(f"a trial of experiment {row['experiment']}"):
+                    entry = None if named is None else named[row["seq"]]
+                    trials[row["experiment"]].append(rows.read_trial_row(row, entry))
+            guards: dict[int, list[GuardRecord]] = defaultdict(list)
+            query = "SELECT * FROM guards WHERE run = ? AND experiment BETWEEN ? AND ? ORDER BY seq"
+            for row in self._all(query, *place):
+                guards[row["experiment"]].append(rows.read_guard(row))
+            found = []
+            query = (
+                "SELECT * FROM experiments WHERE run = ? AND number BETWEEN ? AND ? ORDER BY number"
+            )
+            for row in self._all(query, *place):
+                with readable(f"experiment {row['number']}"):
+                    beside = tuple(trials[row["number"]]), tuple(guards[row["number"]])
+                    found.append(rows.read_experiment(row, *beside, named))
+            return found
 
     def _named(self, tag: str, first: int, last: int) -> dict[int, Entry]:
         """Return the entries that the rows of these experiments name."""
