@@ -81,12 +81,6 @@ class Understood(Strict):
 FEATURES = ("number", "currency", "percent", "yes/no", "date", "words", "text", "empty")
 
 
-class Copies(Strict):
-    """Where rows of the data lie in a workspace template."""
-
-    found: list[str]
-
-
 def understand(declaration: Path, raw: Path, *, source: str) -> Understood:
     """Return what a declared task's data are.
 
@@ -108,7 +102,8 @@ def understand(declaration: Path, raw: Path, *, source: str) -> Understood:
 def copies(declaration: Path, raw: Path, template: Path) -> list[str]:
     """Return where rows of the data lie in a workspace template, one sentence each."""
     arguments: list[str | Path] = ["search", declaration, "--raw", raw, "--workspace", template]
-    return Copies.model_validate_json(_asked(arguments, template.name)).found
+    found: list[str] = json.loads(_asked(arguments, template.name))["found"]
+    return found
 
 
 def _asked(arguments: list[str | Path], source: str) -> str:
