@@ -75,7 +75,8 @@ class Stream:
     def __init__(self, connection: Connection, cap_bytes: int) -> None:
         self._connection, self._cap = connection, cap_bytes
         self._parts: list[tuple[bool, bytes]] = []
-        self._size = 0
+        self.size = 0
+        """Bytes that were read so far."""
         self.send = connection.send
         self.ended = threading.Event()
         self.overflowed = False
@@ -85,10 +86,10 @@ class Stream:
     def _read(self) -> None:
         for is_error, chunk in self._connection.frames():
             # Read on past the cap: an engine that cannot write its output cannot kill either.
-            if self._size < self._cap:
-                self._parts.append((is_error, chunk[: self._cap - self._size]))
-            self._size += len(chunk)
-            self.overflowed = self._size >= self._cap
+            if self.size < self._cap:
+                self._parts.append((is_error, chunk[: self._cap - self.size]))
+            self.size += len(chunk)
+            self.overflowed = self.size >= self._cap
         self.ended.set()
 
     def stdout(self) -> bytes:
@@ -99,11 +100,6 @@ class Stream:
 
     def both(self) -> bytes:
         return in_lines(self._parts)
-
-    @property
-    def size(self) -> int:
-        """Bytes that were read so far."""
-        return self._size
 
     def last(self, size: int) -> bytes:
         """Return the end of both streams, so many bytes at most."""
