@@ -7,17 +7,17 @@ from collections.abc import Callable, Sequence
 from statistics import fmean, stdev
 
 CONFIDENCE = 0.95
+"""Of both sides together."""
 
 
-def share(successes: int, count: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
+def share(successes: int, count: int) -> tuple[float, float]:
     """Return the interval of a share by Clopper and Pearson, which never covers too little.
 
     Args:
         successes: how many of `count`.
         count: at least 1.
-        confidence: of both sides together.
     """
-    miss = (1 - confidence) / 2
+    miss = (1 - CONFIDENCE) / 2
     low, high = 0.0, 1.0
     if successes:
         low = _crossing(lambda p: _at_least(successes, count, p), miss)
@@ -26,22 +26,21 @@ def share(successes: int, count: int, confidence: float = CONFIDENCE) -> tuple[f
     return low, high
 
 
-def of_mean(values: Sequence[float], confidence: float = CONFIDENCE) -> tuple[float, float | None]:
+def of_mean(values: Sequence[float]) -> tuple[float, float | None]:
     """Return a mean and half of its interval by Student; one value has none."""
     if len(values) < 2:
         return fmean(values), None
     error = stdev(values) / math.sqrt(len(values))
-    return fmean(values), student(len(values) - 1, confidence) * error
+    return fmean(values), student(len(values) - 1) * error
 
 
-def student(freedom: int, confidence: float = CONFIDENCE) -> float:
-    """Return the t within which so much of Student's distribution lies, on both sides of 0.
+def student(freedom: int) -> float:
+    """Return the t within which `CONFIDENCE` of Student's distribution lies, on both sides of 0.
 
     Args:
         freedom: degrees of it, at least 1.
-        confidence: how much.
     """
-    angle = _crossing(lambda part: _within(part * math.pi / 2, freedom), confidence)
+    angle = _crossing(lambda part: _within(part * math.pi / 2, freedom), CONFIDENCE)
     return math.sqrt(freedom) * math.tan(angle * math.pi / 2)
 
 
