@@ -65,6 +65,14 @@ def words(content: Any) -> str:
     return str(content)
 
 
+def keep_talk(state: State, tag: str, *, proposal: int, experiment: int) -> None:
+    """Put what was said for a proposal beside the logs of the experiment that it became."""
+    said, kept = state.thinking(tag, proposal), state.talk(tag, experiment)
+    if said.exists():  # most agents ask no model
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        said.replace(kept)
+
+
 def drop_logs(state: State, experiment: Experiment | None) -> None:
     """Remove the logs of an old experiment, unless it was kept."""
     if experiment and experiment.status is not ExperimentStatus.KEPT:

@@ -206,6 +206,13 @@ class State:
         """Name the file of what an experiment's model was told and answered."""
         return self.logs(tag, number) / "agent.log"
 
+    def thinking(self, tag: str, number: int) -> Path:
+        """Name the file of such a talk until its proposal becomes an experiment.
+
+        A proposal's number need not be the experiment's: several agents may think at once.
+        """
+        return self.run(tag) / "thinking" / f"{number:04d}.log"
+
     def log(self, tag: str, number: int, trial: str, stage: str) -> Path:
         return self.logs(tag, number) / f"{trial}-{stage.replace(' ', '-')}.log"
 

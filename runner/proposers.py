@@ -7,6 +7,7 @@ a run ends is lost, and the journal never knew of it.
 from __future__ import annotations
 
 import queue
+import shutil
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -92,6 +93,8 @@ class Proposers:
             planted: how many changes of nothing the run is to have in all.
         """
         capacity = session.executor.capacity
+        # What an earlier start left there became no experiment.
+        shutil.rmtree(session.state.thinking(session.run.tag, 0).parent, ignore_errors=True)
         self._session, self._events, self._is_over = session, events, is_over
         self._all = [Proposer(agent=each, ahead=_ahead(each, ahead, capacity)) for each in agents]
         self._planted = planted

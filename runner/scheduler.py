@@ -38,7 +38,7 @@ from runner.experiment.steps import (
     Wait,
     next_step,
 )
-from runner.logs import LOGS_KEPT, drop_logs
+from runner.logs import LOGS_KEPT, drop_logs, keep_talk
 from runner.policy.review import Examination
 from runner.proposals.context import history_as_told
 from runner.proposals.opening import open_baseline, open_proposal, open_retry
@@ -437,6 +437,8 @@ class Scheduler:
             self._proposers.give_back(made, based.why)
             return True
         number = open_proposal(self.session, based, made.proposer.agent, returned=made.returned)
+        slot, tag = made.slot.number, self.session.run.tag
+        keep_talk(self.session.state, tag, proposal=slot, experiment=number)
         if based.examination is not None:
             self._examined[number] = based.examination
         self._activate(number, made.proposer)

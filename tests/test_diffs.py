@@ -13,7 +13,9 @@ def diff_of(name: str, lines: int, line: str) -> str:
 
 
 def page_bytes(files: list[diffs.FileDiff]) -> int:
-    return sum(map(diffs._size, (row for file in files for row in file.rows)))
+    sides = [side for file in files for row in file.rows for side in (row.old, row.new) if side]
+    rows = sum(len(file.rows) for file in files)
+    return rows * diffs.ROW_BYTES + sum(len(side.html.encode()) for side in sides)
 
 
 def test_rows_take_no_more_than_there_is_room_for_and_what_is_cut_off_is_said():
@@ -38,3 +40,9 @@ def test_what_turns_into_the_most_text_stays_small_and_takes_no_long_time():
     assert page_bytes(files) <= diffs.MOST_BYTES
     assert (len(files), left_out) == (50, 0)
     assert sum(file.added for file in files) == 50 * 250
+
+
+def test_letters_of_several_bytes_are_counted_as_such():
+    text = "".join(diff_of(f"f{number}.txt", 400, "\u6f22" * 480) for number in range(10))
+    files, _ = diffs.parsed(text)
+    assert page_bytes(files) <= diffs.MOST_BYTES

@@ -28,6 +28,7 @@ from runner.errors import ModelError, SandboxError, SpentError, StoppedError
 from runner.policy.syntax import read_facts
 from runner.records import (
     Change,
+    Experiment,
     ExperimentStatus,
     HypothesisStatus,
     Proposal,
@@ -52,6 +53,36 @@ def session_of(folder: Path, results=total, policy: str = POLICY_TEXT, **more) -
     sandbox = FakeSandbox(results)
     with make_session(folder, sandbox, policy_text=policy, template=FILES, **more) as session:
         yield session
+
+
+# -- what is said while they think ------------------------------------------------------------
+
+
+def test_what_a_model_was_told_stays_with_the_experiment_that_came_of_it(tmp_path):
+    """The second agent hands over first: its proposal 2 becomes experiment 1."""
+    second_is_done = threading.Event()
+
+    def slow(context: Context, supervisor: Supervisor) -> Proposal:
+        supervisor.said("assistant", "WIDTH")
+        second_is_done.wait(PATIENCE)
+        return setting(context, "WIDTH", 50)
+
+    def quick(context: Context, supervisor: Supervisor) -> Proposal:
+        supervisor.said("assistant", "RATE")
+        return setting(context, "RATE", 50)
+
+    def finished(experiment: Experiment) -> None:
+        if experiment.number == 1:
+            second_is_done.set()
+
+    with session_of(tmp_path, finished=finished) as session:
+        run_loop(session, Playing([slow]), Playing([quick]), experiments=2)
+        tried = session.history[1:]
+    state = session.state
+    talks = [state.talk(TAG, one.number).read_text() for one in tried]
+    assert not list(state.thinking(TAG, 1).parent.iterdir())
+    assert [one.hypothesis for one in tried] == ["RATE 50", "WIDTH 50"]
+    assert talks == ["== assistant\nRATE\n", "== assistant\nWIDTH\n"]
 
 
 # -- the branch moves -------------------------------------------------------------------------

@@ -177,7 +177,8 @@ def _adopted(
             say(f"it writes {', '.join(sorted(written))}, left at home now: running it again")
             project = project.without(written, WRITTEN)
     if result.status in (TrialStatus.CRASHED, TrialStatus.TIMEOUT):
-        raise trouble(result, 60 * wanted.minutes, root, project.files)
+        ran = {path: file for path, file in project.files.items() if path in runs}
+        raise trouble(result, 60 * wanted.minutes, root, ran)
     reported, value = _number(wanted, reported, result, ask)
     known = Understood(
         task=name,

@@ -180,7 +180,10 @@ TAIL = 65536
 
 
 def trouble(result: TrialResult, seconds: float, root: Path, files: Files) -> ConfigError:
-    """Say why the project's command ended without a score, where in it, and what to do."""
+    """Say why the project's command ended without a score, where in it, and what to do.
+
+    `files` are those that the command runs.
+    """
     text = plain(result.logs[TRAIN])[-TAIL:].decode("utf-8", errors="replace")
     where = ""
     if result.crash and result.crash.file:
@@ -213,16 +216,25 @@ def trouble(result: TrialResult, seconds: float, root: Path, files: Files) -> Co
 
 
 def _endless(files: Files) -> str:
-    """Return where a loop has no end, in the words before a message; nothing if none is found."""
-    leaves = ast.Break | ast.Return | ast.Raise
+    """Return where a loop has no end, in the words before a message; nothing if none is found.
+
+    A generator ends with whoever asks it.
+    """
     for path, file in sorted(files.items()):
         with suppress(SyntaxError, ValueError, RecursionError):
             for node in ast.walk(ast.parse(file.content if path.endswith(".py") else b"")):
                 if not isinstance(node, ast.While) or not isinstance(node.test, ast.Constant):
                     continue
-                if node.test.value and not any(isinstance(one, leaves) for one in ast.walk(node)):
+                if node.test.value and not any(map(_leaves, ast.walk(node))):
                     return f"{path}:{node.lineno}: this loop has no end, and "
     return ""
+
+
+def _leaves(node: ast.AST) -> bool:
+    """Whether a statement in a loop may be its end."""
+    if isinstance(node, ast.Call):
+        return getattr(node.func, "attr", getattr(node.func, "id", "")) in ("exit", "_exit", "quit")
+    return isinstance(node, ast.Break | ast.Return | ast.Raise | ast.Yield | ast.YieldFrom)
 
 
 def refused(result: TrialResult, files: Iterable[str]) -> set[str]:

@@ -15,7 +15,6 @@ import ipaddress
 import secrets
 import socket
 from dataclasses import dataclass, field
-from http.cookies import SimpleCookie
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -101,13 +100,8 @@ class Keys:
 
     def entered(self, request: HTTPConnection) -> bool:
         """Say whether a request brings the cookie."""
-        jar = SimpleCookie()
-        for line in request.headers.getlist("cookie"):
-            jar.load(line)
-        found = jar.get(self.cookie_name)
-        return found is not None and secrets.compare_digest(
-            found.value.encode(), self.cookie.encode()
-        )
+        found = request.cookies.get(self.cookie_name, "")
+        return secrets.compare_digest(found.encode(), self.cookie.encode())
 
     def enter(self, response: Response) -> None:
         """Give the browser the cookie."""

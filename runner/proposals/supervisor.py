@@ -28,7 +28,7 @@ class ProposalSupervisor:
     ) -> None:
         self._session, self._context, self._ended = session, context, ended
         self.returned = 0
-        self._talk = Talk(session.state.talk(session.run.tag, context.number))
+        self._talk = Talk(session.state.thinking(session.run.tag, context.number))
         self._examined: tuple[Proposal, Examination] | None = None
         """The review that the agent asked for last, and of what."""
 

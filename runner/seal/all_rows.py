@@ -6,9 +6,10 @@ import ast
 import re
 from typing import Any, TypeVar
 
-from runner.seal.script import called
+from runner.seal.script import base, called, given
 
 CHANGES_ROWS = ("dropna", "sample", "drop_duplicates", "sort_values", "query", "head", "tail")
+CHANCE = ("random", "np", "numpy", "rng")
 ROWS = re.compile(
     r"(?:^|_)(?:idx|index|indices|ix|mask|train|test|val|valid|perm|order|keep|split|tr|te|va|trn|tst)"
     r"(?:_|\d|$)"
@@ -49,7 +50,7 @@ class _AllRows(ast.NodeTransformer):
         if called(node) == "DataLoader":
             node.keywords = [one for one in node.keywords if one.arg not in LOADER_CHANGES]
         if called(node) == "Subset":
-            return node.args[0]
+            return given(node)
         if not isinstance(node.func, ast.Attribute):
             return node
         name = node.func.attr
@@ -59,7 +60,8 @@ class _AllRows(ast.NodeTransformer):
         moves = name == "cuda" or (
             name == "to" and bool(node.args) and "dev" in ast.unparse(node.args[0]).lower()
         )
-        if moves or (name in CHANGES_ROWS and not across):
+        by_chance = base(node.func) in CHANCE  # `random.sample(columns, 3)` is no table's
+        if moves or (name in CHANGES_ROWS and not across and not by_chance):
             return node.func.value
         return node
 

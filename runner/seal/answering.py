@@ -23,10 +23,12 @@ from runner.seal.all_rows import CHANGES_ROWS, all_rows
 from runner.seal.questions import Question, argument_of, learned, name_of, networks_of, questions
 from runner.seal.reading import TARGETS
 from runner.seal.script import (
+    NotFoundError,
     Scope,
     Script,
     base,
     called,
+    given,
     names_in,
     own,
     reads,
@@ -70,10 +72,6 @@ FITTED_ANEW = (
     "it in predict"
 )
 BUILTINS = frozenset((*dir(builtins), "__file__"))
-
-
-class NotFoundError(Exception):
-    """Nothing in the script answers for new rows; the message says what is missing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,6 +119,10 @@ def answering(script: Script, modules: Mapping[str, Script]) -> Answering:
     raise why
 
 
+Line = tuple[ast.AST, str]
+"""Where a line of the answer comes from, by which one that is found twice is known; the line."""
+
+
 class _Slice:
     """Collects statements backwards, and what is kept from training instead."""
 
@@ -130,6 +132,8 @@ class _Slice:
         self.notes: dict[str, None] = {}
         self.recorded: list[Edit] = []
         self.lasting: tuple[Scope, ...] = ()
+        self.within: list[Scope] = []
+        """Functions whose callers are looked at; one that calls itself has no plain beginning."""
 
     def of(self, question: Question) -> Answering:
         self.lasting = (question.home, self.script.top)
@@ -140,7 +144,7 @@ class _Slice:
         return Answering(
             script=self.script,
             scope=question.home,
-            lines=tuple(lines),
+            lines=tuple(text for _, text in lines),
             model=question.model,
             asked=ast.unparse(asked),
             method=question.method,
@@ -149,10 +153,10 @@ class _Slice:
             notes=tuple(self.notes),
         )
 
-    def lines(self, scope: Scope, until: ast.stmt, wanted: list[str]) -> list[str]:
+    def lines(self, scope: Scope, until: ast.stmt, wanted: list[str]) -> list[Line]:
         """Return the statements before one that make what is wanted, those of callers first."""
         fitted = set(learned(self.script, scope, self.networks))
-        needed, found = set(wanted), list[str]()
+        needed, found = set(wanted), list[Line]()
         place = next(at for at, one in enumerate(scope.statements) if one is until)
         loops = {inside: loop for loop in scope.statements if _is_over_columns(loop)
                  for inside in ast.walk(loop) if isinstance(inside, ast.stmt)}  # fmt: skip
@@ -161,10 +165,10 @@ class _Slice:
             self._set_aside(needed, fitted)
             loop = loops.get(statement)
             if loop is None:
-                found[:0] = self._made(scope, statement, needed)
+                found[:0] = [(statement, one) for one in self._made(scope, statement, needed)]
             elif loop not in done:
                 done.add(loop)
-                found[:0] = self._over_columns(scope, loop, needed, fitted)
+                found[:0] = [(loop, one) for one in self._over_columns(scope, loop, needed, fitted)]
         self._set_aside(needed, fitted)
         for name in sorted(needed & set(scope.parameters)):
             found[:0] = self._given(scope, name)
@@ -185,10 +189,10 @@ class _Slice:
             elif name in {*self.kept, *self.script.imports, *self.script.defined, *BUILTINS}:
                 needed.discard(name)
 
-    def _given(self, scope: Scope, name: str) -> list[str]:
+    def _given(self, scope: Scope, name: str) -> list[Line]:
         """Return the statements that make what a function is given, in the place that calls it."""
         argument = argument_of(self.script, scope, name)
-        if argument is None:
+        if argument is None or argument[0] in self.within:
             raise NotFoundError(f"where {name!r} of{name_of(scope)}() comes from is not plain")
         caller, value, call = argument
         if _is_summary(value):
@@ -196,8 +200,11 @@ class _Slice:
             return []
         value = all_rows(value)
         above = next(one for one in caller.statements if call in own(one))
-        renamed = [] if ast.unparse(value) == name else [f"{name} = {ast.unparse(value)}"]
-        return [*self.lines(caller, above, reads(value)), *renamed]
+        renamed = [] if ast.unparse(value) == name else [(call, f"{name} = {ast.unparse(value)}")]
+        self.within.append(scope)
+        lines = self.lines(caller, above, reads(value))
+        self.within.pop()
+        return [*lines, *renamed]
 
     def _made(self, scope: Scope, statement: ast.stmt, needed: set[str]) -> list[str]:
         """Return what of a statement makes something needed; what that reads is needed before."""
@@ -330,7 +337,7 @@ class _Slice:
         while isinstance(over, ast.Call) and called(over) in ("tqdm", "enumerate"):
             if called(over) == "enumerate" and isinstance(target, ast.Tuple):
                 target = target.elts[1]
-            over = over.args[0]
+            over = given(over)
         for place, name in enumerate(names_in(target)):
             if name in needed:
                 if "torch" not in self.script.imports or called(over) == "split":
@@ -396,13 +403,15 @@ def _is_summary(value: ast.expr) -> bool:
 def _parts(value: ast.expr, target: ast.expr) -> dict[str, ast.expr]:
     """Return what each name was before rows were parted or shuffled; nothing where they are not."""
     every = names_in(target)
-    given: list[ast.expr] = []
+    before: list[ast.expr] = []
     if isinstance(value, ast.Call) and called(value) == "train_test_split":
-        given = [one for one in value.args for _ in range(2)]
+        before = [one for one in value.args for _ in range(2)]
     elif isinstance(value, ast.Call) and called(value) in ("shuffle", "resample"):
-        given = value.args
+        before = value.args
     elif isinstance(value, ast.Call) and called(value) == "random_split":
-        given = value.args[:1] * len(every)
+        before = [given(value)] * len(every)
     elif isinstance(value, ast.Tuple) and isinstance(target, ast.Tuple):
-        given = value.elts
-    return dict(zip(every, given, strict=False))
+        before = value.elts
+    if any(isinstance(one, ast.Starred) for one in before):
+        raise NotFoundError(f"line {value.lineno} parts rows that it does not name")
+    return dict(zip(every, before, strict=False))

@@ -20,7 +20,7 @@ from typing import Any
 from runner import paths
 from runner.adopt.keeping import SPLIT
 from runner.errors import ConfigError
-from runner.seal.reading import TARGETS, as_read, header_of, names_of, target_of
+from runner.seal.reading import TARGETS, as_read, header_of, names_of, start_of, target_of
 from runner.seal.script import Script
 
 TABLES = (".csv", ".tsv", ".csv.gz", ".parquet", ".pq")
@@ -143,15 +143,14 @@ def _mark(path: Path) -> str | None:
     """Return what is between the values of a text's rows; `None` where it is no table."""
     if path.suffix in (".py", ".md", ".json", ".yaml", ".yml", ".toml", ".npy", ".gz", ".parquet"):
         return None
-    with path.open("rb") as file:
-        start = file.read(LOOKED_AT_BYTES)
     try:
-        lines = start.decode().splitlines()
+        start = start_of(path, LOOKED_AT_BYTES)
     except UnicodeDecodeError:
         return None
-    if start.lstrip()[:1] in (b"{", b"["):  # JSON, a row in a line
+    if start.lstrip()[:1] in ("{", "["):  # JSON, a row in a line
         return None
-    if len(start) == LOOKED_AT_BYTES:
+    lines = start.splitlines()
+    if path.stat().st_size > LOOKED_AT_BYTES:
         lines = lines[:-1]  # the last one was cut
     for mark in (",", ";", "\t", "|", " "):
         widths = Counter(len(line.split(mark)) for line in lines)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from runner.seal.answering import Answering
-from runner.seal.script import Scope, Script, called, names_in
+from runner.seal.script import NotFoundError, Scope, Script, called, names_in
 from runner.seal.trained import Edit
 
 KEPT = "sealed.joblib"
@@ -328,14 +328,16 @@ def _with(found: Answering, added: list[str]) -> str:
     script, scope = found.script, found.scope
     if not added and not found.recorded:
         return script.source
-    lines = script.source.splitlines()
+    lines = re.split(r"\r\n|\r|\n", script.source)  # as the parser counts them
+    if not lines[-1]:
+        del lines[-1]
     body = scope.body
     if scope.function is None:
         body = _guard_body(script) or body
     last = body[-1]
     before = isinstance(last, ast.Return)
     at = last.lineno - 1 if before else (last.end_lineno or last.lineno)
-    inserted = [(at, last.col_offset, added)]
+    inserted = [(at, body[0].col_offset, added)]
     for edit in sorted(found.recorded, key=_position, reverse=True):
         node: Any = edit.node
         if edit.where == "around":
@@ -346,7 +348,14 @@ def _with(found: Answering, added: list[str]) -> str:
             inserted.append((place, node.col_offset, [edit.text]))
     for place, indent, more in sorted(inserted, key=lambda one: one[0], reverse=True):
         lines[place:place] = [" " * indent + line for line in more]
-    return "\n".join(lines) + "\n"
+    text = "\n".join(lines) + "\n"
+    try:
+        ast.parse(text)
+    except SyntaxError as error:
+        raise NotFoundError(
+            f"line {error.lineno} of {script.path} has several statements"
+        ) from error
+    return text
 
 
 def _position(edit: Edit) -> tuple[int, int]:

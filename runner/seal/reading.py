@@ -8,6 +8,7 @@ What this does not protect against: code that computes its target, or reads a ta
 from __future__ import annotations
 
 import ast
+import codecs
 import csv
 import re
 from collections import Counter
@@ -163,22 +164,32 @@ def _taken(script: Script, value: ast.expr, columns: list[str]) -> Iterator[tupl
             yield node.attr, 3
 
 
+def start_of(path: Path, most: int) -> str:
+    """Return the first bytes of a text, but for a letter that ends behind them.
+
+    Raises:
+        UnicodeDecodeError: it is not UTF-8.
+    """
+    with path.open("rb") as file:
+        return codecs.getincrementaldecoder("utf-8-sig")().decode(file.read(most))
+
+
 def header_of(table: Path, said: Container[str] = ()) -> list[str]:
     """Return the columns of a plain CSV file, by their names or as `column_1`; else nothing.
 
     Above the names may be titles, or a first line of other names; code says something of the right
     ones.
     """
-    with table.open("rb") as file:
-        start = file.read(65536)
     try:
-        lines = start.decode("utf-8-sig").splitlines()[:20]
+        lines = start_of(table, 65536).splitlines()[:20]
         dialect = csv.Sniffer().sniff("\n".join(lines[len(lines) // 2 :]), delimiters=",;\t| ")
     except (UnicodeDecodeError, csv.Error):
         return []
     rows = [[value.strip() for value in row] for row in csv.reader(lines, dialect)]
     [(width, _)] = Counter(map(len, rows)).most_common(1) or [(0, 0)]
     rows = [row for row in rows[:MOST_ABOVE] if len(row) == width]
+    if not rows:
+        return []
     names = (row for row in rows if len({*row}) == width and not any(map(NUMBER.fullmatch, row)))
     first = next((row for row in names if any(value in said for value in row)), rows[0])
     if any(map(NUMBER.fullmatch, first)):

@@ -19,6 +19,10 @@ MODULES = ("Module", "LightningModule", "Sequential")
 BLOCKS = (ast.With, ast.AsyncWith, ast.For, ast.AsyncFor, ast.While, ast.Try)
 
 
+class NotFoundError(Exception):
+    """Nothing in the script answers for new rows; the message says what is missing."""
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Scope:
     """A script's own level, or a function in it."""
@@ -215,6 +219,19 @@ def reads(node: ast.AST) -> list[str]:
         if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Load) and one.id not in bound
     ]
     return list(dict.fromkeys(found))
+
+
+def given(call: ast.Call) -> ast.expr:
+    """Return what a call is given first, by its place or by its name.
+
+    Raises:
+        NotFoundError: it is given nothing, or all of a list.
+    """
+    if call.args and not isinstance(call.args[0], ast.Starred):
+        return call.args[0]
+    if call.keywords and not call.args:
+        return call.keywords[0].value
+    raise NotFoundError(f"what {called(call)}() at line {call.lineno} is given")
 
 
 def called(node: ast.AST | None) -> str:

@@ -24,7 +24,7 @@ from runner.new_task.layout import script_file
 from runner.policy.load import load_policy
 from runner.policy.paths import WORKSPACE, mount_place
 from runner.records import File
-from runner.seal.answering import Answering, NotFoundError, answering
+from runner.seal.answering import Answering, answering
 from runner.seal.data import (
     ARRAYS,
     LEARNED,
@@ -44,9 +44,9 @@ from runner.seal.data import (
     with_tests,
 )
 from runner.seal.outside import READS, brought_in
-from runner.seal.predicting import Written, skeleton, written
+from runner.seal.predicting import skeleton, written
 from runner.seal.reading import TARGETS
-from runner.seal.script import Script
+from runner.seal.script import NotFoundError, Script
 from runner.seal.writing import declaration_text, metric_of, write
 
 PREDICT = "predict.py"
@@ -290,7 +290,7 @@ def _script(path: str, file: File) -> Script | None:
     if not path.endswith(".py"):
         return None
     try:
-        return Script.read(path, file.content.decode())
+        return Script.read(path, file.content.decode("utf-8-sig"))
     except (SyntaxError, ValueError, RecursionError):
         return None
 
@@ -421,12 +421,11 @@ def _predicting(
         script = sources[path]
         modules = {PurePosixPath(other).stem: sources[other] for other in sources if other != path}
         try:
-            found = answering(script, modules)
+            found = _from_sealed(answering(script, modules), chosen, others)
+            made = written(found, modules, kind=understood.kind, metric=understood.metric)
         except NotFoundError as error:
             why = str(error) if path == reached[0] else why
             continue
-        found = _from_sealed(found, chosen, others)
-        made: Written = written(found, modules, kind=understood.kind, metric=understood.metric)
         changed = {}
         if made.added:
             changed[path] = replace(template[path], content=made.script.encode())
@@ -460,8 +459,8 @@ def _difference(before: Mapping[str, File], after: Mapping[str, File]) -> tuple[
         if (old and old.content == file.content) or not path.endswith(".py"):
             continue
         lines += difflib.unified_diff(
-            old.content.decode().splitlines() if old else [],
-            file.content.decode().splitlines(),
+            old.content.decode(errors="replace").splitlines() if old else [],
+            file.content.decode(errors="replace").splitlines(),
             path if old else "/dev/null", path, lineterm="", n=1,
         )  # fmt: skip
     changed = [

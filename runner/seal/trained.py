@@ -10,7 +10,7 @@ import copy
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from runner.seal.script import FITS, Scope, Script, base, called, names_in, reads
+from runner.seal.script import FITS, Scope, Script, base, called, given, names_in, reads
 
 STATISTICS = ("mean", "std", "var", "min", "max", "median", "quantile", "mode")
 """What is computed of all rows, and kept as training had it, in the middle of an expression."""
@@ -94,7 +94,7 @@ class Trained(ast.NodeTransformer):
         else:
             self._edit(owner, "fitted", "around")
             kept = self._keep("fitted", "fitted", "after")
-        rows = self.visit(node.args[0])
+        rows = self.visit(given(node))
         if maker == "LabelEncoder" and "pd" in self.keeper.script.imports:
             # A word that training did not have is no error, and none of its words.
             places = f"{{one: at for at, one in enumerate({ast.unparse(kept)}.classes_)}}"

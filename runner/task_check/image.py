@@ -54,8 +54,8 @@ class Search:
             SandboxError: it could not be searched.
         """
         name = f"runner-{self.state.id}-search-{self.task}"
-        for left in self.state.stage.glob(f"{name}*"):
-            shutil.rmtree(left)  # of a search that was killed
+        for left in (name, f"{name}-files"):  # of a search that was killed
+            shutil.rmtree(self.state.stage / left, ignore_errors=True)
         resources = replace(RESOURCES, output_log_bytes=64 * MIB)
         carried = self._ended(name, ContainerSpec(
             name=name,

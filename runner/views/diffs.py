@@ -117,7 +117,7 @@ def _files(lines: list[str]) -> Iterator[tuple[list[str], list[str]]]:
 
 
 def _size(row: Row) -> int:
-    return ROW_BYTES + sum(len(side.html) for side in (row.old, row.new) if side)
+    return ROW_BYTES + sum(len(side.html.encode()) for side in (row.old, row.new) if side)
 
 
 def _of_file(head: list[str], body: list[str], most: int) -> FileDiff:

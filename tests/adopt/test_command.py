@@ -241,6 +241,8 @@ def test_a_failure_gets_its_sentence(tmp_path, output, says, hint):
         ("while 1:\n    if input():\n        break\n", "the command"),
         ("while x < 3:\n    x += 1\n", "the command"),
         ("while True print(", "the command"),
+        ("def cycle(x):\n    while True:\n        yield from x\n", "the command"),
+        ("while True:\n    if input():\n        sys.exit()\n", "the command"),
     ],
 )
 def test_what_was_still_running_names_the_loop_that_has_no_end(tmp_path, source, where):

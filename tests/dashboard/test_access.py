@@ -79,6 +79,13 @@ def test_a_name_that_is_not_the_server_s_own_is_refused(home, host, status):
     assert client.get("/", headers=headers).status_code == status
 
 
+@pytest.mark.parametrize("other", ["a/b=1", "a@b=1", "a,b=2", 'p={"t": 1}', "=", "x"])
+def test_cookies_of_other_programs_on_this_machine_keep_nobody_out(home, other):
+    client, keys = client_of(home)
+    headers = {"host": "127.0.0.1", "cookie": f"{other}; {keys.cookie_name}={keys.cookie}"}
+    assert client.get("/", headers=headers).status_code == 200
+
+
 def test_where_it_listens_everywhere_an_address_is_a_name_of_it_and_a_name_is_not():
     keys = Keys(port=1, host="0.0.0.0")
     assert keys.names("192.0.2.7:8501")

@@ -12,6 +12,7 @@ from runner import paths
 from runner.errors import ConfigError
 from runner.policy.schema import Reported
 from runner.seal.data import Chosen, choose, files_of, is_table, rows_for_tests, with_tests
+from runner.seal.reading import header_of
 from runner.seal.script import Script
 from runner.seal.writing import run_script
 
@@ -167,6 +168,23 @@ def test_arrays_for_tests_stand_where_the_others_do():
     assert made.places["d.npz[y_test]"] == made.places["d.npz[y_train]"] == "y_train.npy"
     with pytest.raises(ConfigError, match="two arrays, inputs and then targets"):
         with_tests(made, ["d.npz[x_test]"], found, [])
+
+
+@pytest.mark.parametrize("shift", range(3))
+def test_a_table_in_another_script_is_one_wherever_reading_stops(tmp_path, shift):
+    path = tmp_path / "names.csv"
+    path.write_text(
+        "\u540d\u5b57,\u57ce\u5e02\n" + "x" * shift + ",y\n" + "\u5f20\u4e09,\u5317\u4eac\n" * 5000
+    )
+    assert header_of(path) == ["\u540d\u5b57", "\u57ce\u5e02"]
+    assert is_table(path)
+
+
+def test_what_has_only_titles_above_its_rows_has_no_header(tmp_path):
+    titles = [f"line {n}" if n % 2 else f"a, {n}" for n in range(10)]
+    path = tmp_path / "titled.csv"
+    path.write_text("\n".join([*titles, "a,b,y", *(f"{n},{n + 1},1" for n in range(20))]))
+    assert header_of(path) == []
 
 
 def test_files_for_tests_that_are_called_alike_stay_apart(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 
 import pytest
 
@@ -222,6 +223,7 @@ model.fit(X_train, y_train)
 print("accuracy", model.score(X_test, y_test))
 """
 INPUTS = "X = df.drop(columns='y')"
+FITS_ITSELF = "X = StandardScaler().fit_transform(df)"
 
 
 @pytest.mark.parametrize(
@@ -343,6 +345,63 @@ def test_what_numbers_or_fits_the_asked_rows_anew_is_told_of():
     )
     found = answering(Script.read("train.py", BEFORE_PARTING.format(code)), {})
     assert any(note.startswith("load() fits") for note in found.notes)
+
+
+def test_a_statement_that_stands_twice_is_done_twice_and_columns_may_be_drawn():
+    code = "cols = random.sample(list(df.columns), 3)\ndf = df[cols]\n" + 2 * "df['a'] *= 2\n"
+    source = f"import random{BEFORE_PARTING.format(code + INPUTS)}"
+    found = answering(Script.read("train.py", source), {})
+    assert found.lines.count("df['a'] *= 2") == 2
+    assert "cols = random.sample(list(df.columns), 3)" in found.lines
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        pytest.param(BEFORE_PARTING.format(f"x = '''\x0c'''\n{FITS_ITSELF}"), id="a form feed"),
+        pytest.param(BEFORE_PARTING.format(f"x = '\u2028'\n{FITS_ITSELF}"), id="a line separator"),
+        pytest.param(
+            BEFORE_PARTING.format(FITS_ITSELF).replace("\n", "\r\n"), id="lines of Windows"
+        ),
+        pytest.param(
+            f'{BEFORE_PARTING.format(FITS_ITSELF)}"""\nend"""; print(1)', id="a last line"
+        ),
+    ],
+)
+def test_lines_go_where_the_parser_counts_them(source):
+    result = written(answering(Script.read("train.py", source), {}), {}, kind="binary", metric="f1")
+    compile(result.script, "made", "exec")
+    assert "X = (fitted_1 := StandardScaler()).fit_transform(df)" in result.script
+
+
+ASKING = BEFORE_PARTING.replace('print("accuracy", model.score(X_test, y_test))', "ask(X_test)")
+
+
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [
+        (
+            BEFORE_PARTING.replace("train_test_split(X, y)", "train_test_split(*both)"),
+            "line 9 parts rows",
+        ),
+        (BEFORE_PARTING.replace("{}", "X = s.fit_transform()"), "what fit_transform() at line 7"),
+        (
+            ASKING.replace("{}", "def ask(d):\n    print(model.predict(d))\n    ask(d)\nX = df"),
+            "where 'd' of ask() comes from",
+        ),
+    ],
+)
+def test_what_is_not_followed_is_said(source, why):
+    with pytest.raises(NotFoundError, match=re.escape(why)):
+        answering(Script.read("train.py", source), {})
+
+
+@pytest.mark.parametrize("code", ["StandardScaler().fit_transform(X=df)", "s.fit_transform(X=df)"])
+def test_what_is_given_by_name_is_given(code):
+    source = BEFORE_PARTING.format(f"s = StandardScaler()\nX = {code}")
+    assert any(
+        ".transform(df)" in line for line in answering(Script.read("a.py", source), {}).lines
+    )
 
 
 def test_a_loop_that_changes_columns_under_a_condition_is_refused():
