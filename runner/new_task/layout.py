@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from string import Template
+from typing import Any
 
 import yaml
 
@@ -75,7 +76,7 @@ def raw_yaml(files: Mapping[str, Path | bytes], folder: str | None = None) -> st
     if folder is not None:
         said = "# Your own folder: a copy was kept when the task was made.\n"
         named = {"folder": folder, "page": "your own folder"}
-        return said + yaml.safe_dump(named, sort_keys=False, allow_unicode=True)
+        return said + yaml_text(named)
     entries = []
     for name, file in files.items():
         if isinstance(file, bytes):
@@ -86,7 +87,11 @@ def raw_yaml(files: Mapping[str, Path | bytes], folder: str | None = None) -> st
         own = {"licence": "your own", "page": "your own file"}
         entries.append({"name": name, "url": None, "sha256": digest, **own})
     said = "# Your own files: a copy was kept when the task was made, and its digest decides.\n"
-    return said + yaml.safe_dump({"files": entries}, sort_keys=False, allow_unicode=True)
+    return said + yaml_text({"files": entries})
+
+
+def yaml_text(document: Mapping[str, Any]) -> str:
+    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
 
 
 def script_file(text: str) -> File:

@@ -9,12 +9,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from runner import declared, given, paths
 from runner.declared import DECLARATION, Understood
 from runner.errors import ConfigError
-from runner.new_task.layout import NOTES, NewTask, filled, raw_yaml, script_file
+from runner.new_task.layout import NOTES, NewTask, filled, raw_yaml, script_file, yaml_text
 from runner.records import File
 
 FORMATS = {b"PAR1": "rows.parquet", b"\x1f\x8b": "rows.csv.gz"}
@@ -114,7 +112,7 @@ def from_table(name: str, path: Path, said: Said) -> tuple[NewTask, Understood]:
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / file).symlink_to(path.resolve())
         declaration = Path(folder) / DECLARATION
-        declaration.write_text(_yaml(said.declaration(file)), encoding="utf-8")
+        declaration.write_text(yaml_text(said.declaration(file)), encoding="utf-8")
         found = declared.understand(declaration, Path(folder), source=str(path))
     return _task(name, path, file, _completed(said, found), found), found
 
@@ -132,10 +130,6 @@ def _completed(said: Said, found: Understood) -> Said:
             decimal=read.decimal,
         )  # fmt: skip
     return replace(said, kind=found.kind, metric=found.metric, positive=found.positive)
-
-
-def _yaml(declaration: dict[str, Any]) -> str:
-    return yaml.safe_dump(declaration, sort_keys=False, allow_unicode=True)
 
 
 def _task(name: str, path: Path, file: str, said: Said, found: Understood) -> NewTask:
@@ -177,7 +171,7 @@ def _task(name: str, path: Path, file: str, said: Said, found: Understood) -> Ne
     return NewTask(
         name=name,
         policy=policy,
-        harness={DECLARATION: header + _yaml(declaration), "raw.yaml": raw_yaml({file: path})},
+        harness={DECLARATION: header + yaml_text(declaration), "raw.yaml": raw_yaml({file: path})},
         template={
             **_template(found, ordered=ordered, analysed=analysed, several=several, wide=wide),
             "program.md": script_file(program),
