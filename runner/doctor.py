@@ -127,7 +127,7 @@ def ask(state: State, environment: Mapping[str, str]) -> Machine:
 def examine(machine: Machine) -> tuple[Finding, ...]:
     """Judge each requirement; what only an engine can tell is left out where there is none."""
     checks = [row[:2] for row in CHECKS if machine.engine or not row[2]]
-    answers = ((requirement, *check(machine)) for requirement, check in checks)
+    answers = ((requirement, *_checked(check, machine)) for requirement, check in checks)
     return tuple(
         Finding(requirement=requirement, verdict=verdict, found=found, remedy=remedy)
         for requirement, verdict, found, remedy in answers
@@ -143,6 +143,14 @@ Answer = tuple[Verdict, str, str]
 def _answer(found: str, remedy: str = "", *, warn: bool = False, fail: bool = False) -> Answer:
     verdict = Verdict.FAIL if fail else Verdict.WARN if warn else Verdict.OK
     return verdict, found, remedy if warn or fail else ""
+
+
+def _checked(check: Callable[[Machine], Answer], machine: Machine) -> Answer:
+    """Return a check's answer; what a person said wrongly is one, too."""
+    try:
+        return check(machine)
+    except RunnerError as error:
+        return _answer(str(error).partition("\n")[0], error.hint, warn=True)
 
 
 def _system(machine: Machine) -> Answer:
@@ -267,10 +275,7 @@ def _agent(machine: Machine, name: str) -> Answer:
     from runner.agents.descriptions import MODELS
     from runner.providers import provider_of
 
-    try:
-        provider, model = provider_of(MODELS[name], machine.environment)
-    except RunnerError as error:
-        return _answer(str(error).partition("\n")[0], error.hint, warn=True)
+    provider, model = provider_of(MODELS[name], machine.environment)
     boxed = name != "claude"
     program = machine.programs.get(name) or "no program: runner setup --agents"
     answers = machine.reachable.get(provider.address)
@@ -291,11 +296,8 @@ def _boxed(machine: Machine) -> Answer:
     from runner.providers import load_providers
 
     own = machine.environment.get(programs.OWN)
-    try:
-        place = programs.of(Path(own)) if own else None
-        providers = load_providers(machine.environment)
-    except RunnerError as error:
-        return _answer(str(error).partition("\n")[0], error.hint, warn=True)
+    place = programs.of(Path(own)) if own else None
+    providers = load_providers(machine.environment)
     answers = {True: "reachable", False: "not reachable", None: "its key is not set"}
     asked = (
         f"{name} ({answers[machine.reachable.get(provider.address)]}, "
@@ -339,10 +341,7 @@ def _prices(machine: Machine) -> Answer:
     """A list that is old, or that cannot be read, makes the cap on money wrong or useless."""
     from runner.providers import load_providers
 
-    try:
-        providers = load_providers(machine.environment).values()
-    except RunnerError as error:
-        return _answer(str(error).partition("\n")[0], error.hint, warn=True)
+    providers = load_providers(machine.environment).values()
     as_of = min(provider.prices.as_of for provider in providers)
     days = (datetime.fromtimestamp(machine.asked_at, UTC).date() - as_of).days
     remedy = "compare them with the vendor's, and say others in a file: RUNNER_PROVIDERS=FILE"
@@ -360,10 +359,7 @@ def _notifications(machine: Machine) -> Answer:
     """Only the names; what an address holds goes nowhere."""
     from runner.addresses import CHOICE, load_targets
 
-    try:
-        names = [each.name for each in load_targets(machine.environment)]
-    except RunnerError as error:
-        return _answer(str(error), error.hint, warn=True)
+    names = [each.name for each in load_targets(machine.environment)]
     if not names:
         return _answer(f"none: {CHOICE} is not set")
     path = given.place(machine.environment[CHOICE])
