@@ -40,6 +40,7 @@ from runner.gateway.anthropic import MessagesApi
 from runner.gateway.openai import OpenAiApi
 from runner.gateway.terms import Held, Kind, Meter, ModelApi, RefusedError, Terms
 from runner.gateway.wire import Request, Wire
+from runner.money.prices import HIDDEN_TOKENS
 from runner.providers import HINTS, LATER, MONEY_HINT, MONEY_WORDS, Provider
 from runner.records import ModelCall, Usage
 from runner.sandbox.evidence import escaped
@@ -47,10 +48,6 @@ from runner.sandbox.evidence import escaped
 SOCKET = "gateway.sock"
 LONGEST_PATH = 100
 APIS: Mapping[str, ModelApi] = {"anthropic": MessagesApi(), "openai": OpenAiApi()}
-HIDDEN_TOKENS = 5_000
-"""What a provider adds to a request by itself: words on tools, their own descriptions."""
-SEARCH_TOKENS = 25_000
-"""What one search may add to the input."""
 SILENCE_SECONDS = 600.0
 """An answer that is no stream says nothing until it is whole."""
 PASSED_ON = ("content-type", "request-id", "x-request-id", "retry-after", "retry-after-ms")
@@ -250,7 +247,7 @@ class Gateway:
                     if usage is not None:
                         left = self._terms.searches + held.searches - usage.web_searches
                         self._terms = replace(self._terms, searches=max(0, left))
-                        charge.usd = self._cost(held.model, meter.model, usage)
+                        charge.usd = self._provider.prices.dearer(held.model, meter.model, usage)
                     outcome = meter.outcome if meter.whole else charge.outcome or "broken"
                     self._record(
                         ModelCall(
@@ -270,25 +267,14 @@ class Gateway:
             raise RefusedError(Kind.SPENT, f"the run's budget is spent: {error}") from error
 
     def _worst(self, held: Held, size: int) -> float:
-        """Bound what a call may cost: a token is a byte at least, and each search reads all again.
-
-        Returns:
-            US dollars.
-        """
+        """Bound what a call may cost, in US dollars: a token is a byte at least."""
         given = size + HIDDEN_TOKENS + held.more_tokens
-        again = held.searches * given + SEARCH_TOKENS * held.searches * (1 + held.searches) // 2
-        prices = self._provider.prices
-        worst = prices.worst_case(
-            held.model, input_tokens=given + again, output_tokens=held.output_tokens
+        return self._provider.prices.worst_case(
+            held.model,
+            input_tokens=given,
+            output_tokens=held.output_tokens,
+            searches=held.searches,
         )
-        return worst + held.searches * prices.web_search
-
-    def _cost(self, asked: str, answered: str, usage: Usage) -> float:
-        """Return what a call cost in US dollars; if another model answered, the dearer counts."""
-        usd = self._provider.prices.cost(asked, usage)
-        with suppress(ConfigError):
-            usd = max(usd, self._provider.prices.cost(answered, usage))
-        return usd
 
     async def _made(
         self, wire: Wire, held: Held, content: bytes, meter: Meter, charge: Charge

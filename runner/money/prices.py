@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import date
 from typing import Annotated, Any
 
@@ -19,9 +20,18 @@ from runner.records import Usage
 MILLION = 1_000_000
 SNAPSHOT = re.compile(r"-\d{4}-?\d{2}-?\d{2}$")
 """A dated snapshot of a model, as in `claude-haiku-4-5-20251001`, costs what the model costs."""
+HIDDEN_TOKENS = 5_000
+"""What a provider adds to a request by itself: words on tools, their own descriptions."""
+SEARCH_TOKENS = 25_000
+"""What one search may add to the input."""
 
 Usd = Annotated[float, Field(ge=0)]
 CACHE = ("cache_write_5m", "cache_write_1h", "cache_read")
+
+
+def searched(input_tokens: int, searches: int) -> int:
+    """Return the tokens that are read again, with what was found, after each search of the web."""
+    return input_tokens * searches + SEARCH_TOKENS * searches * (1 + searches) // 2
 
 
 class Price(Strict):
@@ -89,13 +99,26 @@ class Prices(Strict):
         tokens = given * reading + usage.output_tokens * price.output * writing
         return tokens / MILLION + usage.web_searches * self.web_search
 
-    def worst_case(self, model: str, *, input_tokens: int, output_tokens: int) -> float:
-        """Return what a call may cost at most, in US dollars, if nothing is in the cache."""
+    def dearer(self, asked: str, answered: str, usage: Usage) -> float:
+        """Return what a call cost, in US dollars; if another model answered, the dearer counts."""
+        usd = self.cost(asked, usage)
+        with suppress(ConfigError):  # it has no price
+            usd = max(usd, self.cost(answered, usage))
+        return usd
+
+    def worst_case(
+        self, model: str, *, input_tokens: int, output_tokens: int, searches: int = 0
+    ) -> float:
+        """Return what a call may cost at most, in US dollars, if nothing is in the cache.
+
+        Each search reads the input again, with what was found.
+        """
+        input_tokens += searched(input_tokens, searches)
         price = self.of(model)
         reading, writing = self._times(input_tokens)
         dearest = max(price.input, price.cache_write_5m, price.cache_write_1h, price.cache_read)
         tokens = input_tokens * dearest * reading + output_tokens * price.output * writing
-        return tokens / MILLION
+        return tokens / MILLION + searches * self.web_search
 
     def _times(self, prompt_tokens: int) -> tuple[float, float]:
         """Return by how much input and output are dearer for a prompt of this length."""

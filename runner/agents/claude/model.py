@@ -18,27 +18,21 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import anthropic
 
 from runner.agents.claude.trouble import DroppedError, patiently
-from runner.errors import ConfigError
-from runner.money.prices import Prices
+from runner.money.prices import HIDDEN_TOKENS, Prices, searched
 from runner.money.usage import is_count
 from runner.records import ModelCall, Usage
 from runner.seams import Supervisor
 
 MOST_OUTPUT = 32_000
 """Tokens of one answer, thinking included."""
-HIDDEN_TOKENS = 5_000
-"""What the API adds to a request by itself: words on tools, their own descriptions."""
 COUNT_MARGIN = 1.05
 """The API calls its count an estimate."""
-SEARCH_TOKENS = 25_000
-"""What one search may add to the input."""
 WITHOUT_ADAPTIVE = ("claude-haiku-4-5", "claude-opus-4-5", "claude-sonnet-4-5")
 
 Request = Mapping[str, Any]
@@ -115,10 +109,8 @@ class Model:
                 finally:
                     usage, usd = _usage(heard, searches), worst
                     if usage is not None:
-                        usd = self._prices.cost(self.name, usage)
-                        with suppress(ConfigError):  # another model answered: the dearer counts
-                            other = str(heard.message and heard.message.model)
-                            usd = max(usd, self._prices.cost(other, usage))
+                        answered = str(heard.message and heard.message.model)
+                        usd = self._prices.dearer(self.name, answered, usage)
                     supervisor.record(
                         ModelCall(
                             experiment=experiment,
@@ -165,13 +157,9 @@ class Model:
         return self._bound(int(counted * COUNT_MARGIN) + 1, searches)
 
     def _bound(self, input_tokens: int, searches: int) -> float:
-        """Bound a call in which the input is read again after each search, with its results."""
-        worst = self._prices.worst_case(
-            self.name,
-            input_tokens=input_tokens + _searched(input_tokens, searches),
-            output_tokens=MOST_OUTPUT,
+        return self._prices.worst_case(
+            self.name, input_tokens=input_tokens, output_tokens=MOST_OUTPUT, searches=searches
         )
-        return worst + searches * self._prices.web_search
 
 
 def _answer(heard: _Heard, searches: int) -> Answer:
@@ -204,11 +192,6 @@ def _wrong(text: str) -> str | None:
     return None if isinstance(found, dict) else "it is not an object"
 
 
-def _searched(input_tokens: int, searches: int) -> int:
-    """Return the tokens that are read again, with what was found, after each search."""
-    return input_tokens * searches + SEARCH_TOKENS * searches * (1 + searches) // 2
-
-
 def _searches(message: Any, most: int) -> int:
     used = message.usage.server_tool_use
     said = (used.web_search_requests or 0) if used else 0
@@ -226,7 +209,7 @@ def _usage(heard: _Heard, searches: int) -> Usage | None:
     if not all(map(is_count, (said.input_tokens, said.output_tokens, short, all_written, read))):
         return None
     written = max(all_written, short)
-    missing = 0 if heard.whole else _searched(said.input_tokens + written + read, searches)
+    missing = 0 if heard.whole else searched(said.input_tokens + written + read, searches)
     return Usage(
         input_tokens=said.input_tokens + missing,
         output_tokens=said.output_tokens if heard.whole else MOST_OUTPUT,
