@@ -442,29 +442,30 @@ def merged(base: bytes, ours: bytes, theirs: bytes) -> bytes | None:
         paths = [Path(folder) / name for name in ("ours", "base", "theirs")]
         for path, content in zip(paths, (ours, base, theirs), strict=True):
             path.write_bytes(content)
-        done = _done(["git", *SAFE_CONFIG, "merge-file", "--quiet", "-p", *map(str, paths)])
+        done = git_ended(["git", *SAFE_CONFIG, "merge-file", "--quiet", "-p", *map(str, paths)])
     return done.stdout if done.returncode == 0 else None
 
 
 def run_git(
     command: list[str], *, given: bytes = b"", env: Mapping[str, str] | None = None
 ) -> bytes:
-    done = _done(command, given=given, env=env)
+    done = git_ended(command, given=given, env=env)
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip() or done.stdout.decode(errors="replace")
         raise WorkspaceError(f"git: {said}", hint="run: runner audit")
     return done.stdout
 
 
-def _done(
+def git_ended(
     command: list[str], *, given: bytes = b"", env: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[bytes]:
+    """Return how a git command ended, well or not; raise `WorkspaceError` where it did not run."""
     try:
         return subprocess.run(
             command, input=given, env=environment(env), capture_output=True, timeout=GIT_SECONDS,
             check=False,
         )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired) as error:
+    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
         raise WorkspaceError(
             f"git failed: {error}", hint="is git installed? run: runner doctor"
         ) from error

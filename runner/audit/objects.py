@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from typing import IO, NamedTuple
 
 from runner.errors import WorkspaceError
-from runner.workspace import GIT_SECONDS, SAFE_CONFIG, Commit, environment
+from runner.workspace import SAFE_CONFIG, Commit, environment, git_ended
 
 TREE = 0o040000
 GITLINK = 0o160000
@@ -59,17 +59,7 @@ class Answer(NamedTuple):
 
 def ask_git(at: Sequence[str], *args: str, given: bytes = b"") -> Answer:
     """Run one git command on the repository that the options `at` name."""
-    try:
-        done = subprocess.run(
-            _command(at, *args),
-            input=given,
-            env=environment(SCRUBBED),
-            capture_output=True,
-            timeout=GIT_SECONDS,
-            check=False,
-        )
-    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
-        raise WorkspaceError(f"git failed: {error}", hint="run: runner doctor") from error
+    done = git_ended(_command(at, *args), given=given, env=SCRUBBED)
     return Answer(done.returncode == 0, done.stdout, done.stderr.decode(errors="replace").strip())
 
 
