@@ -22,14 +22,14 @@ from runner.audit.objects import damage, git, open_objects, refs
 from runner.errors import ConfigError, JournalError, WorkspaceError
 from runner.journal.reader import (
     ChangedFormError,
-    Reader,
+    NoRunError,
     UnreadableError,
+    no_runs,
     open_reader,
     refuse_unreleased,
 )
 from runner.paths import State
 from runner.policy.schema import Policy
-from runner.records import Run
 
 Check = Callable[[Evidence], Iterator[Finding]]
 PolicyCheck = Callable[[Evidence, Policy], Iterator[Finding]]
@@ -70,37 +70,25 @@ def audit_run(state: State, tag: str | None, leftovers: Leftovers) -> Report:
         leftovers: asks the engine.
 
     Raises:
-        CannotCheckError: there is no such run, or its records cannot be read.
+        NoRunError: there is no such run.
+        CannotCheckError: its records cannot be read.
     """
     try:
         refuse_unreleased(state.journal)
         if not state.journal.is_file():
-            raise _no_runs()
+            raise no_runs()
         with open_reader(state.journal) as journal:
-            run = _find_run(journal, tag)
+            run = journal.find_run(tag)
             return _audit(Subject(state=state, journal=journal, run=run, leftovers=leftovers))
     except (ChangedFormError, UnreadableError) as error:
         is_form = isinstance(error, ChangedFormError)
         found = Finding("journal-form" if is_form else "row-unreadable", JOURNAL, str(error))
         return _unreadable(tag or "journal", [found], "the journal is not read")
+    except NoRunError:
+        raise
     except (JournalError, WorkspaceError, ConfigError, OSError) as error:
         hint = getattr(error, "hint", "")
         raise CannotCheckError(f"cannot check: {error}", hint=hint) from error
-
-
-def _no_runs() -> CannotCheckError:
-    return CannotCheckError("there are no runs yet", hint="run: make sandbox-run TASK=eclip")
-
-
-def _find_run(journal: Reader, tag: str | None) -> Run:
-    runs = journal.runs()
-    if not runs:
-        raise _no_runs()
-    found = [run for run in runs if tag in (None, run.tag)]
-    if not found:
-        known = ", ".join(run.tag for run in runs)
-        raise CannotCheckError(f"there is no run {tag}", hint=f"runs: {known}")
-    return found[-1]
 
 
 def _audit(subject: Subject) -> Report:

@@ -65,7 +65,7 @@ def _by_a_person(tag: str | None, drafting: Callable[[Live], Draft]) -> int:
 def retried(tag: str | None, number: int) -> int:
     """Continue an undecided experiment; raise `ConfigError` where it cannot be."""
     with reading.journal_for_reading() as journal:
-        chosen = reading.find_run(journal, tag).tag
+        chosen = journal.find_run(tag).tag
     request = Request(tag=chosen, resume=True, somebody_else=True)
     return supervise(request, experiments=None, planted=0, retry=number)
 
@@ -73,5 +73,5 @@ def retried(tag: str | None, number: int) -> int:
 def _one_more(tag: str | None) -> tuple[str, int]:
     """Return the run's tag, and how many experiments it will have with one more."""
     with reading.journal_for_reading() as journal:
-        chosen = reading.find_run(journal, tag).tag
+        chosen = journal.find_run(tag).tag
         return chosen, max(1, len(journal.experiments(chosen)))

@@ -32,7 +32,7 @@ def command(tag: str | None, script: Path | None, as_json: bool) -> None:
 
     content = given.read(script, most=MOST_BYTES) if script else None
     with reading.journal_for_reading() as journal:
-        chosen = reading.find_run(journal, tag).tag
+        chosen = journal.find_run(tag).tag
     person = Person(say=lambda line: click.echo(visible(line), err=True))
     stop = Stop(person.say)
     request = Request(tag=chosen, resume=True, somebody_else=True)  # its agent is not asked

@@ -64,7 +64,7 @@ def _so_far(tag: str | None, as_json: bool) -> None:
     from runner.views import cost, reading
 
     with reading.journal_for_reading() as journal:
-        run = reading.find_run(journal, tag)
+        run = journal.find_run(tag)
         models = journal.spent_by_model(run.tag)
         experiments = journal.spent_by_experiment(run.tag)
     provider, _ = provider_of(model_of(run.agent) or "")

@@ -48,7 +48,7 @@ def command(
     if output not in (None, Path("-")) and (mlflow or trackio or as_json):
         raise click.UsageError("--output is of a file: it goes with --format, or alone")
     with reading.journal_for_reading() as journal:
-        run = reading.find_run(journal, tag)
+        run = journal.find_run(tag)
         if mlflow or trackio:
             from runner import trackers
 

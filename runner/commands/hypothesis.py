@@ -41,7 +41,7 @@ def show(tag: str | None, as_json: bool) -> None:
     from runner.views import lines, reading
 
     with reading.journal_for_reading() as journal:
-        run = reading.find_run(journal, tag)
+        run = journal.find_run(tag)
         found = journal.hypotheses(run.tag)
     if as_json:
         reading.print_json([asdict(hypothesis) for hypothesis in found])

@@ -30,7 +30,7 @@ def command(tag: str | None, everything: bool, before: int | None, as_json: bool
         if tag is None:
             _runs(journal, as_json)
             return
-        run = reading.find_run(journal, tag)
+        run = journal.find_run(tag)
         first, last = 0, journal.newest(run.tag) or 0
         if not everything:
             last = min(last, before - 1) if before else last
@@ -43,6 +43,7 @@ def command(tag: str | None, everything: bool, before: int | None, as_json: bool
 
 def _runs(journal: Reader, as_json: bool) -> None:
     from runner import paths, progress
+    from runner.journal.reader import no_runs
     from runner.views import documents, reading, running, tables
     from runner.views.standing import standing_of
 
@@ -50,7 +51,7 @@ def _runs(journal: Reader, as_json: bool) -> None:
     tags = [each.run.tag for each in found]
     at_work = {tag: progress.read(paths.state().progress(tag)) for tag in tags}
     if not found and not as_json:
-        raise reading.no_runs()
+        raise no_runs()
     if as_json:
         reading.stream_json(
             documents.run_document(each) | {"running": running.document(at_work[each.run.tag])}

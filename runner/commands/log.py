@@ -24,7 +24,7 @@ def command(tag: str | None, everything: bool, follow: bool, as_json: bool) -> N
     from runner.views import log, reading
 
     with reading.journal_for_reading() as journal:
-        run = reading.find_run(journal, tag)
+        run = journal.find_run(tag)
         last = journal.head(run.tag).seq
         after = 0 if everything else max(0, last - NEWEST)
         if not follow:

@@ -31,7 +31,7 @@ def ask(tag: str | None, wish: Wish) -> None:
 
     state = paths.state()
     with reading.journal_for_reading() as journal:
-        chosen = reading.find_run(journal, tag).tag if tag else _at_work(journal, state)
+        chosen = journal.find_run(tag).tag if tag else _at_work(journal, state)
     reading.say(control.ask(state, chosen, wish))
 
 

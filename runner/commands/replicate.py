@@ -27,10 +27,10 @@ def command(tag: str | None, seeds: int, as_json: bool) -> None:
     from runner.views.standing import standing_of
 
     with reading.journal_for_reading() as journal:
-        chosen = reading.find_run(journal, tag).tag
+        chosen = journal.find_run(tag).tag
     replicated(chosen, seeds)
     with reading.journal_for_reading() as journal:
-        found = standing_of(journal, reading.find_run(journal, chosen))
+        found = standing_of(journal, journal.find_run(chosen))
     assert found.baseline is not None  # noqa: S101 - there is a best
     assert found.best is not None  # noqa: S101 - else there is an error above
     again = [*view.measured_again(found.metric, found.baseline, found.best)]

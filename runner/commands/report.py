@@ -49,7 +49,7 @@ def command(
     from runner.views import reading
 
     with reading.journal_for_reading() as journal:
-        run = reading.find_run(journal, tag)
+        run = journal.find_run(tag)
         target = output or paths.state().run(run.tag) / "report.html"
         if target.suffix not in (".html", ".md"):
             raise ConfigError(

@@ -22,7 +22,7 @@ def command(
     from runner.views import documents, page, reading, tables
 
     with reading.journal_for_reading() as journal:
-        run = reading.find_run(journal, tag)
+        run = journal.find_run(tag)
         experiment = reading.find_experiment(journal, run, number)
         beside = journal.beside(run.tag, number, number)[number]
         asked = experiment.origin.answers if experiment.origin else None

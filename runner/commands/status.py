@@ -16,7 +16,7 @@ def command(tag: str | None, as_json: bool) -> None:
     from runner.views.overview import overview_document, overview_of
 
     with reading.journal_for_reading() as journal:
-        run = reading.find_run(journal, tag)
+        run = journal.find_run(tag)
         # Reading a policy takes longer than all the rest, so it is asked only where it matters.
         cap = cap_of(run) if as_json or journal.asked_models(run.tag) else None
         at = progress.read(paths.state().progress(run.tag))

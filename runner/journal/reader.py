@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from runner.errors import JournalError
+from runner.errors import ConfigError, JournalError
 from runner.journal import projections, rows
 from runner.journal.entries import GENESIS, RESULTS, Entry, Head, of_row
 from runner.journal.finding import Wanted
@@ -87,6 +87,10 @@ class UnreadableError(JournalError):
     """A row holds what no supervisor writes."""
 
 
+class NoRunError(ConfigError):
+    """A person asks for a run, and there is none at all, or none of this tag."""
+
+
 class Reader:
     """One connection to the journal, which threads take turns at. Made by `open_reader`."""
 
@@ -109,6 +113,17 @@ class Reader:
         found = self._one("SELECT * FROM runs WHERE tag = ?", tag)
         with readable(f"the run {tag}"):
             return rows.read_run(found) if found else None
+
+    def find_run(self, tag: str | None) -> Run:
+        """Return the run with this tag, or the newest one; raise `NoRunError` for none."""
+        runs = self.runs()
+        found = [run for run in runs if tag in (None, run.tag)]
+        if not runs:
+            raise no_runs()
+        if not found:
+            known = ", ".join(run.tag for run in runs)
+            raise NoRunError(f"there is no run {tag}", hint=f"runs: {known}")
+        return found[-1]
 
     def damage(self) -> tuple[str, ...]:
         """Return what the database's own check of every page, index and type complains of."""
@@ -498,6 +513,10 @@ class Reader:
     def _one(self, query: str, *values: Any) -> dict[str, Any] | None:
         found = self._all(query, *values)
         return found[0] if found else None
+
+
+def no_runs() -> NoRunError:
+    return NoRunError("there are no runs yet", hint="run: make sandbox-run TASK=eclip")
 
 
 def _event(row: dict[str, Any]) -> dict[str, Any]:

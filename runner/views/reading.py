@@ -11,7 +11,7 @@ import click
 from runner import paths
 from runner.characters import as_json, visible
 from runner.errors import ConfigError, JournalError
-from runner.journal.reader import Reader, open_reader, refuse_unreleased
+from runner.journal.reader import Reader, no_runs, open_reader, refuse_unreleased
 from runner.records import Experiment, Run
 
 FILE_WIDTH = 160
@@ -33,10 +33,6 @@ def journal_for_reading() -> Iterator[Reader]:
         yield journal
 
 
-def no_runs() -> ConfigError:
-    return ConfigError("there are no runs yet", hint="run: make sandbox-run TASK=eclip")
-
-
 @contextmanager
 def journal_if_any() -> Iterator[Reader | None]:
     """Yield the journal, or nothing where no run was ever made."""
@@ -48,22 +44,10 @@ def journal_if_any() -> Iterator[Reader | None]:
         yield journal
 
 
-def find_run(journal: Reader, tag: str | None) -> Run:
-    """Return the run with this tag, or the newest one."""
-    runs = journal.runs()
-    found = [run for run in runs if tag in (None, run.tag)]
-    if not runs:
-        raise no_runs()
-    if not found:
-        known = ", ".join(run.tag for run in runs)
-        raise ConfigError(f"there is no run {tag}", hint=f"runs: {known}")
-    return found[-1]
-
-
 def run_of(tag: str | None) -> Run:
     """Return the run with this tag, or the newest one, for a command that then writes."""
     with journal_for_reading() as journal:
-        return find_run(journal, tag)
+        return journal.find_run(tag)
 
 
 def find_experiment(journal: Reader, run: Run, number: int) -> Experiment:
