@@ -40,7 +40,7 @@ from runner.policy.load import LoadedPolicy, load_policy, parse_policy, with_tra
 from runner.policy.review import broken_by
 from runner.policy.schema import Policy
 from runner.progress import DEVICE, Tracker
-from runner.records import CONTAINED, SELF_REPORTED, Run
+from runner.records import CONTAINED, SELF_REPORTED, Files, Run
 from runner.rules_digest import require_same_rules, rules_digest
 from runner.seams import Agent
 from runner.session import Person, Session
@@ -87,7 +87,8 @@ def at_work(state: paths.State, request: Request, person: Person) -> Iterator[At
     """Yield the run, created or opened, while holding its tag.
 
     Raises:
-        ConfigError: the task, tag, policy or agent is not what a run can start from.
+        ConfigError: the task, tag, policy or agent is not what a run can start from, or what the
+            run was created with has changed.
         BusyError: another supervisor holds the tag.
         SandboxError: there is no engine or no image.
     """
@@ -107,14 +108,31 @@ def at_work(state: paths.State, request: Request, person: Person) -> Iterator[At
         policy = parse_policy(run.policy_text, f"policy of {run.tag}").policy
         require_runtime(engine, policy.resources_record())
         workspace = Workspace(state.repository(tag), tag, log.info)
+        harness, prepared = workspace.harness(), data.load(state, run.task)
+        _require_as_frozen(run, harness, prepared)
         sandbox = TrialRunner(
             engine=engine,
-            host=Host(state=state, harness=workspace.harness()),
+            host=Host(state=state, harness=harness),
             drop_caches=stack.enter_context(dropper(engine)),
         )
         executor = _executor(policy, tag, sandbox, request.devices, progress, person)
         stack.callback(executor.close)
-        session = _session(state, journal, run, policy, executor, log, progress, person)
+        session = Session(
+            run=run,
+            policy=policy,
+            journal=journal,
+            workspace=workspace,
+            executor=executor,
+            data=prepared,
+            state=state,
+            harness=harness,
+            secret=draws.load_secret(state.secret(tag), run.draws_digest),
+            log=log,
+            progress=progress,
+            person=person,
+            independent=is_independent(run.agent),
+        )
+        session = replace(session, analyst=partial(analyze, session))
         session = replace(session, boxer=partial(run_in_box, session, sandbox))
         sandbox.sweep(tag)
         if not run.self_reported:
@@ -319,24 +337,8 @@ def _check_template(policy: LoadedPolicy, template: Any) -> None:
         )
 
 
-def _session(
-    state: paths.State,
-    journal: Journal,
-    run: Run,
-    policy: Policy,
-    executor: LocalExecutor,
-    log: Any,
-    progress: Tracker,
-    person: Person,
-) -> Session:
-    """Return the run as it was frozen.
-
-    Raises:
-        ConfigError: its harness, its data, the rules or the secret of its draws are not what they
-            were.
-    """
-    workspace = Workspace(state.repository(run.tag), run.tag, log.info)
-    harness, prepared = workspace.harness(), data.load(state, run.task)
+def _require_as_frozen(run: Run, harness: Files, prepared: data.Prepared) -> None:
+    """Raise `ConfigError` where harness, rules or data are not what the run was created with."""
     if tree_digest(harness) != run.harness_digest:
         raise ConfigError(f"the frozen harness of {run.tag} has changed", hint="run: runner audit")
     require_same_rules(run)
@@ -345,19 +347,3 @@ def _session(
             f"the data of {run.task} is not what {run.tag} was created with",
             hint="its scores would not compare; start a new run",
         )
-    session = Session(
-        run=run,
-        policy=policy,
-        journal=journal,
-        workspace=workspace,
-        executor=executor,
-        data=prepared,
-        state=state,
-        harness=harness,
-        secret=draws.load_secret(state.secret(run.tag), run.draws_digest),
-        log=log,
-        progress=progress,
-        person=person,
-        independent=is_independent(run.agent),
-    )
-    return replace(session, analyst=partial(analyze, session))

@@ -14,7 +14,7 @@ from runner.cli import cli
 from runner.errors import ConfigError
 from runner.rules_digest import RULES, rules_digest
 from runner.scheduler import run_loop
-from runner.start import _session
+from runner.start import _require_as_frozen
 
 
 @pytest.fixture
@@ -46,16 +46,12 @@ def test_a_new_rule_changes_the_digest_and_other_code_does_not(sources):
 
 
 def test_a_run_that_began_under_other_rules_is_not_resumed_and_is_read(tmp_path, monkeypatch):
-    def session_of(run):
-        beside = (session.policy, session.executor, session.log, session.progress, session.person)
-        return _session(session.state, session.journal, run, *beside)
-
     with make_session(tmp_path, FakeSandbox(lambda _: scored(100.0))) as session:
         run_loop(session, ScriptedAgent([]), experiments=None)
-        assert session_of(session.run).run == session.run
+        _require_as_frozen(session.run, session.harness, session.data)
         other = replace(session.run, rules_digest="0" * 64, runner_version=__version__)
         with pytest.raises(ConfigError) as refused:
-            session_of(other)
+            _require_as_frozen(other, session.harness, session.data)
     for said in (TAG, "0" * 12, rules_digest()[:12], __version__, *RULES):
         assert said in str(refused.value)
     assert "read and audit" in refused.value.hint
