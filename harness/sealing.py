@@ -143,12 +143,12 @@ def _write_part(root: Path, files: Mapping[str, bytes], *, mode: int) -> None:
 
 
 def _surplus(root: Path, files: Mapping[str, object]) -> Iterator[str]:
-    """Name what lies in our folders and belongs to nothing, an interrupted write's file, say."""
-    for top in sorted({name.partition("/")[0] for name in files if "/" in name}):
-        for path in sorted((root / top).rglob("*")):
-            name = path.relative_to(root).as_posix()
-            if name not in files and (path.is_symlink() or not path.is_dir()):
-                yield name
+    """Name what lies there and belongs to nothing: of an interrupted write, or of other splits."""
+    known = {*files, MANIFEST}
+    for path in sorted(root.rglob("*")):
+        name = path.relative_to(root).as_posix()
+        if name not in known and (path.is_symlink() or not path.is_dir()):
+            yield name
 
 
 def _replace(path: Path, content: bytes, *, mode: int) -> None:

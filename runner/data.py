@@ -156,6 +156,7 @@ class Preparation:
     def _build(self, arguments: list[str], raw: Path | None) -> None:
         self.say(f"{self.task}: preparing the data in a container without network")
         name = f"runner-{self.state.id}-public-{self.task}"
+        self.engine.remove_volume(name)  # a killed one may have left rows that are sealed now
         public = self._volume(name, "/public")
         try:
             with self._finished("prepare", [self.task, *arguments], public, raw) as (container, _):

@@ -121,7 +121,16 @@ def test_a_trial_that_wants_more_gpus_than_there_are_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("chosen", "expected"), [("2", ("2",)), ("1, 3", ("1", "3")), ("1,1", ("1",)), ("", FOUR)]
+    ("chosen", "expected"),
+    [
+        ("2", ("2",)),
+        ("1, 3", ("1", "3")),
+        ("1,1", ("1",)),
+        ("", FOUR),
+        ("GPU-8f1d,MIG-2", ("GPU-8f1d", "MIG-2")),
+        ("-1", ()),
+        ("1,-1,2", ("1",)),
+    ],
 )
 def test_fewer_gpus_may_be_named(monkeypatch, chosen, expected):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", chosen)

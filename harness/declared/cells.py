@@ -138,7 +138,13 @@ class Cells:
             parquet.write_table(self.arrow, packed)
             return packed.getvalue()
         stream = io.StringIO()
-        writer = csv.writer(stream, delimiter=self.dialect.delimiter or ",", lineterminator="\n")
+        delimiter = self.dialect.delimiter or ","
+        # Without quotes the end of a line in a value would be one, and no value at the end none.
+        odd = any(
+            "\r" in one or (not one and delimiter == " ") for each in self.columns for one in each
+        )
+        writer = csv.writer(stream, delimiter=delimiter, lineterminator="\n",
+                            quoting=csv.QUOTE_ALL if odd else csv.QUOTE_MINIMAL)  # fmt: skip
         if self.dialect.header:
             # As pandas calls such a column in the whole file, whatever stands before it here.
             writer.writerow(f"Unnamed: {int(name.partition('_')[2]) - 1}" if name in self.unnamed
@@ -206,7 +212,12 @@ def joined(files: Sequence[Cells], names: Sequence[str]) -> Cells:
     arrow: Any = None
     if first.arrow is not None:
         pyarrow: Any = library("pyarrow", NO_PARQUET)
-        arrow = pyarrow.concat_tables([one.arrow for one in files])
+        try:
+            arrow = pyarrow.concat_tables(
+                [one.arrow for one in files], promote_options="permissive"
+            )
+        except (TypeError, ValueError) as error:
+            raise BadTableError(f"{', '.join(names)} have other types of values: {error}") from None
     return replace(
         first,
         columns=tuple([value for one in each for value in one]

@@ -9,6 +9,7 @@ What this does not protect against: rows that were written otherwise on purpose.
 from __future__ import annotations
 
 import bz2
+import csv
 import gzip
 import io
 import json
@@ -24,7 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.declared.cells import NO_PARQUET
+from harness.declared.cells import NO_PARQUET, Cells
 from harness.declared.numbers import number
 from harness.declared.tables import TableSource
 from harness.raw import library
@@ -44,7 +45,18 @@ PACKED: tuple[tuple[bytes, Callable[[bytes], bytes]], ...] = (
     (b"\xfd7zXZ", lzma.decompress),
     (b"\x78", zlib.decompress),
 )
-_CUTS = tuple(map(re.compile, (",", ";", r"\t", r"\|", r"\s{2,}")))
+DAMAGED = (
+    OSError,
+    EOFError,
+    ValueError,
+    RuntimeError,
+    zlib.error,
+    lzma.LZMAError,
+    zipfile.BadZipFile,
+)
+"""What unpacking raises where a file is damaged, or packed in a way that we do not know."""
+_MARKS = (",", ";", "\t", "|", " ")
+_CUTS = tuple(map(re.compile, (",", ";", r"\t", r"\|", r"\s+", r"\s{2,}")))
 _HTML_ROW = re.compile(r"<tr.*?</tr>", re.DOTALL | re.IGNORECASE)
 _HTML_CELL = re.compile(r"<t[dh][^>]*>(.*?)</t[dh]>", re.DOTALL | re.IGNORECASE)
 Row = tuple[str, ...]
@@ -77,14 +89,13 @@ def _contents(content: bytes) -> Iterator[bytes]:
     yield content
     for start, unpack in PACKED:
         if content.startswith(start):
-            try:
+            with suppress(*DAMAGED):
                 yield unpack(content)
-            except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError):
-                continue
-    if zipfile.is_zipfile(io.BytesIO(content)):
-        with zipfile.ZipFile(io.BytesIO(content)) as packed:
-            for member in packed.infolist():
-                if member.file_size <= MOST_BYTES and not member.flag_bits & 1:
+    with suppress(zipfile.BadZipFile):
+        packed = zipfile.ZipFile(io.BytesIO(content))
+        for member in packed.infolist():
+            if member.file_size <= MOST_BYTES and not member.flag_bits & 1:
+                with suppress(*DAMAGED):
                     yield packed.read(member)
 
 
@@ -97,11 +108,16 @@ class Lines:
     @classmethod
     def of_table(cls, source: TableSource) -> Lines:
         """Return rows: all columns that hold anything, those without ids, without the target."""
-        looked, cells = cls(), source.cells
+        numbering = [*source.numbering, *([source.data.id] if source.data.id else [])]
+        return cls.of_cells(source.cells, (), numbering, [*numbering, *source.target_names])
+
+    @classmethod
+    def of_cells(cls, cells: Cells, *without: Sequence[str]) -> Lines:
+        """Return rows without the columns that hold nothing, and without some others each."""
+        looked = cls()
         blank = [name for name, values in zip(cells.names, cells.columns, strict=True)
                  if not any(values)]  # fmt: skip
-        numbering = [*source.numbering, *([source.data.id] if source.data.id else [])]
-        for gone in ((), numbering, [*numbering, *source.target_names]):
+        for gone in without or ((),):
             kept = cells.without((*gone, *blank))
             if len(kept.names) >= FEWEST_VALUES:
                 rows = {tuple(map(_normal, row)) for row in zip(*kept.columns, strict=True)}
@@ -144,7 +160,10 @@ class Lines:
 def _lines_of_values(content: bytes) -> Iterator[list[str]]:
     if content[:4] == b"PAR1":
         parquet = library("pyarrow.parquet", NO_PARQUET)
-        table = parquet.read_table(io.BytesIO(content))
+        try:
+            table = parquet.read_table(io.BytesIO(content))
+        except (OSError, ValueError):  # it only begins like one
+            return
         columns = [[str(value) for value in column.to_pylist()] for column in table.columns]
         yield from map(list, zip(*columns, strict=True))
         return
@@ -159,8 +178,22 @@ def _lines_of_values(content: bytes) -> Iterator[list[str]]:
         for cut in _CUTS:
             if len(values := cut.split(line)) >= FEWEST_VALUES:
                 yield [value.strip(" \"'[](){}") for value in values]
+    if '"' in text:
+        yield from _quoted(text)
     for row in _HTML_ROW.findall(text):
         yield [cell.strip() for cell in _HTML_CELL.findall(row)]
+
+
+def _quoted(text: str) -> Iterator[list[str]]:
+    """Yield rows with values in quotation marks, which may hold what cuts the others."""
+    csv.field_size_limit(max(len(text) + 1, csv.field_size_limit()))
+    for mark in _MARKS:
+        with suppress(csv.Error):
+            for row in csv.reader(
+                io.StringIO(text, newline=""), delimiter=mark, skipinitialspace=True
+            ):
+                if len(row) >= FEWEST_VALUES:
+                    yield row
 
 
 def _strings(document: object) -> Iterator[str]:

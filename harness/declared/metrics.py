@@ -190,6 +190,8 @@ def check_values(metric: Metric, target: Target) -> None:
             f"score: {metric.name} is of numbers from 0 on, and the target goes down to "
             f"{lowest:g}: --metric rmse, say"
         )
+    if metric.name == "max_error" and target.values.ndim > 1:
+        raise BadRawDataError("score: max_error is of one number a row: --metric rmse, say")
     if metric.name == "mape" and (zeros := int((target.values == 0).sum())):
         raise BadRawDataError(
             f"score: mape divides by the target, which is 0 in {zeros} rows: --metric mae, say"
@@ -277,8 +279,9 @@ def measure(
     found[chosen.name] = value
     dealt = np.arange(len(answer)) if order is None else order
     samples = over_rows(
-        lambda rows: compute(chosen, target.values[rows], answer[rows]), dealt, groups
-    )
+        lambda rows: compute(chosen, target.values[rows], answer[rows]), dealt, groups,
+        calls=_calls(chosen, target),
+    )  # fmt: skip
     defined = [sample for sample in samples if math.isfinite(sample)]
     if len(defined) > 1:
         found[f"{chosen.name}_se"] = float(np.std(defined, ddof=1))
@@ -302,6 +305,13 @@ def of_lists(
     return found
 
 
+def _calls(metric: Metric, target: Target) -> int:
+    """Return how many measures scikit-learn makes for one metric."""
+    if metric.options.get("multi_class") == "ovo":
+        return len(target.classes) * (len(target.classes) - 1)
+    return target.values.shape[1] if target.values.ndim > 1 else 1
+
+
 def _allowed(metric: Metric, target: Target, answer: Array, *, places: bool) -> bool:
     if metric.needs == "labels" or not target.classes:
         return metric.needs != "positive values" or bool((answer >= 0).all())
@@ -323,7 +333,7 @@ def _value(
         )
     if target.kind == MULTI and metric.function in (
         "log_loss", "roc_auc_score", "top_k_accuracy_score", "f1_score", "precision_score",
-        "recall_score",
+        "recall_score", "cohen_kappa_score",
     ):  # fmt: skip
         options["labels"] = everything
     if metric.function == "log_loss" and target.kind == BINARY:

@@ -94,7 +94,7 @@ def read(text: str, data: TableData, *, keep_blank: bool) -> Records:
     _part_header(found, data)
     if found.header is not None and not keep_blank:
         _leave_out_headers(found)
-    _make_even(found)
+    _make_even(found, pad=not keep_blank)
     return found
 
 
@@ -277,13 +277,13 @@ def _is_row(first: Sequence[str], rest: Sequence[Sequence[str]]) -> bool:
     return bool(numeric) and all(is_number(first[place]) for place in numeric)
 
 
-def _make_even(found: Records) -> None:
+def _make_even(found: Records, *, pad: bool) -> None:
     """Cut off what is empty beyond the last column, and let all have as many values."""
     width = len(found.header or found.rows[0])
     for row in found.rows:
         while len(row) > width and not row[-1]:
             row.pop()
-    if found.header is not None:
+    if found.header is not None and pad:
         _fit_header(found, found.header)
         width = len(found.header)
     for row, line in zip(found.rows, found.lines, strict=True):

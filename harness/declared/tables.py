@@ -252,6 +252,10 @@ def asked(data: TableData, load: Callable[[str], bytes], order: NDArray[np.int64
     """Return what a predictor is given of an evaluated part, in this order."""
     if data.given == "file":
         rows = cells.read(load(data.table), data, keep_blank=True)
+        if len(rows) != len(order):
+            raise BadTableError(
+                f"{data.table} was written in {len(order)} rows, and has {len(rows)}"
+            )
         others = {name: load(name) for name in data.joined}
         return {data.table: rows.take(order).content(), **others}
     arrays = {name: from_npy(load(f"{name}.npy")) for name in (*ROWS, *NAMES)}

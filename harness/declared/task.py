@@ -55,6 +55,8 @@ from harness.sealing import Built, read_sealed
 PREDICTOR = "rows"
 IDS, PREDICTIONS = f"{PREDICTOR}/ids.npy", f"{PREDICTOR}/predictions.npy"
 ABOUT, TARGETS, GROUPS = "about.json", "scored.npy", "groups.npy"
+OWN = frozenset((ABOUT, TARGETS, GROUPS, "ids.npy"))
+"""Names that no file of the data may have: it would be written over, with the targets, say."""
 Source = TableSource | ArraysSource | PairsSource | FolderSource
 FEWEST_LISTS, MOST_NAMED = 2, 5
 
@@ -122,7 +124,10 @@ def build(seed: int, raw: Path | None, *, declaration: Declaration) -> Built:
             public[f"{one.split}/{name}"] = content
         public[f"{one.split}/{ABOUT}"] = about
         folder = f"{one.part}/{one.split}"
-        for name, content in source.sealed(one.asked).items():
+        given = source.sealed(one.asked)
+        for name in OWN & given.keys():
+            raise BadRawDataError(f"{name} is a name of the scorer's own: call the file otherwise")
+        for name, content in given.items():
             sealed[f"{folder}/{name}"] = content
         sealed[f"{folder}/{TARGETS}"] = npy(source.target.values[one.asked])
         sealed[f"{folder}/{ABOUT}"] = about
@@ -240,11 +245,13 @@ def _looked_for(raw: Path | None, declaration: Declaration) -> list[copies.Lines
         return [copies.Pieces.of_text(text)]
     source = read(raw, declaration, 0)
     if isinstance(source, TableSource):
-        return [copies.Lines.of_table(source)]
+        return [copies.Lines.of_table(source), *map(copies.Lines.of_cells, source.joined.values())]
     if isinstance(source, FolderSource):
         return [copies.Pieces.of_files(source.paths)]
-    array = source.queries if isinstance(source, PairsSource) else source.inputs
-    return [copies.Pieces.of_array(array), copies.Lines.of_array(array)]
+    looked = (
+        [source.inputs] if isinstance(source, ArraysSource) else [source.queries, source.documents]
+    )
+    return [kind.of_array(one) for one in looked for kind in (copies.Pieces, copies.Lines)]
 
 
 def about_answers(source: Source) -> dict[str, Any]:

@@ -231,7 +231,13 @@ def _write_table(place: str, rows: list[list[str]], about: Mapping[str, Any]) ->
     above, between, below = around.get(Path(place).name, own)
     header, rows = (rows[:1], rows[1:]) if dialect["header"] else ([], rows)
     with _opened(_fresh(place), "wt", dialect) as file:
-        writer = csv.writer(file, delimiter=dialect["delimiter"], lineterminator="\n")
+        odd = any("\r" in value for row in rows for value in row)
+        writer = csv.writer(
+            file,
+            delimiter=dialect["delimiter"],
+            lineterminator="\n",
+            quoting=csv.QUOTE_ALL if odd else csv.QUOTE_MINIMAL,
+        )
         file.write(above)
         writer.writerows(header)
         file.write(between)
@@ -240,6 +246,7 @@ def _write_table(place: str, rows: list[list[str]], about: Mapping[str, Any]) ->
 
 
 def _read(path: Path, dialect: Mapping[str, Any]) -> list[list[str]]:
+    csv.field_size_limit(sys.maxsize)  # a value may be a whole document
     with _opened(path, "rt", dialect) as file:
         return list(csv.reader(file, delimiter=dialect["delimiter"]))
 

@@ -15,14 +15,15 @@ from typing import Any
 
 from runner.engines import syscalls
 from runner.engines.init import TAKES_INPUT
-from runner.engines.protocol import AGENT_USER, MIB, ContainerSpec, Mount, Volume
+from runner.engines.protocol import AGENT_USER, MIB, SCORER_USER, ContainerSpec, Mount, Volume
 from runner.records import Resources
 
 PATH = "/opt/venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 TMP_BYTES = 256 * MIB
 CACHE_BYTES = 1024 * MIB
-INODES = 16_384
+INODES, SCORER_INODES = 16_384, 1_000_000
+"""Files of a folder in memory; the scorer deals a file for each row of a folder of images."""
 
 INIT_SOURCE = Path(__file__).with_name("init.py")
 
@@ -238,7 +239,8 @@ def volume_options(volume: Volume) -> dict[str, str]:
     if volume.memory_bytes is None:
         return {}
     size, uid = volume.memory_bytes, volume.uid
-    options = f"size={size},nr_inodes={INODES},uid={uid},gid={uid},mode=0755"
+    files = SCORER_INODES if f"{uid}:{uid}" == SCORER_USER else INODES
+    options = f"size={size},nr_inodes={files},uid={uid},gid={uid},mode=0755"
     return {"type": "tmpfs", "device": "tmpfs", "o": f"{options},nosuid,nodev,noexec"}
 
 

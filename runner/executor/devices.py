@@ -8,12 +8,17 @@ with a lock each, so that runs whose sets overlap take turns.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from math import ceil
 
 from runner.errors import ConfigError
+
+NAME = re.compile(r"\d+|(?:GPU|MIG)-[\w/-]+")
+"""A device's number or UUID, as the engine takes them."""
 
 CPU, GPU = "cpu", "gpu"
 
@@ -43,10 +48,13 @@ class Machine:
 
 
 def _gpus() -> tuple[str, ...]:
-    """Return the numbers of the GPUs; `CUDA_VISIBLE_DEVICES` may name fewer of them."""
-    chosen = os.environ.get("CUDA_VISIBLE_DEVICES", "")
-    if chosen and all(each.strip().isdecimal() for each in chosen.split(",")):
-        return tuple(dict.fromkeys(each.strip() for each in chosen.split(",")))
+    """Return the GPUs by number or UUID.
+
+    Where `CUDA_VISIBLE_DEVICES` is set it is those; as CUDA reads it, what is none ends the list.
+    """
+    if chosen := os.environ.get("CUDA_VISIBLE_DEVICES"):
+        named = takewhile(NAME.fullmatch, (each.strip() for each in chosen.split(",")))
+        return tuple(dict.fromkeys(named))
     command = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
     try:
         said = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)

@@ -183,6 +183,8 @@ def test_a_volume_has_a_hard_quota_and_runs_nothing():
         f"size={64 * MIB}", "nr_inodes=16384", "uid=10001", "gid=10001", "mode=0755",
         "nosuid", "nodev", "noexec",
     }  # fmt: skip
+    scorers = replace(asked, uid=int(SCORER_USER.partition(":")[0]))  # a file for each image
+    assert "nr_inodes=1000000" in volume_options(scorers)["o"]
 
 
 # -- environment ------------------------------------------------------------------------------

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
+import zipfile
 
 import numpy as np
 import pytest
@@ -205,6 +207,43 @@ def test_a_table_is_given_as_the_file_it_was_and_its_targets_stay(tmp_path, raw)
     assert not any(b"yes" in content for name, content in built.sealed.items() if "rows" in name)
     again = task.deal(mounts.sealed, "holdout", "fold0", declaration=declaration)
     assert again.inputs["rows/rows.csv"] != dealt.inputs["rows/rows.csv"]
+
+
+def test_a_name_of_the_scorers_own_is_refused(tmp_path, raw):
+    (raw / "scored.npy").write_bytes((raw / "x.npy").read_bytes())
+    (tmp_path / "task.yaml").write_text(
+        "data: {inputs: scored.npy, targets: y.npy}\nsplit: {holdout: 0.25, locked: 0.25}\n"
+    )
+    with pytest.raises(BadRawDataError, match=r"scored\.npy is a name of the scorer's own"):
+        task.build(5, raw, declaration=schema.load(tmp_path / "task.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("odd", "data"),
+    [
+        pytest.param('"a\rb"', {}, id="an old end of a line in a value"),
+        pytest.param("", {"delimiter": " "}, id="nothing at the end of a line of blanks"),
+    ],
+)
+def test_odd_values_are_dealt_in_the_rows_that_they_are_of(tmp_path, raw, odd, data):
+    """The column `place` tells the row; the target follows from it."""
+    mark = data.get("delimiter", ",")
+    rows = [[f"{n}", "yes" if n % 3 else "no", "x" if n % 14 else odd] for n in range(ROWS)]
+    lines = [mark.join(row).rstrip() for row in [["place", "sick", "note"], *rows]]
+    (raw / "rows.csv").write_bytes("\n".join(lines).encode())
+    (tmp_path / "task.yaml").write_text(json.dumps({
+        "data": {"table": "rows.csv", "target": "sick", "id": "place", **data},
+        "split": {"holdout": 0.3, "locked": 0.3}, "ask": {"command": "x"},
+    }))  # fmt: skip
+    declaration = schema.load(tmp_path / "task.yaml")
+    _, mounts = sealed(tmp_path, raw, declaration)
+    for part in ("holdout", "locked"):
+        dealt = task.deal(mounts.sealed, part, "train", declaration=declaration)
+        about = json.loads(dealt.inputs["rows/about.json"])["dialect"]
+        content = dealt.inputs["rows/rows.csv"].decode()
+        read = list(csv.reader(io.StringIO(content, newline=""), delimiter=about["delimiter"]))
+        assert {len(row) for row in read} == {2}
+        assert len(read) - 1 == len(dealt.measure.keywords["target"].values)
 
 
 def test_columns_are_given_as_kit_tables_reads_them(tmp_path, raw):
@@ -422,6 +461,37 @@ def test_rows_of_the_data_are_found_in_a_workspace_in_any_format(tmp_path, raw, 
     (workspace / "some").write_bytes(content if isinstance(content, bytes) else content.encode())
     found = task.search(raw, workspace, declared(tmp_path))["found"]
     assert found == ["some holds 4 rows of the data: take them out"]
+
+
+@pytest.mark.parametrize("form", ["quoted", "blanks"])
+def test_rows_with_marks_or_single_blanks_between_their_values_are_found(tmp_path, raw, form):
+    rows = [[f"{n * 37 % 89}", f"Braund, {n}", "yes" if n % 3 else "no"] for n in range(ROWS)]
+    with io.StringIO() as stream:
+        csv.writer(stream).writerows([["age", "name", "sick"], *rows])
+        (raw / "rows.csv").write_text(stream.getvalue())
+    copy = (raw / "rows.csv").read_text()
+    if form == "blanks":
+        (raw / "rows.csv").write_text(copy.replace(", ", "-"))
+        copy = copy.replace('"', "").replace(", ", "-").replace(",", " ")
+    workspace = tmp_path / "workspace"
+    workspace.mkdir()
+    (workspace / "some").write_text(copy)
+    found = task.search(raw, workspace, declared(tmp_path))["found"]
+    assert found == [f"some holds {ROWS} rows of the data: take them out"]
+
+
+def test_what_is_damaged_among_the_files_ends_no_search(tmp_path, raw):
+    workspace = tmp_path / "workspace"
+    workspace.mkdir()
+    with io.BytesIO() as stream:
+        with zipfile.ZipFile(stream, "w") as packed:
+            packed.writestr("a", b"abcdefgh")
+        damaged = stream.getvalue().replace(b"abcdefgh", b"abcdefgX")
+    (workspace / "damaged.zip").write_bytes(damaged)
+    (workspace / "no.parquet").write_bytes(b"PAR1 and nothing like it")
+    (workspace / "rows.csv").write_bytes(table_bytes())
+    [found] = task.search(raw, workspace, declared(tmp_path))["found"]
+    assert found.startswith("rows.csv holds")
 
 
 @pytest.mark.parametrize(("share", "is_found"), [(1.0, True), (0.02, False)])

@@ -215,6 +215,48 @@ split: {holdout: 0.3, locked: 0.3}
         assert content.decode().splitlines()[0] == "well,depth_text"
 
 
+def test_documents_and_joined_tables_are_found_in_a_workspace(tmp_path, raw):
+    pairs = declared(
+        tmp_path, "data: {queries: asks.npy, documents: texts.npy}\nsplit: {holdout: 0.3}\n"
+    )
+    workspace = tmp_path / "workspace"
+    workspace.mkdir()
+    (workspace / "some.npy").write_bytes((raw / "texts.npy").read_bytes())
+    assert len(task.search(raw, workspace, pairs)["found"]) == 1
+
+    (raw / "wells.csv").write_text(
+        "\n".join(
+            ["well,depth,safe", *(f"{n},{n % 7},{'yes' if n % 4 else 'no'}" for n in range(90))]
+        )
+    )
+    visits = "\n".join(["well,day", *(f"{n % 90},{n * 31 % 365}" for n in range(200))])
+    (raw / "visits.csv").write_text(visits)
+    (workspace / "some.npy").unlink()
+    (workspace / "copy.csv").write_text(visits)
+    joined = declared(
+        tmp_path,
+        "data: {table: wells.csv, target: safe, id: well, joined: [visits.csv]}\n"
+        "split: {holdout: 0.3}\n",
+    )
+    [found] = task.search(raw, workspace, joined)["found"]
+    assert found.startswith("copy.csv holds")
+
+
+@pytest.mark.parametrize("second", ["1.5", "null"])
+def test_parquet_files_whose_numbers_have_other_types_are_one_table(tmp_path, raw, second):
+    import pyarrow
+    from pyarrow import parquet
+
+    for name, first in (("a.parquet", 1), ("b.parquet", json.loads(second))):
+        rows = [{"x": first if row == 0 else row, "y": f"{row % 2}"} for row in range(60)]
+        parquet.write_table(pyarrow.Table.from_pylist(rows), raw / name)
+    declaration = declared(
+        tmp_path,
+        "data: {table: a.parquet, target: y}\nsplit: {by: files, asked: b.parquet, locked: 0.5}\n",
+    )
+    assert task.understand(raw, declaration)["rows"] == 120
+
+
 # -- files of one's own -----------------------------------------------------------------------
 
 BY_FILES = "data: {table: searches.csv, target: clicks}\nscore: {kind: regression}\nsplit: "

@@ -10,8 +10,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from harness.declared import dates, schema, tables, task
+from harness.declared import dates, metrics, schema, tables, task
 from harness.declared.numbers import numbers_of
+from harness.declared.schema import Score
+from harness.declared.targets import Target
 from harness.raw import BadRawDataError
 
 ROWS = 120
@@ -414,6 +416,12 @@ def test_a_name_in_brackets_is_no_other_format(tmp_path, name):
 def test_a_metric_that_says_nothing_of_such_a_target_is_refused(tmp_path, metric, said):
     content = amounts(lambda at: at / 4 - 1)
     assert said in understood(tmp_path, content, score={"metric": metric})
+
+
+def test_the_largest_error_is_of_one_number_a_row():
+    target = Target(kind="regression", why="", values=np.zeros((3, 2)), classes=())
+    with pytest.raises(BadRawDataError, match="max_error is of one number a row"):
+        metrics.check_values(metrics.chosen("regression", Score(metric="max_error"))[0], target)
 
 
 def test_the_same_is_said_of_many_columns_once(tmp_path):

@@ -107,6 +107,15 @@ def test_questions_lie_where_the_table_was(places, dialect, name, training, aske
     assert run(places, "predict", read, *options) == found
 
 
+def test_a_value_may_be_a_whole_document_and_may_hold_old_ends_of_lines(places):
+    document = f'"{"word " * 30_000}\r"'
+    table(places, training=f"a,y\n{document},yes\n", asked=f"a\n{document}\n")
+    read = "print(len(open('data/rows.csv', newline='').read()), end='')"
+    options = ("--data", "data/rows.csv=rows.csv", "--target", "y")
+    assert int(run(places, "train", read, *options)) > 150_000
+    assert int(run(places, "predict", read, *options)) > 150_000
+
+
 def test_lines_that_are_no_rows_are_where_a_project_skips_them(places):
     table(places, training="a,y\n1,yes\n", asked="a\n2\n")
     for folder in ("data", "inputs"):

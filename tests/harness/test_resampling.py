@@ -54,6 +54,13 @@ def test_many_rows_need_fewer_samples(monkeypatch):
     assert len(mean_over(TRUTH, np.arange(ROWS))) == 100
 
 
+def test_a_metric_that_is_made_of_many_has_fewer_samples_or_none(monkeypatch):
+    monkeypatch.setattr(resampling, "MOST_CALLS", 6000)
+    order = np.arange(ROWS)
+    drawn = [len(over_rows(lambda _: 0.0, order, calls=calls)) for calls in (1, 60, 1000)]
+    assert drawn == [DRAWS, 100, 0]
+
+
 def test_the_document_has_them_and_null_where_the_metric_is_not_defined():
     said = io.StringIO()
     found = Measured({"auc": 0.5}, [0.123456789123, math.nan])

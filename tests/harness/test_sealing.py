@@ -103,10 +103,13 @@ def test_truncated_altered_and_missing_files_are_named(run_verb, tmp_path, damag
     assert run_verb("verify")["damaged"] == [f"{named}: not a regular file"]
 
 
-def test_a_file_too_many_is_named_and_swept_away(run_verb, tmp_path):
+@pytest.mark.parametrize("folder", ["train", "analysis"])
+def test_a_file_too_many_is_named_and_swept_away(run_verb, tmp_path, folder):
+    """A folder of another split may hold rows that are sealed now."""
     run_verb("prepare", "eclip")
-    (tmp_path / "public" / "train" / "answers.npy").write_bytes(b"")
-    assert run_verb("verify")["damaged"] == ["train/answers.npy: not in the manifest"]
+    (tmp_path / "public" / folder).mkdir(exist_ok=True)
+    (tmp_path / "public" / folder / "answers.npy").write_bytes(b"")
+    assert run_verb("verify")["damaged"] == [f"{folder}/answers.npy: not in the manifest"]
     run_verb("prepare", "eclip")
     assert run_verb("verify")["damaged"] == []
 
