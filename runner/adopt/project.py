@@ -256,6 +256,8 @@ def _found_data(root: Path, listed: Sequence[str]) -> list[str]:
     """
     named = {name for name in DATA_FOLDERS if (root / name).is_dir()}
     for path in (path for path in listed if path.endswith(CODE) and not path.endswith(PROSE)):
+        if not (root / path).is_file():  # a link that leads nowhere, or to a folder
+            continue
         content = (root / path).read_bytes()[:MOST_BYTES]
         for name in paths_in(path, content):
             from_there = posixpath.normpath(posixpath.join(posixpath.dirname(path), name))
@@ -320,9 +322,9 @@ def _data_place(root: Path, name: str, listed: Container[str]) -> str | None:
     except (OSError, RuntimeError):  # a word that is no path at all
         return None
     if place.is_absolute() or place.parts[0] in ("..", "~"):
-        settings = place.parts[0] == "~" and place.parts[1].startswith(".")
-        around = root.is_relative_to(here.resolve())
-        return None if settings or around or here.suffix in CODE else str(place)
+        there = here.resolve()
+        around = root.is_relative_to(there)
+        return None if around or _is_private(there) or here.suffix in CODE else str(place)
     if place.parts[0].lower().startswith(WRITTEN):
         return None
     folders = [str(PurePosixPath(*place.parts[: end + 1])) for end in range(len(place.parts))]
@@ -332,6 +334,14 @@ def _data_place(root: Path, name: str, listed: Container[str]) -> str | None:
         if odd or here.stat().st_size > MOST_BYTES:
             return str(place)  # it cannot travel with the sources
     return outermost
+
+
+def _is_private(place: Path) -> bool:
+    """Whether it is a home, settings in one's own, or a folder right below the root: no data."""
+    home = Path.home().resolve()
+    settings = place.is_relative_to(home) and str(place.relative_to(home)).startswith(".")
+    whole = len(place.parts) < 3 or home.is_relative_to(place) or place.parent == Path("/home")
+    return settings or (whole and place.is_dir())
 
 
 def _is_data(folder: Path, first: str) -> bool:

@@ -157,6 +157,35 @@ def test_data_at_home_and_at_absolute_places_are_found_and_named_as_the_code_doe
     assert places(read_project(folder, typed)) == ["~/rows", f"{elsewhere}/far/c.csv"]
 
 
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        pytest.param("go.sh", "singularity exec -B {}:{} image python train.py", id="a mount"),
+        pytest.param("job.sh", "#SBATCH --chdir={}", id="a folder to work in"),
+        pytest.param("conf.yaml", "root: {}", id="a setting"),
+        pytest.param("more.py", "ROOT = '{}'", id="a string"),
+    ],
+)
+def test_a_home_and_a_folder_below_the_root_are_data_only_where_a_person_says_so(
+    folder, elsewhere, monkeypatch, name, line
+):
+    monkeypatch.setenv("HOME", str(elsewhere / "me"))
+    put(elsewhere, "me/.ssh/x")
+    for place in ("/mnt", "/srv", f"{elsewhere}/me", f"{elsewhere}/me/.ssh", str(elsewhere)):
+        put(folder, name, line.format(place, place))
+        assert places(read_project(folder, None)) == []
+    put(folder, "more.py", "ROOT = '~/x/..'")
+    put(elsewhere, "me/x/y")
+    assert places(read_project(folder, None)) == []
+    assert places(read_project(folder, ["/mnt"])) == ["/mnt"]
+
+
+def test_a_link_that_leads_nowhere_is_no_code(folder):
+    (folder / ".#train.py").symlink_to("me@host.123")
+    (folder / "old.py").symlink_to(folder.parent)
+    assert set(read_project(folder, None).files) == {"train.py"}
+
+
 def test_data_may_lie_elsewhere_than_where_the_project_looks(folder, tmp_path):
     put(tmp_path, "far/c.csv")
     part = read_project(folder, [f"/kaggle/input={tmp_path}/far"]).data[0]
