@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from string import Template
 
@@ -102,7 +103,7 @@ def in_words(image: Image) -> str:
 def _step(value: float) -> str:
     """Return about a thousandth of a score, a power of ten."""
     size = abs(value) or 1.0
-    return f"{10.0 ** (math.floor(math.log10(size)) - 3):.10f}".rstrip("0")
+    return f"{Decimal(1).scaleb(math.floor(math.log10(size)) - 3):f}"
 
 
 def imported(needs: Needs) -> str:

@@ -8,6 +8,7 @@ import pytest
 
 from runner import paths
 from runner.adopt import adopt as adopting
+from runner.adopt.writing import _step
 from runner.errors import ConfigError
 from runner.stopping import Stop
 
@@ -37,3 +38,11 @@ def test_a_lock_is_as_it_was_where_no_task_comes_about(tmp_path, monkeypatch, be
             stop=Stop(print), ask=lambda *_, **__: "no", say=print,
         )  # fmt: skip
     assert (lock.read_text() if lock.exists() else None) == before
+
+
+@pytest.mark.parametrize(
+    ("value", "step"),
+    [(3e-9, "0.000000000001"), (0.25, "0.0001"), (0.0, "0.001"), (-71234.0, "10")],
+)
+def test_scores_are_rounded_to_a_thousandth_of_the_first_however_small_it_is(value, step):
+    assert _step(value) == step
