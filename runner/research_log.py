@@ -198,13 +198,18 @@ def _text(text: str, most: int) -> str:
 
 
 def _change(change: Change, before: File | None) -> Iterator[str]:
-    """Yield a summary and the lines themselves; a moved line is no change here."""
+    """Yield a summary and the lines themselves, as a block of code in which nothing is Markdown.
+
+    A moved line is no change here.
+    """
     old, new = _lines(before.content if before else b""), _lines(change.content or b"")
     gone, come = Counter(old) - Counter(new), Counter(new) - Counter(old)
     verb = "" if before else "new, "
     verb = "removed, " if change.content is None else verb
     yield f"  - {_text(change.path, LINE)} ({verb}+{come.total()} -{gone.total()})"
     signed = [*(f"- {line}" for line in gone), *(f"+ {line}" for line in come)]
+    if signed:
+        yield ""
     yield from (f"        {cleaned(line[: 2 * LINE])[:LINE].rstrip()}" for line in signed[:LINES])
     if len(signed) > LINES:
         yield f"        … {len(signed) - LINES} more"

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import html
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -7,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from fakes import POLICY_TEXT, TAG, FakeSandbox, ScriptedAgent, crashed, edit, make_session, scored
+from markdown_it import MarkdownIt
 
 from runner.errors import SandboxError
 from runner.paths import PROJECT
@@ -85,7 +88,7 @@ def test_the_page_says_hypothesis_change_result_and_takeaway_of_each(tmp_path):
         "### Exp 1: kept [width]\n\n"
         "- **Hypothesis:** wider is better\n"
         "- **Change:**\n"
-        "  - train.py (+1 -1)\n"
+        "  - train.py (+1 -1)\n\n"
         "        - WIDTH = 32\n"
         "        + WIDTH = 64\n"
         "  - scratchpad.md (notes)\n"
@@ -94,7 +97,7 @@ def test_the_page_says_hypothesis_change_result_and_takeaway_of_each(tmp_path):
         "### Exp 2: crashed\n\n"
         "- **Hypothesis:** a faster rate\n"
         "- **Change:**\n"
-        "  - train.py (+2 -2)\n"
+        "  - train.py (+2 -2)\n\n"
         "        - WIDTH = 64\n"
         "        - RATE = 0.001\n"
         "        + WIDTH = 32\n"
@@ -204,6 +207,18 @@ def test_odd_changes_are_bounded_and_stay_inside_their_entry(tmp_path):
     assert "  - and 5 more" in text
     assert max(map(len, text.split("\n"))) < 1100
     assert "\x1b" not in text
+
+
+@pytest.mark.parametrize("line", ["![x](//e.example/a.png)", "<img src=x>", "`a` [b](//c)"])
+def test_a_changed_line_is_code_for_whoever_shows_the_page_as_markdown(tmp_path, line):
+    content = f"{line}\n\t{line}\n  - {line}\n".encode()
+    odd = Proposal(hypothesis=line, changes=(Change(path="train.py", content=content),))
+    with make_session(tmp_path, FakeSandbox(answer)) as session:
+        run_loop(session, ScriptedAgent([odd]), experiments=None)
+        shown = MarkdownIt().render(page(session))
+    assert f"+ {line}\n" in html.unescape(shown)
+    assert not re.search(r"<img|<a ", shown)
+    assert shown.count("<pre>") == 1
 
 
 def test_what_is_told_of_an_experiment_is_made_once_whatever_comes_to_it_later(tmp_path):
