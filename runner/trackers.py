@@ -19,9 +19,11 @@ from typing import Any
 from runner.errors import ConfigError, SandboxError
 from runner.history import mean_audit
 from runner.journal.reader import Reader
+from runner.prompt.untrusted import markdown
 from runner.records import SELF_REPORTED, Experiment, ExperimentStatus, Run, Spent
 from runner.views import lines
 from runner.views.documents import peak_memory
+from runner.views.export import score_column
 
 TAG, NUMBER = "runner.tag", "runner.experiment"
 ODD = re.compile(r"[^\w\-./ ]")
@@ -76,7 +78,7 @@ def _log(
     ended = _milliseconds(each.ended_at or each.started_at)
     said = {
         TAG: run.tag, NUMBER: str(each.number), "mlflow.parentRunId": parent,
-        "mlflow.note.content": lines.plain(each.reason, MOST_TEXT),
+        "mlflow.note.content": markdown(lines.plain(each.reason, MOST_TEXT)),
     }  # fmt: skip
     made = client.create_run(
         place, run_name=f"{each.number:04d} {each.status}", tags=said,
@@ -138,7 +140,7 @@ def _numbers(run: Run, each: Experiment, spent: Spent | None) -> Iterator[tuple[
     """Yield what is known as a number; what is not is left out, for 0 would be one."""
     peak = peak_memory(each)
     found: Mapping[str, float | None] = {
-        run.metric: each.score,
+        score_column(run.metric): each.score,
         "gain": each.gain,
         "probability_better": each.sure,
         f"audit_{run.metric}": mean_audit(each, run.metric),

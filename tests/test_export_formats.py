@@ -3,14 +3,19 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
 from fakes import TAG, FakeSandbox, ScriptedAgent, crashed, edit, make_session, scored
 
+from runner import trackers
 from runner.cli import cli
-from runner.records import Change, Proposal, Purpose, TrialResult, TrialSpec
+from runner.journal.reader import open_reader
+from runner.records import Change, Proposal, Purpose, Spent, TrialResult, TrialSpec, Usage
 from runner.scheduler import run_loop
+from runner.views import export as results
+from runner.views import formats
 
 FORMULA = '=HYPERLINK("//evil.example")'
 PROPOSALS = (
@@ -99,6 +104,29 @@ def test_csv_has_one_row_each_and_jsonl_one_document(export):
     assert [row["rule"] or None for row in rows] == [each["rule"] for each in found]
     assert float(rows[1]["mean_rank"]) == found[1]["score"]
     assert found[1]["hypothesis"] == FORMULA
+
+
+ROWS = {
+    "tsv": lambda run, each, spent: results.row(each, run.metric, {1: spent}, self_reported=True),
+    "karpathy": formats.karpathy,
+    "csv": formats.flat,
+    "trackers": lambda run, each, spent: dict(trackers._numbers(run, each, spent)),
+}
+
+
+@pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
+def test_a_metric_with_the_name_of_another_column_loses_neither(row, home):
+    with open_reader(home / "journal.sqlite") as journal:
+        run, best = journal.run(TAG), journal.experiment(TAG, 1)
+    best = replace(best, trials=tuple(each for each in best.trials if each.purpose.decides))
+    spent = Spent(calls=1, usage=Usage(), usd=2.0, seconds=3.0)
+    usual = row(run, best, spent)
+    others = {name for name in usual if not name.endswith("mean_rank")}
+    for name in others:
+        found = row(replace(run, metric=name), best, spent)
+        assert found[f"score_{name}"] == best.score
+        assert {each: found[each] for each in others} == {each: usual[each] for each in others}
+    assert row(replace(run, metric="trust"), best, spent)["score_trust"] == best.score
 
 
 @pytest.mark.parametrize("form", [*HEADINGS, "csv"])

@@ -119,7 +119,9 @@ def made(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("trackers")
 
     def answer(spec):
-        return crashed() if spec.experiment == 2 else scored(100.0 - spec.experiment * 9)
+        if spec.experiment == 2:
+            return crashed("train: ValueError: ![no](//e) <b>")
+        return scored(100.0 - spec.experiment * 9)
 
     edits = [edit("WIDTH = 32", f"WIDTH = {n}", HOSTILE) for n in (64, 48)]
     with make_session(folder, FakeSandbox(answer)) as session:
@@ -154,6 +156,7 @@ def test_what_mlflow_is_told_fits_it_and_is_told_once(home, monkeypatch):
     [batch] = kept.batches
     assert {each["key"]: each["value"] for each in batch["metrics"]}["mean_rank"] == 91.0
     assert {each["key"]: each["value"] for each in batch["params"]}["hypothesis"] == "try it"
+    assert "!\\[no](//e) \\<b>" in crash.data.tags["mlflow.note.content"]
     assert "mean_rank" not in {each["key"] for each in crash.batches[0]["metrics"]}
     assert {name for name in RECORDED if name.startswith("mlflow")} <= USED
 

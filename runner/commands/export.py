@@ -78,7 +78,8 @@ def _lines(journal: Reader, run: Run, form: str | None) -> Iterator[str]:
     if form:
         return formats.written(form, run, journal.whole(run.tag), journal.beside(run.tag))
     usd = (each.usd for each in journal.spent_by_experiment(run.tag).values())
-    return export.tsv(_rows(journal, run), {run.metric: journal.scores(run.tag), "usd": usd})
+    scores = {export.score_column(run.metric): journal.scores(run.tag)}
+    return export.tsv(_rows(journal, run), scores | {"usd": usd})
 
 
 def _write(run: Run, lines: Iterator[str], output: Path | None, form: str | None) -> None:

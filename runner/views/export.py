@@ -19,8 +19,23 @@ SHORT_COMMIT = 7
 MAX_DESCRIPTION = 200
 FORMULA = tuple("=+-@\t\r\n＝＋－＠")  # noqa: RUF001 - full-width signs are signs to a spreadsheet
 """How a cell begins that a spreadsheet computes (OWASP, "CSV Injection")."""
+COLUMNS = frozenset(
+    (
+        *("commit", "memory_gb", "status", "description", "wall_time_s", "usd", "trust"),
+        *("number", "verdict", "rule", "gain", "probability_better", "category", "hypothesis"),
+        *("expectation", "takeaway", "takeaway_of", "reason", "agent", "model", "parent", "trials"),
+        *("started_at", "ended_at", "wall_seconds", "peak_memory_bytes", "peak_memory_gb"),
+        "attempt_commit",
+    )
+)
+"""Whatever a table or a tracker has beside the score, by names that a metric may have as well."""
 DECIMALS = 6
 """At least; more where two different scores would look the same."""
+
+
+def score_column(metric: str) -> str:
+    """Return what the score's column is called: as the metric, unless another column is."""
+    return f"score_{metric}" if metric in COLUMNS else metric
 
 
 def row(
@@ -41,7 +56,7 @@ def row(
     return (
         {
             "commit": (experiment.commit or experiment.attempt_commit or "")[:SHORT_COMMIT] or None,
-            metric: experiment.score,
+            score_column(metric): experiment.score,
             "memory_gb": lines.memory(peak_memory(experiment)) or None,
             "status": experiment.status,
             "description": lines.plain(experiment.hypothesis, MAX_DESCRIPTION) or None,

@@ -27,7 +27,7 @@ from runner.history import mean_audit
 from runner.records import SELF_REPORTED, Beside, Experiment, ExperimentStatus, Run, Spent
 from runner.views import lines
 from runner.views.documents import experiment_document, peak_memory
-from runner.views.export import MAX_DESCRIPTION, SHORT_COMMIT, Written, line
+from runner.views.export import MAX_DESCRIPTION, SHORT_COMMIT, Written, line, score_column
 
 Row = dict[str, Any]
 KARPATHY = {ExperimentStatus.KEPT: "keep", ExperimentStatus.REVERTED: "discard"}
@@ -42,7 +42,7 @@ def karpathy(run: Run, experiment: Experiment, _: Spent | None) -> Row:
     peak = peak_memory(experiment)
     return {
         "commit": _commit(experiment),
-        run.metric: experiment.score,
+        score_column(run.metric): experiment.score,
         "memory_gb": None if peak is None else f"{peak / GIGABYTE:.1f}",
         "status": _status(experiment, KARPATHY, "crash"),
         "description": _described(experiment),
@@ -89,7 +89,7 @@ def flat(run: Run, experiment: Experiment, spent: Spent | None) -> Row:
         "status": experiment.status and str(experiment.status),
         "verdict": verdict and str(verdict),
         "rule": experiment.rule,
-        run.metric: experiment.score,
+        score_column(run.metric): experiment.score,
         "gain": experiment.gain,
         "probability_better": experiment.sure,
         f"audit_{run.metric}": mean_audit(experiment, run.metric),
