@@ -309,6 +309,21 @@ def test_the_audit_s_gain_is_compared_with_the_gain_that_decided(top, says):
     assert says in summary.audit_sentence(RANK, audited(0, 100.0, 105.0), top)
 
 
+def test_a_score_that_the_code_says_itself_is_sent_to_no_audit(home):
+    with open_reader(home / "journal.sqlite") as journal:
+        run = journal.runs()[0]
+        sealed, own = (
+            summary.belief(standing_of(journal, replace(run, self_reported=own)))
+            for own in (False, True)
+        )
+    assert "not by itself: 1 keep" in sealed
+    assert "look at the audit" in sealed
+    assert own == (
+        "as far as you believe the code, whose own score it is:"
+        " how many of 1 keep are luck is not known"
+    )
+
+
 def test_an_agent_with_a_shell_makes_the_result_advisory():
     assert "ADVISORY" in summary.trust("none")
     for sound in ("api", "contained", "tool-restricted"):

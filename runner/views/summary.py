@@ -144,22 +144,25 @@ def planted(ended: Sequence[ExperimentStatus]) -> str:
     )
 
 
-LUCK = "half to three quarters"
-"""Of the keeps of `strict`, where 15 or 5 % of the proposals help; see `bench/decisions.md`."""
+LUCK = "a third to three quarters"
+"""Of the keeps of `ladder` and `strict`, where 15 or 5 % of the proposals help; see
+`bench/decisions.md`."""
 
 
 def belief(standing: Standing) -> str:
     """Say in one sentence whether to believe the gain, and what speaks for or against it."""
     keeps, baseline, top = len(standing.keeps[1:]), standing.baseline, standing.best
     kept = "1 keep" if keeps == 1 else f"{keeps} keeps"
+    luck = f"how many of {kept} are luck is not known"
+    if standing.false_keeps is not None:
+        luck = f"of {kept} {standing.false_keeps:.2g} are expected to be luck"
+    if standing.metric.self_reported:
+        return f"as far as you believe the code, whose own score it is: {luck}"
     if standing.false_keeps is None or baseline is None or top is None:
         return (
             f"not by itself: {kept} by a rule that does not say how sure it is; in simulated runs"
-            f" {LUCK} of the keeps of strict are luck, so look at the audit"
+            f" {LUCK} of the keeps of such rules are luck, so look at the audit"
         )
-    luck = f"of {kept} {standing.false_keeps:.2g} are expected to be luck"
-    if standing.metric.self_reported:
-        return f"as far as you believe the code, whose own score it is: {luck}"
     found = compared(standing.metric, baseline, top)
     if found is not None and found.agreement is Agreement.DISAGREE:
         return f"no: {luck}, and yet the locked part does not confirm the gain"
