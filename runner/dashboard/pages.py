@@ -314,7 +314,7 @@ def _row(journal: Reader, metric: Metric, run: Run, number: int, asked: bool, ru
         pill=pill(found, running=running),
         score=score if found.score is not None else "",
         moved=_moved(moved),
-        category=lines.plain(found.category, 24),
+        category=found.category,
         hypothesis=lines.plain(found.hypothesis, MOST_HYPOTHESIS) or "(no hypothesis)",
         why="" if found.score is not None else lines.plain(found.reason, MOST_HYPOTHESIS),
         seconds="" if found.wall_seconds is None else lines.duration(found.wall_seconds),

@@ -5,17 +5,19 @@ from __future__ import annotations
 import re
 import shutil
 from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
 from types import SimpleNamespace
 
 import pytest
 from dashboards import COUNT, entered
-from fakes import TAG
+from fakes import TAG, FakeSandbox, ScriptedAgent, edit, make_session, scored
 
 from runner.dashboard.pages import _busy
 from runner.journal.reader import open_reader
 from runner.journal.store import open_journal
 from runner.records import REBASED, ExperimentStatus
+from runner.scheduler import run_loop
 from runner.views.log import document
 
 pytestmark = pytest.mark.slow
@@ -115,6 +117,15 @@ def test_the_table_can_be_sorted_filtered_searched_and_paged(client, home):
     assert numbers(client.get(RUN, params={"page": "2"}).text) == newest_first[25:]
     odd = {"sort": "number; DROP TABLE runs", "page": "-1", "status": "'"}
     assert numbers(client.get(RUN, params=odd).text) == newest_first[:25]
+
+
+def test_the_link_of_a_category_of_any_length_finds_its_experiments(tmp_path):
+    idea = replace(edit("WIDTH = 32", "WIDTH = 64"), category="schedules of rates & their ends")
+    with make_session(tmp_path, FakeSandbox(lambda _: scored(1.0))) as session:
+        run_loop(session, ScriptedAgent([idea]), experiments=1)
+    client = entered(tmp_path / "state")
+    [link] = re.findall(r'href="([^"]*category=schedules[^"]*)"', client.get(RUN).text)
+    assert numbers(client.get(unescape(link)).text) == [1]
 
 
 def test_a_part_that_is_asked_for_comes_alone(client):
