@@ -71,6 +71,7 @@ def html(found: Report) -> str:
         "failures": found.failures_drawn,
         "categories": found.categories_drawn,
         "cost": found.cost_drawn,
+        "cost_said": words.cost(found.overview),
     }
     return _environment(markup=True).get_template("report.html").render(given)
 

@@ -10,7 +10,12 @@ from runner.report.gather import Report
 from runner.views import lines, summary
 from runner.views.overview import Life, Overview
 
-UNITS = {Life.RUNNING: "is at work", Life.KILLED: "was killed, and goes on when it is resumed"}
+LIVES = {
+    Life.RUNNING: "is at work",
+    Life.WAITING: "waits: a person paused it",
+    Life.STOPPING: "ends once what is measured has ended, as a person asked",
+    Life.KILLED: "was killed, and goes on when it is resumed",
+}
 
 
 def headline(found: Overview) -> tuple[str, str] | None:
@@ -28,7 +33,7 @@ def sentences(found: Report) -> list[str]:
         _tried(found.overview),
         _came(found.overview),
         *_locked(found.overview),
-        *_cost(found.overview),
+        cost(found.overview),
         *_boxes(found.overview),
     ]
 
@@ -66,13 +71,13 @@ def _agrees(found: Overview) -> str:
     return str(found.audit.agreement) if found.audit else ""
 
 
-def _cost(found: Overview) -> list[str]:
+def cost(found: Overview) -> str:
     spent, keeps = found.spent, len(found.standing.keeps) - 1
     if spent is None:
-        return ["No call to a model was recorded."]
+        return "No call to a model was recorded."
     calls = "1 call" if spent.calls == 1 else f"{spent.calls:,} calls"
     each = f", {lines.money(spent.usd / keeps)} for each keep" if keeps > 0 else ""
-    return [f"It cost {lines.money(spent.usd)} in {calls}{each}."]
+    return f"It cost {lines.money(spent.usd)} in {calls}{each}."
 
 
 def _boxes(found: Overview) -> list[str]:
@@ -99,8 +104,8 @@ def verdict(believe: str | None) -> str:
 
 def state(found: Overview) -> str:
     """Say what becomes of the run, and why it last ended or paused."""
-    if found.life in UNITS:
-        return UNITS[found.life]
+    if found.life in LIVES:
+        return LIVES[found.life]
     if found.last_end is None:
         return "idle"
     detail = found.last_end["detail"]

@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -14,9 +15,21 @@ from runner.charts import raster
 from runner.cli import cli
 from runner.errors import SandboxError
 from runner.journal.reader import open_reader
-from runner.records import Change, ModelCall, Proposal, Purpose, TrialResult, TrialSpec, Usage
+from runner.progress import Progress
+from runner.records import (
+    Boxes,
+    Change,
+    ModelCall,
+    Proposal,
+    Purpose,
+    TrialResult,
+    TrialSpec,
+    Usage,
+)
 from runner.report import gather
 from runner.report.gather import report_of
+from runner.report.page import html
+from runner.report.words import state
 from runner.scheduler import run_loop
 from runner.views import summary
 
@@ -137,18 +150,44 @@ def test_each_link_leads_somewhere(page):
     assert len(page.all("id")) == len(places)
 
 
-def test_it_says_the_numbers_of_the_shared_overview(home, report, tmp_path):
+@pytest.fixture
+def found(home) -> gather.Report:
+    with open_reader(paths.State(home).journal) as journal:
+        return report_of(journal, paths.State(home), journal.runs()[0])
+
+
+def test_it_says_the_numbers_of_the_shared_overview(found, report, tmp_path):
     report("-o", "r.html")
     report("-o", "r.md")
     text = Page((tmp_path / "r.html").read_text()).text
-    with open_reader(paths.State(home).journal) as journal:
-        found = report_of(journal, paths.State(home), journal.runs()[0]).overview
+    overview = found.overview
     for said in (text, (tmp_path / "r.md").read_text()):
-        assert summary.shown(found.gain) in said
-        assert summary.shown(found.audit.audited) in said
-        assert summary.tally(found.standing) in said
+        assert summary.shown(overview.gain) in said
+        assert summary.shown(overview.audit.audited) in said
+        assert summary.tally(overview.standing) in said
         assert "It cost $3.00 in 6 calls, $1.50 for each keep." in said
-        assert found.believe in said
+        assert overview.believe in said
+
+
+def test_below_the_cost_stands_what_it_cost_whatever_else_is_said(found):
+    boxes = Boxes(count=2, seconds=3.0, cpu_seconds=1.0)
+    standing = replace(found.overview.standing, boxes=boxes)
+    boxed = replace(found, overview=replace(found.overview, standing=standing))
+    below = Page(html(boxed)).text.partition("Cumulative cost")[2].split()
+    assert " ".join(below).startswith("It cost $3.00 in 6 calls")
+
+
+@pytest.mark.parametrize(
+    ("wish", "says"),
+    [
+        (None, "is at work"),
+        ("pause", "waits: a person paused it"),
+        ("stop", "ends once what is measured has ended, as a person asked"),
+    ],
+)
+def test_a_run_that_a_process_is_at_is_not_said_to_be_over(found, wish, says):
+    progress = Progress(activities={}, wish=wish)
+    assert state(replace(found.overview, progress=progress, alive=True)) == says
 
 
 def test_every_part_of_a_run_is_told(page):
