@@ -37,6 +37,8 @@ class Wire:
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=MOST_HEAD)
         self.begun = False
         """Whether an answer has begun."""
+        self._bodiless = False
+        """Whether HTTP allows the answer no body, as after HEAD."""
 
     async def request(self, most_bytes: int) -> Request:
         """Return the request.
@@ -55,6 +57,7 @@ class Wire:
         head = await self._event()
         if not isinstance(head, h11.Request):
             raise RefusedError(Kind.INVALID, "a request is expected here")
+        self._bodiless = head.method == b"HEAD"
         if head.http_version != b"1.1":
             raise RefusedError(Kind.INVALID, "only HTTP/1.1 is spoken here")
         headers = {name.decode("ascii"): value.decode("latin-1") for name, value in head.headers}
@@ -98,7 +101,7 @@ class Wire:
         await self._send(h11.Response(status_code=status, headers=whole))
 
     async def send(self, content: bytes) -> None:
-        if content:
+        if content and not self._bodiless:
             await self._send(h11.Data(data=content))
 
     async def end(self) -> None:

@@ -6,6 +6,7 @@ import base64
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import reduce
 
 import pytest
 from fakes import FakeSupervisor
@@ -32,6 +33,7 @@ CONTEXT = Context(
 )
 WORDS = json.dumps({"hypothesis": "two", "category": "numbers"})
 WRONG = (Violation(rule="line-too-long", message="a line is too long", path="train.py"),)
+DEEP = reduce(lambda inner, _: [inner], range(10_000), [])
 
 
 def changed(**files: bytes | None):
@@ -110,6 +112,7 @@ def test_a_look_at_the_review_counts_as_no_return(talk, supervisor):
         pytest.param(said(words='{"hypothesis": 7}'), id="no text"),
         pytest.param(said(files={"train.py": 7}), id="no base64"),
         pytest.param(said(files={"train.py": "?"}), id="nor this"),
+        pytest.param(said(files={"train.py": DEEP}), id="nor this, which is nested deeply"),
         pytest.param({"event": "hand-over"}, id="nothing"),
         pytest.param({"event": 7}, id="no event"),
         pytest.param({}, id="an empty object"),

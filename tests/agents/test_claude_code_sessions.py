@@ -178,6 +178,30 @@ import time; time.sleep(600)
 
 
 @pytest.mark.parametrize(
+    ("ends", "usd"),
+    [
+        pytest.param("end(total_cost_usd=3.2)", 3.2, id="what it says"),
+        pytest.param("sys.exit(1)", 4.0, id="what was set aside, where it says nothing"),
+    ],
+)
+def test_an_account_that_is_refused_midway_pays_for_what_was_answered(tmp_path, ends, usd):
+    body = f"""
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+try:
+    emit(type="assistant", message={{"role": "assistant", "content": []}})
+    emit(type="system", subtype="api_retry", error_status=402, retry_delay_ms=600)
+    signal.pause()
+except KeyboardInterrupt:
+    {ends}
+"""
+    supervisor = FakeSupervisor(left=4.0)
+    with pytest.raises(ModelError, match="402"):
+        client(tmp_path, body).propose(CONTEXT, supervisor)
+    assert supervisor.calls[0].usd == usd
+
+
+@pytest.mark.parametrize(
     ("body", "options", "said"),
     [
         pytest.param("import time; time.sleep(600)", {"seconds": 0.5}, "0.5 s", id="it hangs"),

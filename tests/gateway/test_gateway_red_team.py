@@ -126,6 +126,15 @@ def test_no_other_endpoint_is_reached(server, method, path):
     assert server.requests + server.others + server.counted == []
 
 
+@pytest.mark.parametrize("more", [b"", b"Transfer-Encoding: chunked\r\n"])
+def test_who_asks_for_a_head_gets_no_body_and_ends_nothing(server, more):
+    with gateway(server.url) as work:
+        answer = work.says(b"HEAD /v1/messages HTTP/1.1\r\nHost: x\r\n" + more + b"\r\n")
+    assert answer.startswith(b"HTTP/1.1 40")
+    assert answer.endswith(b"\r\n\r\n")
+    work.gateway.check()
+
+
 @pytest.mark.parametrize(
     ("method", "path"),
     [

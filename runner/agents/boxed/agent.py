@@ -285,7 +285,9 @@ def _bytes(content: object) -> bytes | None:
     """Return a file's bytes; `None` for one that was removed. Raise `ValueError` for nonsense."""
     if content is None:
         return None
+    if not isinstance(content, str):
+        raise ValueError("a file's bytes are not said as text")
     try:
-        return base64.b64decode(str(content), validate=True)
+        return base64.b64decode(content, validate=True)
     except binascii.Error as error:
         raise ValueError("a file's bytes are not in base64") from error

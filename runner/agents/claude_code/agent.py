@@ -182,12 +182,13 @@ class ClaudeCode:
 
     def _cost(self, stream: Stream, ended: Ended, reserved: float) -> float:
         """Return what it cost; where that is not known, the most that it can have been."""
-        if stream.refused is not None or not stream.started:
+        if not stream.started:
             return 0.0
         if stream.result is None:
-            return reserved
+            return 0.0 if stream.refused is not None and not stream.answered else reserved
         usd = max(stream.result.usd, self._prices.cost(self._model, stream.result.usage))
-        if ended.why is not None:  # the call that it was in the middle of is not in its sum
+        # The call that it was in the middle of is not in its sum; one that is refused costs nothing.
+        if ended.why is not None and stream.refused is None:
             return min(usd + self._margin, reserved)
         return usd
 

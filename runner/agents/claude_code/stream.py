@@ -40,6 +40,8 @@ class Stream:
         self._waiting, self._said, self._rest = waiting, said, b""
         self.started = self.served = False
         """Whether the session began, and whether it has our tools."""
+        self.answered = False
+        """Whether the model said anything, which costs money."""
         self.refused: int | None = None
         """The status with which the API refuses our account."""
         self.result: Result | None = None
@@ -65,7 +67,8 @@ class Stream:
                 error = event.get("error") or "no answer"
                 what = f"the model's API: {error} ({status or 'no status'})"
                 self._waiting(what, float(event.get("retry_delay_ms") or 0) / 1000)
-            case "assistant" | "user", _:
+            case "assistant" | "user" as who, _:
+                self.answered = self.answered or who == "assistant"
                 self._said(event["message"]["role"], event["message"]["content"])
             case "result", _:
                 self.result = result(event)
