@@ -150,7 +150,10 @@ def hand_over(*options: str) -> int:
 
 def draft() -> dict[str, Any]:
     """Return what a proposal is made of: its words, and the files that changed, by path."""
-    before, after = plain_files(GIVEN), plain_files(WORKSPACE)
+    before = plain_files(GIVEN)
+    # Whatever else lies about, and keeps a walk from getting this far: these are looked at.
+    still = {path: WORKSPACE / path for path in before if is_plain_file(WORKSPACE / path)}
+    after = plain_files(WORKSPACE) | still
     words = after.pop(PROPOSAL, None)
     changed: dict[str, str | None] = {path: None for path in before if path not in after}
     left = MOST_BYTES
@@ -180,6 +183,11 @@ def plain_files(root: Path) -> dict[str, Path]:
             elif path.is_file():
                 found[path.relative_to(root).as_posix()] = path
     return found
+
+
+def is_plain_file(path: Path) -> bool:
+    """Say whether a file stands there to which no link leads."""
+    return path.is_file() and path.resolve() == path
 
 
 def size(path: Path) -> int:

@@ -187,7 +187,7 @@ class ClaudeCode:
         if stream.result is None:
             return 0.0 if stream.refused is not None and not stream.answered else reserved
         usd = max(stream.result.usd, self._prices.cost(self._model, stream.result.usage))
-        # The call that it was in the middle of is not in its sum; one that is refused costs nothing.
+        # The call that it was in the middle of is not in its sum; a refused one costs nothing.
         if ended.why is not None and stream.refused is None:
             return min(usd + self._margin, reserved)
         return usd
