@@ -96,6 +96,7 @@ def test_constants_with_a_range_are_tuned_and_the_others_left_alone():
         "CLAMP": (2.0, 1.0, 200.0, True, False),
         "BATCH": (64, 16, 256, True, True),
         "SHARE": (0.1, 0.01, 0.5, False, False),
+        "INNER": (3, 1, 9, False, True),
     }
 
 
@@ -251,6 +252,13 @@ def test_a_crash_counts_as_tried_and_as_no_score():
     first = proposed(context())
     crash = experiment(1, first, None, ExperimentStatus.CRASHED)
     assert proposed(context(crash)) != first
+
+
+@pytest.mark.parametrize("other", ["2.5", "-7.5", "1e9"])
+def test_a_fraction_that_stood_where_an_integer_is_does_not_end_it(other):
+    source = "X = 2  # tune: 1..4\n"
+    tried = experiment(1, source.replace("= 2", f"= {other}"), 41.0)
+    assert proposed(context(tried, source=source)) != source
 
 
 def test_what_was_kept_is_where_it_goes_on_from():

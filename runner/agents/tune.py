@@ -142,9 +142,11 @@ def _suggested(
     optuna.logging.set_verbosity(optuna.logging.WARNING)
 
     def inside(setting: Setting) -> dict[str, float]:
-        return {
+        """Keep it to the ranges, and to integers where an experiment had a fraction instead."""
+        held = {
             each.key: min(max(setting[each.key], each.range.low), each.range.high) for each in found
         }
+        return {each.key: round(held[each.key]) if each.whole else held[each.key] for each in found}
 
     others = inside({each.key: each.value for each in found})
     del others[number.key]

@@ -273,6 +273,20 @@ def test_a_comment_says_more_than_a_name_but_a_seed_stays():
     assert found(a_py=source) == {"THREADS": 2}
 
 
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("foo = 3  # tune: 1..9", "foo"),
+        ("def main():\n    foo = 3  # tune: 1..9", "foo"),
+        ("model = Network(blobs=3)  # tune: 1..9", "Network.blobs"),
+        ("BLOBS: Final = 3", "BLOBS"),
+        ("optimizer = Adam(lr=3, eps=4)  # tune: 1..9", "Adam.lr"),
+    ],
+)
+def test_a_comment_is_enough_whatever_the_number_is_called(line, name):
+    assert found(a_py=f"{line}\nbar = 3\n") == {name: 3}
+
+
 def test_zero_beside_a_range_over_the_logarithm_is_outside_of_it():
     span = only(a_py="X = 0.0  # tune: 0.1..1 log\n").range
     assert (span.low, span.high) == (0.1, 1.0)
@@ -302,6 +316,10 @@ def test_a_range_that_is_none_is_refused_in_configuration_too():
         ("momentum = 0.9", 0.6, 0.975, False, None),
         ("subsample = 0.8", 0.2, 1.0, True, None),
         ("subsample = 1.0", 0.25, 1.0, True, None),
+        ("m = XGBClassifier(subsample=1)", 0.25, 1.0, True, None),
+        ("optimizer = SGD(momentum=1.0)", 0.25, 1.0, True, None),
+        ("momentum = 1", 0.25, 1.0, True, None),
+        ("max_features = 1", 1, 4, True, None),
         ("gamma = 2.0", 0.5, 8.0, True, None),
         ("batch_size = 64", 16, 256, True, 1),
         ("n_embd = 384", 96, 1536, True, 3),
@@ -319,6 +337,11 @@ def test_a_range_follows_from_name_and_value(line, low, high, log, odd):
 )
 def test_a_number_that_says_nothing_of_its_range_is_left_alone(line):
     assert found(a_py=f"{line}\n") == {}
+
+
+def test_all_of_something_may_become_a_share_of_it():
+    number = only(a_yaml="feature_fraction: 1\n")
+    assert (number.whole, number.rounded(0.812345)) == (False, 0.812)
 
 
 def test_a_size_is_halved_and_doubled():

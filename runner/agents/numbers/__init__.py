@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from runner.agents.numbers import configuration, names, python
@@ -153,10 +153,9 @@ def _numbers(path: str, content: bytes | None) -> tuple[list[Number], list[str]]
         raise ValueError("it is neither Python nor a configuration in YAML, TOML or JSON")
     numbers, left_out = [], []
     count: Counter[str] = Counter()
-    for each in found:
-        name, whole = each.name, not each.real
-        rest = body[each.end :].partition(b"\n")[0]
-        comment = COMMENT.search(rest.decode(errors="replace"))
+    for each, comment in _commented(body, found):
+        name = each.name
+        whole = not each.real and not names.is_all(name, each.value)
         if names.SHOWABLE.fullmatch(name) is None or names.is_seed(name):
             left_out.append(ascii(name)[1:-1])
             continue
@@ -178,6 +177,17 @@ def _numbers(path: str, content: bytes | None) -> tuple[list[Number], list[str]]
         )  # fmt: skip
         numbers.append(number)
     return numbers, left_out
+
+
+def _commented(
+    body: bytes, found: Iterable[python.Found]
+) -> Iterator[tuple[python.Found, re.Match[str] | None]]:
+    """Yield each number with its line's comment, if any; without one, those that count."""
+    for each in found:
+        rest = body[each.end :].partition(b"\n")[0]
+        comment = COMMENT.search(rest.decode(errors="replace"))
+        if each.counts or comment is not None:
+            yield each, comment
 
 
 def _stated(name: str, comment: re.Match[str], value: float, *, whole: bool) -> Range:

@@ -128,6 +128,20 @@ def is_never_tuned(name: str) -> bool:
     return never and not is_known(name)
 
 
+def is_share(name: str) -> bool:
+    """Say whether a name is of what lies between 0 and 1, as a rule."""
+    last = leaf(name)
+    return (BELOW_ONE.fullmatch(last) or SHARE.fullmatch(last)) is not None
+
+
+def is_all(name: str, value: float) -> bool:
+    """Say whether a 1 means all of something, as in `subsample=1`, so that a fraction may follow.
+
+    In `max_features=1` it is a count.
+    """
+    return value == 1 and is_share(name) and leaf(name) not in ("max_features", "max_samples")
+
+
 def range_of(name: str, value: float, *, whole: bool) -> Range | None:
     """Return how far a number may go, by its name and value; `None` where nothing says it."""
     last = leaf(name)
@@ -138,7 +152,7 @@ def range_of(name: str, value: float, *, whole: bool) -> Range | None:
     if not 0 < value < LARGEST:
         return None
     if not whole:
-        most = 1.0 if value <= 1 and SHARE.fullmatch(last) else math.inf
+        most = 1.0 if value <= 1 and is_share(name) else math.inf
         return Range(low=value / 4, high=min(value * 4, most), log=True)
     if SIZE.fullmatch(last):
         odd = size = int(value)

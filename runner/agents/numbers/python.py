@@ -44,6 +44,8 @@ class Found:
     """Where it stands, in bytes."""
     real: bool
     """Whether a fraction may take its place."""
+    counts: bool = True
+    """Whether it counts without a comment, too: by where it stands, or by a known name."""
 
 
 @dataclass(frozen=True)
@@ -64,20 +66,26 @@ def found_in(source: bytes) -> list[Found]:
     """
     starts = [0, *(end.end() for end in LINE_END.finditer(source))]
     tree = ast.parse(source.decode())
-    found: dict[int, Found] = {}
+    found: dict[tuple[int, int], Found] = {}
+    """By line and column."""
     for named in (*_constants(tree), *_settings(tree)):
         for name, number in _numbers(named.name, named.node):
             start = starts[number.lineno - 1] + number.col_offset
             end = starts[(number.end_lineno or 0) - 1] + (number.end_col_offset or 0)
             short = named.kind == "variable" and len(name) == 1
-            if start in found or not (named.declared or (is_known(name) and not short)):
+            counts = named.declared or (is_known(name) and not short)
+            place = number.lineno, number.col_offset
+            if place in found and found[place].counts >= counts:
                 continue
             value: int | float = number.value  # type: ignore[assignment] # what _numbers yields
             real = named.real or isinstance(value, float)
-            found[start] = Found(
-                name=name, value=value, kind=named.kind, start=start, end=end, real=real
-            )
-    return [found[start] for start in sorted(found)]
+            found[place] = Found(
+                name=name, value=value, kind=named.kind, start=start, end=end, real=real,
+                counts=counts,
+            )  # fmt: skip
+    # What a line's comment says is of those that count, where there are some.
+    counted = {line for (line, _), each in found.items() if each.counts}
+    return [each for (line, _), each in sorted(found.items()) if each.counts or line not in counted]
 
 
 def _constants(tree: ast.Module) -> Iterator[_Named]:
@@ -86,9 +94,11 @@ def _constants(tree: ast.Module) -> Iterator[_Named]:
         match node:
             case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
                 return
-            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant() as number):
-                if name.isupper():
-                    yield _Named(name, number, "constant", declared=True)
+            case (
+                ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant())
+                | ast.AnnAssign(target=ast.Name(id=name), value=ast.Constant())
+            ) if name.isupper():
+                yield from _assigned(node, "", "constant", declared=True)
 
 
 def _settings(tree: ast.Module) -> Iterator[_Named]:
