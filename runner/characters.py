@@ -10,10 +10,11 @@ import re
 import unicodedata
 from typing import Any
 
-INVISIBLE = frozenset("\u115f\u1160\u2800\u3164\uffa0") | {
-    chr(code) for start, end in ((0xFE00, 0xFE10), (0xE0100, 0xE01F0)) for code in range(start, end)
+BLOCKS = ((0x180B, 0x1810), (0xFE00, 0xFE10), (0xFFF0, 0xFFF9), (0xE0000, 0xE1000))
+INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2065\u2800\u3164\uffa0") | {
+    chr(code) for start, end in BLOCKS for code in range(start, end)
 }
-"""Letters and marks without a shape; variation selectors can carry bytes."""
+"""Letters, marks and places of none without a shape; variation selectors can carry bytes."""
 HIDDEN_CATEGORIES = ("Cc", "Cf", "Co", "Cs", "Zl", "Zp")
 UNUSUAL = re.compile(r"[^\x20-\x7e\n\t]")
 """What has to be looked at at all."""

@@ -30,6 +30,7 @@ UNSEEN = {
     "a tag": "\U000e0041",
     "a variation selector": "\ufe0f\U000e0101",
     "a letter without a shape": "\u3164\u115f",
+    "a mark without a shape": "\u034f\u17b4\u180b\u180f",
     "a lone surrogate": "\ud800",
     "private use": "\ue000",
     "unassigned": "\u0378",

@@ -238,7 +238,7 @@ def hidden(text: str, before: str = "") -> tuple[int, str] | None:
         if line.isascii() and line.isprintable():
             continue
         for letter in line:
-            if letter != "\t" and is_hidden(letter):
+            if letter not in " \t" and (letter.isspace() or is_hidden(letter)):
                 left[letter] -= 1
                 if left[letter] < 0:
                     return number, f"U+{ord(letter):04X}"
@@ -284,7 +284,8 @@ def imports(case: Case) -> Iterator[Violation]:
     for path, facts in _parsed(case):
         others = [each for each in facts.imports if not f"{each.name}.".startswith(below)]
         if others:
-            own = tuple(f"{module}." for module in own_modules(case.after))
+            code = {*case.after} - {*case.policy.files.notes}  # no container has notes
+            own = tuple(f"{module}." for module in own_modules(code))
             dots = "." if "/" in path else ""  # a file beside `run.sh` is in no package
             others = [
                 each for each in others

@@ -36,7 +36,10 @@ MAX_REASON = 120
 
 Names = frozenset[str]
 Aliases = dict[str, Names]
-SEED_NAME = re.compile(r"(.*_)?seeds?(_?\d+)?|seed_(value|base|offset|start)", re.IGNORECASE)
+SEED_NAME = re.compile(
+    r"(.*_)?(seeds?|random_state)(_?\d+)?|seed_(value|base|offset|start)", re.IGNORECASE
+)
+SEED_COUNT = re.compile(r"(.*_)?(n|num|number|count|max)_(of_)?seeds?", re.IGNORECASE)
 SEEDERS = frozenset(
     (
         *("manual_seed", "manual_seed_all", "seed", "seed_all", "set_seed", "seed_everything"),
@@ -178,7 +181,7 @@ class Seedless(ast.NodeTransformer):
         elif isinstance(node, ast.keyword):
             targets.append(node)
         if any(map(is_seed, targets)):
-            node.value = MASK  # type: ignore[attr-defined] # each of these has one
+            node.value = masked(node.value)  # type: ignore[attr-defined] # each of these has one
         return visited
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
@@ -194,16 +197,16 @@ class Seedless(ast.NodeTransformer):
     def visit_Dict(self, node: ast.Dict) -> ast.AST:
         self.generic_visit(node)
         pairs = zip(node.keys, node.values, strict=True)
-        node.values = [MASK if is_seed(key) else value for key, value in pairs]
+        node.values = [masked(value) if is_seed(key) else value for key, value in pairs]
         return node
 
     def visit_arguments(self, node: ast.arguments) -> ast.AST:
         self.generic_visit(node)
         named = [*node.posonlyargs, *node.args]
         pairs = zip(named[len(named) - len(node.defaults) :], node.defaults, strict=True)
-        node.defaults = [MASK if is_seed(arg) else value for arg, value in pairs]
+        node.defaults = [masked(value) if is_seed(arg) else value for arg, value in pairs]
         keyword_pairs = zip(node.kwonlyargs, node.kw_defaults, strict=True)
-        node.kw_defaults = [MASK if v and is_seed(arg) else v for arg, v in keyword_pairs]
+        node.kw_defaults = [masked(v) if v and is_seed(arg) else v for arg, v in keyword_pairs]
         return node
 
     def _is_seeder(self, node: ast.Call) -> bool:
@@ -211,14 +214,23 @@ class Seedless(ast.NodeTransformer):
         return any(name.lstrip(":").rpartition(".")[2] in SEEDERS for name in names)
 
 
+def masked(value: ast.expr) -> ast.expr:
+    """Replace a seed, or each of several, whose number means something."""
+    if not isinstance(value, ast.List | ast.Tuple):
+        return MASK
+    return ast.Tuple(elts=[MASK] * len(value.elts), ctx=ast.Load())
+
+
 def is_seed(node: ast.AST | None) -> bool:
-    """Whether a target, argument, keyword or key is named after a seed."""
+    """Whether a target, argument, keyword or key is named after a seed, and not a count of them."""
     if isinstance(node, ast.Subscript):
         return is_seed(node.slice)
     name = node.value if isinstance(node, ast.Constant) else None
     for field in ("id", "attr", "arg"):
         name = name or getattr(node, field, None)
-    return isinstance(name, str) and SEED_NAME.fullmatch(name) is not None
+    if not isinstance(name, str) or SEED_COUNT.fullmatch(name):
+        return False
+    return SEED_NAME.fullmatch(name) is not None
 
 
 def refusal(error: Exception) -> dict[str, Any]:

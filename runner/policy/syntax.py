@@ -7,6 +7,7 @@ the wall, and no property that matters rests on them.
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 import subprocess
@@ -111,11 +112,13 @@ def _parsed(content: bytes) -> Facts:
 
 def declared_encoding(content: bytes) -> str | None:
     """The encoding that the source asks for, if it is another than UTF-8."""
-    for line in re.split(rb"\r\n|\r|\n", content, maxsplit=2)[:2]:
-        match = COOKIE.match(line)
-        name = match[1].decode("ascii").lower().replace("_", "-") if match else "utf-8"
-        if name not in ("utf-8", "utf8"):
-            return name[:40]
+    text = content.removeprefix(codecs.BOM_UTF8)
+    for line in re.split(rb"\r\n|\r|\n", text, maxsplit=2)[:2]:
+        if match := COOKIE.match(line):
+            name = match[1].decode("ascii").lower().replace("_", "-")
+            return None if name in ("utf-8", "utf8") or name.startswith("utf-8-") else name[:40]
+        if line.lstrip(b" \t\f")[:1] not in (b"", b"#"):
+            break  # a comment on the next line says nothing of the encoding
     return None
 
 

@@ -133,6 +133,10 @@ def test_a_flood_of_changes_is_refused_without_looking_at_all(messages):
         pytest.param(
             "model.py", b"\n\n# coding: latin-1\nx = 2\n", [], id="one where Python ignores it"
         ),
+        pytest.param(
+            "model.py", b"x = 2\n# positional encoding: rotary\n", [], id="below a statement"
+        ),
+        pytest.param("model.py", b"# coding: utf-8-unix\nx = 2\n", [], id="UTF-8 by another name"),
         pytest.param("model.py", "x = 'é — ü 漢'\n".encode(), [], id="visible text"),
         pytest.param("model.py", b"x = 2\r\ny = 3\r\n", [], id="line ends of another system"),
         pytest.param("model.py", b"x = 2\n\x0cy = 3\n", ["hidden-characters"], id="form feed"),
@@ -149,6 +153,15 @@ def test_a_flood_of_changes_is_refused_without_looking_at_all(messages):
         ),
         pytest.param(
             "model.py", "x = 2  # a\ufe01\n".encode(), ["hidden-characters"], id="hidden bytes"
+        ),
+        pytest.param(
+            "model.py", "x = 2  # a\u034f\n".encode(), ["hidden-characters"], id="a joiner"
+        ),
+        pytest.param(
+            "model.py", "x = '\U000e0fff'\n".encode(), ["hidden-characters"], id="no character"
+        ),
+        pytest.param(
+            "model.py", "x = 'a\u00a0b'\n".encode(), ["hidden-characters"], id="another space"
         ),
         pytest.param(
             "config.json", "{}\u2066\n".encode(), ["hidden-characters"], id="not Python either"

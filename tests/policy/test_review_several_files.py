@@ -134,6 +134,13 @@ def test_what_is_the_workspace_s_own_may_be_imported_without_a_list(found):
     assert "import-not-allowed" in found(other, files=tree)
 
 
+def test_a_note_is_no_module(messages):
+    policy = parse_policy(SEVERAL.replace("[scratchpad.md]", "[ideas.py]")).policy
+    tree = {**TREE, "ideas.py": File(content=b"")}
+    change = changed("src/model.py", b"import ideas\n")
+    assert "import-not-allowed" in messages(change, policy=policy, files=tree)
+
+
 def test_two_new_files_that_are_twins_of_each_other_are_refused(found):
     broken = found(BLOCKS, changed("src/Blocks.py", b"x = 1\n"))
     assert list(broken) == ["path-collision"]

@@ -220,6 +220,11 @@ def test_a_change_of_nothing_but_a_seed(source_rules, source):
         pytest.param(
             "g = Generator(PCG64(1))", "g = Generator(PCG64(2))", True, id="bit generator"
         ),
+        pytest.param("Forest(random_state=1)", "Forest(random_state=2)", True, id="sklearn's name"),
+        pytest.param("SEEDS = [0, 1]", "SEEDS = [2, 3]", True, id="as many others"),
+        pytest.param("SEEDS = [0]", "SEEDS = [0, 1, 2]", False, id="more of them"),
+        pytest.param("n_seeds = 1", "n_seeds = 5", False, id="how many there are"),
+        pytest.param("f(num_of_seeds=1)", "f(num_of_seeds=5)", False, id="a count by a keyword"),
         pytest.param("seedling = 1", "seedling = 2", False, id="another word"),
         pytest.param("x = rand(1)", "x = rand(2)", False, id="a draw"),
     ],

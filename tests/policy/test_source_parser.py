@@ -50,6 +50,7 @@ def test_facts_do_not_depend_on_comments_and_layout():
         pytest.param(b"#!x\n# coding=latin-1\nx = 1", "encoding", id="on the second line"),
         pytest.param(b"\x0c# coding: utf-16\n", "encoding", id="after a form feed"),
         pytest.param(b"#\r# coding: utf-16\r", "encoding", id="after a lone carriage return"),
+        pytest.param(b"\xef\xbb\xbf# coding: utf-16\n", "encoding", id="after a byte order mark"),
         pytest.param(b"\xff\xfex\x00", "decode byte", id="bytes that are no text"),
         pytest.param(
             b"x = [" + b"1," * 400_000 + b"]",
