@@ -184,8 +184,10 @@ class DraftFolder(FileSystemEventHandler):
         frozen = path in self._laid and path not in self._writable
         found = beneath.look(self.path, path, most=len(self._laid[path]) + 1 if frozen else 0)
         if path in self._folders:
+            below = (each for each in self._laid if each.startswith(f"{path}/"))
+            may_go = found.kind is Kind.ABSENT and all(map(self._patterns.may_remove, below))
             gone = "is a folder of the workspace and was removed or replaced"
-            return None if found.kind is Kind.FOLDER else gone
+            return None if found.kind is Kind.FOLDER or may_go else gone
         if found.kind is Kind.ABSENT:
             removed = frozen and self._has_folder(path)
             return "was removed, and may only be read" if removed else None
@@ -244,8 +246,13 @@ class DraftFolder(FileSystemEventHandler):
         found = beneath.look(self.path, path, most=MOST_BYTES)
         if found.kind is Kind.FILE:
             return found.content
-        removed = found.kind is Kind.ABSENT and self._has_folder(path)
-        return None if removed else self._laid.get(path)
+        may_go = self._has_folder(path) or (self._patterns.may_remove(path) and self._is_gone(path))
+        return None if found.kind is Kind.ABSENT and may_go else self._laid.get(path)
+
+    def _is_gone(self, path: str) -> bool:
+        """Say whether nothing stands in its place, nor in that of a folder above it."""
+        above = (beneath.look(self.path, str(each)).kind for each in PurePosixPath(path).parents)
+        return next((kind for kind in above if kind is not Kind.ABSENT), None) is Kind.FOLDER
 
     def _has_folder(self, path: str) -> bool:
         return beneath.look(self.path, os.path.dirname(path)).kind is Kind.FOLDER  # noqa: PTH120

@@ -118,6 +118,53 @@ def test_new_files_are_taken_where_the_policy_lets_some_be_added(tmp_path):
     assert (tmp_path / "far.py").exists()
 
 
+@pytest.fixture
+def moving():
+    """A draft with a folder of which all files may go."""
+    files = {
+        "src/old/a.py": File(content=b"A = 1\n"),
+        "src/old/deep/b.py": File(content=b"B = 2\n"),
+    }
+    context = replace(CONTEXT, files=files, mutable=("src/**",), may_add=True)
+    reports = Reports()
+    with draft_folder(context, about={}, report=reports) as draft, draft.watched():
+        yield draft, reports
+
+
+def test_a_folder_whose_files_may_go_may_be_moved(moving):
+    draft, reports = moving
+    (draft.path / "src" / "old").rename(draft.path / "src" / "new")
+    expected = (
+        Change(path="src/old/a.py", content=None),
+        Change(path="src/old/deep/b.py", content=None),
+        Change(path="src/new/a.py", content=b"A = 1\n"),
+        Change(path="src/new/deep/b.py", content=b"B = 2\n"),
+    )
+    assert draft.changes() == expected
+    draft.lay_out({})
+    assert draft.changes() == expected
+    draft.compare(end=True)
+    assert reports.said == []
+
+
+def test_a_folder_with_a_link_in_its_place_did_not_go(moving, tmp_path):
+    draft, reports = moving
+    (draft.path / "src" / "old").rename(tmp_path / "old")
+    (draft.path / "src" / "old").symlink_to(tmp_path / "old")
+    draft.compare()
+    assert draft.changes() == ()
+    assert reports.paths() == ["src/old"]
+
+
+def test_a_folder_with_a_frozen_file_is_noted_where_it_is_gone():
+    reports = Reports()
+    with draft_folder(SEVERAL, about={}, report=reports) as draft:
+        (draft.path / "model").rename(draft.path / ".gone")
+        draft.compare()
+        assert draft.changes() == (Change(path="model/layers.py", content=None),)
+        assert "model" in reports.paths()
+
+
 def test_a_folder_in_place_of_a_frozen_file_brings_nothing_in():
     with draft_folder(SEVERAL, about={}, report=Reports()) as draft:
         (draft.path / "model" / "frozen.py").unlink()
