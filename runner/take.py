@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -51,7 +52,7 @@ def sealing(adopted: Files, sealed: Files, when: str) -> list[bytes]:
 
 
 def as_patches(workspace: Workspace, base: str, folder: Path, first: Sequence[bytes] = ()) -> Taken:
-    """Write one file for each keep, in the form that `git am` and `patch -p1` take.
+    """Write one file for each keep, in the form that `git am -k` and `patch -p1` take.
 
     Args:
         workspace: the run's.
@@ -80,8 +81,8 @@ def as_branch(
     the repository runs. What is `first` comes before the keeps, as `sealing` has it.
 
     Raises:
-        ConfigError: the folder is in no repository, has such a branch, or has moved on so far that
-            the changes do not fit.
+        ConfigError: the folder is in no repository, can have no such branch, or has moved on so far
+            that the changes do not fit.
     """
     git = ["git", *SAFE_CONFIG, "-C", str(home)]
     try:
@@ -92,6 +93,8 @@ def as_branch(
             f"{home} is in no git repository with a commit",
             hint="take the changes as files: runner take TAG --patches DIR",
         ) from error
+    with _unless(f"{branch} is no name of a branch", hint="--branch NAME"):
+        run_git([*git, "check-ref-format", "--branch", branch])
     if run_git([*git, "for-each-ref", f"refs/heads/{branch}"]):
         raise ConfigError(f"{home} has a branch {branch} already", hint="--branch NAME")
     found = workspace.patches(base, workspace.head())
@@ -101,16 +104,22 @@ def as_branch(
         run_git([*git, "worktree", "add", "-q", "--detach", place, "HEAD"])
         try:
             here = ["git", *SAFE_CONFIG, "-C", place]
+            applied = [*here, "am", "-q", "--3way", "--keep", "--keep-cr"]
             where = [] if inside == "." else [f"--directory={inside}"]
-            run_git(
-                [*here, "am", "-q", "--3way", "--keep-cr", *where], given=b"".join([*first, *found])
-            )
-            run_git([*here, "branch", branch, "HEAD"])
-        except WorkspaceError as error:
-            raise ConfigError(
-                f"the changes do not fit {home} as it is now: {error}",
-                hint="take them as files, and merge by hand: runner take TAG --patches DIR",
-            ) from error
+            by_hand = "take them as files, and merge by hand: runner take TAG --patches DIR"
+            with _unless(f"the changes do not fit {home} as it is now", hint=by_hand):
+                run_git([*applied, *where], given=b"".join([*first, *found]))
+            with _unless(f"{home} can have no branch {branch}", hint="--branch NAME"):
+                run_git([*here, "branch", branch, "HEAD"])
         finally:
             run_git([*git, "worktree", "remove", "--force", place])
     return Taken(where=f"branch {branch} of {top}", count=len(found))
+
+
+@contextmanager
+def _unless(refusal: str, hint: str) -> Iterator[None]:
+    """Do something with git; where it fails, say what that means, and what git said."""
+    try:
+        yield
+    except WorkspaceError as error:
+        raise ConfigError(f"{refusal}: {error}", hint=hint) from error

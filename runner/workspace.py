@@ -181,9 +181,10 @@ class Workspace:
         return found.decode("utf-8", errors="backslashreplace")
 
     def patches(self, base: str, tip: str) -> list[bytes]:
-        """Return each commit after `base` up to `tip` as a mail, the oldest first."""
+        """Return the commits after `base` up to `tip`, oldest first, as mails for `git am -k`."""
         listed = self._git("rev-list", "--reverse", "--first-parent", f"{base}..{tip}")
-        asked = ("format-patch", "--stdout", "--binary", "--full-index", "--no-signature", "-1")
+        plain = ("--binary", "--full-index", "--no-signature", "--keep-subject")
+        asked = ("format-patch", "--stdout", *plain, "-1")
         return [self._git(*asked, commit) for commit in listed.decode().split()]
 
     def problems(self) -> list[str]:

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from runner.errors import ConfigError
 from runner.records import Change, File
 from runner.take import SEALING, as_branch, as_patches, sealing
 from runner.workspace import Workspace
 
+HYPOTHESIS = "[lr] Re: a larger step"
 WHEN = "2025-11-21T04:00:00.000+00:00"
 OWN = {
     "train.py": File(content=b"LR = 1\nfit(LR)\nprint('loss')\n"),
@@ -38,8 +40,8 @@ def run(tmp_path) -> tuple[Workspace, str]:
         Change(path="predict.py", content=b"def predict(rows): return rows\n"),
     ]
     base = made.head()
-    attempt = made.attempt(1, base, changes, "a larger step", WHEN)
-    made.keep(attempt, base, "a larger step", WHEN)
+    attempt = made.attempt(1, base, changes, HYPOTHESIS, WHEN)
+    made.keep(attempt, base, HYPOTHESIS, WHEN)
     return made, base
 
 
@@ -69,7 +71,7 @@ def test_what_sealing_added_comes_before_the_keeps(run, home, tmp_path):
     taken = as_branch(workspace, base, home, "autoresearch/t1", first)
     assert taken.count == 1
     log = git(home, "log", "--format=%s", "autoresearch/t1").splitlines()
-    assert log == ["a larger step", SEALING, "mine"]
+    assert log == [HYPOTHESIS, SEALING, "mine"]
     assert git(home, "show", "autoresearch/t1:predict.py").endswith("return rows\n")
     assert git(home, "show", "autoresearch/t1:train.py").startswith("LR = 2\n")
     assert git(home, "show", "autoresearch/t1:run.sh") == "the project's own\n"
@@ -81,3 +83,22 @@ def test_what_sealing_added_comes_before_the_keeps(run, home, tmp_path):
 
 def test_where_sealing_changed_nothing_there_is_no_commit_of_it():
     assert sealing({**OWN, **NOTES}, {**OWN, "names.json": SEALED["names.json"]}, WHEN) == []
+
+
+@pytest.mark.parametrize("name", ["a..b", "-D", "autoresearch/t1"])
+def test_a_branch_that_cannot_be_is_no_fault_of_the_changes(run, home, name):
+    git(home, "branch", "autoresearch")
+    workspace, base = run
+    first = sealing({**OWN, **NOTES}, workspace.files(base), WHEN)
+    with pytest.raises(ConfigError, match=f"{name} is no name|no branch {name}") as refused:
+        as_branch(workspace, base, home, name, first)
+    assert refused.value.hint == "--branch NAME"
+    assert git(home, "worktree", "list").count("\n") == 1
+
+
+def test_changes_that_do_not_fit_are_said_to(run, home):
+    (home / "train.py").write_text("another\n")
+    git(home, "commit", "-qam", "moved on")
+    with pytest.raises(ConfigError, match="do not fit"):
+        as_branch(*run, home, "kept")
+    assert "kept" not in git(home, "branch")
