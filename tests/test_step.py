@@ -24,7 +24,7 @@ from fakes import (
 from runner.by_hand import editor, patch
 from runner.cli import cli
 from runner.errors import ConfigError
-from runner.records import EXECUTABLE, File, Violation
+from runner.records import EXECUTABLE, Change, File, Violation
 from runner.scheduler import run_loop
 from runner.workspace import Workspace
 
@@ -234,6 +234,20 @@ def test_a_patch_of_format_patch_brings_its_subject_along(at_home):
     head = "From 0123 Mon Sep 17\nFrom: A <a@b>\nSubject: [PATCH] wider is better\n---\n\n"
     assert invoke("propose", "-", given=head + WIDER).exit_code == 0
     assert history(at_home)[1].hypothesis == "wider is better"
+
+
+def test_a_subject_is_whole_however_git_wrote_it(tmp_path):
+    said = f"une étape plus large, {'et encore ' * 12}fin"
+    made = Workspace.create(
+        tmp_path / "r.git", "t", template={}, harness={}, when="2026-01-01T00:00:00+00:00"
+    )
+    file = Change(path="a.py", content=b"1\n")
+    tip = made.attempt(1, made.head(), [file], f"{said}\n\nmore\n", "2026-01-01T00:00:00+00:00")
+    [mail] = made.patches(made.head(), tip)
+    assert b"\nSubject: =?UTF-8?q?" in mail
+    assert patch.subject(mail) == said
+    plain = "From 0123 Mon Sep 17\nSubject: [PATCH 1/2] plus\n étroite\nX: y\n---\n"
+    assert patch.subject(plain.encode()) == "plus étroite"
 
 
 def test_a_patch_without_a_hypothesis_is_asked_for_one(at_home):

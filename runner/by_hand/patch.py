@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import tempfile
+from email import policy
+from email.parser import Parser
 from pathlib import Path
 
 from runner.errors import ConfigError, WorkspaceError
@@ -46,6 +48,7 @@ def changes(files: Files, patch: bytes) -> tuple[Change, ...]:
 def subject(patch: bytes) -> str:
     """Return what a patch made by `git format-patch` says of itself; empty otherwise."""
     head = patch.partition(b"\n---\n")[0].decode("utf-8", errors="replace")
-    lines = head.splitlines() if head.startswith("From ") else []
-    found = next((line for line in lines if line.startswith("Subject: ")), "")
-    return SERIES.sub("", found.removeprefix("Subject: ")).strip()
+    if not head.startswith("From "):
+        return ""
+    mail = Parser(policy=policy.default).parsestr(head, headersonly=True)
+    return SERIES.sub("", mail.get("Subject", "")).strip()
