@@ -27,13 +27,13 @@ def command(tag: str | None, everything: bool, follow: bool, as_json: bool) -> N
         run = journal.find_run(tag)
         last = journal.head(run.tag).seq
         after = 0 if everything else max(0, last - NEWEST)
+        if run.self_reported and not as_json:
+            reading.say(SELF_REPORTED)
         if not follow:
             found = map(log.document, journal.entries(run.tag, after=after))
             if as_json:
                 reading.stream_json(found)
             else:
-                if run.self_reported:
-                    reading.say(SELF_REPORTED)
                 for each in found:
                     reading.say(log.line(each))
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -73,6 +74,16 @@ def invoke(home, monkeypatch, tmp_path):
 @pytest.mark.parametrize("arguments", PRINTED, ids=" ".join)
 def test_a_command_says_it(invoke, arguments):
     assert SAID in invoke(*arguments)
+
+
+def test_a_log_that_is_followed_says_it_first(home, monkeypatch):
+    monkeypatch.setenv("RUNNER_HOME", str(home))
+
+    def interrupted(_: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(time, "sleep", interrupted)
+    assert CliRunner().invoke(cli, ["log", "--follow"]).output.startswith(SAID)
 
 
 def test_every_document_says_it(invoke):
