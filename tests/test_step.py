@@ -135,6 +135,25 @@ def test_no_hypothesis_is_no_experiment(at_home, monkeypatch):
     assert "no hypothesis, so nothing was run" in result.output
 
 
+def test_a_hypothesis_that_was_forgotten_is_asked_for_and_the_edits_stay(at_home, monkeypatch):
+    edits_with(
+        at_home,
+        monkeypatch,
+        "replace('train.py', '32', '64')",
+        "replace('HYPOTHESIS', '# Say', 'wider\\n# Say')",
+    )
+    assert invoke("step", "--edit", given="y\n").exit_code == 0
+    _, mine = history(at_home)
+    assert (mine.hypothesis, mine.origin.returned) == ("wider", 0)
+    assert changed(at_home, mine)[0].content == TRAIN.replace(b"32", b"64")
+
+
+def test_a_hypothesis_that_is_given_is_no_comment(at_home, monkeypatch):
+    edits_with(at_home, monkeypatch, "replace('train.py', '32', '64')")
+    assert invoke("step", "--edit", "-m", "#12: wider").exit_code == 0
+    assert history(at_home)[1].hypothesis == "#12: wider"
+
+
 def test_a_refused_draft_is_shown_its_rule_and_may_be_mended(at_home, monkeypatch):
     wrong = "replace('train.py', 'WIDTH = 32', 'import socket')"
     mended = "replace('train.py', 'import socket', 'WIDTH = 64')"

@@ -41,19 +41,19 @@ class Editing:
         with self.live.paused():
             if found:
                 comments += [f"# {line}" for line in refusal(found)]
-                _ask_again(found)
+                _ask_again("refused, and nothing was run:", *refusal(found))
             if not self.begun:
-                message.write_text(self.hypothesis, encoding="utf-8")
                 for path, place in places.items():
                     place.parent.mkdir(parents=True, exist_ok=True)
                     place.write_bytes(context.files[path].content)
                 self.begun = True
-            text = "\n".join((_first_line(message), *comments, ""))
-            message.write_text(text, encoding="utf-8")
-            edit([*([] if self.hypothesis else [message]), *places.values()])
-        hypothesis = _first_line(message)
-        if not hypothesis:
-            raise ConfigError("no hypothesis, so nothing was run", hint="or give it with -m")
+            while True:
+                text = "\n".join((_first_line(message), *comments, ""))
+                message.write_text(text, encoding="utf-8")
+                edit([*([] if self.hypothesis else [message]), *places.values()])
+                if hypothesis := self.hypothesis or _first_line(message):
+                    break
+                _ask_again("no hypothesis, so nothing was run; say it in HYPOTHESIS, or with -m")
         left = {
             path: given.read(place, most=MOST_BYTES) if os.path.lexists(place) else None
             for path, place in (places | _added(root, context)).items()
@@ -102,9 +102,9 @@ def refusal(found: Sequence[Violation]) -> list[str]:
     ]
 
 
-def _ask_again(found: tuple[Violation, ...]) -> None:
-    """Show what a draft broke; raise `ConfigError` where the person does not go on."""
-    click.echo("\n".join(["refused, and nothing was run:", *refusal(found)]), err=True)
+def _ask_again(*lines: str) -> None:
+    """Say what is wrong with a draft; raise `ConfigError` where the person does not go on."""
+    click.echo("\n".join(lines), err=True)
     try:
         again = click.confirm("edit again?", default=True, err=True)
     except click.Abort:  # nobody is there to answer

@@ -22,5 +22,5 @@ def command(tag: str | None, by_hand: bool, hypothesis: str) -> None:
     if hypothesis and not by_hand:
         raise click.UsageError("-m goes with --edit")
     if by_hand:
-        raise SystemExit(one_more.by_hand(tag, hypothesis))
+        raise SystemExit(one_more.by_hand(tag, hypothesis.strip()))
     raise SystemExit(one_more.by_its_agent(tag))
