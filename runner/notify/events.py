@@ -6,6 +6,7 @@ lines without what a reader does not see, and without what makes a link, a menti
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -27,6 +28,9 @@ MOST_LINE, MOST_LINES, MOST_TEXT = 300, 20, 2000
 """Characters of a line, lines and characters of a message: services cut longer ones themselves."""
 LIVELY = str.maketrans("<>[]`@", "‹›()'＠")  # noqa: RUF001 - on purpose
 """What makes mentions, links and markup, and what is shown instead."""
+DOT = re.compile(r"(?<=\w)\.(?=[^\W\d_]{2})")
+"""Inside of a name, as train.py or a domain, which chats and mail programs make links of; a number
+has none."""
 SHOWN = ("best", "believe", "experiments", "spent", "trust")
 """Of the summary; the scores of the locked part stay on this machine."""
 
@@ -96,7 +100,8 @@ def _ending(journal: Reader, run: Run, reason: str) -> Iterator[str]:
 def harmless(*texts: str) -> str:
     """Return texts as lines in which nothing is hidden, and nothing comes alive."""
     cleaned = (one_line(text, MOST_LINE).translate(LIVELY) for text in texts)
-    return "\n".join(line.replace("://", ": //") for line in cleaned)
+    dotless = (DOT.sub("\N{ONE DOT LEADER}", line) for line in cleaned)
+    return "\n".join(line.replace("://", ": //") for line in dotless)
 
 
 def message(run: Run, told: Sequence[Event], left_out: int = 0) -> dict[str, Any]:

@@ -339,8 +339,13 @@ def test_putting_an_event_into_a_box_never_waits(tmp_path):
 
 def test_a_line_of_an_agent_is_short_and_has_nothing_that_comes_alive():
     line = harmless(HOSTILE)
-    assert line.startswith("wider ＠everyone ‹!channel› (me)(http: //evil.example)")  # noqa: RUF001 - on purpose
+    assert line.startswith("wider ＠everyone ‹!channel› (me)(http: //evil․example)")  # noqa: RUF001 - on purpose
     assert len(line) <= MOST_LINE + 1
+
+
+def test_a_name_with_a_dot_is_no_link_and_numbers_and_sentences_stay():
+    said = "see evil.example/x and train.py, 1.5 s, 99.5 %, 1e-4.2, i.e. so."
+    assert harmless(said) == said.replace(".example", "․example").replace(".py", "․py")  # noqa: RUF001
 
 
 # -- the file ---------------------------------------------------------------------------------
