@@ -43,6 +43,15 @@ def test_a_repeat_is_told_with_the_rounded_score_wherever_it_is_told(tmp_path):
         assert BELOW_A_STEP.encode() not in text
 
 
+def test_an_independent_draw_that_is_a_repeat_is_told_no_result(tmp_path):
+    proposal = edit("WIDTH = 32", "WIDTH = 64")
+    with make_session(tmp_path, FakeSandbox(worse), independent=True) as session:
+        run_loop(session, ScriptedAgent([proposal, proposal]), experiments=2)
+        assert session.history[2].rule == "repeat"
+        [told] = ProposalSupervisor(session, make_context(session, 3)).review(proposal)
+    assert told.message.startswith("this was tried, but for comments")
+
+
 def test_a_run_that_reached_its_goal_ends_with_the_rounded_score(tmp_path):
     """An agent over MCP is told why the run ended."""
     policy = POLICY_TEXT.replace("\nlimits:", "\nstop_at: 95\n\nlimits:")

@@ -27,8 +27,8 @@ class Earlier:
 
     number: int
     fingerprint: str
-    outcome: str
-    """In words, such as `reverted, mean_rank 41.5`."""
+    outcome: str | None
+    """In words, such as `reverted, mean_rank 41.5`; `None` if who proposes is told of no other."""
 
 
 Tried = Callable[[str], Earlier | None]

@@ -367,7 +367,8 @@ def novelty(case: Case) -> Iterator[Violation]:
     earlier = case.earlier(case.fingerprint) if case.fingerprint else None
     if earlier is not None:
         but = "comments, layout and seeds" if case.ignores_seeds else "comments and layout"
-        problem = f"this is experiment {earlier.number} again ({earlier.outcome}), but for {but}"
+        which = f"is experiment {earlier.number} again ({earlier.outcome})"
+        problem = f"this {which if earlier.outcome else 'was tried'}, but for {but}"
         yield refused("repeat", None, problem, "something that was not tried")
     elif case.fingerprint == case.fingerprint_before and not list(seeds(case)):
         yield refused("no-change", None, "only comments or layout change", allowed)

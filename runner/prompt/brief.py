@@ -175,9 +175,6 @@ def _assignment(context: Context) -> str:
     lines = [f"Mode: {context.mode}{f' ({context.why})' if context.why else ''}."]
     if phase := context.phase:
         lines.insert(0, f"Phase {phase.name}{f': {phase.hint}' if phase.hint else '.'}")
-        if phase.web_domains:
-            places = ", ".join(phase.web_domains)
-            lines.append(f"You may search the web, {phase.web_uses} times: {places}.")
     return "\n".join(lines)
 
 

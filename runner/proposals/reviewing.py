@@ -84,7 +84,7 @@ def tried(session: Session, before: int | None = None) -> Tried:
         number = state.fingerprints.get(fingerprint)
         if number is None or (before is not None and number >= before):
             return None
-        outcome = _outcome(state.experiment(number), metric)
+        outcome = None if session.independent else _outcome(state.experiment(number), metric)
         return Earlier(number=number, fingerprint=fingerprint, outcome=outcome)
 
     return find

@@ -306,6 +306,8 @@ def test_the_web_is_offered_in_a_phase_that_says_so_and_counted():
             "max_uses": 3,
         }
     ]
+    told = server.requests[0].body["messages"][0]["content"][-1]["text"]
+    assert "You may search the web, 3 times: arxiv.org, pytorch.org.\n" in told
     assert searches_offered(server.requests[1])[0]["max_uses"] == 1
     assert searches_offered(server.requests[2]) == []
     assert [call.usage.web_searches for call in supervisor.calls] == [2, 1, 0]
@@ -315,6 +317,7 @@ def test_the_web_is_offered_in_a_phase_that_says_so_and_counted():
 def test_without_domains_there_is_no_web(phase):
     _, server = proposed([calls(proposes())], a_context(phase=phase))
     assert searches_offered(server.requests[0]) == []
+    assert "search the web" not in str(server.requests[0].body["messages"])
 
 
 # -- starting ---------------------------------------------------------------------------------

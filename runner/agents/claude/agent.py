@@ -102,8 +102,13 @@ class Claude:
         self, context: Context, supervisor: Supervisor, tools: Toolbox
     ) -> Proposal | Violation:
         """Return the proposal, or why there is none."""
-        phase, reminded, talk = context.phase, False, Conversation(brief(context), supervisor.said)
-        searches = phase.web_uses if phase and phase.web_domains else 0
+        phase, reminded, opening = context.phase, False, brief(context)
+        searches = 0
+        if phase and phase.web_domains:
+            searches, places = phase.web_uses, ", ".join(phase.web_domains)
+            web = f"You may search the web, {searches} times: {places}.\n"
+            opening = replace(opening, news=f"{opening.news}\n{web}")
+        talk = Conversation(opening, supervisor.said)
         for turn in range(1, MOST_TURNS + 1):
             if supervisor.stop_asked():
                 raise StopAskedError
