@@ -256,6 +256,7 @@ def _create(
     _check_template(policy, template)
     require_runtime(engine, policy.policy.resources_record())
     require_rows(policy.policy, prepared.public, template)
+    image, scorer = (images.require_image(engine, each) for each in (policy.image, images.SCORER))
     created_at = now()
     workspace = Workspace.create(
         state.repository(tag), tag, template=template, harness=harness, when=created_at
@@ -273,8 +274,8 @@ def _create(
         policy_digest=policy.digest,
         harness_digest=tree_digest(workspace.harness()),
         template_digest=tree_digest(workspace.files(workspace.head())),
-        image_id=images.require_image(engine, policy.image),
-        scorer_image_id=images.require_image(engine, images.SCORER),
+        image_id=image,
+        scorer_image_id=scorer,
         data_digest=prepared.digest,
         device="gpu" if policy.policy.resources.gpus else "cpu",
         base_commit=workspace.head(),

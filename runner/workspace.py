@@ -31,6 +31,7 @@ from runner.records import EXECUTABLE, LOG, REGULAR, SYMLINK, Change, ChangedFil
 
 GIT_MODES = (REGULAR, EXECUTABLE, SYMLINK)
 HARNESS_REF = "refs/frozen/harness"
+ATTEMPTS = "refs/attempts/"
 NOTES_REF = "refs/notes-files"
 ZERO = "0" * 40
 NEXT_NOTES_REF = "refs/notes-files-next"
@@ -91,11 +92,26 @@ class Workspace:
     def create(
         cls, path: Path, tag: str, *, template: Files, harness: Files, when: str
     ) -> Workspace:
-        """Make the repository with the template as its first commit; fine if it was made before."""
+        """Make the repository with the template as its first commit; fine if it was made before.
+
+        What a start that failed made of other files is made anew.
+
+        Raises:
+            WorkspaceError: a run that nobody recorded was at work in it.
+        """
         workspace = cls(path, tag)
         path.parent.mkdir(parents=True, exist_ok=True)
         run_git(["git", "init", "--quiet", "--bare", "--template=", str(path)])
-        if workspace.resolve(workspace.branch) is None:
+        head = workspace.resolve(workspace.branch)
+        if head and (workspace.files(head), workspace.harness()) != (template, harness):
+            if len(workspace.commits(head)) > 1 or workspace.refs(ATTEMPTS):
+                raise WorkspaceError(
+                    f"{path} holds a run that the journal does not know",
+                    hint="choose another TAG, or move it away",
+                )
+            workspace._git("update-ref", "-d", workspace.branch, head)
+            head = None
+        if head is None:
             workspace._commit(HARNESS_REF, harness, (), "Freeze the harness", when)
             first = f"Start from the template\n\nRun: {tag}"
             workspace._commit(workspace.branch, template, (), first, when)
@@ -233,7 +249,7 @@ class Workspace:
         A path or mode that git cannot hold is kept under a percent-encoded name.
         """
         files = with_changes(self.files(parent), changes)
-        return self._commit(f"refs/attempts/{number}", files, (parent,), message, when)
+        return self._commit(f"{ATTEMPTS}{number}", files, (parent,), message, when)
 
     def keep(self, attempt: str, parent: str, message: str, when: str) -> str:
         """Move the branch from `parent` to the attempt's tree; return the new commit.

@@ -14,7 +14,7 @@ from runner import paths, supervise
 from runner.agents import AGENTS
 from runner.agents.descriptions import MODELS, model_of, with_model
 from runner.cli import cli
-from runner.errors import ConfigError
+from runner.errors import ConfigError, SandboxError
 from runner.journal.store import open_journal
 from runner.patterns import MOST_FILES
 from runner.policy.load import load_policy, parse_policy
@@ -89,6 +89,17 @@ def test_a_runtime_that_the_engine_lacks_is_an_error_before_there_is_a_run(tmp_p
     assert "runc" in refused.value.hint
     with open_journal(state.journal) as journal:
         assert journal.run("sandboxed") is None, "the tag is free"
+
+
+def test_a_run_whose_image_is_missing_leaves_no_repository_to_the_next_one(tmp_path, monkeypatch):
+    state = paths.State(tmp_path / "state")
+    prepare(state, "eclip")
+    monkeypatch.setattr("runner.engines.connect", FakeEngine)
+    monkeypatch.setattr("runner.engines.images.image_id", lambda *_: None)
+    at_work_ = at_work(state, Request(task="eclip", tag="imageless"), Person(say=print))
+    with pytest.raises(SandboxError, match="the image .* is missing"), at_work_:
+        pass
+    assert not state.repository("imageless").exists()
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,18 @@ def test_the_template_comes_back_byte_for_byte_with_its_modes(workspace):
     assert workspace.problems() == []
 
 
+def test_what_a_start_that_failed_made_of_other_files_is_made_anew(tmp_path):
+    other = {"other.py": File(content=b"")}
+    make(tmp_path / "repository.git", other)
+    workspace = make(tmp_path / "repository.git")
+    assert read_back(workspace, workspace.head()) == TEMPLATE
+    assert len(workspace.commits(workspace.branch)) == 1
+    try_change(workspace, Change(path="train.py", content=b"x = 2\n"))
+    with pytest.raises(WorkspaceError, match="a run that the journal does not know") as refused:
+        make(tmp_path / "repository.git", other)
+    assert "another TAG" in refused.value.hint
+
+
 def test_a_commit_is_the_one_that_git_itself_makes_of_these_files(workspace, tmp_path):
     attempt = try_change(workspace, Change(path="src.py", content=b"LR = 2\n"))  # beside src/
     index = {"PATH": os.environ["PATH"], "GIT_INDEX_FILE": str(tmp_path / "index")}
@@ -78,7 +90,7 @@ def test_refs_that_somebody_packed_are_found(workspace):
 
 def test_creating_twice_changes_nothing(workspace):
     before = workspace.refs("refs")
-    again = make(workspace.path, {"train.py": File(content=b"another template")})
+    again = make(workspace.path)
     assert again.refs("refs") == before
 
 

@@ -10,13 +10,13 @@ from dataclasses import replace
 from itertools import pairwise, zip_longest
 
 from runner import commit_messages
-from runner.audit.evidence import ATTEMPTS, Evidence
+from runner.audit.evidence import Evidence
 from runner.audit.findings import Finding
 from runner.audit.trees import Allowed, forbidden
 from runner.policy.schema import Policy
 from runner.records import LOG, REGULAR, Experiment, ExperimentStatus
 from runner.steering.strategy import GREEDY
-from runner.workspace import HARNESS_REF, NEXT_NOTES_REF, NOTES_REF, Commit
+from runner.workspace import ATTEMPTS, HARNESS_REF, NEXT_NOTES_REF, NOTES_REF, Commit
 
 STARTS = (ExperimentStatus.KEPT, ExperimentStatus.REVERTED)
 
