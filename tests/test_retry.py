@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -10,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 from fake_work import fake_work
 from fakes import SHIPPED, TAG, FakeSandbox, ScriptedAgent, edit, make_session, scored
+from proposers import PATIENCE
 
 from runner.audit.run import audit_run
 from runner.cli import cli
@@ -136,6 +138,30 @@ def test_only_what_is_undecided_can_be_continued(folder, number, words):
             run_loop(session, experiments=None, retry=number)
         with pytest.raises(ConfigError, match="continued before, as 2"):
             run_loop(session, experiments=None, retry=1)
+
+
+def test_one_that_began_while_the_best_was_still_measured_may_be_continued(tmp_path):
+    second_is_there = threading.Event()
+
+    def score(spec: TrialSpec) -> TrialResult:
+        if spec.experiment == 1:
+            second_is_there.wait(PATIENCE)
+        elif spec.experiment == 2:
+            second_is_there.set()
+        count, own = spec.index % PER_EXPERIMENT, 0.0001 * spec.index
+        level = 0.0 if spec.experiment == 0 else 40.0
+        each = CLOSE[count % 14] if spec.experiment > 1 else TEMPLATE[count % 5]
+        return scored(each - level + own)
+
+    ideas = [edit("RATE = 0.001", "RATE = 0.1"), IDEA]
+    two = [FakeSandbox(score), FakeSandbox(score)]
+    with make_session(tmp_path, two, policy_text=POLICY) as session:
+        run_loop(session, ScriptedAgent(ideas, ahead=1), experiments=2)
+        run_loop(session, experiments=None, retry=2)
+    _, best, before, after = history(tmp_path)
+    assert (best.status, verdict_in(before.reason)) == (ExperimentStatus.KEPT, Verdict.UNDECIDED)
+    assert before.parent_commit == after.parent_commit == best.parent_commit
+    assert audit_run(State(tmp_path / "state"), TAG, lambda _: ()).findings == ()
 
 
 def test_after_another_keep_it_has_to_be_tried_anew(folder):

@@ -10,7 +10,7 @@ from dataclasses import replace
 from itertools import pairwise, zip_longest
 
 from runner import commit_messages
-from runner.audit.evidence import Evidence
+from runner.audit.evidence import Evidence, Written
 from runner.audit.findings import Finding
 from runner.audit.trees import Allowed, forbidden
 from runner.policy.schema import Policy
@@ -146,7 +146,10 @@ def attempt_parents(evidence: Evidence) -> Iterator[Finding]:
         origin, start, rule = experiment.origin, experiment.parent_commit, "experiment-parent"
         if attempt and attempt.parents != (start,):
             yield _attempt("attempt-parent", experiment, "its parent is not the recorded one")
-        best = written.head_at(experiment)
+        first = _first(written, experiment)
+        best = written.head_at(first)
+        if start != first.parent_commit:
+            yield _attempt(rule, experiment, f"started elsewhere than {first.number}, its first try")
         if (origin is None or origin.strategy == GREEDY) and start != best:
             yield _attempt(rule, experiment, f"started from {start}; the best was {best}")
         if origin is None:
@@ -159,6 +162,16 @@ def attempt_parents(evidence: Evidence) -> Iterator[Finding]:
         elif start != (parent.commit or parent.attempt_commit):
             message = f"started from {start}, which is not experiment {number}"
             yield _attempt(rule, experiment, message)
+
+
+def _first(written: Written, experiment: Experiment) -> Experiment:
+    """Return what a retry continues, and what that one did; an experiment itself otherwise."""
+    while (origin := experiment.origin) is not None and origin.retries is not None:
+        before = written.experiments.get(origin.retries)
+        if before is None or before.number >= experiment.number:
+            break
+        experiment = before
+    return experiment
 
 
 def attempt_files(evidence: Evidence, policy: Policy) -> Iterator[Finding]:
