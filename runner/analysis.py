@@ -57,7 +57,7 @@ def analyze(session: Session, sandbox: TrialRunner, script: bytes | None = None)
         result = running.finish(deadline, sandbox.abort)
     failed = failure("analyze", result, total)
     text = readable(result.output)
-    noted = failed is None and _note(session, files, text)
+    noted = failed is None and _note(session, text)
     found = Findings(
         text=text,
         failure=failed.reason if failed else None,
@@ -140,15 +140,17 @@ def with_entry(notes: str, title: str, text: str, *, most_bytes: int) -> str:
     )
 
 
-def _note(session: Session, files: Files, text: str) -> bool:
+def _note(session: Session, text: str) -> bool:
     """Append to `findings.md` where the policy has such a note; say whether."""
     if FINDINGS not in session.policy.files.notes:
         return False
-    when = now()
-    before = files[FINDINGS].content.decode("utf-8", errors="replace") if FINDINGS in files else ""
-    after = with_entry(before, when, text, most_bytes=session.policy.edits.max_file_bytes)
-    change = Change(path=FINDINGS, content=after.encode())
-    session.workspace.write_notes([change], "Findings of an analysis", when)
+    when, most = now(), session.policy.edits.max_file_bytes
+    with session.workspace.notes_turn:
+        found = workspace(session).get(FINDINGS, File(content=b""))
+        before = found.content.decode("utf-8", errors="replace")
+        after = with_entry(before, when, text, most_bytes=most)
+        change = Change(path=FINDINGS, content=after.encode())
+        session.workspace.write_notes([change], "Findings of an analysis", when)
     return True
 
 

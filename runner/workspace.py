@@ -18,6 +18,7 @@ import os
 import re
 import subprocess
 import tempfile
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -85,6 +86,8 @@ class Workspace:
         self.branch = f"refs/heads/autoresearch/{tag}"
         self._known: OrderedDict[str, Files] = OrderedDict()
         """Commit → its files, the latest that was asked for last."""
+        self.notes_turn = threading.RLock()
+        """Held by whoever changes notes, from reading them on: several threads do."""
 
     # -- creating -------------------------------------------------------------------------
 
@@ -278,16 +281,17 @@ class Workspace:
 
         It is not where nothing changed, unless it is wanted `anew` for the message alone.
         """
-        parent = self.resolve(NOTES_REF)
-        before = self.files(parent) if parent else {}
-        files = with_changes(before, changes)
-        if done := files != before or anew:
-            parents = (parent,) if parent else ()
-            commit = self._commit(NEXT_NOTES_REF, files, parents, message, when)
-            self._witness("notes.moving", commit=commit)
-            self._move(NOTES_REF, commit, expected=parent or ZERO)
-            self._witness("notes.moved", commit=commit)
-        return done
+        with self.notes_turn:
+            parent = self.resolve(NOTES_REF)
+            before = self.files(parent) if parent else {}
+            files = with_changes(before, changes)
+            if done := files != before or anew:
+                parents = (parent,) if parent else ()
+                commit = self._commit(NEXT_NOTES_REF, files, parents, message, when)
+                self._witness("notes.moving", commit=commit)
+                self._move(NOTES_REF, commit, expected=parent or ZERO)
+                self._witness("notes.moved", commit=commit)
+            return done
 
     def pack(self) -> None:
         """Put single objects and refs into few files; nothing is lost, also what no ref names."""

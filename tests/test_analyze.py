@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from fakes import POLICY_TEXT, FakeSandbox, make_session, scored
 
 from runner import paths
-from runner.analysis import MOST_CHARACTERS, readable, shared_rows, with_entry
+from runner.analysis import MOST_CHARACTERS, _note, readable, shared_rows, with_entry
 from runner.errors import ConfigError
+from runner.journal.entries import now
 from runner.policy.load import load_policy, parse_policy
+from runner.records import Change
 
 
 def policy(task: str, old: str = "", new: str = ""):
@@ -81,3 +85,18 @@ def test_old_entries_make_room_and_the_head_stays():
 def test_an_entry_that_can_never_fit_is_explained():
     with pytest.raises(ConfigError, match="do not fit into 100 bytes"):
         with_entry("", "title", "x" * 200, most_bytes=100)
+
+
+def test_findings_and_notes_of_several_threads_are_all_kept(tmp_path: Path):
+    text = POLICY_TEXT.replace("scratchpad.md]", "scratchpad.md, findings.md]")
+    sandbox = FakeSandbox(lambda _: scored(1.0))
+    with make_session(tmp_path, sandbox, policy_text=text) as session, ThreadPoolExecutor(4) as four:
+        asked = [four.submit(_note, session, f"finding {number}") for number in range(8)]
+        for number in range(8):
+            note = Change(path="scratchpad.md", content=f"{number}\n".encode())
+            session.workspace.write_notes([note], "Notes", now())
+        assert all(each.result() for each in asked)
+        notes = session.workspace.notes()
+    found = notes["findings.md"].content.decode()
+    assert all(f"    finding {number}\n" in found for number in range(8))
+    assert notes["scratchpad.md"].content == b"7\n"
