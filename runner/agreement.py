@@ -81,9 +81,16 @@ def compared(metric: Metric, baseline: Experiment, best: Experiment) -> Compared
 
 
 def gain(metric: Metric, baseline: Experiment, best: Experiment, purpose: Purpose) -> Gain | None:
-    """Return the gain by trials of one purpose; `None` where one of them has no such score."""
-    deviation = spread(metric, (baseline, best))
-    before, after = (_measured(metric, each, purpose, deviation) for each in (baseline, best))
+    """Return the gain by trials of one purpose; `None` where one of them has no such score.
+
+    An audit that is still under way has none: its splits are not those of the baseline's.
+    """
+    sides = (baseline, best)
+    splits = [{one.split for one in side.trials if one.purpose is purpose} for side in sides]
+    if purpose is not Purpose.DECISION and splits[0] != splits[1]:
+        return None
+    deviation = spread(metric, sides)
+    before, after = (_measured(metric, each, purpose, deviation) for each in sides)
     if before is None or after is None:
         return None
     known = [each.error for each in (before, after) if each.error is not None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -117,6 +118,14 @@ def test_a_metric_that_nothing_is_known_of_is_compared_exactly():
     baseline, best = experiment(0, {"a": [2.4]}, [2.4]), experiment(1, {"a": [2.6]}, [2.6])
     told = summary.audit_sentence(AUC, baseline, best)
     assert told == "auc 2.600, baseline 2.400: gain +0.2 against +0.2 on the holdout, the two agree"
+
+
+def test_an_audit_that_is_still_under_way_is_not_compared():
+    baseline, best = experiment(0, {"a": [0.7]}, [0.9, 0.5]), experiment(1, {"a": [0.8]}, [0.6])
+    *others, last = baseline.trials
+    baseline = replace(baseline, trials=(*others, replace(last, split="other", index=0)))
+    assert compared(AUC, baseline, best) is None
+    assert summary.audit_sentence(AUC, baseline, best).endswith("not complete")
 
 
 def test_an_audit_on_few_rows_is_said_to_be_too_noisy():
