@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
@@ -18,6 +19,7 @@ from runner.proposals.context import history_as_told
 from runner.records import ExperimentStatus, Purpose, TrialResult, TrialSpec
 from runner.replication import replicate
 from runner.scheduler import run_loop
+from runner.views.replicated import measured_again
 
 AGAIN = (Purpose.REPLICATION, Purpose.LOCKED_REPLICATION)
 PROPOSALS = [edit("WIDTH = 32", "WIDTH = 64"), edit("WIDTH = 32", "WIDTH = 16")]
@@ -90,6 +92,18 @@ def test_a_person_reads_both_sides_and_the_gain_with_its_interval(folder):
     assert [*found["parts"]] == ["holdout", "locked part"]
     assert found["parts"]["holdout"]["gain"]["mean"] == pytest.approx(20, abs=0.3)
     assert found["parts"]["holdout"]["gain"]["margin"] < 0.5, "a draw's part cancels"
+
+
+def test_a_draw_that_was_cut_off_between_its_splits_does_not_count(folder):
+    with make_session(folder, FakeSandbox(results), policy_text=SHIPPED) as session:
+        replicate(session, 1)
+        metric, best = session.metric, session.now.best
+        assert best is not None
+        baseline = session.read(0)
+    assert [len(part.gains) for part in measured_again(metric, baseline, best)] == [1, 1]
+    of_another = replace(baseline.trials[0], split="another")
+    baseline = replace(baseline, trials=(*baseline.trials, of_another))
+    assert [len(part.gains) for part in measured_again(metric, baseline, best)] == [0, 1]
 
 
 def test_a_failure_is_counted_and_its_draw_left_out(folder):

@@ -34,7 +34,7 @@ class Again:
 
 
 def measured_again(metric: Metric, baseline: Experiment, best: Experiment) -> Iterator[Again]:
-    """Yield each part that was measured again for this best."""
+    """Yield each part that was measured again for this best, by draws that every split had."""
     for purpose, part in PARTS.items():
         some = [
             [
@@ -44,7 +44,9 @@ def measured_again(metric: Metric, baseline: Experiment, best: Experiment) -> It
             ]
             for side in (baseline, best)
         ]
-        before, after = (scores_by_draw(trials, metric.name) for trials in some)
+        known = (trial for side in (baseline, best) for trial in side.trials)
+        splits = len({trial.split for trial in known if trial.purpose.part == purpose.part})
+        before, after = (scores_by_draw(trials, metric.name, splits) for trials in some)
         both = [index for index in before if index in after]
         if some[0] or some[1]:
             yield Again(
