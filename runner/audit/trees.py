@@ -59,7 +59,8 @@ def forbidden(
             kind = KINDS.get(new.mode, f"of mode {new.mode:o}")
             yield Finding("file-kind", path, f"became {kind}; {but}", commit)
         elif old is None:
-            others = {other for other in (*before, *after) if other.startswith(mine.folder)}
+            # What went in this step has no place to take: the branch goes from line to line.
+            others = {other for other in after if other.startswith(mine.folder)}
             inside = {other.removeprefix(mine.folder) for other in others - {path}}
             if not patterns.may_add_file(name):
                 yield Finding("path-not-mutable", path, f"was added; {but}", commit)

@@ -83,6 +83,7 @@ def test_files_that_came_and_went_by_the_rules_are_clean(several: Copy) -> None:
         pytest.param({"conftest.py": ("100644", "x")}, [], {"path-not-mutable"}, id="conftest"),
         pytest.param({"numpy.py": ("100644", "x")}, [], {"path-shadows"}, id="a package's name"),
         pytest.param({"Parts.py": ("100644", "x")}, [], {"path-shadows"}, id="a twin"),
+        pytest.param({"Parts.py": ("100644", "x")}, ["parts.py"], set(), id="in a twin's place"),
         pytest.param({"more.py": ("100755", "x")}, [], {"file-kind"}, id="an executable"),
         pytest.param({"more.py": ("120000", "x")}, [], {"file-kind"}, id="a link"),
         pytest.param({"metrics.py": ("100644", "x")}, [], {"frozen-file"}, id="frozen wins"),
