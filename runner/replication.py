@@ -30,6 +30,7 @@ def replicate(session: Session, count: int) -> None:
         RunnerError: a failure of ours; what ended is in the journal.
     """
     baseline, best = sides(session.now)
+    session.begin()
     left = deque(missing(session.policy, baseline, best, count))
     flying: dict[Future[TrialResult], TrialSpec] = {}
     try:

@@ -255,13 +255,9 @@ class Scheduler:
     # -- going on -------------------------------------------------------------------------
 
     def _take_up(self) -> None:
-        """Do what an earlier supervisor still owes, and take up what it left unfinished.
-
-        The event log gets the chain's head first: the last line may be what it could not write.
-        """
+        """Do what an earlier supervisor still owes, and take up what it left unfinished."""
         session = self.session
-        head = session.journal.head(session.run.tag)
-        session.log.info("loop.begun", seq=head.seq, chain=head.chain)
+        session.begin()
         state = session.now
         usd = session.spending.settle(agent=session.run.agent, experiment=state.count)
         if usd:

@@ -148,6 +148,11 @@ class Session:
     def read(self, number: int) -> Experiment:
         return self.now.experiment(number)
 
+    def begin(self) -> None:
+        """Give the event log the chain's head first: its last line may be what a kill took."""
+        head = self.journal.head(self.run.tag)
+        self.log.info("loop.begun", seq=head.seq, chain=head.chain)
+
     def seed(self, purpose: Purpose, split: str, index: int) -> int:
         return draws.seed(self.secret, purpose, split, index)
 

@@ -79,6 +79,16 @@ def test_what_was_cut_off_goes_on_where_it_was(folder):
     assert len(sandbox.specs) == 3 + 6
 
 
+def test_after_a_kill_that_took_a_result_from_the_event_log_the_run_stays_clean(folder):
+    events = State(folder / "state").events(TAG)
+    lines = events.read_text().splitlines()
+    del lines[max(number for number, line in enumerate(lines) if '"chain"' in line)]
+    events.write_text("".join(f"{line}\n" for line in lines))
+    with make_session(folder, FakeSandbox(results), policy_text=SHIPPED) as session:
+        replicate(session, 1)
+    assert audit_run(State(folder / "state"), TAG, lambda _: ()).findings == ()
+
+
 def test_a_person_reads_both_sides_and_the_gain_with_its_interval(folder):
     with fake_work(folder, FakeSandbox(results), policy_text=SHIPPED):
         said = CliRunner().invoke(cli, ["replicate", TAG, "--seeds", "4"])
