@@ -98,7 +98,7 @@ class Price:
 
 @dataclass(frozen=True, kw_only=True)
 class Tie:
-    """When a score that is about as good as the best is kept: if the program became shorter."""
+    """When a score that is no gain, or too small a one, is kept: if the program became shorter."""
 
     within: float
     """How far below the best still counts as a tie, in the metric's unit."""
@@ -133,7 +133,7 @@ class Verdict(StrEnum):
         return {
             Verdict.BASELINE: "nothing was before it",
             Verdict.KEPT: f"a gain of at least the {needed} that is needed",
-            Verdict.TIE: f"within {within} of the best",
+            Verdict.TIE: f"no more than {within} worse than the best",
             Verdict.UNDECIDED: "neither a gain nor a loss is certain enough",
             Verdict.JUST_SHORT: f"a gain of less than the {needed} that is needed",
             Verdict.NO_BETTER: "no gain at all",
@@ -146,7 +146,7 @@ def judged(gain: Decimal, needed: Decimal, tie_within: Decimal | None = None) ->
     """Return how a score compares, by its gain; a tie counts only where `tie_within` is given."""
     if gain > 0 and gain >= needed:
         return Verdict.KEPT
-    if tie_within is not None and abs(gain) <= tie_within:
+    if tie_within is not None and gain >= -tie_within:
         return Verdict.TIE
     if gain >= 0:
         return Verdict.JUST_SHORT if gain else Verdict.NO_BETTER
@@ -227,23 +227,23 @@ def compare(
         reason = f"{Verdict.BASELINE}: {metric.name} {written(rounded(score, 6))} on {seeds}"
         return Decision(status=ExperimentStatus.KEPT, reason=reason, score=score)
     needed = exact(min_gain)
-    within = exact(tie.within) if tie and tie.shorter else None
-    verdict = judged(metric.difference(exact(best), exact(score)), needed, within)
-    near = exact(tie.within) if tie else Decimal(-1)
-    ties = abs(metric.difference(exact(best), exact(score))) <= near
+    within = exact(tie.within) if tie else None
 
-    def agrees(gain: Decimal) -> bool:
-        return (judged(gain, needed, within), abs(gain) <= near) == (verdict, ties)
+    def compared(gain: Decimal) -> tuple[Verdict, bool]:
+        """Return the verdict, and whether the program's length matters."""
+        verdict = judged(gain, needed, within if tie and tie.shorter else None)
+        return verdict, within is not None and verdict is not Verdict.KEPT and gain >= -within
 
-    before, after = apart(metric, best, score, agrees)
+    verdict, ties = compared(metric.difference(exact(best), exact(score)))
+    before, after = apart(metric, best, score, lambda gain: compared(gain) == (verdict, ties))
     reason = (
         f"{verdict}: {metric.name} {written(after)} on {seeds}:"
         f" gain {written(metric.difference(before, after), '+')} over the best {written(before)},"
         f" needed {written(needed)}"
     )
-    if tie is not None and verdict is not Verdict.KEPT and ties:
+    if tie is not None and ties:
         lengths = f"{tie.lines} lines, before {tie.lines_before}"
-        reason += f"; a tie within {written(near)}: {lengths}"
+        reason += f"; no more than {written(exact(tie.within))} worse: {lengths}"
     kept = verdict in (Verdict.KEPT, Verdict.TIE)
     return Decision(
         status=ExperimentStatus.KEPT if kept else ExperimentStatus.REVERTED,

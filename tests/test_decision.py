@@ -70,7 +70,8 @@ def tied(*scores: float, lines: int, metric: Metric = RANK, best: float = 40.0) 
         pytest.param((40.6, 40.6), 99, REVERTED, id="worse than a tie at once"),
         pytest.param((40.4, 40.8), 99, REVERTED, id="worse than a tie in the mean"),
         pytest.param((39.5, 39.5), 99, KEPT, id="a little better, and fewer lines"),
-        pytest.param((39.4, 39.4), 99, REVERTED, id="better than a tie, and too little"),
+        pytest.param((39.4, 39.4), 99, KEPT, id="better than a tie, and fewer lines"),
+        pytest.param((39.4, 39.4), 100, REVERTED, id="too little better, and no fewer lines"),
         pytest.param((40.0, 40.0), 100, REVERTED, id="a tie as long as before"),
         pytest.param((40.0, 40.0), 101, REVERTED, id="a tie with more lines"),
         pytest.param((40.1,), 100, REVERTED, id="a worse first trial saves no time for nothing"),
@@ -90,7 +91,7 @@ def test_the_reason_of_a_tie_holds_its_numbers():
     assert tied(40.25, 40.25, lines=99).reason == (
         "a tie, kept for fewer lines: mean_rank 40.25 on 2 of 2 seeds:"
         " gain -0.25 over the best 40, needed 1;"
-        " a tie within 0.5: 99 lines, before 100"
+        " no more than 0.5 worse: 99 lines, before 100"
     )
 
 

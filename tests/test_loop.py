@@ -579,7 +579,7 @@ def test_a_tie_with_fewer_lines_is_kept_and_comments_count_for_nothing(tmp_path)
     trials = Trials({0: BASELINE, 2: 100.5, 3: 100.5})
     ended = run(tmp_path, trials, [commented, longer, SHORTER], policy=TIES)
     assert ended.statuses == [KEPT, REFUSED, REVERTED, KEPT]
-    assert ended.history[3].reason.endswith("a tie within 1: 1 lines, before 2")
+    assert ended.history[3].reason.endswith("no more than 1 worse: 1 lines, before 2")
 
 
 def test_ties_do_not_lead_downhill(tmp_path):
