@@ -112,6 +112,11 @@ class Session:
         return []
 
     @cached_property
+    def analysed(self) -> set[int]:
+        """The experiments after which this start ran the policy's analysis, or could not."""
+        return set()
+
+    @cached_property
     def metric(self) -> Metric:
         return metric_of(self.run)
 

@@ -34,6 +34,8 @@ from runner.proposals.supervisor import ProposalSupervisor
 from runner.records import AskedBy, File, HypothesisStatus, Proposal
 from runner.scheduler import run_loop
 from runner.seams import Context, Supervisor
+from runner.steering.between import between
+from runner.steering.course import Course
 
 
 def worse(_spec) -> object:
@@ -207,6 +209,28 @@ def test_an_analysis_runs_after_every_so_many_experiments_and_once_each(tmp_path
     assert ran == [(2, False), (4, False)]
     assert asked == [None, None]
     assert heard == ["analysing training rows, as after every 2 experiments"] * 2
+
+
+def test_one_that_could_not_be_is_tried_once_in_a_start_and_made_up_by_the_next(tmp_path):
+    asked = []
+
+    def cannot(_sandbox, script):
+        asked.append(script)
+        raise ConfigError("there is no script")
+
+    proposals = [wide(60 + number) for number in range(4)]
+    with make_session(
+        tmp_path, FakeSandbox(worse), policy_text=EVERY_TWO, analyst=cannot
+    ) as session:
+        run_loop(session, ScriptedAgent(proposals), experiments=3)
+        between(session, Course(experiments=None, hours=None, known=4))
+    assert asked == [None]
+    with make_session(
+        tmp_path, FakeSandbox(worse), policy_text=EVERY_TWO, analyst=lambda *_: found()
+    ) as session:
+        assert session.ended[-1].number == 3, "as where two settle at once"
+        run_loop(session, ScriptedAgent(proposals), experiments=4)
+        assert analyses(session) == [(2, False)]
 
 
 def test_one_that_the_engine_cut_off_is_made_up_on_resume(tmp_path):

@@ -49,14 +49,16 @@ def _tell_strategy(session: Session) -> None:
 
 def _analyse(session: Session) -> None:
     """Run the workspace's own analysis where the policy says that it is time."""
-    every, number = session.policy.analysis.every, session.ended[-1].number
-    if every is None or number == 0 or number % every:
+    every, last = session.policy.analysis.every, session.ended[-1].number
+    if every is None or last < every:
         return
-    done = (
+    number = last - last % every  # several may settle at once
+    done = number in session.analysed or any(
         each.seconds is not None and each.asked_by is AskedBy.POLICY and each.experiment == number
         for each in session.now.analyses.values()
     )
-    if not any(done):
+    if not done:
+        session.analysed.add(number)
         session.person.say(f"analysing training rows, as after every {every} experiments")
         with suppress(ConfigError):  # which was said when the run was created
             session.analyse(None, experiment=number, asked_by=AskedBy.POLICY)
