@@ -90,7 +90,10 @@ def test_an_entry_that_can_never_fit_is_explained():
 def test_findings_and_notes_of_several_threads_are_all_kept(tmp_path: Path):
     text = POLICY_TEXT.replace("scratchpad.md]", "scratchpad.md, findings.md]")
     sandbox = FakeSandbox(lambda _: scored(1.0))
-    with make_session(tmp_path, sandbox, policy_text=text) as session, ThreadPoolExecutor(4) as four:
+    with (
+        make_session(tmp_path, sandbox, policy_text=text) as session,
+        ThreadPoolExecutor(4) as four,
+    ):
         asked = [four.submit(_note, session, f"finding {number}") for number in range(8)]
         for number in range(8):
             note = Change(path="scratchpad.md", content=f"{number}\n".encode())

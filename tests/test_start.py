@@ -97,7 +97,7 @@ def test_a_run_whose_image_is_missing_leaves_no_repository_to_the_next_one(tmp_p
     monkeypatch.setattr("runner.engines.connect", FakeEngine)
     monkeypatch.setattr("runner.engines.images.image_id", lambda *_: None)
     at_work_ = at_work(state, Request(task="eclip", tag="imageless"), Person(say=print))
-    with pytest.raises(SandboxError, match="the image .* is missing"), at_work_:
+    with pytest.raises(SandboxError, match=r"the image .* is missing"), at_work_:
         pass
     assert not state.repository("imageless").exists()
 

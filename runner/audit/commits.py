@@ -149,7 +149,9 @@ def attempt_parents(evidence: Evidence) -> Iterator[Finding]:
         first = _first(written, experiment)
         best = written.head_at(first)
         if start != first.parent_commit:
-            yield _attempt(rule, experiment, f"started elsewhere than {first.number}, its first try")
+            yield _attempt(
+                rule, experiment, f"started elsewhere than {first.number}, its first try"
+            )
         if (origin is None or origin.strategy == GREEDY) and start != best:
             yield _attempt(rule, experiment, f"started from {start}; the best was {best}")
         if origin is None:

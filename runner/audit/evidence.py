@@ -26,7 +26,7 @@ from runner.policy.lines import count_lines
 from runner.policy.load import digest, parse_policy
 from runner.policy.schema import Policy
 from runner.records import Experiment, ExperimentStatus, File, Run
-from runner.workspace import ATTEMPTS, HARNESS_REF, NOTES_REF, Commit, tree_digest
+from runner.workspace import HARNESS_REF, NOTES_REF, Commit, tree_digest
 
 VOUCHING = ("loop.begun", "run.paused")
 DECIDED = "experiment.decided"

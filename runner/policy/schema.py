@@ -228,7 +228,7 @@ class Simplicity(Strict):
     """A shorter program is worth a little."""
 
     tie_within: Annotated[float, Field(ge=0)]
-    """A score no more than this worse than the best is a tie, kept if the program became shorter."""
+    """A score no more than this worse than the best is kept if the program became shorter."""
 
 
 class Guard(Strict):

@@ -115,8 +115,9 @@ def _trials(policy: Policy) -> Iterator[str]:
     rule, tie = policy.decision, ""
     if rule.simplicity is not None:
         tie = (
-            f" A score no more than {rule.simplicity.tie_within:g} worse than the best is a tie, which"
-            " is kept if the program has fewer lines (its syntax tree written out again, without comments)."
+            f" A score no more than {rule.simplicity.tie_within:g} worse than the best is a tie,"
+            " which is kept if the program has fewer lines (its syntax tree written out again,"
+            " without comments)."
         )
     commands = ", ".join(f"{one.name} ({' '.join(one.run)})" for one in policy.guards if one.run)
     numbers = ", ".join(f"{one.name} ({_bounds(one)})" for one in policy.guards if one.number)
