@@ -19,6 +19,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -145,7 +146,10 @@ class Lines:
 
     def rows_in(self, content: bytes) -> set[object]:
         found: set[object] = set()
+        narrowest = min(self._rows, default=0)
         for values in _lines_of_values(content):
+            if len(values) < narrowest:
+                continue
             normal = tuple(map(_normal, values))
             found |= next((rows for rows in self._rows_among(normal) if rows), set())
         return found
@@ -153,8 +157,8 @@ class Lines:
     def _rows_among(self, values: Row) -> Iterator[set[Row]]:
         """Yield what rows stand side by side in a line, in the widest form first."""
         for width in sorted(self._rows, reverse=True):
-            starts = range(len(values) - width + 1)
-            yield {values[at : at + width] for at in starts} & self._rows[width]
+            rows, starts = self._rows[width], range(len(values) - width + 1)
+            yield {row for at in starts if (row := values[at : at + width]) in rows}
 
 
 def _lines_of_values(content: bytes) -> Iterator[list[str]]:
@@ -215,6 +219,7 @@ def _some(rows: Sequence[object] | NDArray[Any]) -> NDArray[np.int64]:
     return np.linspace(0, len(rows) - 1, min(len(rows), MOST_PIECES)).astype(np.int64)
 
 
+@lru_cache(100_000)
 def _normal(value: str) -> str:
     value = value.strip()
     found = number(value, ".")
