@@ -15,6 +15,7 @@ from planting import BRANCH, Copy
 
 from runner.audit.findings import CannotCheckError
 from runner.journal import projections
+from runner.journal.reader import NoRunError
 from runner.workspace import NOTES_REF
 
 COVERED = ("runs", "experiments", "trials")
@@ -59,7 +60,7 @@ def is_found(copy: Copy) -> bool:
     """A run whose name is gone, or whose policy cannot be read, does not pass for clean either."""
     try:
         return not copy.audit().clean
-    except CannotCheckError:
+    except (CannotCheckError, NoRunError):
         return True
 
 
