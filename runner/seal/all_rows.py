@@ -10,6 +10,7 @@ from runner.seal.script import base, called, given
 
 CHANGES_ROWS = ("dropna", "sample", "drop_duplicates", "sort_values", "query", "head", "tail")
 CHANCE = ("random", "np", "numpy", "rng")
+"""What has a `sample` too, of anything but rows."""
 ROWS = re.compile(
     r"(?:^|_)(?:idx|index|indices|ix|mask|train|test|val|valid|perm|order|keep|split|tr|te|va|trn|tst)"
     r"(?:_|\d|$)"
