@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -36,6 +37,7 @@ else:
 """A template of eclip that imports next to nothing and learns nothing."""
 COPIED = ("runner", "harness", "policies", "workspace-template", "images", "pyproject.toml")
 TEXT_BYTES = 1_200_000
+DECISION = re.compile(r"^decision:\n(?:[ #].*\n|\n)*", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,14 @@ def with_bare_template(home: Home, root: Path, *, waits: bool) -> Home:
     train = copied_project(root) / "workspace-template" / "eclip" / "train.py"
     train.write_text(BARE.replace("WAITS", str(waits)))
     return replace(home, project=root)
+
+
+def decides_on_one_trial(policy: Path) -> None:
+    """Let a policy that ships take one trial for what takes five or more."""
+    rule = "decision: {rule: strict, most_trials: 1, min_gain: 0}\n"
+    text = DECISION.sub(rule, policy.read_text())
+    assert rule in text
+    policy.write_text(text)
 
 
 def write_text(path: Path, *, words: int = 400) -> None:

@@ -9,15 +9,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from homes import Home, copied_project
+from homes import Home, copied_project, decides_on_one_trial
 
 from runner.paths import PROJECT
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
 
 SOMETHING = "..."
-DECISION = re.compile(r"^decision:\n(?:[ #].*\n|\n)*", re.MULTILINE)
-ONCE = "decision: {rule: strict, most_trials: 1, min_gain: 0}\n"
 SHOWN = re.compile(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
 
 
@@ -61,11 +59,11 @@ def clone(root: Path) -> Path:
 
 
 def shorten(root: Path) -> None:
-    """Let a run of a task that was just written take one trial where it would take five."""
+    """Let a run of a task that was just written take one trial."""
     for name in ("rings", "wards"):
         policy = root / "policies" / f"{name}.yaml"
         if policy.exists():
-            policy.write_text(DECISION.sub(ONCE, policy.read_text()))
+            decides_on_one_trial(policy)
 
 
 @pytest.mark.parametrize(("page", "count"), [("README.md", 4), ("docs/tutorial.md", 4)])

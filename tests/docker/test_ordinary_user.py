@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from homes import Home
+from homes import Home, decides_on_one_trial
 
 from runner.paths import PROJECT
 
@@ -90,6 +90,7 @@ def python_for(user: str, clone: Path) -> str:
 
 def test_the_main_job_runs_as_an_ordinary_user(user, clone):
     python = python_for(user, clone)
+    decides_on_one_trial(clone / "policies" / "eclip.yaml")
     command = [
         "make",
         "sandbox-run",

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from homes import Home, copied_project
+from homes import Home, copied_project, decides_on_one_trial
 
 from runner.paths import PROJECT
 
@@ -39,14 +38,12 @@ def play(home, script: str, *options: str) -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def fence(home, tmp_path_factory) -> list[dict[str, Any]]:
     """Play it under the policy that ships, with one trial for the template: it is all that runs."""
-    policy = (PROJECT / "policies" / "eclip.yaml").read_text()
-    rule = "decision: {rule: strict, most_trials: 1, min_gain: 0}\n"
-    decision = re.compile(r"^decision:\n(?:[ #].*\n|\n)*", re.MULTILINE)
     path = tmp_path_factory.mktemp("policy") / "eclip.yaml"
+    text = (PROJECT / "policies" / "eclip.yaml").read_text()
     # The kernel's caches are other tests' too.
-    assert policy.count("  flush: true ") == 1
-    policy = policy.replace("  flush: true ", "  flush: false ")
-    path.write_text(decision.sub(rule, policy, count=1))
+    assert text.count("  flush: true ") == 1
+    path.write_text(text.replace("  flush: true ", "  flush: false "))
+    decides_on_one_trial(path)
     return play(home, "fence", "--policy", str(path))
 
 
