@@ -57,6 +57,11 @@ IDS, PREDICTIONS = f"{PREDICTOR}/ids.npy", f"{PREDICTOR}/predictions.npy"
 ABOUT, TARGETS, GROUPS = "about.json", "scored.npy", "groups.npy"
 OWN = frozenset((ABOUT, TARGETS, GROUPS, "ids.npy"))
 """Names that no file of the data may have: it would be written over, with the targets, say."""
+MOST_INPUT_BYTES, PAGE_BYTES = 448 * 1024**2, 4096
+"""What a predictor's inputs may take; a volume in memory holds them, file by file in whole pages.
+
+The supervisor makes it (runner/trial/volumes.py), an eighth larger, for the rows' ids.
+"""
 Source = TableSource | ArraysSource | PairsSource | FolderSource
 FEWEST_LISTS, MOST_NAMED = 2, 5
 
@@ -127,6 +132,7 @@ def build(seed: int, raw: Path | None, *, declaration: Declaration) -> Built:
         given = source.sealed(one.asked)
         for name in OWN & given.keys():
             raise BadRawDataError(f"{name} is a name of the scorer's own: call the file otherwise")
+        _check_size(one, source, given)
         for name, content in given.items():
             sealed[f"{folder}/{name}"] = content
         sealed[f"{folder}/{TARGETS}"] = npy(source.target.values[one.asked])
@@ -137,6 +143,17 @@ def build(seed: int, raw: Path | None, *, declaration: Declaration) -> Built:
         for name, content in source.training(divided.analysis).items():
             public[f"{parts.ANALYSIS}/{name}"] = content
     return Built(public=public, sealed=sealed)
+
+
+def _check_size(one: Evaluated, source: Source, given: Mapping[str, bytes]) -> None:
+    sizes = [-(-len(content) // PAGE_BYTES) * PAGE_BYTES for content in given.values()]
+    # Each side of pairs has a predictor of its own.
+    largest = max(sizes) if isinstance(source, PairsSource) else sum(sizes)
+    if largest > MOST_INPUT_BYTES:
+        raise BadRawDataError(
+            f"the rows of {one.part} in {one.split} take {largest:,} bytes, and a predictor can be "
+            f"given {MOST_INPUT_BYTES:,}: let split score fewer rows"
+        )
 
 
 def deal(sealed: Path, part: str, split: str, *, declaration: Declaration) -> Dealt | Served:

@@ -17,6 +17,7 @@ from harness.mounts import under
 from harness.raw import BadRawDataError
 from harness.scoring.outputs import InvalidOutputsError
 from harness.sealing import write
+from runner.trial import volumes
 
 TABLE = {
     "data": {"table": "rows.csv", "target": "sick"},
@@ -216,6 +217,20 @@ def test_a_name_of_the_scorers_own_is_refused(tmp_path, raw):
     )
     with pytest.raises(BadRawDataError, match=r"scored\.npy is a name of the scorer's own"):
         task.build(5, raw, declaration=schema.load(tmp_path / "task.yaml"))
+
+
+def test_inputs_that_no_volume_holds_are_refused_when_they_are_prepared(tmp_path, raw, monkeypatch):
+    declaration = declared(tmp_path)
+    monkeypatch.setattr(task, "MOST_INPUT_BYTES", task.PAGE_BYTES)
+    assert task.build(5, raw, declaration=declaration)
+    monkeypatch.setattr(task, "MOST_INPUT_BYTES", task.PAGE_BYTES - 1)
+    said = r"the rows of \w+ in fold0 take 4,096 bytes, and a predictor can be given 4,095"
+    with pytest.raises(BadRawDataError, match=said):
+        task.build(5, raw, declaration=declaration)
+
+
+def test_the_supervisor_makes_room_for_what_may_be_dealt():
+    assert volumes.INPUTS_BYTES * 7 / 8 == task.MOST_INPUT_BYTES
 
 
 @pytest.mark.parametrize(
