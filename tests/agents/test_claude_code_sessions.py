@@ -21,7 +21,7 @@ from runner.agents.claude_code.stream import Stream
 from runner.agents.claude_code.tools import door
 from runner.agents.draft import Said
 from runner.agents.programs import CLAUDE_CODE, version
-from runner.errors import ConfigError, ModelError
+from runner.errors import ConfigError, JournalError, ModelError, SandboxError, StoppedError
 from runner.providers import load_providers
 from runner.records import Change, File, Violation
 from runner.seams import Context
@@ -143,6 +143,41 @@ def test_a_session_without_a_result_costs_what_was_set_aside(tmp_path):
     proposal = client(tmp_path, "hand_over()").propose(CONTEXT, supervisor)
     assert proposal.forfeit is None
     assert supervisor.calls[0].usd == supervisor.reservations[0] == 4.0
+
+
+@pytest.mark.parametrize("error", [SandboxError, StoppedError, JournalError, KeyboardInterrupt])
+def test_a_session_that_ends_in_an_error_of_ours_costs_what_was_set_aside(tmp_path, error):
+    class Failing(FakeSupervisor):
+        def analyze(self, script):
+            raise error("the engine went away")
+
+    supervisor = Failing(left=4.0)
+    with pytest.raises(error):
+        client(tmp_path, "ask('analyze'); end()").propose(CONTEXT, supervisor)
+    [call] = supervisor.calls
+    assert call.usd == supervisor.reservations[0] == 4.0
+    assert (call.experiment, call.outcome) == (CONTEXT.number, error.__name__)
+
+
+def test_an_error_before_the_client_is_heard_costs_what_was_set_aside(tmp_path):
+    """It may have asked its model while we were busy with what failed."""
+
+    class Failing(FakeSupervisor):
+        def stop_asked(self):
+            raise JournalError("the disk is full")
+
+    supervisor = Failing(left=4.0)
+    with pytest.raises(JournalError):
+        client(tmp_path, "end()").propose(CONTEXT, supervisor)
+    assert [call.usd for call in supervisor.calls] == [4.0]
+
+
+def test_a_client_that_is_no_program_any_more_costs_nothing(tmp_path):
+    agent, supervisor = client(tmp_path, "end()"), FakeSupervisor(left=4.0)
+    (tmp_path / "client").unlink()
+    with pytest.raises(ConfigError):
+        agent.propose(CONTEXT, supervisor)
+    assert supervisor.calls == []
 
 
 def test_a_price_that_the_client_does_not_know_is_ours(tmp_path):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -164,21 +165,40 @@ class ClaudeCode:
             door(started.socket, tools.answer) as opened,
             draft.watched(),
         ):
-            ended = client.run(program, hear=stream.hear, end=why_end, door=opened)
+            begun = time.monotonic()
+            try:
+                ended = client.run(program, hear=stream.hear, end=why_end, door=opened)
+            except BaseException as error:
+                # It asked a model until we ended it, unless it could not be started at all.
+                if stream.started or not isinstance(error, ConfigError):
+                    seconds, outcome = time.monotonic() - begun, type(error).__name__
+                    self._record(tools, Usage(), reserved, seconds=seconds, outcome=outcome)
+                raise
             result = stream.result
             said = f"{result.subtype} after {result.turns} turns" if result else None
-            supervisor.record(
-                ModelCall(
-                    experiment=tools.context.number,
-                    agent=NAME,
-                    model=self._model,
-                    usage=result.usage if result else Usage(),
-                    usd=self._cost(stream, ended, reserved),
-                    seconds=ended.seconds,
-                    outcome=ended.why or said or f"exit code {ended.code}",
-                )
+            self._record(
+                tools,
+                result.usage if result else Usage(),
+                self._cost(stream, ended, reserved),
+                seconds=ended.seconds,
+                outcome=ended.why or said or f"exit code {ended.code}",
             )
         return stream, ended
+
+    def _record(
+        self, tools: Tools, usage: Usage, usd: float, *, seconds: float, outcome: str
+    ) -> None:
+        tools.supervisor.record(
+            ModelCall(
+                experiment=tools.context.number,
+                agent=NAME,
+                model=self._model,
+                usage=usage,
+                usd=usd,
+                seconds=seconds,
+                outcome=outcome,
+            )
+        )
 
     def _cost(self, stream: Stream, ended: Ended, reserved: float) -> float:
         """Return what it cost; where that is not known, the most that it can have been."""
