@@ -102,7 +102,7 @@ def _go_on(url: str, part: Path, size: int | None) -> Exception | None:
 
 def _bar(url: str) -> Progress:
     """Show how far it is on a terminal, and one line elsewhere."""
-    console = Console(stderr=True)
+    console = Console(stderr=True, emoji=False)
     if not console.is_terminal:
         console.print(f"downloading {url}", markup=False, highlight=False, soft_wrap=True)
     columns = Progress.get_default_columns()

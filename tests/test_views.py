@@ -18,6 +18,7 @@ from fakes import (
     scored,
     timed_out,
 )
+from rich.table import Table
 
 from runner.characters import visible
 from runner.cli import cli
@@ -38,7 +39,8 @@ from runner.records import (
     TrialStatus,
 )
 from runner.scheduler import run_loop
-from runner.views import documents, export, lines, page, summary
+from runner.views import documents, export, lines, page, reading, summary
+from runner.views.live import Live
 from runner.views.standing import standing_of
 
 RANK = Metric(name="mean_rank", direction=Direction.MINIMIZE, round_to=0.5)
@@ -187,6 +189,15 @@ def test_nothing_from_inside_reaches_the_terminal_raw(invoke, arguments):
 
 def test_markup_in_a_hypothesis_is_text(invoke):
     assert "crash [bold]" in invoke("list", TAG).output
+
+
+def test_what_stands_between_colons_is_no_picture(capsys):
+    said = "layers 50:100:50 :fire:"
+    table = Table("tried")
+    table.add_row(said)
+    reading.print_rich(said, table)
+    Live().say(said)
+    assert capsys.readouterr().out.count(said) == 3
 
 
 @pytest.mark.parametrize("arguments", [("status", "t9"), ("show", "99"), ("list", "t9")])

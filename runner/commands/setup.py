@@ -38,6 +38,7 @@ def command(
     commands to type. Where nothing is missing it does nothing.
     """
     from rich.console import Console
+    from rich.text import Text
 
     from runner import paths
     from runner.agents import programs
@@ -48,7 +49,7 @@ def command(
     if image and task:
         raise ConfigError("--image and --task both name an image", hint="give one of them")
     wanted = load_policy(paths.policy_path(paths.require_task(task))).image if task else image
-    console = Console()
+    console = Console(emoji=False)
     with console.status("") if console.is_terminal else nullcontext() as spinner:
 
         def say(line: str) -> None:
@@ -56,7 +57,7 @@ def command(
             if spinner is None:
                 click.echo(line)
                 return
-            spinner.update(line.strip(), spinner_style="cyan")
+            spinner.update(Text(line.strip()), spinner_style="cyan")
             if not line.startswith(" "):
                 console.print(line, markup=False, highlight=False)
 

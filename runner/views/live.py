@@ -48,7 +48,7 @@ class Live:
     describe: Callable[[Experiment], str]
 
     def __init__(self, *, stderr: bool = False) -> None:
-        self._console = Console(highlight=False, soft_wrap=True, stderr=stderr)
+        self._console = Console(highlight=False, soft_wrap=True, emoji=False, stderr=stderr)
         columns = (
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),

@@ -88,7 +88,7 @@ def say(text: str, *, err: bool = False) -> None:
 def print_rich(*renderables: Any) -> None:
     from rich.console import Console
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, emoji=False)
     console.width = max(console.width, LEAST_WIDTH) if console.is_terminal else FILE_WIDTH
     for renderable in renderables:
         console.print(renderable, markup=False)
