@@ -292,6 +292,9 @@ class OpenAiMeter:
         read, written = kept.get("cached_tokens") or 0, kept.get("cache_write_tokens") or 0
         if not all(map(is_count, (given, answered, read, written, long))):
             return None
+        total = said.get("total_tokens")
+        if is_count(total):
+            answered = max(answered, total - given)  # some say what was thought beside the answer
         written = max(written, long)
         rest = given - read - written
         return (

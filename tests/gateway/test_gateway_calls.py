@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
+from dataclasses import replace
 
 import anthropic
 import openai
@@ -350,6 +351,22 @@ def test_a_response_comes_through_whole_and_streamed_and_is_never_stored():
     assert [call.usage for call in work.supervisor.calls] == [KNOWN_OPENAI] * 2
     assert [one.body["store"] for one in asked] == [False, False]
     assert work.supervisor.talk == [("user", "hello")] * 2
+
+
+@pytest.mark.parametrize(
+    ("total", "answered"),
+    [(100 + 20 + 7000, 7020), (100 + 20, 20), (100, 20), (0, 20), (-5, 20), ("many", 20)],
+)
+def test_what_was_thought_beside_the_answer_is_paid(total, answered):
+    used = {"total_tokens": total, "completion_tokens_details": {"reasoning_tokens": 7000}}
+    with (
+        answering(lambda _: said(CHAT | {"usage": USED | used})) as (address, _),
+        gateway(f"{address}/v1", provider="openai") as work,
+    ):
+        work.post({"model": GPT, "messages": HELLO}, "/v1/chat/completions")
+    assert [call.usage for call in work.supervisor.calls] == [
+        replace(KNOWN_OPENAI, output_tokens=answered)
+    ]
 
 
 def test_a_model_of_one_s_own_needs_no_key_and_costs_nothing():
