@@ -18,7 +18,7 @@ import re
 import resource
 import sys
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 LIMITS = {
@@ -59,7 +59,7 @@ def facts(source: str) -> dict[str, Any]:
     normal = Normal().visit(tree)
     return {
         "imports": capped((target, line) for _, target, line in found),
-        "references": capped(references(nodes, aliases)),
+        "references": capped(references(nodes, own_names(nodes) | aliases)),
         "odd_names": capped(odd_names(source, nodes)),
         "lines": len(ast.unparse(normal).splitlines()),
         "fingerprint": fingerprint(normal),
@@ -118,8 +118,53 @@ def aliases_of(found: list[tuple[str, str, int]]) -> Aliases:
     return aliases
 
 
+def own_names(nodes: list[ast.AST]) -> Aliases:
+    """What the source calls by a name itself, as an alias of nothing: `compile = True`.
+
+    Names of a class are reached through it alone, and `exec = exec` is still the builtin.
+    """
+    of_classes = {
+        id(each)
+        for node in nodes if isinstance(node, ast.ClassDef)
+        for statement in node.body
+        for each in (statement, *ast.iter_child_nodes(statement))
+    }  # fmt: skip
+    bound, kept = set[str](), set[str]()
+    for node in nodes:
+        if id(node) not in of_classes:
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                bound.add(node.id)
+            elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                bound.add(node.name)
+        if isinstance(node, ast.arg):
+            bound.add(node.arg)
+        elif isinstance(node, ast.Assign | ast.AnnAssign | ast.NamedExpr):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            kept.update(same_names((target, node.value) for target in targets))
+        elif isinstance(node, ast.arguments):
+            kept.update(same_names(defaults(node)))
+    return dict.fromkeys(bound - kept, frozenset("?"))
+
+
+def same_names(pairs: Iterable[tuple[ast.AST, ast.AST | None]]) -> Iterator[str]:
+    """Each name that is given what it stands for already."""
+    for target, value in pairs:
+        name = getattr(target, "id", getattr(target, "arg", None))
+        if isinstance(value, ast.Name) and value.id == name:
+            yield value.id
+
+
+def defaults(node: ast.arguments) -> Iterator[tuple[ast.arg, ast.expr]]:
+    """Each argument that has a default, with it."""
+    named = [*node.posonlyargs, *node.args]
+    yield from zip(named[len(named) - len(node.defaults) :], node.defaults, strict=True)
+    for arg, value in zip(node.kwonlyargs, node.kw_defaults, strict=True):
+        if value is not None:
+            yield arg, value
+
+
 def dotted(node: ast.AST, aliases: Aliases) -> Names:
-    """`os.system` if imported, `:eval` for a builtin or local, `?.x` below anything else."""
+    """`os.system` if imported, `:eval` for a builtin, `?.x` below anything else."""
     if isinstance(node, ast.Name):
         return aliases.get(node.id) or frozenset((f":{node.id}",))
     if isinstance(node, ast.Attribute):
@@ -128,10 +173,11 @@ def dotted(node: ast.AST, aliases: Aliases) -> Names:
 
 
 def references(nodes: list[ast.AST], aliases: Aliases) -> Iterator[tuple[str, int]]:
-    """Every name in its longest dotted form."""
+    """Every name in its longest dotted form, but for those that are only given a value."""
     inner = {id(node.value) for node in nodes if isinstance(node, ast.Attribute)}
     for node in nodes:
-        if isinstance(node, ast.Name | ast.Attribute) and id(node) not in inner:
+        is_given = isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+        if isinstance(node, ast.Name | ast.Attribute) and id(node) not in inner and not is_given:
             yield from ((name, node.lineno) for name in dotted(node, aliases))
 
 

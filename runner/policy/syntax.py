@@ -29,7 +29,10 @@ COOKIE = re.compile(rb"^[ \t\f]*#.*?coding[:=][ \t]*([-_.a-zA-Z0-9]+)")
 
 @dataclass(frozen=True, kw_only=True)
 class Reference:
-    """A name in its longest dotted form: `os.system` is imported, `:eval` a builtin or local."""
+    """A name in its longest dotted form: `os.system` is imported, `:eval` a builtin.
+
+    A name that the source gives a meaning of its own is `?`.
+    """
 
     name: str
     line: int

@@ -97,6 +97,17 @@ def test_the_message_names_module_line_and_list(messages):
         pytest.param("dynamic-code", "x = 1; s = '#'; eval('1')", id="eval behind a hash"),
         pytest.param("dynamic-code", "x = f'{eval(\"1\")}'", id="eval in a formatted string"),
         pytest.param("dynamic-code", "@eval\ndef f(): ...", id="eval as a decorator"),
+        pytest.param("dynamic-code", "exec = exec\nexec('1')", id="exec under its own name"),
+        pytest.param("dynamic-code", "def f(eval=eval): ...", id="eval as a default of its name"),
+        pytest.param("dynamic-code", "def f(*, eval=eval): ...", id="eval as a named default"),
+        pytest.param(
+            "dynamic-code",
+            "class C:\n    def eval(self): ...\neval('1')",
+            id="eval beside a method",
+        ),
+        pytest.param(
+            "dynamic-code", "class C:\n    compile = True\ncompile('1')", id="beside an attribute"
+        ),
         pytest.param("dynamic-code", "import pickle as p\np.load(f)", id="pickles"),
         pytest.param("dynamic-code", TORCH + "import torch.utils.cpp_extension", id="C++"),
         pytest.param("process", "import os\nos.system('x')", id="a shell"),
@@ -124,6 +135,15 @@ def test_a_rule_refuses(source_rules, rule, source):
     [
         pytest.param("model.eval()\nself.compile()", id="methods of these names"),
         pytest.param(TORCH + "torch.compile(model)", id="torch's compiler"),
+        pytest.param(
+            TORCH + "compile = True\nif compile:\n    model = torch.compile(model)", id="a switch"
+        ),
+        pytest.param(
+            "def f(eval=False, *, compile=1):\n    return eval or compile", id="arguments"
+        ),
+        pytest.param("def compile(x): ...\ncompile(3)\nwrap(compile.x)", id="a function"),
+        pytest.param("class C:\n    compile: bool = True\nC().compile", id="a setting of a class"),
+        pytest.param("for eval in rounds:\n    print(eval)", id="a variable of a loop"),
         pytest.param(TORCH + "torch.load('x')", id="weights"),
         pytest.param(TORCH + "torch.load('x', weights_only=True)", id="weights and nothing else"),
         pytest.param("import numpy as np\nnp.load('x', allow_pickle=False)", id="arrays"),
