@@ -210,6 +210,7 @@ def evidence(
     level = None
     if best is not None and best.score is not None:
         level = Level(score=best.score, weight=best.weight or 1.0)
+    distinct, drawn = _of_the_template(kept, metric)
     return Evidence(
         number=found.number,
         splits=policy.evaluation.splits,
@@ -222,16 +223,18 @@ def evidence(
         added_lines=added_lines(best, found),
         level=level,
         noise=noise,
-        varies=_varies(kept, metric),
+        varies=not drawn or distinct > 1,
+        repeats=1 < distinct < drawn,
     )
 
 
-def _varies(kept: Sequence[Experiment], metric: Metric) -> bool:
-    """Say whether the template's own trials differ from draw to draw."""
+def _of_the_template(kept: Sequence[Experiment], metric: Metric) -> tuple[int, int]:
+    """Return how many of the template's own scores differ, and how many draws they are of."""
     if not kept:
-        return True
+        return 0, 0
     own = [trial for trial in _decisive(kept[0]) if trial.asked_by == kept[0].number]
-    return len({*scores_by_draw(own, metric.name).values()}) > 1
+    scores = [*scores_by_draw(own, metric.name).values()]
+    return len({*scores}), len(scores)
 
 
 def measured(kept: Sequence[Experiment], found: Experiment) -> dict[Place, TrialRecord]:

@@ -27,6 +27,8 @@ FURTHEST = 6.0
 Far out, a likelihood whose tail is a power would sooner believe that s was misjudged than that a
 gain is large, which the prior says is exponentially rare.
 """
+FURTHEST_BAR = 4.0
+"""What is needed lies inside the grid: asked for more, effects are believed to be of that size."""
 WILD = 9.0
 """A group adds at most so many times the variance before it, so that one that diverges from seed to
 seed does not hide every gain that comes after it."""
@@ -171,7 +173,8 @@ class Belief(NamedTuple):
     better: Number
     """The probability of a gain above what is needed."""
     hope: Number
-    """The probability of one worth waiting for: of more than 1 s, or than what is needed."""
+    """The probability of one worth waiting for: of more than 1 s, or than what is needed; where a
+    little worse is good enough, of no more than that."""
     mean: Number
     variance: Number
 
@@ -198,21 +201,38 @@ def believe(
         prior: what was believed before.
         needed: the gain that counts as better, in s; negative where a little worse is good enough.
     """
-    true, weights = _grid(prior)
-    seen = np.clip(np.asarray(gain, float), -FURTHEST, FURTHEST)[..., None]
-    freedom = np.asarray(freedom, float)[..., None]
-    variance = np.maximum(np.asarray(variance, float), SMALLEST)[..., None]
-    likelihood = -(freedom + 1) / 2 * np.log1p((seen - true) ** 2 / (freedom * variance))
-    found = weights * np.exp(likelihood - likelihood.max(axis=-1, keepdims=True))
-    found /= found.sum(axis=-1, keepdims=True)
-    bar = np.clip(np.asarray(needed, float), -REACH, REACH)
-    mean = found @ true
+    gain, variance, needed = (np.asarray(each, float) for each in (gain, variance, needed))
+    true, found = _weighed(gain, variance, freedom, prior)
+    mean, square = found @ true, found @ true**2
+    unit = np.maximum(1.0, np.abs(needed) / FURTHEST_BAR)
+    if (unit > 1.0).any():
+        _, found = _weighed(gain / unit, variance / unit**2, freedom, prior)
+    bar = needed / unit
+    worth = np.where(bar < 0.0, bar, np.maximum(bar, 1.0 / unit))
     return Belief(
         better=_above(true, found, bar),
-        hope=_above(true, found, np.maximum(bar, 1.0)),
+        hope=_above(true, found, worth),
         mean=mean,
-        variance=np.maximum(found @ true**2 - mean**2, 0.0),
+        variance=np.maximum(square - mean**2, 0.0),
     )
+
+
+def _weighed(
+    gain: np.ndarray, variance: np.ndarray, freedom: Number, prior: Prior
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the grid of true gains, and how probable each is."""
+    true, weights = _grid(prior)
+    seen = np.clip(gain, -FURTHEST, FURTHEST)[..., None]
+    freedom = np.asarray(freedom, float)[..., None]
+    variance = np.maximum(variance, SMALLEST)[..., None]
+    likelihood = -(freedom + 1) / 2 * np.log1p((seen - true) ** 2 / (freedom * variance))
+    found = weights * np.exp(likelihood - likelihood.max(axis=-1, keepdims=True))
+    return true, found / found.sum(axis=-1, keepdims=True)
+
+
+def pulled(gain: Number, belief: Belief) -> Number:
+    """Return how far what is believed lies from the gain that was seen, in s."""
+    return belief.mean - np.clip(gain, -FURTHEST, FURTHEST)
 
 
 def _above(true: np.ndarray, found: np.ndarray, bar: np.ndarray) -> Number:
@@ -255,7 +275,7 @@ def move(
         bounds: when to stop.
         trials: how many the candidate had.
         distinct: how many of them count; equal scores on different draws count once.
-        varies: whether the template's scores differ from draw to draw.
+        varies: whether the template's scores differ from draw to draw, each from all others.
     """
     sure = belief.better >= bounds.keep
     keep = sure & (distinct >= bounds.fewest)
@@ -286,8 +306,7 @@ def level(found: Estimate, belief: Belief, deviation: Number) -> Level:
         belief: of the gain.
         deviation: s.
     """
-    seen = np.clip(found.gain / deviation, -FURTHEST, FURTHEST)
-    moved = (belief.mean - seen) * deviation
+    moved = pulled(found.gain / deviation, belief) * deviation
     left = found.variance_candidate - found.pull**2 * (found.variance - belief.variance)
     return Level(
         value=found.candidate + found.pull * moved,

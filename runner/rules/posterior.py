@@ -163,7 +163,10 @@ class Posterior:
         believed = believed_of(needed)
         if shorter is not None and shorter < needed and believed.better < self.at_once:
             believed = believed_of(needed := shorter)
-        better, gain = float(believed.better), float(believed.mean) * rows.deviation
+        better = float(believed.better)
+        gain = (
+            rows.gain + float(belief.pulled(rows.gain / rows.deviation, believed)) * rows.deviation
+        )
         margin = 1.96 * math.sqrt(float(believed.variance)) * rows.deviation
         kept = better >= self.at_once
         verdict = Verdict.WORSE if better <= 1 - self.at_once else Verdict.UNDECIDED
@@ -209,7 +212,7 @@ class Posterior:
                     bounds,
                     trials=found.trials,
                     distinct=found.distinct,
-                    varies=seen.varies,
+                    varies=seen.varies and not seen.repeats,
                 )
             )
         )

@@ -41,6 +41,8 @@ class Evidence:
     """Of all programs before, the incumbent left out: its trials are here."""
     varies: bool = True
     """Whether the template's scores differ from draw to draw."""
+    repeats: bool = False
+    """Whether some of them are equal all the same, as those of a coarse metric are by chance."""
     tie: Tie | None = None
     """How long both programs are, where a shorter one may be kept for that."""
     added_lines: int = 0

@@ -144,6 +144,16 @@ def test_a_program_that_fixes_its_seed_is_refused_for_that_and_its_agent_is_told
     assert "REVERTED, ignores-seed" in experiment_line(session.metric, found)
 
 
+def test_nobody_is_accused_of_that_where_a_coarse_metric_repeats_itself(tmp_path):
+    def coarse(spec: TrialSpec) -> TrialResult:
+        return scored(100.0 + spec.index % 2 if spec.experiment == 0 else 90.0)
+
+    with make_session(tmp_path, FakeSandbox(coarse), policy_text=SHIPPED) as session:
+        run_loop(session, ScriptedAgent(PROPOSALS), experiments=1)
+        found = session.history[1]
+    assert (found.status, found.rule) == (REVERTED, None)
+
+
 def test_a_goal_is_reached_by_the_level_that_is_believed(tmp_path):
     policy = SHIPPED.replace("\nlimits:", "\nstop_at: 75\n\nlimits:")
     with make_session(tmp_path, FakeSandbox(results), policy_text=policy) as session:

@@ -215,6 +215,18 @@ def test_with_a_gain_that_is_needed_the_question_is_whether_it_is_more_than_that
     assert "better by more than 8 with " in found.reason
 
 
+@pytest.mark.parametrize("needed", [8.0, 16.0, 80.0, 800.0])
+def test_however_far_beyond_the_noise_a_gain_is_asked_for_it_is_kept_and_less_is_not(needed):
+    rule = replace(RULE, price=Price(min_gain=needed))
+
+    def gaining(gain: float) -> Decision:
+        return play(against(), scores(*(value - gain for value in TEMPLATE)), rule=rule)[0]
+
+    assert gaining(2.0 * needed).status is KEPT
+    assert gaining(0.5 * needed).status is REVERTED
+    assert gaining(-2.0 * needed).status is REVERTED
+
+
 def test_a_longer_program_must_probably_be_worth_its_lines():
     values = scores(96.0, 97.0, 95.5, 97.5)
     rule = replace(RULE, price=Price(min_gain=0.0, per_line=0.4))
@@ -238,6 +250,24 @@ def test_a_shorter_program_is_kept_when_it_is_probably_not_worse_by_more_than_a_
     assert longer.status is REVERTED
 
 
+@pytest.mark.parametrize("within", [8.0, 16.0, 80.0, 800.0])
+def test_however_wide_a_tie_is_a_program_that_is_worse_than_that_is_reverted(within):
+    shorter = Tie(within=within, lines_before=10, lines=9)
+    ruined = scores(*(value + 3 * within for value in TEMPLATE))
+    found, _ = play(against(tie=shorter), ruined)
+    assert (found.status, verdict_in(found.reason)) == (REVERTED, Verdict.WORSE)
+    almost = scores(*(value + within / 4 for value in TEMPLATE))
+    assert play(against(tie=shorter), almost)[0].status is KEPT
+
+
+def test_a_program_that_can_only_tie_is_measured_until_that_is_known():
+    """Its chance of a gain worth waiting for is small, and none is waited for."""
+    shorter = Tie(within=0.8, lines_before=10, lines=9)
+    found, asked = play(against(tie=shorter), scores(100.6, 99.0, 100.0, 101.0, 99.5, 100.2))
+    assert (found.status, verdict_in(found.reason)) == (KEPT, Verdict.TIE)
+    assert len(asked) > 1
+
+
 def test_ties_do_not_lead_downhill_from_the_record():
     shorter = Tie(within=4.0, lines_before=10, lines=9)
     found, _ = play(against(tie=shorter, best=95.0), scores(100.5, 99.0, 100.0, 101.0, 99.5))
@@ -252,6 +282,13 @@ def test_a_candidate_that_scores_the_same_on_every_draw_is_refused_where_the_tem
     assert len(asked) <= 4
     assert (found.status, found.rule) == (REVERTED, "ignores-seed")
     assert "use RUNNER_SEED" in found.reason
+
+
+def test_nobody_is_accused_where_the_templates_own_scores_are_equal_by_chance():
+    coarse = against(101.0, 99.0, 101.0, 99.0, 100.0, repeats=True)
+    found, asked = play(coarse, scores(95.0, 95.0, 95.0, 94.0, 96.0, 93.0))
+    assert (found.status, found.rule) == (KEPT, None)
+    assert len(asked) > 3
 
 
 def test_equal_scores_on_different_draws_count_once():

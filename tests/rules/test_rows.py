@@ -81,6 +81,12 @@ def test_a_gain_that_other_rows_would_show_too_is_kept_and_says_how_sure_it_is()
     assert found.reason.endswith(" over rows, 2 trials)")
 
 
+def test_a_gain_of_many_deviations_of_its_rows_stands_as_it_is():
+    found = judged(against(0.92, samples(0.92, 0.002)))
+    assert found.gain == pytest.approx(0.12, abs=0.002)
+    assert found.score == pytest.approx(0.92, abs=0.002)
+
+
 def test_a_keep_needs_a_second_draw_and_what_is_reverted_none():
     assert isinstance(RULE.judge(against(0.82, samples(0.82, 0.004), 1)), Ask)
     assert judged(against(0.81, samples(0.81, 0.02), 1)).status is REVERTED
