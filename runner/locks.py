@@ -78,13 +78,13 @@ def device_lock(
             with _waited_for(folder / f"{part}.next.lock", part, say, abort):
                 stack.enter_context(_waited_for(path, part, say, abort))
             stack.enter_context(_named(path, tag))
-        stack.enter_context(turn(TRIALS, BOXES, say, abort))
+        stack.enter_context(turn(TRIALS, BOXES, say, abort.is_set))
         yield
 
 
 @contextmanager
 def turn(
-    ours: str, others: str, say: Callable[[str], None], abort: threading.Event
+    ours: str, others: str, say: Callable[[str], None], stop: Callable[[], bool]
 ) -> Iterator[None]:
     """Be among those of one kind at work on this machine, once nobody of the other kind is.
 
@@ -92,20 +92,20 @@ def turn(
     other. Whoever comes waits at a turnstile, behind those that came before it.
 
     Raises:
-        StoppedError: `abort` was set.
+        StoppedError: `stop` said so while it waited.
     """
     folder = runtime_folder()
     with ExitStack() as stack:
-        with _held(folder / "turn.lock", fcntl.LOCK_EX, others, say, abort):
-            with _held(folder / f"{others}.lock", fcntl.LOCK_EX, others, say, abort):
+        with _held(folder / "turn.lock", fcntl.LOCK_EX, others, say, stop):
+            with _held(folder / f"{others}.lock", fcntl.LOCK_EX, others, say, stop):
                 pass
-            stack.enter_context(_held(folder / f"{ours}.lock", fcntl.LOCK_SH, others, say, abort))
+            stack.enter_context(_held(folder / f"{ours}.lock", fcntl.LOCK_SH, others, say, stop))
         yield
 
 
 @contextmanager
 def _held(
-    path: Path, how: int, others: str, say: Callable[[str], None], abort: threading.Event
+    path: Path, how: int, others: str, say: Callable[[str], None], stop: Callable[[], bool]
 ) -> Iterator[None]:
     """Hold a file's lock, alone or with others, as soon as it can be had."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, LOCK_MODE)
@@ -116,7 +116,7 @@ def _held(
                 fcntl.flock(descriptor, how | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
-                if abort.is_set():
+                if stop():
                     raise StoppedError("stopped by the person") from None
                 if not told:
                     say(f"waiting for a turn: {others} are at work or wait for theirs")

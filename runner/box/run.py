@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from runner.box import door
 from runner.box.specification import Places, environment, specification
 from runner.engines.container import ContainerResult, Deadline, Ended, Running
 from runner.engines.protocol import HOME_LABEL, RUN_LABEL, ContainerSpec
-from runner.errors import ConfigError
+from runner.errors import ConfigError, StoppedError
 from runner.locks import BOXES, TRIALS, turn
 from runner.records import File
 from runner.sandbox import staging
@@ -35,6 +35,7 @@ from runner.trial import TrialRunner, stage_name
 
 LOOK_SECONDS = 0.1
 ACCEPTED = "accepted"
+STOPPED = "the person asked to stop"
 WORN_OUT = "it asked the supervisor too often"
 WHY = {
     Ended.DEADLINE: "it took more than {minutes:g} minutes",
@@ -64,7 +65,17 @@ def run_in_box(
         StoppedError: `abort` of the sandbox was set.
     """
     minutes = session.policy.agent.minutes
-    with turn(BOXES, TRIALS, session.person.say, sandbox.abort):
+
+    def stopped() -> bool:
+        return sandbox.abort.is_set() or stop()
+
+    with ExitStack() as ours:
+        try:
+            ours.enter_context(turn(BOXES, TRIALS, session.person.say, stopped))
+        except StoppedError:
+            if sandbox.abort.is_set():
+                raise
+            return BoxEnd(why=STOPPED, seconds=0.0, cpu_seconds=None)
         with _begun(session, sandbox, work) as (spec, running, opened):
             until = _Until(monotonic=time.monotonic() + 60 * minutes)
             with ThreadPoolExecutor(1, thread_name_prefix="box") as waiting:
@@ -98,7 +109,7 @@ def _conversation(
         if reply and reply.accepted:
             return ACCEPTED
         if stop():
-            return "the person asked to stop"
+            return STOPPED
         if opened.is_worn_out:
             return WORN_OUT
     return None

@@ -1,0 +1,50 @@
+"""How the end of a box is said; no container is started here."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from types import SimpleNamespace
+
+import pytest
+
+from runner.box import run_in_box
+from runner.errors import StoppedError
+from runner.locks import BOXES, TRIALS, turn
+from runner.seams import BoxEnd
+
+SESSION = SimpleNamespace(
+    policy=SimpleNamespace(agent=SimpleNamespace(minutes=30)),
+    person=SimpleNamespace(say=lambda _: None),
+)
+WORK = SimpleNamespace(answer=None)
+
+
+def a_sandbox():
+    return SimpleNamespace(abort=threading.Event(), forget=lambda _: None)
+
+
+@pytest.fixture(autouse=True)
+def locks(tmp_path, monkeypatch):
+    monkeypatch.setenv("RUNNER_LOCKS", str(tmp_path / "locks"))
+
+
+@contextmanager
+def a_trial_elsewhere():
+    with turn(TRIALS, BOXES, print, lambda: False):
+        yield
+
+
+@pytest.mark.timeout(10)
+def test_a_box_that_waits_for_its_turn_ends_when_the_person_asks_to_stop():
+    with a_trial_elsewhere():
+        ended = run_in_box(SESSION, a_sandbox(), WORK, lambda: True)
+    assert ended == BoxEnd(why="the person asked to stop", seconds=0, cpu_seconds=None)
+
+
+@pytest.mark.timeout(10)
+def test_and_everything_does_when_the_run_is_broken_off():
+    sandbox = a_sandbox()
+    sandbox.abort.set()
+    with a_trial_elsewhere(), pytest.raises(StoppedError):
+        run_in_box(SESSION, sandbox, WORK, lambda: False)
