@@ -23,6 +23,7 @@ from functools import partial
 from typing import Any
 
 from runner import commit_messages, trials
+from runner.draws import PER_EXPERIMENT
 from runner.draws import index as draw_index
 from runner.ends import End, Outcome, Wish
 from runner.errors import JournalError, RunStoppedError
@@ -476,16 +477,18 @@ class Scheduler:
         before = sum(trial.purpose is step.purpose for trial in experiment.trials)
         splits = len(self.session.policy.evaluation.splits)
         planned = self.rule.most_trials if step.purpose.decides else before + len(step.places)
-        count = place.index - draw_index(place.experiment, 0) + 1
-        return {
+        about = {
             "what": "a trial of" if step.purpose.decides else "the audit of",
             "experiment": experiment.number,
             "trial": before + step.places.index(place) + 1,
             "trials": planned,
-            "seed": count if step.purpose.decides else None,
+            "seed": place.index % PER_EXPERIMENT + 1 if step.purpose.decides else None,
             "seeds": planned // splits if step.purpose.decides else None,
             "usual_seconds": statistics.median(took) if took else None,
         }
+        if place.experiment != experiment.number:  # none of the candidate's own trials
+            about |= {"what": "a trial of the best, for", "trial": None, "trials": None}
+        return about
 
     def _run_guard(self, experiment: Experiment, step: RunGuard) -> None:
         """Submit a guard; it is held like the trainer of the experiment's first trial."""

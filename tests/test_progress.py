@@ -12,10 +12,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fakes import TAG
+from fakes import SHIPPED, TAG, FakeSandbox, ScriptedAgent, edit, make_session, scored
 
 from runner import progress
+from runner.draws import index
 from runner.progress import DEVICE, Activity, Progress, Tracker
+from runner.records import Purpose, TrialResult, TrialSpec
+from runner.scheduler import run_loop
 from runner.views import running
 
 DRIVER = Path(__file__).with_name("progress_driver.py")
@@ -85,6 +88,24 @@ def test_a_killed_run_is_seen_to_be_killed_and_what_resuming_does(supervisor, lo
     assert "experiment 1 ends on resume" in status
     assert "UNFINISHED" in look("list", TAG)
     assert json.loads(look("list", "--json"))[0]["running"]["alive"] is False
+
+
+def test_a_trial_of_the_best_is_said_to_be_one_and_has_the_draw_of_the_candidate(tmp_path):
+    path = tmp_path / "progress.json"
+    seen = {}
+
+    def score(spec: TrialSpec) -> TrialResult:
+        if spec.purpose is Purpose.DECISION:
+            [at] = running.doing(progress.read(path), 0.0, alive=True)
+            seen[spec.experiment, spec.index] = running.whole(at)
+        noise = (1.0, -1.0, 0.0, 2.0, -2.0)[spec.index % 5] + 0.0001 * spec.index
+        return scored(100.0 - 3.5 * spec.experiment + noise)
+
+    sandbox, tracker = FakeSandbox(score), Tracker(path)
+    with make_session(tmp_path, sandbox, policy_text=SHIPPED, progress=tracker) as session:
+        run_loop(session, ScriptedAgent([edit("WIDTH = 32", "WIDTH = 64")]), experiments=1)
+    assert seen[1, index(1, 1)] == "a trial of experiment 1 (trial 2 of 14, seed 2 of 14)"
+    assert seen[0, index(1, 0)] == "a trial of the best, for experiment 1 (seed 1 of 14)"
 
 
 # -- the file itself --------------------------------------------------------------------------
