@@ -36,6 +36,7 @@ from runner.trial import TrialRunner, stage_name
 LOOK_SECONDS = 0.1
 ACCEPTED = "accepted"
 STOPPED = "the person asked to stop"
+OUT_OF_MEMORY = "it needed more than agent.memory"
 WORN_OUT = "it asked the supervisor too often"
 WHY = {
     Ended.DEADLINE: "it took more than {minutes:g} minutes",
@@ -86,12 +87,19 @@ def run_in_box(
                     until.over.set()
             result = ended.result()
         sandbox.forget(spec)  # it is gone, and the next trial finds nothing of it either
-    limit = WHY[result.ended].format(minutes=minutes) if result.ended in WHY else None
     return BoxEnd(
-        why={ACCEPTED: None, None: limit}.get(over, over),
+        why={ACCEPTED: None, None: _limit(result, minutes)}.get(over, over),
         seconds=result.ran_seconds,
         cpu_seconds=result.usage.cpu_seconds,
     )
+
+
+def _limit(result: ContainerResult, minutes: float) -> str | None:
+    """Say which limit ended a box, if one did."""
+    if result.ended in WHY:
+        return WHY[result.ended].format(minutes=minutes)
+    # Of what it tries, something may be ended for its memory without the box.
+    return OUT_OF_MEMORY if result.oom_killed and result.exit_code != 0 else None
 
 
 def _conversation(

@@ -8,7 +8,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from runner.box import run_in_box
+from runner.box import run, run_in_box
+from runner.engines.container import ContainerResult, Ended
+from runner.engines.protocol import Usage
 from runner.errors import StoppedError
 from runner.locks import BOXES, TRIALS, turn
 from runner.seams import BoxEnd
@@ -48,3 +50,33 @@ def test_and_everything_does_when_the_run_is_broken_off():
     sandbox.abort.set()
     with a_trial_elsewhere(), pytest.raises(StoppedError):
         run_in_box(SESSION, sandbox, WORK, lambda: False)
+
+
+@pytest.mark.parametrize(
+    ("code", "killed", "why"),
+    [
+        pytest.param(137, True, "it needed more than agent.memory", id="the box itself"),
+        pytest.param(0, True, None, id="something that it tried"),
+        pytest.param(1, False, None, id="no limit"),
+    ],
+)
+def test_a_box_that_is_ended_for_its_memory_is_said_to_be(monkeypatch, code, killed, why):
+    result = ContainerResult(
+        ended=Ended.EXITED,
+        exit_code=code,
+        oom_killed=killed,
+        stdout=b"",
+        stderr=b"",
+        output=b"",
+        ran_seconds=3.0,
+        usage=Usage(cpu_seconds=1.0),
+    )
+
+    @contextmanager
+    def begun(*_):
+        door = SimpleNamespace(answer_one=lambda *_, **__: None, is_worn_out=False)
+        yield None, SimpleNamespace(finish=lambda *_: result), door
+
+    monkeypatch.setattr(run, "_begun", begun)
+    ended = run_in_box(SESSION, a_sandbox(), WORK, lambda: False)
+    assert ended == BoxEnd(why=why, seconds=3.0, cpu_seconds=1.0)
