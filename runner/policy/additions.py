@@ -113,7 +113,7 @@ def imported_as(package: str) -> tuple[str, ...]:
 def own_modules(paths: Iterable[str]) -> frozenset[str]:
     """Return what a workspace's files and packages can be imported as, from any of its folders."""
     names = (_slices(_module(path) or ()) for path in paths)
-    return frozenset(itertools.chain.from_iterable(names)) - OTHERS
+    return frozenset(itertools.chain.from_iterable(names))
 
 
 def command_lines(files: Mapping[str, bytes], patterns: FilePatterns) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from functools import cache
 
 from runner.characters import is_hidden
 from runner.patterns import MOST_FILES, is_read_by_itself
-from runner.policy.additions import own_modules, taken_place
+from runner.policy.additions import OTHERS, own_modules, taken_place
 from runner.policy.case import MAX_CHANGES, Case, is_python, is_text
 from runner.policy.information import information as compressed
 from runner.policy.paths import is_too_long, shown, twin, unsafe
@@ -285,15 +285,25 @@ def imports(case: Case) -> Iterator[Violation]:
         others = [each for each in facts.imports if not f"{each.name}.".startswith(below)]
         if others:
             code = {*case.after} - {*case.policy.files.notes}  # no container has notes
-            own = tuple(f"{module}." for module in own_modules(code))
-            dots = "." if "/" in path else ""  # a file beside `run.sh` is in no package
+            modules = own_modules(code)
+            own = tuple(f"{module}." for module in modules - OTHERS)
+            beside = tuple(f"{module}." for module in modules)  # those of Python are not meant
             others = [
                 each for each in others
-                if not f"{each.name.lstrip(dots)}.".lower().startswith(own)
+                if not f"{each.name}.".lower().startswith(own)
+                and not _is_in_package(each.name.lower(), path, beside)
             ]  # fmt: skip
         if others:
             allowed = listed(rule.allow, empty="no imports")
             yield refused("import-not-allowed", path, f"imports {_places(others)}", allowed)
+
+
+def _is_in_package(name: str, path: str, modules: tuple[str, ...]) -> bool:
+    """Say whether a relative import is of what a package has; none leaves the workspace."""
+    if not name.startswith(".") or "/" not in path:
+        return False  # a file beside `run.sh` is in no package
+    below = name.lstrip(".")
+    return "." not in below or below.startswith(modules)
 
 
 def uses(case: Case) -> Iterator[Violation]:

@@ -101,9 +101,9 @@ def imports(nodes: list[ast.AST]) -> Iterator[tuple[str, str, int]]:
         if isinstance(node, ast.Import):
             yield from ((alias.asname or "", alias.name, node.lineno) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            origin = "." * node.level + (node.module or "")
+            origin = "." * node.level + (f"{node.module}." if node.module else "")
             for alias in node.names:
-                yield alias.asname or alias.name, f"{origin}.{alias.name}", node.lineno
+                yield alias.asname or alias.name, f"{origin}{alias.name}", node.lineno
 
 
 def aliases_of(found: list[tuple[str, str, int]]) -> Aliases:

@@ -134,6 +134,29 @@ def test_what_is_the_workspace_s_own_may_be_imported_without_a_list(found):
     assert "import-not-allowed" in found(other, files=tree)
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        pytest.param("from .types import A\n", id="a module called like one of Python's"),
+        pytest.param("from . import types\n", id="the same by its package"),
+        pytest.param("from . import VERSION\n", id="a name of the package"),
+        pytest.param("from . import *\n", id="all of them"),
+        pytest.param("from .. import train\n", id="from a folder above"),
+    ],
+)
+def test_a_relative_import_does_not_leave_the_workspace(found, source):
+    tree = {**TREE, "src/types.py": File(content=b"A = 1\n")}
+    tree["src/__init__.py"] = File(content=b"VERSION = 1\n")
+    assert found(changed("src/model.py", source.encode()), files=tree) == {}
+
+
+def test_a_relative_import_of_what_is_not_there_is_shown_as_it_is_written(found):
+    broken = found(changed("src/model.py", b"from .types import A\n"))
+    assert "imports .types.A (line 1)" in broken["import-not-allowed"]
+    broken = found(changed("train.py", b"from . import A\n"))
+    assert "imports .A (line 1)" in broken["import-not-allowed"]
+
+
 def test_a_note_is_no_module(messages):
     policy = parse_policy(SEVERAL.replace("[scratchpad.md]", "[ideas.py]")).policy
     tree = {**TREE, "ideas.py": File(content=b"")}
