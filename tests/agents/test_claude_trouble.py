@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from claude_at_work import KEY, a_context, at_work, proposes, results
 from fakes import FakeSupervisor
@@ -49,6 +51,61 @@ def test_what_passes_is_asked_again_and_shown(fault, words):
     [(what, seconds)] = supervisor.waits
     assert any(word in what for word in words.split("|"))
     assert sum(work.slept) == pytest.approx(seconds)
+
+
+def event(kind: str, **said) -> bytes:
+    said = {"type": kind, **said}
+    return f"event: {kind}\ndata: {json.dumps(said)}\n\n".encode()
+
+
+BEGUN = {
+    "id": "m", "type": "message", "role": "assistant", "model": "claude-opus-5-5", "content": [],
+    "stop_reason": None, "stop_sequence": None,
+    "usage": {"input_tokens": 9, "output_tokens": 1},
+}  # fmt: skip
+START = event("message_start", message=BEGUN)
+TEXT = event("content_block_start", index=0, content_block={"type": "text", "text": ""})
+WORDS = {"type": "text_delta", "text": "caf-"}
+CUT = event("content_block_delta", index=0, delta=WORDS).replace(b"-", b"\xc3")
+ENDED = event("message_delta", delta={"stop_reason": "end_turn"}, usage={"output_tokens": 3})
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [
+        pytest.param(CUT, id="no UTF-8 at once"),
+        pytest.param(START + CUT, id="no UTF-8 before any block"),
+        pytest.param(START + TEXT + CUT, id="no UTF-8 in a text"),
+        pytest.param(
+            event("message_start", message={**BEGUN, "usage": None}) + ENDED, id="no usage"
+        ),
+        pytest.param(
+            START + event("content_block_delta", index=3, delta=WORDS), id="a delta of no block"
+        ),
+        pytest.param(
+            START + TEXT + event("content_block_delta", index=0, delta={**WORDS, "text": None}),
+            id="a delta of nothing",
+        ),
+        pytest.param(
+            START
+            + TEXT
+            + event(
+                "content_block_delta",
+                index=0,
+                delta={"type": "input_json_delta", "partial_json": "{"},
+            )
+            + ENDED,
+            id="a tool's input in a text",
+        ),
+    ],
+)
+def test_a_garbled_stream_is_asked_for_again(stream):
+    """It is no tool's input, and none of our own faults, that could not be read."""
+    supervisor = FakeSupervisor()
+    with at_work([Fault(status=200, body=stream), GOOD]) as work:
+        found = work.agent.propose(a_context(), supervisor)
+    assert found.forfeit is None
+    assert [what for what, _ in supervisor.waits] == ["the model API's answer makes no sense"]
 
 
 def test_the_pause_grows_and_has_an_end():

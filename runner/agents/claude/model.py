@@ -23,7 +23,7 @@ from typing import Any
 
 import anthropic
 
-from runner.agents.claude.trouble import DroppedError, patiently
+from runner.agents.claude.trouble import DroppedError, GarbledError, patiently
 from runner.money.prices import HIDDEN_TOKENS, Prices, searched
 from runner.money.usage import is_count
 from runner.records import ModelCall, Usage
@@ -141,8 +141,13 @@ class Model:
                 heard.whole = heard.message is not None and heard.message.stop_reason is not None
             except json.JSONDecodeError:
                 raise  # the stream itself is garbled
+            except (AttributeError, LookupError, TypeError, UnicodeDecodeError) as error:
+                raise GarbledError from error  # the SDK takes events for what they should be
             except ValueError as error:  # how the SDK says that a tool's input is no JSON
-                heard.broken[len(heard.message.content) - 1] = str(error)
+                content = heard.message.content if heard.message else []
+                if not content or content[-1].type != "tool_use":
+                    raise GarbledError from error
+                heard.broken[len(content) - 1] = str(error)
 
     def _worst(self, request: Request, supervisor: Supervisor, searches: int) -> float:
         """Bound the cost by the request's bytes, and count its tokens only if that is too much."""
@@ -163,13 +168,15 @@ class Model:
 
 
 def _answer(heard: _Heard, searches: int) -> Answer:
-    """Return the answer; raise `DroppedError` where it has no end."""
+    """Return the answer; raise `DroppedError` where it has no end, `GarbledError` for nonsense."""
     if not heard.whole and not heard.broken:
         raise DroppedError
+    blocks = [block.to_dict(warnings=False) for block in heard.message.content]
     for place, text in heard.inputs.items():
+        if "input" not in blocks[place]:
+            raise GarbledError
         if (wrong := _wrong(text)) is not None:
             heard.broken.setdefault(place, wrong)
-    blocks = [block.to_dict(warnings=False) for block in heard.message.content]
     for place in heard.broken:
         blocks[place]["input"] = {}
     details = heard.message.stop_details
@@ -203,6 +210,8 @@ def _usage(heard: _Heard, searches: int) -> Usage | None:
     if heard.message is None:
         return Usage()
     said = heard.message.usage
+    if said is None:
+        return None
     made = said.cache_creation
     short = (made.ephemeral_5m_input_tokens or 0) if made else 0
     all_written, read = said.cache_creation_input_tokens or 0, said.cache_read_input_tokens or 0

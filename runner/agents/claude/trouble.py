@@ -47,6 +47,10 @@ class DroppedError(Exception):
     """The answer began, or should have, and did not come to its end."""
 
 
+class GarbledError(Exception):
+    """What came is no answer of this API, as where a proxy cut it or mixed two up."""
+
+
 class TooLongError(Exception):
     """The conversation no longer fits into the model."""
 
@@ -77,7 +81,7 @@ def trouble(error: BaseException) -> Trouble | None:
             return Trouble(what=f"no connection to the model API{cause}", passes=True)
         case DroppedError() | httpx2.RequestError() | httpx2.StreamError():
             return Trouble(what="the model's answer broke off", passes=True)
-        case json.JSONDecodeError() | anthropic.APIError():
+        case json.JSONDecodeError() | GarbledError() | anthropic.APIError():
             return Trouble(what="the model API's answer makes no sense", passes=True)
     return None
 
