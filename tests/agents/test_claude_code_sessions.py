@@ -485,6 +485,55 @@ def test_a_client_without_a_key_or_a_price_is_an_error(monkeypatch):
         make_agent("claude-code-on-host:gpt-9")
 
 
+OWN = """\
+company:
+  protocol: anthropic
+  address: https://models.example.com
+  key_in: COMPANY_KEY
+  prices: free
+gate:
+  protocol: anthropic
+  address: https://models.example.com
+  key_in: ANTHROPIC_API_KEY
+  prices: free
+local:
+  protocol: openai
+  address: http://127.0.0.1:8000/v1
+  prices: free
+cheap:
+  protocol: anthropic
+  address: https://api.anthropic.com
+  key_in: ANTHROPIC_API_KEY
+  prices: free
+"""
+
+
+@pytest.fixture
+def own_providers(tmp_path, monkeypatch):
+    (tmp_path / "providers.yaml").write_text(OWN)
+    monkeypatch.setenv("RUNNER_PROVIDERS", str(tmp_path / "providers.yaml"))
+    monkeypatch.setenv("RUNNER_CLAUDE_CODE", sys.executable)
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-secret")
+    monkeypatch.delenv("ANTHROPIC_BASE_URL", raising=False)
+    return monkeypatch
+
+
+@pytest.mark.parametrize("model", ["company/m", "gate/m", "local/m", "gpt-6.1-sol"])
+def test_a_model_of_another_provider_is_refused(own_providers, model):
+    """The client would ask Anthropic for it, with the person's own key."""
+    with pytest.raises(ConfigError, match=rf"cannot ask {model}: it asks https://api\.anthropic"):
+        make_agent(f"claude-code-on-host:{model}")
+
+
+def test_prices_and_an_address_of_one_s_own_that_the_client_knows_are_used(own_providers):
+    make_agent("claude-code-on-host:cheap/m")
+    own_providers.setenv("ANTHROPIC_BASE_URL", "https://models.example.com/")
+    make_agent("claude-code-on-host")
+    make_agent("claude-code-on-host:gate/m")
+    with pytest.raises(ConfigError, match=r"cannot ask cheap/m: it asks https://models\.example"):
+        make_agent("claude-code-on-host:cheap/m")
+
+
 def hook(tmp_path, event, answer):
     """Run the hook as the client does, with a supervisor that answers so."""
     asked = []

@@ -28,7 +28,7 @@ from runner.errors import ConfigError, ModelError
 from runner.logs import words
 from runner.money.prices import Prices
 from runner.prompt.brief import brief
-from runner.providers import HINTS, LATER, provider_of
+from runner.providers import HINTS, LATER, load_providers, provider_of
 from runner.records import ModelCall, Proposal, Usage
 from runner.sandbox.evidence import escaped
 from runner.seams import Context, Supervisor
@@ -52,6 +52,8 @@ ONCE_MORE = """\
 Your last session ended without a call of run_experiment that was accepted.
 Your edits are still in the folder. Finish them, and call run_experiment.
 """
+ASKED = ("protocol", "address", "key_in")
+"""What of a provider says whom a call goes to, and with which key."""
 CUT_OFF = "output token maximum"
 """In what the client says when an answer reached the most that it may be."""
 
@@ -255,18 +257,28 @@ def load_claude_code(argument: str, settings: Mapping[str, str] = os.environ) ->
     """Return the agent that `claude-code` or `claude-code:MODEL` describes.
 
     Raises:
-        ConfigError: there is no client, no credential, or no price for the model.
+        ConfigError: there is no client, no credential, or no price for the model, or it is another
+            provider's.
     """
-    named = settings.get(BINARY) or "claude"
-    binary = shutil.which(named)
+    program = settings.get(BINARY) or "claude"
+    binary = shutil.which(program)
     if binary is None:
         raise ConfigError(
-            f"Claude Code is not installed: there is no program {named!r}",
+            f"Claude Code is not installed: there is no program {program!r}",
             hint=f"type: npm install -g {PACKAGE}; or name it with {BINARY}=FILE",
         )
     if not any(settings.get(name) for name in launch.CREDENTIALS):
         raise ConfigError(
             "Claude Code has no key", hint=f"set one of {', '.join(launch.CREDENTIALS)}"
         )
-    provider, model = provider_of(argument or MODELS[NAME])
+    named = argument or MODELS[NAME]
+    provider, model = provider_of(named, settings)
+    # The client finds address and key by itself; prices may be a person's own.
+    connection = {name: settings[name] for name in launch.CONNECTION if name in settings}
+    asked = load_providers(connection)["anthropic"]
+    if any(getattr(provider, each) != getattr(asked, each) for each in ASKED):
+        raise ConfigError(
+            f"claude-code --on-host cannot ask {named}: it asks {asked.address}, with your key",
+            hint="leave out --on-host, if its provider speaks anthropic: in a container it can",
+        )
     return ClaudeCode(binary=binary, model=model, prices=provider.prices)
