@@ -26,6 +26,8 @@ _PART = (
     r"(\*\*|[A-Za-z0-9_](\*?[A-Za-z0-9_.-])*\*?|\*([A-Za-z0-9_.-]\*?)*)"  # no `**` inside a name
 )
 PATTERN = rf"^{_PART}(/{_PART})*$"
+MAX_PATH_BYTES = 200
+"""The longest path that the review lets through, and that the repository holds as it is."""
 MOST_FILES = 300
 """Of a workspace that may be changed: each is mounted by itself into every container."""
 READ_BY_ITSELF = frozenset(

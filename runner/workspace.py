@@ -28,6 +28,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from runner.errors import WorkspaceError
+from runner.patterns import MAX_PATH_BYTES
 from runner.records import EXECUTABLE, LOG, REGULAR, SYMLINK, Change, ChangedFile, File, Files
 
 GIT_MODES = (REGULAR, EXECUTABLE, SYMLINK)
@@ -42,6 +43,7 @@ COMMIT_ID = re.compile(r"[0-9a-f]{40}")
 MOST_KNOWN = 8
 """Commits whose files are kept in memory: a parent, an attempt and notes are asked for often."""
 MAX_NAME = 180
+"""Of a path that is percent-encoded: it is one name, and file systems hold 255 bytes of one."""
 UNSAFE = "unsafe-path"
 SAFE_CONFIG = (
     *("-c", "core.hooksPath=/dev/null"),
@@ -414,7 +416,9 @@ def _is_plain(path: str) -> bool:
     parts = path.split("/")
     if parts[0] == UNSAFE or any(part in ("", ".", "..") or _git_s_own(part) for part in parts):
         return False
-    return path.isascii() and path.isprintable() and "\\" not in path and len(path) < MAX_NAME
+    # In ASCII a character is a byte.
+    fits = len(path) <= MAX_PATH_BYTES
+    return fits and path.isascii() and path.isprintable() and "\\" not in path
 
 
 def _git_s_own(part: str) -> bool:

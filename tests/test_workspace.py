@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from runner.errors import WorkspaceError
+from runner.patterns import MAX_PATH_BYTES
+from runner.policy.paths import unsafe
 from runner.records import EXECUTABLE, REGULAR, SYMLINK, Change, File, Files
 from runner.workspace import NOTES_REF, Workspace, environment, merged, storable, tree_digest
 
@@ -171,9 +173,18 @@ def test_long_unsafe_paths_do_not_overwrite_each_other():
     assert storable("../" + "a" * 400 + "1") != storable("../" + "a" * 400 + "2")
 
 
-@pytest.mark.parametrize("path", ["train.py", "src/model.py", "a b.txt", "..a", "x.git"])
+LONGEST = f"src/{'a' * 100}/{'b' * (MAX_PATH_BYTES - 108)}.py"
+
+
+@pytest.mark.parametrize("path", ["train.py", "src/model.py", "a b.txt", "..a", "x.git", LONGEST])
 def test_an_ordinary_path_keeps_its_name(path):
     assert storable(path) == path
+
+
+def test_whatever_the_review_lets_through_keeps_its_name():
+    assert unsafe(LONGEST) is None
+    assert unsafe(f"{LONGEST}c") is not None
+    assert storable(f"{LONGEST}c") != f"{LONGEST}c"
 
 
 def test_deleting_is_kept_and_deleting_nothing_is_fine(workspace):

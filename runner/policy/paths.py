@@ -9,6 +9,8 @@ from __future__ import annotations
 import posixpath
 import unicodedata
 
+from runner.patterns import MAX_PATH_BYTES
+
 WORKSPACE = "/workspace"
 TAKEN_PLACES = (
     *(
@@ -28,7 +30,6 @@ TAKEN_PLACES = (
 )
 """Where a container has things of its own."""
 HOME = "/tmp"  # noqa: S108 - a file system in memory inside the container
-MAX_PATH_BYTES = 200
 SHOWN_CHARACTERS = 200
 
 
