@@ -108,12 +108,16 @@ class Workspace:
         path.parent.mkdir(parents=True, exist_ok=True)
         run_git(["git", "init", "--quiet", "--bare", "--template=", str(path)])
         head = workspace.resolve(workspace.branch)
+        if head and (
+            len(workspace.commits(head)) > 1
+            or workspace.refs(ATTEMPTS)
+            or workspace.resolve(NOTES_REF)
+        ):
+            raise WorkspaceError(
+                f"{path} holds a run that the journal does not know",
+                hint="choose another TAG, or move it away",
+            )
         if head and (workspace.files(head), workspace.harness()) != (template, harness):
-            if len(workspace.commits(head)) > 1 or workspace.refs(ATTEMPTS):
-                raise WorkspaceError(
-                    f"{path} holds a run that the journal does not know",
-                    hint="choose another TAG, or move it away",
-                )
             workspace._git("update-ref", "-d", workspace.branch, head)
             head = None
         if head is None:

@@ -67,6 +67,17 @@ def test_what_a_start_that_failed_made_of_other_files_is_made_anew(tmp_path):
     assert "another TAG" in refused.value.hint
 
 
+@pytest.mark.parametrize("left", ["an attempt", "a note"])
+def test_what_another_run_left_is_not_taken_over_though_its_files_are_the_same(workspace, left):
+    change = Change(path="scratchpad.md", content=b"what that run learnt\n")
+    if left == "an attempt":
+        try_change(workspace, change)
+    else:
+        workspace.write_notes([change], "notes", WHEN)
+    with pytest.raises(WorkspaceError, match="a run that the journal does not know"):
+        make(workspace.path)
+
+
 def test_a_commit_is_the_one_that_git_itself_makes_of_these_files(workspace, tmp_path):
     attempt = try_change(workspace, Change(path="src.py", content=b"LR = 2\n"))  # beside src/
     index = {"PATH": os.environ["PATH"], "GIT_INDEX_FILE": str(tmp_path / "index")}
