@@ -261,10 +261,21 @@ class Seedless(ast.NodeTransformer):
 
 
 def masked(value: ast.expr) -> ast.expr:
-    """Replace a seed, or each of several, whose number means something."""
-    if not isinstance(value, ast.List | ast.Tuple):
-        return MASK
-    return ast.Tuple(elts=[MASK] * len(value.elts), ctx=ast.Load())
+    """Replace a seed, or each of several, whose number means something; nothing that is called."""
+    if isinstance(value, ast.List | ast.Tuple):
+        return ast.Tuple(elts=list(map(masked, value.elts)), ctx=ast.Load())
+    return MASK if is_plain(value) else value
+
+
+def is_plain(value: ast.expr) -> bool:
+    """Whether a value is written down, or computed from such: `1`, `-1`, `args.seed + 7 * rank`."""
+    if isinstance(value, ast.BinOp):
+        return is_plain(value.left) and is_plain(value.right)
+    if isinstance(value, ast.UnaryOp):
+        return is_plain(value.operand)
+    if isinstance(value, ast.Attribute):
+        return is_plain(value.value)
+    return isinstance(value, ast.Constant | ast.Name)
 
 
 def is_seed(node: ast.AST | None) -> bool:
