@@ -226,8 +226,11 @@ class Seedless(ast.NodeTransformer):
             targets.append(node.target)
         elif isinstance(node, ast.keyword):
             targets.append(node)
-        if any(map(is_seed, targets)):
-            node.value = masked(node.value)  # type: ignore[attr-defined] # each of these has one
+        for target in targets:
+            node.value = seedless(target, node.value)  # type: ignore[attr-defined] # each has one
+        if isinstance(node, ast.For | ast.AsyncFor | ast.comprehension):
+            items = node.iter.elts if isinstance(node.iter, ast.List | ast.Tuple) else []
+            items[:] = [seedless(node.target, item) for item in items]
         return visited
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
@@ -238,6 +241,9 @@ class Seedless(ast.NodeTransformer):
         self.generic_visit(node)
         if self._is_seeder(node):
             node.args, node.keywords = [], []
+        elif any(map(is_seed_option, node.args)):
+            for each in node.keywords:
+                each.value = masked(each.value) if each.arg == "default" else each.value
         return node
 
     def visit_Dict(self, node: ast.Dict) -> ast.AST:
@@ -258,6 +264,20 @@ class Seedless(ast.NodeTransformer):
     def _is_seeder(self, node: ast.Call) -> bool:
         names = dotted(node.func, self._aliases)
         return any(name.lstrip(":").rpartition(".")[2] in SEEDERS for name in names)
+
+
+def seedless(target: ast.AST, value: ast.expr) -> ast.expr:
+    """Mask a value as far as it is given to a seed: `rate, seed = 0.1, 1`."""
+    if is_seed(target):
+        return masked(value)
+    several = ast.List | ast.Tuple
+    if (
+        isinstance(target, several)
+        and isinstance(value, several)
+        and len(target.elts) == len(value.elts)
+    ):
+        value.elts = list(map(seedless, target.elts, value.elts))
+    return value
 
 
 def masked(value: ast.expr) -> ast.expr:
@@ -288,6 +308,12 @@ def is_seed(node: ast.AST | None) -> bool:
     if not isinstance(name, str) or SEED_COUNT.fullmatch(name):
         return False
     return SEED_NAME.fullmatch(name) is not None
+
+
+def is_seed_option(node: ast.expr) -> bool:
+    """Whether an argument is the name of a seed's option: `--seed`."""
+    name = node.value if isinstance(node, ast.Constant) else None
+    return isinstance(name, str) and is_seed(ast.Constant(name.lstrip("-").replace("-", "_")))
 
 
 def refusal(error: Exception) -> dict[str, Any]:
