@@ -114,5 +114,7 @@ def state(found: Overview) -> str:
 
 
 def sure(experiment: Experiment) -> str:
-    """Say how probable it is that it is better, where the rule says so."""
-    return "" if experiment.sure is None else percent(experiment.sure)
+    """Say how probable it is that it is better, or good enough, where the rule says so."""
+    if experiment.sure is None:
+        return ""
+    return f"{lines.sure_of(experiment)} with {percent(experiment.sure)}"

@@ -31,6 +31,8 @@ LABEL_WIDTH = max(map(len, LABELS.values()))
 MAX_HYPOTHESIS = 80
 MOST_DECIMALS = 17
 MOST_FAILURE = 1000
+ASKED = {"better by more than ": "good enough", "not worse by more than ": "as good"}
+"""What a reason asks for besides a gain at all → what an experiment is that has it."""
 CROWDED = 0.6
 """A trial whose training had a smaller share of its processors is marked."""
 
@@ -79,17 +81,20 @@ def label(experiment: Experiment, *, running: bool = False) -> str:
     if experiment.rule in (IGNORES_SEED, UNSTABLE):
         return f"{LABELS[experiment.status]}, {experiment.rule}"
     if experiment.sure is not None:
-        return f"{LABELS[experiment.status]}, {how_sure(verdict, experiment.sure)}"
+        sure = f"{sure_of(experiment)} with {percent(experiment.sure)}"
+        said = sure if verdict is Verdict.KEPT else f"{verdict}: {sure}"
+        return f"{LABELS[experiment.status]}, {said}"
     guarded = (experiment.rule or "").startswith(GUARD)
     if verdict in (None, Verdict.BASELINE, Verdict.KEPT) or guarded:
         return LABELS[experiment.status]
     return f"{LABELS[experiment.status]}, {verdict}"
 
 
-def how_sure(verdict: Verdict | None, sure: float) -> str:
-    """Say how probable it is that an experiment is better than what it was compared with."""
-    said = f"better with {percent(sure)}"
-    return said if verdict is Verdict.KEPT else f"{verdict}: {said}"
+def sure_of(experiment: Experiment) -> str:
+    """Say what a decision's probability is of, beside the best: its reason names the gain asked."""
+    verdict = verdict_in(experiment.reason)
+    asked = (said for bar, said in ASKED.items() if f"{verdict}: {bar}" in experiment.reason)
+    return next(asked, "better")
 
 
 def seeds(experiment: Experiment) -> str:

@@ -10,7 +10,7 @@ import pytest
 from fakes import SHIPPED, crashed, scored, trial
 
 from runner import draws
-from runner.decision import Decision, Direction, Metric, Price, Tie, Verdict, verdict_in
+from runner.decision import Decision, Direction, Metric, Price, Tie, Verdict, percent, verdict_in
 from runner.experiment.noise import after
 from runner.experiment.steps import judged
 from runner.policy.load import parse_policy
@@ -18,9 +18,13 @@ from runner.records import Experiment, ExperimentStatus, Place, Purpose, TrialRe
 from runner.rules import Ask, Evidence, Level, constants
 from runner.rules.belief import Noise
 from runner.rules.posterior import Posterior
+from runner.views import lines
 
 KEPT, REVERTED = ExperimentStatus.KEPT, ExperimentStatus.REVERTED
 RULE = Posterior.of(parse_policy(SHIPPED).policy)
+DEAR = replace(RULE, price=Price(min_gain=2.0))
+PRICED = replace(RULE, price=Price(min_gain=0.0, per_line=0.4))
+TIE = Tie(within=4.0, lines_before=10, lines=9)
 TEMPLATE = (101.0, 99.0, 100.0, 102.0, 98.0)
 """Its scores: lower is better, and a trial's standard deviation is about 1.6."""
 Scores = Callable[[Place], float | None]
@@ -272,6 +276,26 @@ def test_ties_do_not_lead_downhill_from_the_record():
     shorter = Tie(within=4.0, lines_before=10, lines=9)
     found, _ = play(against(tie=shorter, best=95.0), scores(100.5, 99.0, 100.0, 101.0, 99.5))
     assert found.status is REVERTED
+
+
+@pytest.mark.parametrize(
+    ("seen", "rule", "level", "said"),
+    [
+        (against(), RULE, 89.0, "KEPT, better with "),
+        (against(), RULE, 150.0, "REVERTED, worse: better with "),
+        (against(), DEAR, 89.0, "KEPT, good enough with "),
+        (against(added_lines=3), PRICED, 89.0, "KEPT, good enough with "),
+        (against(), DEAR, 150.0, "REVERTED, worse: good enough with "),
+        (against(tie=TIE), RULE, 100.0, "KEPT, a tie, kept for fewer lines: as good with "),
+        (against(tie=TIE), RULE, 150.0, "REVERTED, worse: as good with "),
+    ],
+)
+def test_an_outcome_says_what_its_probability_is_of(seen, rule, level, said):
+    around = scores(*(level + apart for apart in (0.5, -1.0, 0.0, 1.0, -0.5)))
+    found, _ = play(seen, around, rule=rule)
+    one = replace(experiment(1, found.status), reason=found.reason, sure=found.sure)
+    assert found.sure is not None
+    assert lines.label(one) == f"{said}{percent(found.sure)}"
 
 
 # -- draws that are ignored --------------------------------------------------------------------
