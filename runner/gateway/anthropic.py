@@ -15,6 +15,7 @@ from runner.gateway.terms import (
     Terms,
     bounded,
     each,
+    failure_of,
     image_tokens,
     one_of,
     only,
@@ -217,6 +218,7 @@ class MessagesMeter:
 
     def __init__(self, searches: int) -> None:
         self.model, self.outcome, self.whole = "", "broken", False
+        self.failure, self.ended = "", False
         self._said: dict[str, Any] = {}
         self._most_searches = searches
 
@@ -228,14 +230,15 @@ class MessagesMeter:
                 self._add(event.get("usage"))
                 self.outcome = str(delta.get("stop_reason") or self.outcome)
             case {"type": "message_stop"}:
-                self.whole = True
+                self.whole = self.ended = True
             case {"type": "error", "error": dict(error)}:
-                self.outcome = str(error.get("type"))
+                self.outcome, self.ended = str(error.get("type")), True
+                self.failure = failure_of(error)
         return False
 
     def read(self, document: Said) -> None:
         self._take(document)
-        self.whole = document.get("type") == "message"
+        self.whole = self.ended = document.get("type") == "message"
 
     def _take(self, message: Said) -> None:
         self.model = str(message.get("model") or "")

@@ -133,7 +133,7 @@ class Gateway:
 
         Raises:
             SpentError: its last call did not fit into what is left to spend.
-            ModelError: the provider did not answer the last call, or refuses the account.
+            ModelError: the provider did not answer the last call whole, or refuses the account.
             Exception: a fault of ours, as a journal that cannot be written.
         """
         for found in (self._fault, self._trouble):
@@ -232,22 +232,24 @@ class Gateway:
         """Make a call, with what it may cost set aside, and write down what it cost."""
         content = held.content()
         if not held.metered:
-            await self._made(wire, held, content, self._api.meter(held), Charge(0.0))
+            await self._made(wire, held, content, self._api.meter(held), Charge(0.0, 0))
             return
         usd = self._worst(held, len(content))
         meter, begun = self._api.meter(held), time.monotonic()
         try:
             with self._reserved(usd):
-                charge = Charge(usd)
+                charge = Charge(usd, held.searches)
                 self._terms = replace(self._terms, searches=self._terms.searches - held.searches)
                 try:
                     await self._made(wire, held, content, meter, charge)
                 finally:
                     usage = meter.usage() if meter.whole else None
                     if usage is not None:
-                        left = self._terms.searches + held.searches - usage.web_searches
-                        self._terms = replace(self._terms, searches=max(0, left))
+                        charge.searches = usage.web_searches
                         charge.usd = self._provider.prices.dearer(held.model, meter.model, usage)
+                    left = self._terms.searches + held.searches - charge.searches
+                    self._terms = replace(self._terms, searches=max(0, left))
+                    self._judge(meter)
                     outcome = meter.outcome if meter.whole else charge.outcome or "broken"
                     self._record(
                         ModelCall(
@@ -265,6 +267,19 @@ class Gateway:
         except SpentError as error:
             self._trouble = error
             raise RefusedError(Kind.SPENT, f"the run's budget is spent: {error}") from error
+
+    def _judge(self, meter: Meter) -> None:
+        """Keep that the provider failed, or forget what went wrong before this call.
+
+        A client may hang up once it has heard the end, so that this is asked after the call. Calls
+        that cost nothing are not: they do not show that others would be answered.
+        """
+        if meter.failure:
+            name = self._without_key(meter.failure.encode(errors="replace")).decode()
+            what = f"the model's answer failed: {escaped(name[:MOST_OUTCOME])}"
+            self._trouble = ModelError(what, hint=LATER)
+        elif meter.ended:
+            self._trouble = None
 
     def _worst(self, held: Held, size: int) -> float:
         """Bound what a call may cost, in US dollars: a token is a byte at least."""
@@ -342,9 +357,9 @@ class Gateway:
                 if not (found and meter.hear(found) and held.hidden):
                     kept.append(event)
             await wire.send(self._without_key(b"".join(kept)))
+        if not meter.ended:
+            self._trouble = ModelError("the model's answer ended before its last event", hint=LATER)
         await wire.end()
-        if meter.whole:
-            self._trouble = None
 
     async def _document(self, wire: Wire, answer: httpx2.Response, meter: Meter) -> None:
         """Pass an answer on that is one document, be it an error's."""
@@ -356,7 +371,6 @@ class Gateway:
         whole, document = bytes(content), events.parsed(bytes(content)) or {}
         if answer.status_code == 200:
             meter.read(document)
-            self._trouble = None
         else:
             self._refused(answer.status_code, document)
         await wire.whole(answer.status_code, self._without_key(whole), self._passed_on(answer))
@@ -401,10 +415,11 @@ class Charge:
     """What a call under way costs if nothing more is heard, and how it ended."""
 
     usd: float
+    searches: int
     outcome: str = ""
 
     def nothing(self, outcome: str) -> None:
-        self.usd, self.outcome = 0.0, outcome
+        self.usd, self.searches, self.outcome = 0.0, 0, outcome
 
 
 @contextmanager

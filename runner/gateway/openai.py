@@ -14,6 +14,7 @@ from runner.gateway.terms import (
     Terms,
     bounded,
     each,
+    failure_of,
     image_tokens,
     one_of,
     only,
@@ -246,18 +247,22 @@ class OpenAiMeter:
     """Hears what the API says it used, in either of its forms."""
 
     def __init__(self) -> None:
-        self.model, self.outcome, self.whole = "", "broken", False
+        self.model, self.outcome, self.whole, self.failure = "", "broken", False, ""
         self._said: Mapping[str, Any] = {}
 
+    @property
+    def ended(self) -> bool:
+        return self.outcome != "broken"  # many say nothing of what they used
+
     def hear(self, event: Said) -> bool:
+        if event.get("type") == "error" or event.get("error"):
+            self.outcome, self.failure = "error", failure_of(event.get("error") or event)
         if "choices" in event:
             self._chat(event)
             return event["choices"] == [] and self.whole
         response = event.get("response")
         if isinstance(response, Mapping):
             self._response(response)
-        elif event.get("type") == "error" or "error" in event:
-            self.outcome = "error"
         return False
 
     def read(self, document: Said) -> None:
@@ -280,6 +285,8 @@ class OpenAiMeter:
             self.outcome, self.whole = str(said["status"]), True
             used = said.get("usage")
             self._said = used if isinstance(used, Mapping) else {}
+        if said.get("status") == "failed":
+            self.failure = failure_of(said.get("error"))
 
     def usage(self) -> Usage | None:
         said = self._said

@@ -19,6 +19,8 @@ Said = Mapping[str, Any]
 
 IMAGE_TOKENS = 10_000
 """What one image may count as, however few its bytes."""
+OWN_ERRORS = ("invalid", "context_length", "too_large", "image", "policy")
+"""In the names of errors that the request itself is to blame for."""
 
 
 class Kind(Enum):
@@ -112,6 +114,13 @@ class Meter(Protocol):
     """Who says that it answered."""
     outcome: str
     whole: bool
+    failure: str
+    """What the provider says went wrong with it, unless the request is to blame."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether its end was heard, be it that of an error."""
+        ...
 
     def hear(self, event: Said) -> bool:
         """Take one event of a stream; say whether it holds nothing but what was used."""
@@ -188,6 +197,14 @@ def image_tokens(where: str, data: object) -> int:
     if not isinstance(data, str):
         raise RefusedError(Kind.INVALID, f"{where}: an image is sent as a text of base64")
     return IMAGE_TOKENS - len(data)
+
+
+def failure_of(error: object) -> str:
+    """Return an error's name; empty where the request itself is to blame for it."""
+    said = error if isinstance(error, Mapping) else {}
+    names = [str(said[name]) for name in ("code", "type") if said.get(name)] or ["error"]
+    own = any(word in name.lower() for name in names for word in OWN_ERRORS)
+    return "" if own else names[0]
 
 
 def bounded(said: object, most: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import time
 from dataclasses import replace
@@ -92,6 +93,25 @@ RESPONSE = {
     "created_at": 1, "tools": [], "tool_choice": "auto", "parallel_tool_calls": True,
     "usage": USED_BY_RESPONSE,
 }  # fmt: skip
+MESSAGES, CHATS, RESPONSES = "/v1/messages", "/v1/chat/completions", "/v1/responses"
+STREAMED = {
+    MESSAGES: {"model": OPUS, "max_tokens": 9, "messages": HELLO, "stream": True},
+    CHATS: {"model": GPT, "messages": HELLO, "stream": True},
+    RESPONSES: {"model": GPT, "input": "hello", "stream": True},
+}
+START = {"type": "message_start", "message": {"type": "message", "model": OPUS, "usage": SAID}}
+DELTA = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": SAID}
+STOP = {"type": "message_stop"}
+OVERLOADED = {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}
+
+
+def error_of(code):
+    return {"type": "error", "code": code, "message": "no"}
+
+
+def failed(code):
+    error = code and {"code": code, "message": "no"}
+    return {"type": "response.failed", "response": {"status": "failed", "error": error}}
 
 
 # -- Anthropic -------------------------------------------------------------------------------------
@@ -231,7 +251,7 @@ def test_what_may_pass_goes_to_the_client_and_the_run_learns_of_it(status):
         with pytest.raises(ModelError, match=str(status)):
             work.gateway.check()
         work.post({"model": OPUS, "max_tokens": 9, "messages": HELLO})
-        work.gateway.check()
+    work.gateway.check()
     assert (refused.status_code, refused.headers["retry-after"]) == (status, "7")
     assert work.supervisor.calls[0].usd == 0
 
@@ -252,6 +272,114 @@ def test_what_is_about_the_account_is_the_run_s_and_its_words_stay_here(status, 
     assert refused.status_code == 403
     assert message not in refused.text
     assert trouble.value.hint
+
+
+@pytest.mark.parametrize(
+    ("provider", "path", "events", "what"),
+    [
+        ("anthropic", MESSAGES, (START, OVERLOADED), "overloaded_error"),
+        ("anthropic", MESSAGES, (START, DELTA), "before its last event"),
+        ("openai", RESPONSES, (error_of("server_error"),), "server_error"),
+        ("openai", RESPONSES, (failed("server_error"),), "server_error"),
+        ("openai", RESPONSES, (failed(None),), "answer failed"),
+        ("openai", CHATS, (CHUNKS[0], {"error": {"code": 502}}), "502"),
+        ("openai", CHATS, CHUNKS[:2], "before its last event"),
+    ],
+)
+def test_a_stream_that_fails_midway_is_the_provider_s_failure(provider, path, events, what):
+    with (
+        answering(lambda _: streamed(*events)) as (address, _),
+        gateway(address, provider=provider) as work,
+    ):
+        work.post(STREAMED[path], path)
+    with pytest.raises(ModelError, match=what):
+        work.gateway.check()
+
+
+@pytest.mark.parametrize(
+    ("provider", "path", "event"),
+    [
+        ("anthropic", MESSAGES, {"type": "error", "error": {"type": "invalid_request_error"}}),
+        ("openai", RESPONSES, error_of("context_length_exceeded")),
+        ("openai", RESPONSES, failed("context_length_exceeded")),
+        ("openai", RESPONSES, failed("invalid_prompt")),
+    ],
+)
+def test_but_not_where_the_request_is_to_blame(provider, path, event):
+    with (
+        answering(lambda _: streamed(event)) as (address, _),
+        gateway(address, provider=provider) as work,
+    ):
+        work.post(STREAMED[path], path)
+    work.gateway.check()
+
+
+def test_a_client_that_hangs_up_after_the_end_has_had_a_whole_answer():
+    raw = json.dumps(STREAMED[MESSAGES]).encode()
+    head = b"POST /v1/messages HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
+
+    def lingering():
+        yield from (f"data: {json.dumps(event)}\n\n".encode() for event in (START, DELTA, STOP))
+        time.sleep(1)
+
+    replies = [said(OVERLOADED, status=529), Reply(pieces=lingering(), headers=EVENTS)]
+    with answering(lambda _: replies.pop(0)) as (address, _), gateway(address) as work:
+        work.post(STREAMED[MESSAGES])
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(work.socket))
+            client.sendall(head % len(raw) + raw)
+            answer = b""
+            while b"message_stop" not in answer:
+                answer += client.recv(65536)
+        _until(lambda: len(work.supervisor.calls) == 2)
+    work.gateway.check()
+    assert [call.outcome for call in work.supervisor.calls] == ["status 529", "end_turn"]
+
+
+@pytest.mark.parametrize(
+    ("provider", "path", "free"),
+    [
+        ("anthropic", MESSAGES, f"{MESSAGES}/count_tokens"),
+        ("openai", CHATS, "/v1/models"),
+    ],
+)
+def test_a_call_that_costs_nothing_does_not_hide_that_the_budget_is_spent(provider, path, free):
+    with (
+        answering(lambda _: said({"input_tokens": 5})) as (address, _),
+        gateway(address, provider=provider, supervisor=FakeSupervisor(left=0.0)) as work,
+        work.http() as client,
+    ):
+        work.post(STREAMED[path], path)
+        if provider == "anthropic":
+            answer = work.post({"model": OPUS, "messages": HELLO}, free)
+        else:
+            answer = client.get(f"http://box{free}")
+    assert answer.status_code == 200
+    with pytest.raises(SpentError):
+        work.gateway.check()
+
+
+def test_a_model_that_says_nothing_of_what_it_used_has_answered_all_the_same():
+    replies = [said({"error": {"message": "busy"}}, status=503), streamed(*CHUNKS[:3])]
+    with (
+        answering(lambda _: replies.pop(0)) as (address, _),
+        gateway(address, provider="local", models=[GPT], key=None) as work,
+    ):
+        for _ in range(2):
+            work.post(STREAMED[CHATS], CHATS)
+    work.gateway.check()
+
+
+def test_searches_of_a_call_that_was_refused_may_be_made_by_the_next():
+    tool = {"type": "web_search_20260318", "name": "web_search", "max_uses": 3}
+    with (
+        answering(lambda _: said(OVERLOADED, status=529)) as (address, asked),
+        gateway(address, searches=3, domains=("arxiv.org",)) as work,
+    ):
+        for tries in (1, 2):
+            work.post({"model": OPUS, "max_tokens": 9, "messages": HELLO, "tools": [tool]})
+            _until(lambda tries=tries: len(work.supervisor.calls) == tries)
+    assert [one.body["tools"][0]["max_uses"] for one in asked] == [3, 3]
 
 
 def test_a_request_that_the_provider_does_not_take_is_the_agent_s_own_failure():
