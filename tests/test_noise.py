@@ -7,6 +7,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
+import yaml
 from fakes import FakeSandbox, crashed, make_session, scored
 
 from runner import intervals, paths
@@ -15,6 +16,7 @@ from runner.noise import report
 from runner.noise.measuring import measure
 from runner.noise.report import Noise, Sight
 from runner.policy.load import load_policy
+from runner.policy.schema import DecisionRule, Simplicity
 from runner.records import TrialResult, TrialSpec
 from runner.scheduler import run_loop
 from runner.task_check import noisy, playing
@@ -155,6 +157,17 @@ def test_the_block_to_paste_mends_what_was_warned_of():
     said = report.block(with_step(0.01), NOISY, SEEN)
     assert said.startswith("metric: {name: mean_rank, direction: minimize, round_to: 1}\ndecision:")
     assert said.endswith("  false_keeps: 0.05\n  most_trials: 14\n  min_gain: 0")
+
+
+def test_the_block_to_paste_keeps_what_the_policy_says_of_lines():
+    priced = with_decision(price_per_line=0.002, simplicity=Simplicity(tie_within=0.01))
+    pasted = yaml.safe_load(report.block(priced, NOISY, SEEN))["decision"]
+    assert DecisionRule(**pasted) == DecisionRule(
+        false_keeps=0.05,
+        most_trials=14,
+        price_per_line=0.002,
+        simplicity=Simplicity(tie_within=0.01),
+    )
 
 
 @pytest.mark.parametrize(("value", "step"), [(1.88, 1), (0.051, 0.05), (2.0, 2), (9.9, 5)])

@@ -186,16 +186,19 @@ def block(policy: Policy, noise: Noise, seen: Sight | None) -> str:
         min_gain = 0.0 if "decision.min_gain" in wrong else min_gain
     said = f"{{name: {metric.name}, direction: {metric.direction}, round_to: {step:g}}}"
     most = rule.trials if rule.rule == "posterior" else MOST_TRIALS["posterior"]
-    return "\n".join(
-        [
-            f"metric: {said}",
-            "decision:",
-            "  rule: posterior",
-            f"  false_keeps: {rule.false_keeps or FALSE_KEEPS:g}",
-            f"  most_trials: {most}",
-            f"  min_gain: {min_gain:g}",
-        ]
-    )
+    rows = [
+        f"metric: {said}",
+        "decision:",
+        "  rule: posterior",
+        f"  false_keeps: {rule.false_keeps or FALSE_KEEPS:g}",
+        f"  most_trials: {most}",
+        f"  min_gain: {min_gain:g}",
+    ]
+    if rule.price_per_line:
+        rows.append(f"  price_per_line: {rule.price_per_line:g}")
+    if rule.simplicity is not None:
+        rows += ["  simplicity:", f"    tie_within: {rule.simplicity.tie_within:g}"]
+    return "\n".join(rows)
 
 
 def lines(policy: Policy, noise: Noise, seen: Sight | None) -> Iterator[tuple[str, str]]:
