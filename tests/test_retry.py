@@ -140,6 +140,15 @@ def test_only_what_is_undecided_can_be_continued(folder, number, words):
             run_loop(session, experiments=None, retry=1)
 
 
+def test_a_planted_change_of_nothing_has_nothing_to_continue(tmp_path):
+    with make_session(tmp_path, FakeSandbox(BETTER), policy_text=POLICY) as session:
+        run_loop(session, ScriptedAgent([]), experiments=1, planted=1)
+        assert verdict_in(session.read(1).reason) is Verdict.UNDECIDED
+        with pytest.raises(ConfigError, match="experiment 1 was planted: a change of nothing has"):
+            run_loop(session, experiments=None, retry=1)
+    assert len(history(tmp_path)) == 2
+
+
 def test_one_that_began_while_the_best_was_still_measured_may_be_continued(tmp_path):
     second_is_there = threading.Event()
 

@@ -10,7 +10,7 @@ from runner.history import last_tried
 from runner.journal.entries import now
 from runner.policy.schema import Policy
 from runner.proposals.rebasing import Based
-from runner.records import RETRY, Experiment, Origin, Proposal
+from runner.records import PLANTED, RETRY, Experiment, Origin, Proposal
 from runner.seams import Agent, Context
 from runner.session import Session
 from runner.steering.phases import policy_in
@@ -61,6 +61,10 @@ def open_retry(session: Session, number: int) -> int:
     if verdict_in(before.reason) is not Verdict.UNDECIDED or before.rule is not None:
         raise ConfigError(
             f"experiment {number} is not undecided: {before.reason}", hint="see: runner list"
+        )
+    if before.origin.mode == PLANTED:
+        raise ConfigError(
+            f"experiment {number} was planted: a change of nothing has nothing to decide"
         )
     if OVER_ROWS in before.reason:
         raise ConfigError(
