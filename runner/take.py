@@ -85,14 +85,11 @@ def as_branch(
             that the changes do not fit.
     """
     git = ["git", *SAFE_CONFIG, "-C", str(home)]
-    try:
+    as_files = "take the changes as files: runner take TAG --patches DIR"
+    with _unless(f"{home} is in no git repository that git reads", hint=as_files):
         top = Path(run_git([*git, "rev-parse", "--show-toplevel"]).decode().strip())
-        run_git([*git, "rev-parse", "--verify", "-q", "HEAD^{commit}"])
-    except WorkspaceError as error:
-        raise ConfigError(
-            f"{home} is in no git repository with a commit",
-            hint="take the changes as files: runner take TAG --patches DIR",
-        ) from error
+    with _unless(f"the git repository of {home} has no commit", hint=as_files):
+        run_git([*git, "rev-parse", "--verify", "HEAD^{commit}"])
     with _unless(f"{branch} is no name of a branch", hint="--branch NAME"):
         run_git([*git, "check-ref-format", "--branch", branch])
     if run_git([*git, "for-each-ref", f"refs/heads/{branch}"]):
@@ -105,6 +102,7 @@ def as_branch(
         try:
             here = ["git", *SAFE_CONFIG, "-C", place]
             applied = [*here, "am", "-q", "--3way", "--keep", "--keep-cr"]
+            applied += ["--whitespace=nowarn"]  # whatever `apply.whitespace` says: byte for byte
             where = [] if inside == "." else [f"--directory={inside}"]
             by_hand = "take them as files, and merge by hand: runner take TAG --patches DIR"
             with _unless(f"the changes do not fit {home} as it is now", hint=by_hand):

@@ -102,3 +102,28 @@ def test_changes_that_do_not_fit_are_said_to(run, home):
     with pytest.raises(ConfigError, match="do not fit"):
         as_branch(*run, home, "kept")
     assert "kept" not in git(home, "branch")
+
+
+@pytest.mark.parametrize("wish", ["fix", "error"])
+def test_what_was_kept_arrives_byte_for_byte(home, tmp_path, wish):
+    workspace = Workspace.create(tmp_path / "run.git", "t1", template=OWN, harness={}, when=WHEN)
+    base, spaces = workspace.head(), b"LR = 2   \n"
+    attempt = workspace.attempt(1, base, [Change(path="train.py", content=spaces)], "two", WHEN)
+    workspace.keep(attempt, base, "two", WHEN)
+    git(home, "config", "apply.whitespace", wish)
+    as_branch(workspace, base, home, "kept")
+    assert git(home, "show", "kept:train.py").encode() == spaces
+
+
+def test_git_s_own_words_say_why_a_repository_is_none(run, home, tmp_path):
+    with pytest.raises(ConfigError, match="that git reads: git: fatal: not a git repository"):
+        as_branch(*run, tmp_path, "kept")
+    (home / ".git" / "config").write_text("[core]\nrepositoryformatversion = 99\n")
+    with pytest.raises(ConfigError, match=r"that git reads: .*version"):
+        as_branch(*run, home, "kept")
+
+
+def test_a_repository_without_a_commit_is_said_to_have_none(run, tmp_path):
+    git(tmp_path, "init", "-q", "empty")
+    with pytest.raises(ConfigError, match="has no commit"):
+        as_branch(*run, tmp_path / "empty", "kept")
