@@ -117,7 +117,9 @@ def audit_changes(folder: Path, rev: str) -> Report:
     except (WorkspaceError, ConfigError, OSError) as error:
         raise CannotCheckError(f"cannot check: {error}", hint=getattr(error, "hint", "")) from error
     if not mine:
-        raise CannotCheckError(f"{rev} has no {POLICIES}/*.yaml", hint="which say what may change")
+        raise CannotCheckError(
+            f"{rev} has no {POLICIES}/TASK.yaml", hint="which say what may change"
+        )
     examined = {"committed files": len(changed(change.base, change.head))}
     unchecked = []
     if change.index is None or change.working_tree is None:
@@ -139,13 +141,18 @@ def audit_changes(folder: Path, rev: str) -> Report:
 
 
 def may_change(objects: Objects, listing: Listing) -> tuple[Allowed, ...]:
-    """Return the templates of every task that has a policy in this tree; notes may change, too."""
+    """Return the templates of every task that has a policy in this tree; notes may change, too.
+
+    A task's policy is the one of its name: others of the same task are for runs that ask for them.
+    """
     found = []
     for path, leaf in listing.items():
         folder, _, name = path.rpartition("/")
         if folder == POLICIES and name.endswith(".yaml") and stat.S_ISREG(leaf.mode):
             text = objects.content(leaf.id).decode(errors="replace")
             policy = parse_policy(text, path).policy
+            if name != f"{policy.task}.yaml":
+                continue
             patterns, place = policy.patterns, f"{TEMPLATES}/{policy.task}/"
             mutable = (*patterns.mutable, *patterns.notes)
             mine = Allowed(

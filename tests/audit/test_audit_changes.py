@@ -80,6 +80,20 @@ def repository(tmp_path: Path) -> Repository:
     return made
 
 
+@pytest.mark.parametrize("name", ["eclip-loose", "zz"])
+def test_another_policy_of_a_task_allows_nothing(repository, name):
+    repository.git("switch", "--quiet", "main")
+    loose = with_files(POLICY_TEXT, mutable="[train.py, run.sh]")
+    repository.write(f"policies/{name}.yaml", loose)
+    repository.commit()
+    repository.git("switch", "--quiet", "work")
+    repository.git("merge", "--quiet", "main")
+    repository.write(TRAIN)
+    repository.write(RUN, "echo hello\n", mode=0o755)
+    commit = repository.commit()
+    assert [each[1:] for each in repository.found()] == [(RUN, commit)]
+
+
 def test_edits_of_mutable_files_and_notes_are_clean(repository: Repository) -> None:
     repository.write(TRAIN)
     repository.commit()
