@@ -118,8 +118,9 @@ def with_train_seconds(loaded: LoadedPolicy, seconds: float) -> LoadedPolicy:
     """
     before = loaded.policy.budget.train
     written = f"{seconds:.3f}".rstrip("0").rstrip(".") + "s"
-    start, end = read(loaded.text).spans["budget", "train"]
-    text = f"{loaded.text[:start]}{written}{loaded.text[end:]}"
+    given_text = loaded.text.removeprefix("\ufeff")  # a byte order mark: YAML counts without it
+    start, end = read(given_text).spans["budget", "train"]
+    text = f"{given_text[:start]}{written}{given_text[end:]}"
     note = f"# Changed for this run: budget.train was {show_duration(before)}."
     name = f"{loaded.path or 'policy'} with budget.train: {written}"
     changed = parse_policy(f"{text.rstrip()}\n{note}\n", name, path=loaded.path)

@@ -54,6 +54,10 @@ def test_letters_of_several_bytes_before_it_move_nothing():
     assert "train: 20s, predict" in text
 
 
+def test_a_byte_order_mark_before_it_moves_nothing():
+    assert replaced(f"\ufeff{POLICY}", 20) == replaced(POLICY, 20)
+
+
 @pytest.mark.parametrize("seconds", [0, -1, 0.0001, 10_000_000, float("nan"), float("inf")])
 def test_a_time_that_no_policy_may_hold_is_refused_by_the_same_rules(seconds):
     with pytest.raises(PolicyError, match=r"budget\.train"):
