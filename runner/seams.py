@@ -191,16 +191,20 @@ class Supervisor(Protocol):
         """
         ...
 
-    def reserved(self, usd: float) -> AbstractContextManager[None]:
+    def reserved(self, usd: float, *, wait: bool = True) -> AbstractContextManager[None]:
         """Set the worst case of one call aside while it is made.
 
+        What fits but for what others have set aside is waited for. Whoever has something set aside
+        itself must not wait for more.
+
         Raises:
+            SetAsideError: it fits but for that, and `wait` is false or the person wants the end.
             SpentError: it does not fit into what is left; the run ends.
         """
         ...
 
     def usd_left(self) -> float | None:
-        """Return what may still be spent and is not set aside; `None` is no limit."""
+        """Return what is not spent, though others may have set it aside; `None` is no limit."""
         ...
 
     def record(self, call: ModelCall) -> None:

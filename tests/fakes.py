@@ -152,7 +152,7 @@ class FakeSupervisor:
         return self.findings
 
     @contextmanager
-    def reserved(self, usd: float) -> Iterator[None]:
+    def reserved(self, usd: float, *, wait: bool = True) -> Iterator[None]:
         if self.left is not None and usd > self.left:
             raise SpentError("spent")
         self.reservations.append(usd)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -31,8 +32,10 @@ from runner.records import (
     Experiment,
     ExperimentStatus,
     HypothesisStatus,
+    ModelCall,
     Proposal,
     TrialSpec,
+    Usage,
     Violation,
 )
 from runner.scheduler import run_loop
@@ -361,6 +364,32 @@ def test_a_spent_purse_ends_each_agent_and_is_the_reason(tmp_path):
         reason = str(run_loop(session, Playing([spent]), Playing([grows, spent]), experiments=None))
         assert [found.status for found in session.history] == [KEPT, KEPT]
     assert reason == "limits.usd: nothing is left"
+
+
+def test_money_that_another_agent_has_set_aside_dismisses_nobody(tmp_path):
+    def calls(context: Context, supervisor: Supervisor) -> Proposal:
+        assert supervisor.usd_left() > 6
+        with supervisor.reserved(6.0):
+            time.sleep(0.05)  # so that the others meet it
+            supervisor.record(
+                ModelCall(
+                    experiment=context.number,
+                    agent="playing",
+                    model="m",
+                    usage=Usage(),
+                    usd=0.1,
+                    seconds=0.05,
+                    outcome="end_turn",
+                )
+            )
+        return grows(context, supervisor)
+
+    agents = [Playing([calls] * 2) for _ in range(3)]
+    with session_of(tmp_path) as session:
+        run_loop(session, *agents, experiments=None)
+        assert session.policy.limits.usd == 10
+        assert len(session.journal.calls(session.run.tag)) == 6
+    assert [len(each.told) for each in agents] == [3, 3, 3]
 
 
 def test_a_wish_to_stop_reaches_agents_that_think_and_drops_what_waits(tmp_path):

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from fakes import POLICY_TEXT, FakeSandbox, ScriptedAgent, make_session, scored
 
-from runner.errors import SpentError
+from runner.errors import SetAsideError, SpentError
 from runner.money.spending import Spending
 from runner.records import ModelCall, Usage
 from runner.scheduler import run_loop
@@ -61,10 +61,61 @@ def test_what_others_have_set_aside_is_not_there_to_spend(session):
     spending = purse(session, 1.0)
     with spending.reserved(0.75):
         assert spending.left() == 0.25
-        with pytest.raises(SpentError), spending.reserved(0.5):
+        said = r"\$0\.2500 of \$1 are left while \$0\.7500 are set aside"
+        with pytest.raises(SetAsideError, match=said), spending.reserved(0.5):
             pass
         with spending.reserved(0.25):
             assert spending.left() == 0.0
+
+
+def test_what_others_have_set_aside_is_waited_for(session):
+    spending, waits = purse(session, 1.0), threading.Event()
+
+    def spend() -> None:
+        with spending.reserved(0.75, stop=lambda: bool(waits.set())):
+            spending.record(call(0.1))
+
+    with ThreadPoolExecutor(1) as pool:
+        with spending.reserved(0.75):
+            other = pool.submit(spend)
+            assert waits.wait(30)
+            spending.record(call(0.1))
+            assert not other.done()
+        other.result(30)
+    assert session.journal.spent(session.run.tag) == pytest.approx(0.2)
+
+
+def test_waiting_ends_where_others_spent_what_was_set_aside(session):
+    spending, waits = purse(session, 1.0), threading.Event()
+
+    def spend() -> None:
+        with spending.reserved(0.75, stop=lambda: bool(waits.set())):
+            raise AssertionError("it fitted")
+
+    with ThreadPoolExecutor(1) as pool:
+        with spending.reserved(0.75):
+            other = pool.submit(spend)
+            assert waits.wait(30)
+            spending.record(call(0.5))
+        with pytest.raises(SpentError, match=r"\$0\.5000 of \$1 are left, and"):
+            other.result(30)
+
+
+def test_a_wish_to_stop_ends_the_waiting(session):
+    spending, asked = purse(session, 1.0), iter([False, True])
+    with (
+        spending.reserved(0.75),
+        pytest.raises(SetAsideError),
+        spending.reserved(0.5, stop=lambda: next(asked)),
+    ):
+        pass
+
+
+def test_what_could_never_fit_is_not_waited_for(session):
+    spending = purse(session, 1.0)
+    with spending.reserved(0.75), pytest.raises(SpentError) as spent:
+        spending.reserved(1.5, stop=lambda: False).__enter__()
+    assert spent.type is SpentError
 
 
 @pytest.mark.parametrize("end", [RuntimeError, KeyboardInterrupt])

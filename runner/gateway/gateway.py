@@ -10,7 +10,7 @@ What comes back is passed on event by event, without the key should anything ech
 | whole, and what it says are no numbers | what was set aside |
 | broken off, or the client hung up | what was set aside |
 | refused by the provider, or it was not reached | nothing |
-| refused here | nothing, and no entry of the journal |
+| refused here, for good or while other calls have the money set aside | nothing, and no entry |
 
 What this does not protect against: what the model is told leaves the machine, and a provider that
 bills what it never reports.
@@ -34,7 +34,7 @@ import httpx2
 from anyio.abc import TaskStatus
 from anyio.from_thread import start_blocking_portal
 
-from runner.errors import ConfigError, ModelError, RunnerError, SpentError
+from runner.errors import ConfigError, ModelError, RunnerError, SetAsideError, SpentError
 from runner.gateway import events
 from runner.gateway.anthropic import MessagesApi
 from runner.gateway.openai import OpenAiApi
@@ -52,6 +52,8 @@ SILENCE_SECONDS = 600.0
 """An answer that is no stream says nothing until it is whole."""
 PASSED_ON = ("content-type", "request-id", "x-request-id", "retry-after", "retry-after-ms")
 """Headers of an answer that go on to the client."""
+SET_ASIDE_SECONDS = 30
+"""After which a client may ask again for a call that other calls leave no money for now."""
 HIDDEN = b"(the key)"
 MOST_OUTCOME = 60
 MOST_WORDS = 300
@@ -98,7 +100,8 @@ class Gateway:
             provider: where calls go.
             key: what opens it; it stays in this object.
             models: those that may be asked; each needs a price.
-            reserved: sets US dollars aside while a call is made, and raises `SpentError`.
+            reserved: sets US dollars aside while a call is made, and raises `SpentError`, or
+                at once `SetAsideError`: waiting would hold up all calls of the box.
             record: writes down what a call cost.
             said: keeps a message for the person: all that the model was told, and what it answered
                 as far as the client tells it again.
@@ -264,6 +267,8 @@ class Gateway:
                     )
                     for role, message in held.messages():
                         self._said(role, message)
+        except SetAsideError as error:
+            raise RefusedError(Kind.TOO_MANY, str(error), after=SET_ASIDE_SECONDS) from error
         except SpentError as error:
             self._trouble = error
             raise RefusedError(Kind.SPENT, f"the run's budget is spent: {error}") from error

@@ -112,13 +112,13 @@ class ProposalSupervisor:
         """See `Supervisor.returns_left`."""
         return MOST_RETURNS - self.returned
 
-    def reserved(self, usd: float) -> AbstractContextManager[None]:
+    def reserved(self, usd: float, *, wait: bool = True) -> AbstractContextManager[None]:
         """See `Supervisor.reserved`."""
-        return self._session.spending.reserved(usd)
+        return self._session.spending.reserved(usd, stop=self.stop_asked if wait else None)
 
     def usd_left(self) -> float | None:
         """See `Supervisor.usd_left`."""
-        return self._session.spending.left()
+        return self._session.spending.unspent()
 
     def record(self, call: ModelCall) -> None:
         """See `Supervisor.record`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import time
+from contextlib import contextmanager
 from dataclasses import replace
 
 import anthropic
@@ -26,7 +27,7 @@ from at_the_gateway import (
 from fakes import FakeSupervisor
 from messages_server import Fault, Silence, calls, says, serving, text, tool_use
 
-from runner.errors import ModelError, SpentError
+from runner.errors import ModelError, SetAsideError, SpentError
 from runner.records import Usage
 
 SAID = {
@@ -419,6 +420,24 @@ def test_a_journal_that_cannot_be_written_is_a_fault_of_ours():
         work.post({"model": OPUS, "max_tokens": 9, "messages": HELLO})
     with pytest.raises(OSError, match="disk full"):
         work.gateway.check()
+
+
+def test_what_others_have_set_aside_is_asked_for_again_later():
+    class Others(FakeSupervisor):
+        @contextmanager
+        def reserved(self, usd, *, wait=True):
+            raise SetAsideError("others have it")
+            yield
+
+    with (
+        serving(lambda _: says("x")) as server,
+        gateway(server.url, supervisor=Others()) as work,
+    ):
+        refused = work.post({"model": OPUS, "max_tokens": 9, "messages": HELLO})
+        work.gateway.check()
+    assert (refused.status_code, refused.headers["x-should-retry"]) == (429, "true")
+    assert refused.headers["retry-after"] == "30"
+    assert server.requests == []
 
 
 def test_what_goes_wrong_beside_the_gateway_is_raised_as_it_is():

@@ -13,6 +13,7 @@ import os
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -145,7 +146,7 @@ def load_boxed(name: str, argument: str, settings: Mapping[str, str] = os.enviro
             provider,
             key=key,
             models=[model],
-            reserved=supervisor.reserved,
+            reserved=partial(supervisor.reserved, wait=False),  # all its calls share one thread
             record=supervisor.record,
             said=supervisor.said,
             agent=name,
