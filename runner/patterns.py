@@ -97,10 +97,24 @@ class FilePatterns:
         return tuple(dict.fromkeys(listed))
 
     def absent(self, files: Iterable[str]) -> tuple[str, ...]:
-        """Return what the policy speaks of and the tree does not have; new files may come later."""
-        found = (*self.among(files), *(path for path in self.notes if path in set(files)))
+        """Return what the policy speaks of and the tree does not have; new files may come later.
+
+        A frozen path that is a folder's freezes nothing; of no file, it is a wrong name, or keeps
+        new files from having it.
+        """
+        tree = set(files)
+        found = (*self.among(tree), *(path for path in self.notes if path in tree))
         asked = (*(self.plain if self.may_add else self.mutable), *self.notes)
-        return tuple(each for each in asked if not any(matches(path, each) for path in found))
+        missing = [each for each in asked if not any(matches(path, each) for path in found)]
+        for each in self.frozen:
+            below = f"{each}/**"  # stands beside the place of data, which no template holds
+            if "*" not in each and each not in tree and below not in self.frozen:
+                is_folder = any(path.startswith(f"{each}/") for path in tree)
+                if is_folder:
+                    missing.append(f"{each} (a folder: write {below})")
+                elif not self.may_add:
+                    missing.append(each)
+        return tuple(missing)
 
     def said(self, folder: str = "") -> str:
         """Say in words what may be changed, below a folder."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -123,6 +124,16 @@ def test_what_a_template_lacks():
     assert MANY.absent(("src/a.py",)) == ("train.py", "notes.md")
     still = FilePatterns(mutable=("train.py", "src/*.py"), frozen=("src/a.py",))
     assert still.absent(("train.py", "src/a.py")) == ("src/*.py",)
+
+
+def test_a_frozen_path_that_freezes_nothing_is_said():
+    tree = ("train.py", "src/metrics.py", "src/core/loss.py")
+    frozen = ("src/metrics.py", "src/metrcs.py", "src/core", "data", "data/**", "lib/**")
+    patterns = FilePatterns(mutable=("train.py", "src/**/*.py"), frozen=frozen)
+    folder = "src/core (a folder: write src/core/**)"
+    assert patterns.absent(tree) == ("src/metrcs.py", folder)
+    may_add = replace(patterns, may_add=True)
+    assert may_add.absent(tree) == (folder,), "no new file may have the other's name"
 
 
 @pytest.mark.parametrize(
