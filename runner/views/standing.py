@@ -59,8 +59,15 @@ class Standing:
     @property
     def false_keeps(self) -> float | None:
         """How many keeps are expected to be luck; `None` where the rule does not say so."""
-        said = [each.sure for each in self.keeps[1:] if each.sure is not None]
-        return sum(1.0 - sure for sure in said) if said else None
+        if not self.keeps[1:] or self.keeps[0].weight is None:
+            return None  # only a rule that says how sure it is weighs the template
+        return sum(1.0 - each.sure for each in self.keeps[1:] if each.sure is not None)
+
+    @property
+    def exact_keeps(self) -> int:
+        """How many of a rule that says how sure it is hang on no draw, so that none is luck."""
+        known = self.false_keeps is not None
+        return sum(each.sure is None for each in self.keeps[1:]) if known else 0
 
     @property
     def spent(self) -> Spent | None:

@@ -156,6 +156,9 @@ def belief(standing: Standing) -> str:
     luck = f"how many of {kept} are luck is not known"
     if standing.false_keeps is not None:
         luck = f"of {kept} {standing.false_keeps:.2g} are expected to be luck"
+        if exact := standing.exact_keeps:
+            many = "" if exact == keeps else f"{exact} "
+            luck += f" ({many}decided by scores that no draw changes)"
     if standing.metric.self_reported:
         return f"as far as you believe the code, whose own score it is: {luck}"
     if standing.false_keeps is None or baseline is None or top is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -171,6 +172,21 @@ def test_under_strict_the_summary_says_that_the_rule_does_not_know(tmp_path):
         standing = standing_of(session.journal, session.run)
     assert standing.false_keeps is None
     assert summary.belief(standing).startswith("not by itself: 1 keep by a rule that does not say")
+
+
+def test_a_keep_by_scores_that_no_draw_changes_is_not_called_luck(tmp_path):
+    def exact(spec: TrialSpec) -> TrialResult:
+        return scored(LEVELS[spec.experiment])
+
+    with make_session(tmp_path, FakeSandbox(exact), policy_text=SHIPPED) as session:
+        run_loop(session, ScriptedAgent(PROPOSALS), experiments=1)
+        one = standing_of(session.journal, session.run)
+    said = "of 1 keep 0 are expected to be luck (decided by scores that no draw changes)"
+    assert one.false_keeps == 0
+    assert summary.belief(one).startswith(f"yes: {said}, the gain is ")
+    two = replace(one, keeps=(*one.keeps, replace(one.keeps[1], number=2, sure=0.9)))
+    assert two.false_keeps == pytest.approx(0.1)
+    assert "of 2 keeps 0.1 are expected to be luck (1 decided by" in summary.belief(two)
 
 
 def test_an_audit_finds_trials_of_what_was_not_the_best_or_that_nobody_asked_for(
