@@ -48,6 +48,12 @@ SEEDERS = frozenset(
     )
 )
 MASK = ast.Constant(value=0)
+PLAIN = (
+    *(ast.Constant, ast.Name, ast.Attribute, ast.Subscript),
+    *(ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.IfExp, ast.Compare),
+)
+LOOKUPS = frozenset(("field", "get", "getenv", "int"))
+"""Calls that give a seed which is written beside them: `cfg.get("seed", 1)`."""
 
 
 def facts(source: str) -> dict[str, Any]:
@@ -288,14 +294,14 @@ def masked(value: ast.expr) -> ast.expr:
 
 
 def is_plain(value: ast.expr) -> bool:
-    """Whether a value is written down, or computed from such: `1`, `-1`, `args.seed + 7 * rank`."""
-    if isinstance(value, ast.BinOp):
-        return is_plain(value.left) and is_plain(value.right)
-    if isinstance(value, ast.UnaryOp):
-        return is_plain(value.operand)
-    if isinstance(value, ast.Attribute):
-        return is_plain(value.value)
-    return isinstance(value, ast.Constant | ast.Name)
+    """Whether a value is written down, looked up, or computed from such: `args.seed + 7 * rank`."""
+    inner = [each for each in ast.iter_child_nodes(value) if isinstance(each, ast.expr)]
+    if isinstance(value, ast.Call):
+        name = value.func.attr if isinstance(value.func, ast.Attribute) else value.func
+        called = name.id if isinstance(name, ast.Name) else name
+        inner = [*value.args, *(each.value for each in value.keywords)]
+        return called in LOOKUPS and all(map(is_plain, inner))
+    return isinstance(value, PLAIN) and all(map(is_plain, inner))
 
 
 def is_seed(node: ast.AST | None) -> bool:

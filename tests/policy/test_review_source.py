@@ -245,6 +245,12 @@ def test_a_change_of_nothing_but_a_seed(source_rules, source):
         pytest.param("SEEDS = [0]", "SEEDS = [0, 1, 2]", False, id="more of them"),
         pytest.param("SEEDS = [0, -1]", "SEEDS = (2, rank)", True, id="signs and names"),
         pytest.param("seed = rank + 1", "seed = args.seed + 2", True, id="computed from names"),
+        pytest.param("seed = 1 if big else 2", "seed = 3 if big else 4", True, id="one of two"),
+        pytest.param(
+            "seed: int = field(default=1)", "seed: int = field(default=2)", True, id="field"
+        ),
+        pytest.param("seed = c.get('seed', 1)", "seed = c.get('seed', 2)", True, id="a lookup"),
+        pytest.param("seed = int(e['S']) + 1", "seed = int(e['S']) + 2", True, id="a conversion"),
         pytest.param("SEEDS = range(3)", "SEEDS = range(5)", False, id="more of a range"),
         pytest.param("SEEDS = [1] * 2", "SEEDS = [1] * 3", False, id="more of a repeated list"),
         pytest.param("f(seeds=range(3))", "f(seeds=range(5))", False, id="more by a keyword"),
