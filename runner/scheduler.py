@@ -162,7 +162,7 @@ class Scheduler:
             self._activate(open_baseline(self.session), None)
             self._work_off()
         self._require_baseline()
-        if self._retry is not None:
+        if self._retry is not None and self._may_begin():
             self._activate(open_retry(self.session, self._retry), None)
         self.course = replace(self.course, known=len(self.session.now.settled))
         self.end = reason_to_end(self.session, self.course)
@@ -218,6 +218,13 @@ class Scheduler:
         return None
 
     # -- what a person asks from elsewhere ------------------------------------------------
+
+    def _may_begin(self) -> bool:
+        """Wait as long as a person has the run wait; say whether it goes on then."""
+        self._heed()
+        while self._held is not None and not self.session.stop_asked():
+            self._wait()
+        return not self.session.stop_asked()
 
     def _heed(self) -> None:
         """Hold the run, or let it go on, as a person asked last."""
@@ -425,6 +432,8 @@ class Scheduler:
         It is opened once a device may be free for it, so that it starts from the best there is.
         """
         if not self._proposers.waiting or self.end is not None or self._held is not None:
+            return False
+        if self.session.stop_asked():  # perhaps while an agent thought in this very thread
             return False
         if len(self._active) >= self.session.executor.capacity:
             return False

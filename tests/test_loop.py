@@ -405,6 +405,20 @@ def test_a_wish_to_stop_ends_the_run_after_the_experiment_in_progress(tmp_path):
     assert ended.ran(Purpose.AUDIT) == [0, 1]
 
 
+def test_what_was_proposed_when_the_wish_to_stop_came_is_not_begun(tmp_path):
+    asked: list[int] = []
+
+    class Interrupted(ScriptedAgent):
+        def propose(self, context: Context, supervisor: Supervisor) -> Proposal | None:
+            asked.append(context.number)
+            return super().propose(context, supervisor)
+
+    trials = FakeSandbox(lambda _: scored(BASELINE))
+    with make_session(tmp_path, trials, stop_asked=lambda: bool(asked)) as session:
+        end = run_loop(session, Interrupted([wide(64)]), experiments=4)
+        assert (end.reason, asked, session.now.count) == ("asked to stop", [1], 1)
+
+
 @pytest.mark.parametrize(
     ("asked", "limit", "expected"), [(1, "null", 1), (None, "2", 2), (3, "2", 2), (1, "2", 1)]
 )

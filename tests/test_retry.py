@@ -15,15 +15,18 @@ from proposers import PATIENCE
 
 from runner.audit.run import audit_run
 from runner.cli import cli
+from runner.control import ask
 from runner.decision import Verdict, verdict_in
 from runner.draws import PER_EXPERIMENT
+from runner.ends import Outcome, Wish
 from runner.errors import ConfigError, SandboxError
 from runner.journal.reader import open_reader
 from runner.paths import State
+from runner.progress import Tracker
 from runner.prompt.history import digest, undecided
 from runner.proposals.context import history_as_told, make_context
 from runner.records import RETRY, Experiment, ExperimentStatus, TrialResult, TrialSpec
-from runner.scheduler import run_loop
+from runner.scheduler import HELD, run_loop
 
 TEMPLATE = (101.0, 99.0, 100.0, 102.0, 98.0)
 CLOSE = (97.9, 99.6, 98.4, 98.2, 99.9, 97.7, 98.8, 98.1, 99.5, 98.3, 98.5, 99.1, 98.6, 98.9)
@@ -112,6 +115,34 @@ def test_a_kill_in_its_middle_loses_nothing_and_asks_for_nothing_twice(folder):
     places = [(spec.experiment, spec.purpose, spec.index) for spec in sandbox.specs]
     assert len(places) == len({*places}) + 1, "but the one that the engine lost"
     assert audit_run(State(folder / "state"), TAG, lambda _: ()).findings == ()
+
+
+def test_it_does_not_begin_where_a_person_wants_the_run_to_end(folder):
+    sandbox = FakeSandbox(BETTER)
+    with make_session(folder, sandbox, policy_text=POLICY, stop_asked=lambda: True) as session:
+        end = run_loop(session, experiments=None, retry=1)
+    assert (end.outcome, end.reason) == (Outcome.STOPPED, "asked to stop")
+    assert (len(history(folder)), sandbox.specs) == (2, [])
+
+
+def test_it_waits_where_a_person_has_the_run_wait(folder):
+    state = State(folder / "state")
+
+    def resume(line: str) -> None:
+        if line.startswith("paused"):
+            assert len(history(folder)) == 2
+            ask(state, TAG, Wish.RESUME)
+
+    with (
+        Tracker.at(state.progress(TAG)) as progress,
+        make_session(
+            folder, FakeSandbox(BETTER), policy_text=POLICY, progress=progress, say=resume
+        ) as session,
+    ):
+        ask(state, TAG, Wish.PAUSE)
+        run_loop(session, experiments=None, retry=1)
+        assert session.now.noted[HELD]["under_way"] == []
+    assert history(folder)[2].status is ExperimentStatus.KEPT
 
 
 def test_agents_hear_of_what_is_undecided_by_its_hypothesis_until_it_is_continued(folder):
