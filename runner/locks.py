@@ -58,12 +58,12 @@ def device_lock(
 ) -> Iterator[None]:
     """Hold the parts of a device of this machine, waiting for whoever has them.
 
-    They are taken in one order, so that sets that overlap wait for each other and no two runs can
-    block each other. Whoever waits stands at a turnstile before each, so a run that gave a part
-    back does not get it again before the one that waits for it.
+    They are taken in the order of their names, so that sets that overlap wait for each other and
+    no two runs can block each other. Whoever waits stands at a turnstile before each, so a run that
+    gave a part back does not get it again before the one that waits for it.
 
     Args:
-        parts: their names, in the order in which everybody takes them.
+        parts: their names, in any order.
         tag: the run's.
         say: told for whom it waits.
         abort: ends the waiting.
@@ -73,7 +73,7 @@ def device_lock(
     """
     folder = runtime_folder()
     with ExitStack() as stack:
-        for part in parts:
+        for part in sorted(parts):
             path = folder / f"{part}.lock"
             with _waited_for(folder / f"{part}.next.lock", part, say, abort):
                 stack.enter_context(_waited_for(path, part, say, abort))

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
 
@@ -94,6 +94,28 @@ def test_a_busy_device_is_waited_for_saying_for_whom(tmp_path):
         assert got_it.wait(timeout=10)
         waiter.join()
     assert said == [f"waiting for device cpu-0, in use by run nov21 (process {process.pid})"]
+
+
+def test_parts_are_taken_in_one_order_whatever_order_they_are_named_in():
+    """Else two that name them in different orders hold one each, and wait for good."""
+    waiting, abort = threading.Event(), threading.Event()
+
+    def wait_for_both() -> None:
+        with (
+            suppress(StoppedError),
+            device_lock(["gpu-1", "gpu-0"], "nov22", lambda _: waiting.set(), abort),
+        ):
+            pass
+
+    waiter = threading.Thread(target=wait_for_both)
+    with device_lock(["gpu-0"], "nov21", lambda _: None, abort):
+        waiter.start()
+        assert waiting.wait(timeout=10)
+        hurried = threading.Event()
+        hurried.set()  # it is ended where it has to wait
+        with device_lock(["gpu-1"], "nov21", lambda _: None, hurried):
+            pass
+    waiter.join()
 
 
 def test_another_device_is_not_waited_for(tmp_path):
