@@ -71,9 +71,15 @@ def watched(gpu_ids: Sequence[str]) -> Iterator[DeviceMemory | None]:
 
 def _sampling(nvml: Any, gpu_ids: Sequence[str]) -> DeviceMemory | None:
     try:
-        return DeviceMemory(nvml, [nvml.nvmlDeviceGetHandleByIndex(int(each)) for each in gpu_ids])
-    except nvml.NVMLError:
+        return DeviceMemory(nvml, [_handle(nvml, each) for each in gpu_ids])
+    except (nvml.NVMLError, ValueError):  # a name that it does not know: the number is missing
         return None
+
+
+def _handle(nvml: Any, gpu_id: str) -> Any:
+    if gpu_id.isdecimal():
+        return nvml.nvmlDeviceGetHandleByIndex(int(gpu_id))
+    return nvml.nvmlDeviceGetHandleByUUID(gpu_id)
 
 
 def _nvml() -> Any:

@@ -40,7 +40,13 @@ class FakeNvml(SimpleNamespace):
         self._do("handle")
         return index
 
-    def nvmlDeviceGetMemoryInfo(self, handle: int) -> SimpleNamespace:  # noqa: N802
+    def nvmlDeviceGetHandleByUUID(self, uuid: str) -> str:  # noqa: N802
+        self._do("handle")
+        if not uuid.isascii():
+            raise ValueError(uuid)
+        return uuid
+
+    def nvmlDeviceGetMemoryInfo(self, handle: int | str) -> SimpleNamespace:  # noqa: N802
         self._do("memory")
         self.asked.append(handle)
         used = self.used.pop(0) if len(self.used) > 1 else self.used[0]
@@ -67,6 +73,16 @@ def test_several_devices_are_added_up(monkeypatch):
     nvml = FakeNvml(0, 0, 1 * GIB, 2 * GIB, 0)
     assert peak(nvml, monkeypatch, ("0", "3")) == 3 * GIB
     assert set(nvml.asked) == {0, 3}
+
+
+def test_a_device_may_be_named_by_its_uuid(monkeypatch):
+    nvml = FakeNvml(0, 0, 1 * GIB, 0)
+    assert peak(nvml, monkeypatch, ("GPU-8f1d", "3")) == 1 * GIB
+    assert set(nvml.asked) == {"GPU-8f1d", 3}
+
+
+def test_a_name_that_nvml_cannot_read_is_no_failure_of_a_trial(monkeypatch):
+    assert peak(FakeNvml(0), monkeypatch, ("GPU-\u00e9",)) is None
 
 
 @pytest.mark.parametrize("broken", ["init", "handle", "memory"])
