@@ -114,9 +114,10 @@ def test_what_a_machine_has_room_for(machine, wanted, parts):
     assert len({each.name for each in found}) == len(found)
 
 
-def test_a_trial_that_wants_more_gpus_than_there_are_is_refused():
-    machine = Machine(processors=2, memory_bytes=GIB, gpus=("0",))
-    with pytest.raises(ConfigError, match="a trial wants 2 GPUs, and 1 are here"):
+@pytest.mark.parametrize("here", [("0",), ()])
+def test_a_trial_that_wants_more_gpus_than_there_are_is_refused(here):
+    machine = Machine(processors=2, memory_bytes=GIB, gpus=here)
+    with pytest.raises(ConfigError, match=f"a trial wants 2 GPUs, and {len(here)} are here"):
         devices(machine, cpus=1, gpus=2, memory_bytes=GIB)
 
 
@@ -137,6 +138,12 @@ def test_fewer_gpus_may_be_named(monkeypatch, chosen, expected):
     said = SimpleNamespace(stdout="".join(f"{each}\n" for each in FOUR))
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: said)
     assert Machine.here().gpus == expected
+
+
+def test_where_no_driver_can_be_asked_nobody_knows_of_gpus(monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setenv("PATH", "/nonexistent")
+    assert Machine.here().gpus is None
 
 
 @pytest.mark.parametrize(

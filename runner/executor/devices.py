@@ -39,7 +39,8 @@ class Machine:
 
     processors: int
     memory_bytes: int
-    gpus: tuple[str, ...] = ()
+    gpus: tuple[str, ...] | None = None
+    """`None` where nobody could be asked."""
 
     @classmethod
     def here(cls) -> Machine:
@@ -47,8 +48,8 @@ class Machine:
         return cls(processors=os.cpu_count() or 1, memory_bytes=memory, gpus=_gpus())
 
 
-def _gpus() -> tuple[str, ...]:
-    """Return the GPUs by number or UUID.
+def _gpus() -> tuple[str, ...] | None:
+    """Return the GPUs by number or UUID; `None` where nobody could be asked.
 
     Where `CUDA_VISIBLE_DEVICES` is set it is those; as CUDA reads it, what is none ends the list.
     """
@@ -59,7 +60,7 @@ def _gpus() -> tuple[str, ...]:
     try:
         said = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
     except (OSError, subprocess.SubprocessError):
-        return ()
+        return None
     return tuple(said.stdout.split())
 
 
@@ -78,7 +79,7 @@ def devices(
     Raises:
         ConfigError: a trial wants more GPUs than there are.
     """
-    if 0 < len(machine.gpus) < gpus:
+    if machine.gpus is not None and len(machine.gpus) < gpus:
         hint = "lower resources.gpus in a policy of your own, or look at CUDA_VISIBLE_DEVICES"
         raise ConfigError(f"a trial wants {gpus} GPUs, and {len(machine.gpus)} are here", hint=hint)
     if gpus:
