@@ -83,14 +83,29 @@ TABLE: dict[str, tuple[Machine, dict[str, Any], list[tuple[str, ...]]]] = {
         [("cpu-0", "cpu-1", "cpu-2", "cpu-3")],
     ),
     "each GPU is one": (
-        Machine(processors=2, memory_bytes=GIB, gpus=("0", "1")),
+        Machine(processors=4, memory_bytes=2 * GIB, gpus=("0", "1")),
         {"cpus": 2, "gpus": 1},
         [("gpu-0",), ("gpu-1",)],
     ),
     "two GPUs each, and one is left": (
-        Machine(processors=2, memory_bytes=GIB, gpus=("0", "1", "4", "5", "6")),
+        Machine(processors=4, memory_bytes=2 * GIB, gpus=("0", "1", "4", "5", "6")),
         {"cpus": 2, "gpus": 2},
         [("gpu-0", "gpu-1"), ("gpu-4", "gpu-5")],
+    ),
+    "no more trials on GPUs than memory has room for": (
+        Machine(processors=8, memory_bytes=5 * GIB, gpus=FOUR),
+        {"cpus": 2, "gpus": 1, "memory_bytes": 2 * GIB},
+        [("gpu-0",), ("gpu-1",)],
+    ),
+    "no more trials on GPUs than processors": (
+        Machine(processors=7, memory_bytes=8 * GIB, gpus=FOUR),
+        {"cpus": 1.5, "gpus": 1},
+        [("gpu-0",), ("gpu-1",), ("gpu-2",)],
+    ),
+    "at least one on a GPU, however few processors and little memory there are": (
+        Machine(processors=2, memory_bytes=GIB, gpus=FOUR),
+        {"cpus": 8, "gpus": 1, "memory_bytes": 2 * GIB},
+        [("gpu-0",)],
     ),
     "one of several GPUs leaves the others alone": (
         Machine(processors=2, memory_bytes=GIB, gpus=FOUR),

@@ -71,9 +71,9 @@ def devices(
 
     Args:
         machine: what there is.
-        cpus: of one trial.
+        cpus: of one trial; more trials than fit into what there is are not run.
         gpus: of one trial; 0 for none.
-        memory_bytes: of one trial; more trials than fit into the machine's are not run.
+        memory_bytes: of one trial.
         most: how many devices the person wants at most.
 
     Raises:
@@ -89,9 +89,12 @@ def devices(
     else:
         parts, size, kind = tuple(str(each) for each in range(machine.processors)), ceil(cpus), CPU
     size = min(size, len(parts))
-    fit = len(parts) // size
-    if kind == CPU:
-        fit = min(fit, max(1, machine.memory_bytes // memory_bytes))
+    # Trials on GPUs need processors and memory of their own, too.
+    fit = min(
+        len(parts) // size,
+        machine.processors // ceil(cpus),
+        machine.memory_bytes // memory_bytes,
+    )
     count = max(1, fit if most is None else min(fit, most))
     if count == 1 and kind == CPU:
         size = len(parts)  # the whole machine, as a budget in seconds of a clock wants it
