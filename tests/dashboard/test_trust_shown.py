@@ -99,6 +99,12 @@ def test_a_page_of_the_dashboard_says_it(home, page):
     assert SAID in entered(home).get(page).text
 
 
+def test_a_score_that_the_code_prints_waits_for_no_locked_part(home):
+    said = entered(home).get(RUN).text
+    assert "a score that the code prints has no locked part" in said
+    assert "not scored for both yet" not in said
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_of_a_run_whose_agent_could_read_the_host_says_advisory(advisory, page):
     assert "ADVISORY" in entered(advisory).get(page).text
