@@ -587,10 +587,23 @@ def _tree(found: Experiment) -> str | None:
 def two_runs(door: Door, journal: Reader, state: State, tags: Sequence[str]) -> dict[str, Any]:
     """Return two runs beside each other."""
     found = [overview(door, journal, state, find_run(journal, tag)) for tag in tags]
+MADE_BY = {
+    "task": "task",
+    "policy": "policy_digest",
+    "harness": "harness_digest",
+    "data": "data_digest",
+}
+"""What makes a score → where a run has it. The harness holds the scorer."""
+
+
     return {
         "heroes": [hero(each) for each in found],
         "pictures": [_picture(journal, each) for each in found],
-        "comparable": len({(each.run.task, each.run.policy_digest) for each in found}) == 1,
+        "apart": [
+            word
+            for word, name in MADE_BY.items()
+            if len({getattr(each.run, name) for each in found}) > 1
+        ],
     }
 
 

@@ -11,12 +11,12 @@ from types import SimpleNamespace
 
 import pytest
 from dashboards import COUNT, entered
-from fakes import TAG, FakeSandbox, ScriptedAgent, edit, make_session, scored
+from fakes import HARNESS, TAG, FakeSandbox, ScriptedAgent, edit, make_session, scored
 
 from runner.dashboard.pages import _busy
 from runner.journal.reader import open_reader
 from runner.journal.store import open_journal
-from runner.records import REBASED, ExperimentStatus
+from runner.records import REBASED, ExperimentStatus, File
 from runner.scheduler import run_loop
 from runner.views.log import document
 
@@ -86,6 +86,16 @@ def test_a_journal_without_a_run_is_no_fault(tmp_path):
 
 
 def test_an_overview_says_what_status_says(client, home):
+def test_runs_of_two_scorers_are_not_said_to_compare(tmp_path):
+    other = {**HARNESS, "__main__.py": File(content=b"print('another metric')\n")}
+    for tag, harness in (("a", HARNESS), ("b", HARNESS), ("c", other)):
+        with make_session(tmp_path, FakeSandbox(lambda _: scored(9.0)), tag=tag, harness=harness):
+            pass
+    client, differ = entered(tmp_path / "state"), "They differ in"
+    assert differ not in client.get("/compare?a=a&b=b").text
+    assert f"{differ} harness, so their scores may not" in client.get("/compare?a=a&b=c").text
+
+
     text = client.get(RUN).text
     with open_reader(home / "journal.sqlite") as journal:
         best, run = journal.best(TAG), journal.run(TAG)
