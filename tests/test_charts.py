@@ -196,6 +196,15 @@ def test_an_audit_far_away_has_a_plot_of_its_own():
         pytest.param(5, 5, ["5"], id="nothing between"),
         pytest.param(0, 12e3, ["0", "2,500", "5,000", "7,500", "10,000"], id="thousands"),
         pytest.param(0, 1, ["0.00", "0.25", "0.50", "0.75", "1.00"], id="quarters"),
+        pytest.param(
+            1.2e9,
+            1.21e9,
+            ["1.2e+09", "1.202e+09", "1.204e+09", "1.206e+09", "1.208e+09", "1.21e+09"],
+            id="large",
+        ),
+        pytest.param(
+            2.635977, 2.635985, ["2.635978", "2.63598", "2.635982", "2.635984"], id="fine"
+        ),
     ],
 )
 def test_ticks_are_few_and_round(low, high, ticks):

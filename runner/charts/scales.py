@@ -59,10 +59,11 @@ def step_of(span: float, most: int) -> float:
 
 
 def written(value: float, step: float) -> str:
-    """Write a tick with the decimals of its step."""
+    """Write a tick with the decimals of its step, or with the digits that tell it from the next."""
     value = value if abs(value) > step / 1e6 else 0.0
-    if step >= 1e6 or (value and step < 1e-5):
-        return f"{value:.3g}"
+    if value and (step >= 1e6 or step < 1e-5):
+        apart = math.floor(math.log10(abs(value))) - math.floor(math.log10(step) + 1e-9)
+        return f"{value:.{max(3, apart + 2)}g}"  # a step of 2.5 has a digit more
     places = max(0, -math.floor(math.log10(step) + 1e-9))
     if round(step, places) != float(f"{step:.6g}"):
         places += 1
