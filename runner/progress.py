@@ -82,6 +82,8 @@ class Progress:
     """How the candidate stands that is decided on next."""
     wish: str | None = None
     """What a person asked of it, and it does."""
+    command: str | None = None
+    """Which of the runner's commands this start is; absent for one that resumes the run's loop."""
     pid: int = field(default_factory=os.getpid)
     """The process that is at it."""
     started: str = field(default_factory=lambda: _started(os.getpid()))
@@ -105,16 +107,21 @@ class Progress:
 class Tracker:
     """Keeps the file of one run at work; without a path it does nothing. Threads share it."""
 
-    def __init__(self, path: Path | None = None) -> None:
+    def __init__(self, path: Path | None = None, command: str | None = None) -> None:
         self._path = path
         self._lock = threading.Lock()
-        self._said = Progress(activities={})
+        self._said = Progress(activities={}, command=command)
 
     @classmethod
     @contextmanager
-    def at(cls, path: Path) -> Iterator[Tracker]:
-        """Yield a tracker; the file is gone afterwards, unless the process is killed."""
-        tracker = cls(path)
+    def at(cls, path: Path, command: str | None = None) -> Iterator[Tracker]:
+        """Yield a tracker; the file is gone afterwards, unless the process is killed.
+
+        Args:
+            path: of the file.
+            command: see `Progress`.
+        """
+        tracker = cls(path, command)
         _forget(*_outputs(path))
         tracker.course()
         try:

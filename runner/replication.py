@@ -7,11 +7,13 @@ nothing that decides rests on it.
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 
 from runner import draws, trials
+from runner.ends import Wish
 from runner.errors import ConfigError
 from runner.experiment.fold import RunState
 from runner.policy.schema import Policy
@@ -23,7 +25,7 @@ Wanted = tuple[Purpose, Place]
 
 
 def replicate(session: Session, count: int) -> None:
-    """Measure what is missing of so many draws; a person's wish to stop ends it early.
+    """Measure what is missing of so many draws; a person may pause it, and end it early.
 
     Raises:
         ConfigError: nothing was kept but the baseline.
@@ -34,16 +36,20 @@ def replicate(session: Session, count: int) -> None:
     left = deque(missing(session.policy, baseline, best, count))
     flying: dict[Future[TrialResult], TrialSpec] = {}
     try:
-        while flying or (left and not session.person.stop_asked()):
-            while left and len(flying) < session.executor.capacity:
+        while flying or left:
+            wish = session.wish
+            session.progress.wish(None if wish is Wish.RESUME else wish)
+            if session.stop_asked():
+                left.clear()
+            while left and wish is not Wish.PAUSE and len(flying) < session.executor.capacity:
                 purpose, place = left.popleft()
                 spec = trials.specified(session, purpose, place)
                 about = {"what": f"a {purpose} of", "experiment": place.experiment}
                 flying[session.executor.submit(spec, about)] = spec
+            if not flying:
+                time.sleep(LOOK_SECONDS)
             for future in wait(flying, LOOK_SECONDS, FIRST_COMPLETED).done:
                 trials.ended(session, best.number, flying.pop(future), future.result())
-            if session.person.stop_asked():
-                left.clear()
     finally:
         if flying:
             session.executor.abort.set()

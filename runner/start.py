@@ -72,6 +72,8 @@ class Request:
     """How many of the agent propose side by side."""
     somebody_else: bool = False
     """Whether who asks proposes: the run's own agent, its key and its program are not needed."""
+    command: str | None = None
+    """What to type where this is killed; `None` for what resumes the run's loop."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +100,7 @@ def at_work(state: paths.State, request: Request, person: Person) -> Iterator[At
         journal = stack.enter_context(open_journal(state.journal))
         tag = _tag(journal, request)
         stack.enter_context(tag_lock(state.run(tag), tag))
-        progress = stack.enter_context(Tracker.at(state.progress(tag)))
+        progress = stack.enter_context(Tracker.at(state.progress(tag), request.command))
         progress.now(DEVICE, "starting")
         state.claim()
         engine = engines.connect()

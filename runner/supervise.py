@@ -63,7 +63,8 @@ def replicated(tag: str, draws: int) -> None:
     """
     with Live(stderr=True) as live:
         stop = Stop(live.say, patient=True)
-        request = Request(tag=tag, resume=True, somebody_else=True)
+        again = f"replicate {tag} --seeds {draws}"
+        request = Request(tag=tag, resume=True, somebody_else=True, command=again)
         with stop.listening(), opened(request, live, stop) as work, host_fault():
             replicate(work.session, draws)
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import random
+import threading
+import time
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
@@ -11,14 +14,20 @@ from click.testing import CliRunner
 from fake_work import fake_work
 from fakes import SHIPPED, TAG, FakeSandbox, ScriptedAgent, crashed, edit, make_session, scored
 
+from runner import control
 from runner.audit.run import audit_run
+from runner.by_hand.one_more import retried
 from runner.cli import cli
+from runner.ends import Wish
 from runner.errors import ConfigError, SandboxError
 from runner.paths import State
+from runner.progress import Progress, Tracker, read
 from runner.proposals.context import history_as_told
 from runner.records import ExperimentStatus, Purpose, TrialResult, TrialSpec
-from runner.replication import replicate
+from runner.replication import LOOK_SECONDS, replicate
 from runner.scheduler import run_loop
+from runner.supervise import replicated
+from runner.views import running
 from runner.views.replicated import measured_again
 
 AGAIN = (Purpose.REPLICATION, Purpose.LOCKED_REPLICATION)
@@ -124,6 +133,57 @@ def test_a_failure_is_counted_and_its_draw_left_out(folder):
     with fake_work(folder, FakeSandbox(sometimes), policy_text=SHIPPED):
         said = CliRunner().invoke(cli, ["replicate", "--seeds", "3"])
     assert said.stdout.count("on 2 draws, a gain with more than 97 %; 1 failed trial") == 2
+
+
+def test_a_person_pauses_it_and_stops_it_from_elsewhere(folder):
+    path = State(folder / "state").progress(TAG)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    seen: list[Progress | None] = []
+
+    def asks(spec: TrialSpec) -> TrialResult:
+        if len(sandbox.specs) == 2:
+            control.ask(State(folder / "state"), TAG, Wish.PAUSE)
+            threading.Thread(target=stopped_later).start()
+        return results(spec)
+
+    def stopped_later() -> None:
+        time.sleep(5 * LOOK_SECONDS)
+        seen.append(read(path))
+        control.ask(State(folder / "state"), TAG, Wish.STOP)
+
+    sandbox = FakeSandbox(asks)
+    with (
+        Tracker.at(path) as tracker,
+        make_session(folder, sandbox, policy_text=SHIPPED, progress=tracker) as session,
+    ):
+        replicate(session, 10)
+    assert len(sandbox.specs) == 2
+    [waiting] = seen
+    assert waiting is not None
+    assert (waiting.wish, waiting.activities) == (Wish.PAUSE, {})
+
+
+@pytest.mark.parametrize(
+    ("ask", "command"),
+    [
+        (lambda: replicated(TAG, 7), f"runner replicate {TAG} --seeds 7"),
+        (lambda: retried(TAG, 2), f"runner retry 2 {TAG}"),
+    ],
+    ids=["replicate", "retry"],
+)
+def test_what_was_killed_goes_on_with_the_command_that_it_was(folder, monkeypatch, ask, command):
+    path = State(folder / "state").progress(TAG)
+    path.parent.mkdir(parents=True, exist_ok=True)
+
+    @contextmanager
+    def at_work(_state, request, _person):
+        with Tracker.at(path, request.command):
+            raise SandboxError(running.going_on(read(path), TAG))
+        yield
+
+    monkeypatch.setattr("runner.supervise.at_work", at_work)
+    with pytest.raises(SandboxError, match=command):
+        ask()
 
 
 def test_a_run_without_a_keep_has_no_gain_to_measure(tmp_path):

@@ -66,7 +66,8 @@ def retried(tag: str | None, number: int) -> int:
     """Continue an undecided experiment; raise `ConfigError` where it cannot be."""
     with reading.journal_for_reading() as journal:
         chosen = journal.find_run(tag).tag
-    request = Request(tag=chosen, resume=True, somebody_else=True)
+    again = f"retry {number} {chosen}"
+    request = Request(tag=chosen, resume=True, somebody_else=True, command=again)
     return supervise(request, experiments=None, planted=0, retry=number)
 
 

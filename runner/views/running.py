@@ -27,6 +27,8 @@ def rows(progress: Progress, tag: str, program: str) -> list[tuple[str, str]]:
 
 def going_on(progress: Progress | None, tag: str, program: str = "runner") -> str:
     """Return the command that goes on to where a killed process was going, and no further."""
+    if progress is not None and progress.command is not None:
+        return f"{program} {progress.command}"
     command = f"{program} run --resume {tag}"
     if progress is None or progress.experiments is None:
         return command
