@@ -67,7 +67,7 @@ def home(tmp_path_factory):
 
 
 VERBS = [
-    ("status",), ("list",), ("list", TAG), ("show", "1"), ("show", "1", "--diff"),
+    ("status",), ("list",), ("list", TAG), ("show", "1"), ("show", "1", "--diff", "--trials"),
     ("show", "1", "--log"), ("export", "--output", "-"), ("hypothesis", "list"), ("cost",),
     ("audit",), ("log", "--all"),
 ]  # fmt: skip

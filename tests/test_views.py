@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,6 +21,7 @@ from fakes import (
 )
 from rich.table import Table
 
+from runner.by_hand import patch
 from runner.characters import visible
 from runner.cli import cli
 from runner.decision import Direction, Metric
@@ -153,6 +155,41 @@ def test_show_has_the_diff_the_trials_and_the_reason(invoke):
     assert shown.count("audit") == 1
 
 
+CRLF = edit("WIDTH = 32\n", "WIDTH = 33  # a\u00a0b\u200dc \x1b[1m\r\n", "other letters")
+
+
+def test_a_diff_is_a_patch_in_a_pipe_and_in_json_and_readable_on_a_terminal(tmp_path, monkeypatch):
+    monkeypatch.setenv("RUNNER_HOME", str(tmp_path / "state"))
+    printed = "1\r2\r\n"
+
+    def answer(_: TrialSpec) -> TrialResult:
+        return TrialResult(**vars(scored(100.0)) | {"logs": {"train": printed.encode()}})
+
+    with make_session(tmp_path, FakeSandbox(answer)) as session:
+        run_loop(session, ScriptedAgent([CRLF]), experiments=None)
+        found = session.read(1)
+        raw = session.workspace.diff(found.parent_commit, found.attempt_commit)
+        draft = session.workspace.files(found.parent_commit)
+    assert "\u200dc \x1b[1m\r\n" in raw
+    piped = CliRunner().invoke(cli, ["show", "1", "--diff"]).stdout_bytes
+    assert piped.decode() == raw
+    changed = {each.path: each.content for each in patch.changes(draft, piped)}
+    assert changed == {each.path: each.content for each in CRLF.changes}
+    document = json.loads(CliRunner().invoke(cli, ["show", "1", "--json"]).stdout)
+    assert document["diff"] == raw
+    assert set(document["log"].values()) <= {printed}
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stdout", terminal)
+    reading.print_patch(raw)
+    assert "\\x1b[1m\\x0d\n" in terminal.getvalue()
+    assert not set(terminal.getvalue()) & set("\x1b\r\u200d")
+
+
 def test_names_stand_in_one_column_whatever_the_metric_is_called(home):
     with open_reader(home / "journal.sqlite") as journal:
         run, kept = (
@@ -178,7 +215,7 @@ def test_show_of_a_refusal_names_the_rule_and_still_has_the_diff(invoke):
         ("list", TAG),
         ("show", "2"),
         ("show", "2", "--log"),
-        ("show", "4", "--diff"),
+        ("show", "4", "--diff", "--trials"),
         ("export", "--output", "-"),
     ],
 )

@@ -8,7 +8,7 @@ import click
 @click.command("show")
 @click.argument("number", type=click.IntRange(min=0))
 @click.argument("tag", required=False)
-@click.option("--diff", is_flag=True, help="Only what it changed.")
+@click.option("--diff", is_flag=True, help="Only what it changed; into a pipe, as a patch.")
 @click.option(
     "--log", "log", is_flag=True, help="Only what its model was told and its containers printed."
 )
@@ -39,7 +39,9 @@ def command(
         reading.say(SELF_REPORTED)
     if trials or everything:
         reading.print_rich(tables.trials_table(experiment.trials))
-    if diff or everything:
-        click.echo(page.diff(experiment))
+    if diff and not (log or trials):
+        reading.print_patch(page.diff(experiment))
+    elif diff or everything:
+        reading.say(page.diff(experiment))
     if log:
-        click.echo(page.log_text(experiment))
+        reading.say(page.log_text(experiment))

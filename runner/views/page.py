@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from runner import given, paths
-from runner.characters import visible
 from runner.history import metric_of
 from runner.records import Beside, Experiment, Hypothesis, Origin, Run
 from runner.views import lines
@@ -101,16 +100,15 @@ def _answered(asked: int | None, hypotheses: Sequence[Hypothesis]) -> str:
 
 
 def diff(experiment: Experiment) -> str:
-    """Return what the attempt changed against its parent, with control characters made visible."""
+    """Return what the attempt changed against its parent, as it is."""
     if experiment.attempt_commit is None:
         return ""
     repository = Workspace(paths.state().repository(experiment.run), experiment.run)
-    text = repository.diff(experiment.parent_commit, experiment.attempt_commit)
-    return visible(text)
+    return repository.diff(experiment.parent_commit, experiment.attempt_commit)
 
 
 def logs(experiment: Experiment) -> dict[str, str]:
-    """Return file → what one container printed."""
+    """Return file → what one container printed, as it is."""
     folder = paths.state().logs(experiment.run, experiment.number)
     return {path.name: _read(path) for path in sorted(folder.glob("*.log"))}
 
@@ -122,4 +120,4 @@ def log_text(experiment: Experiment) -> str:
 
 def _read(path: Path) -> str:
     content = given.read(path, most=MOST_LOG_BYTES)
-    return visible(content.decode(errors="backslashreplace"))
+    return content.decode(errors="backslashreplace")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -83,6 +84,14 @@ def _as_json(document: Any) -> str:
 def say(text: str, *, err: bool = False) -> None:
     """Print text that may hold what an agent, a container, a project or a repository wrote."""
     click.echo(visible(text), err=err)
+
+
+def print_patch(text: str) -> None:
+    """Print a patch for a person on a terminal, and elsewhere byte for byte, so that it applies."""
+    if sys.stdout.isatty():
+        say(text)
+    else:
+        click.echo(text.encode(), nl=False)  # of text, click takes escape sequences away
 
 
 def print_rich(*renderables: Any) -> None:
