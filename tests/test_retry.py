@@ -16,6 +16,7 @@ from proposers import PATIENCE
 from runner.audit.run import audit_run
 from runner.cli import cli
 from runner.control import ask
+from runner.dashboard import pages
 from runner.decision import Verdict, verdict_in
 from runner.draws import PER_EXPERIMENT
 from runner.ends import Outcome, Wish
@@ -80,6 +81,11 @@ def test_it_begins_with_all_that_was_measured_and_may_be_kept(folder):
     own = [t for t in after.trials if t.purpose.decides]
     assert len(own) < 14
     assert f"{len(before.trials) + len(own)} trials against" in after.reason
+    assert f"on {len(own)} more seeds" in said.output
+    with open_reader(folder / "state" / "journal.sqlite") as journal:
+        page = pages.experiment(journal, State(folder / "state"), journal.find_run(TAG), 2)
+    dots = page["dots"].count("<title>this: 2: ")
+    assert dots == len(before.trials) + len(own)
     assert audit_run(State(folder / "state"), TAG, lambda _: ()).findings == ()
 
 

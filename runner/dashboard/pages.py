@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -18,6 +18,7 @@ from runner.dashboard.door import Door, stamp
 from runner.dashboard.table import EACH_PAGE, STATUSES, Shown
 from runner.decision import Metric, percent, verdict_in
 from runner.ends import Wish
+from runner.experiment.steps import continued
 from runner.history import mean_audit, metric_of
 from runner.journal.reader import Reader
 from runner.paths import State
@@ -409,7 +410,9 @@ def experiment(journal: Reader, state: State, run: Run, number: int) -> dict[str
         "asked": next((h for h in journal.hypotheses(run.tag, asked)), None) if asked else None,
         "learned": _learned(journal, run.tag, number),
         "incumbent": incumbent,
-        "dots": pictures.trials_of_both(metric, found, incumbent),
+        "dots": pictures.trials_of_both(
+            metric, found, incumbent, continued(partial(_must, journal, run), found)
+        ),
         "trials": found.trials[:MOST_TRIALS],
         "more_trials": max(0, len(found.trials) - MOST_TRIALS),
         "curves": [(each.name, pictures.curve(each), _points(each)) for each in curves],
@@ -584,9 +587,6 @@ def _tree(found: Experiment) -> str | None:
     return found.attempt_commit or found.commit or (None if found.number else found.parent_commit)
 
 
-def two_runs(door: Door, journal: Reader, state: State, tags: Sequence[str]) -> dict[str, Any]:
-    """Return two runs beside each other."""
-    found = [overview(door, journal, state, find_run(journal, tag)) for tag in tags]
 MADE_BY = {
     "task": "task",
     "policy": "policy_digest",
@@ -596,6 +596,9 @@ MADE_BY = {
 """What makes a score → where a run has it. The harness holds the scorer."""
 
 
+def two_runs(door: Door, journal: Reader, state: State, tags: Sequence[str]) -> dict[str, Any]:
+    """Return two runs beside each other."""
+    found = [overview(door, journal, state, find_run(journal, tag)) for tag in tags]
     return {
         "heroes": [hero(each) for each in found],
         "pictures": [_picture(journal, each) for each in found],

@@ -107,6 +107,8 @@ def seeds(experiment: Experiment) -> str:
     if experiment.score is None or not own:
         return ""
     ran, splits = len({trial.index for trial in own}), len({trial.split for trial in own})
+    if experiment.origin and experiment.origin.retries is not None:
+        return f" on {ran} more {'seed' if ran == 1 else 'seeds'}"
     if experiment.planned is None:  # as many as it took, and none was skipped
         return f" on {ran} seeds" if ran > 1 else " on 1 seed"
     planned = (experiment.planned or len(own)) // splits

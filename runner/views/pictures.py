@@ -184,11 +184,23 @@ def evidence_gauge(outlook: Outlook) -> Markup | None:
 
 
 def trials_of_both(
-    metric: Metric, experiment: Experiment, incumbent: Experiment | None
+    metric: Metric,
+    experiment: Experiment,
+    incumbent: Experiment | None,
+    continued: Sequence[Experiment] = (),
 ) -> Markup | None:
-    """Draw the trials that decided, of an experiment and of the best before it."""
+    """Draw the trials that decided, of an experiment and of the best before it.
+
+    Args:
+        metric: the run's.
+        experiment: the experiment.
+        incumbent: the best before it.
+        continued: the undecided experiments that it continues, whose trials decided too.
+    """
     if incumbent is None or incumbent.number == experiment.number:
         return None
+    whole = tuple(trial for one in (*continued, experiment) for trial in one.trials)
+    experiment = replace(experiment, trials=whole)
     deviation = spread(metric, (incumbent, experiment))
     then = tuple(t for t in incumbent.trials if t.asked_by <= experiment.number)
     before = replace(incumbent, trials=then)
