@@ -109,6 +109,7 @@ def _given(found: Report) -> dict[str, Any]:
         "version": __version__,
         "change": lambda each: lines.change(metric, each),
         "moved": lambda each: lines.change(metric, each)[1].removeprefix("(Δ ").removesuffix(")"),
+        "of_newest": f", of the newest {len(found.experiments)}" if found.earlier > 0 else "",
         "label": lambda each: lines.label(each) + lines.seeds(each),
         "boxed": {
             number: f"{sum(box.cpu_seconds or 0.0 for box in each):.1f}"

@@ -245,6 +245,9 @@ def test_of_a_long_run_the_newest_are_told_and_the_rest_is_counted(newest, repor
     report("-o", "r.html", "--newest", str(newest))
     made = Page((tmp_path / "r.html").read_text())
     assert f"The newest {newest}; {7 - newest} came before them." in made.text
+    assert made.text.count(f", of the newest {newest}") >= 2, "no failure is among them"
+    report("-o", "r.md", "--newest", str(newest))
+    assert (tmp_path / "r.md").read_text().count(f", of the newest {newest}\n") == 3
     assert set(made.all("href")) <= {f"#{place}" for place in made.all("id")}
 
 
