@@ -230,11 +230,11 @@ def printed(path: Path) -> tuple[str, str]:
     Args:
         path: the file of progress, which outputs lie beside.
     """
-    found = [(place.stat().st_mtime_ns, place) for place in _outputs(path) if place.is_file()]
-    if not found:
-        return "", ""
-    _, newest = max(found)
-    try:
+    try:  # a file may go at any moment
+        found = [(place.stat().st_mtime_ns, place) for place in _outputs(path) if place.is_file()]
+        if not found:
+            return "", ""
+        _, newest = max(found)
         with newest.open("rb") as file:
             text = file.read(MOST_BYTES).decode("utf-8", errors="backslashreplace")
     except OSError:

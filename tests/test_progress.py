@@ -204,6 +204,12 @@ def test_what_is_no_file_in_its_place_says_nothing_at_once(tmp_path, kind):
     assert progress.read(path) is None
 
 
+def test_an_output_that_goes_while_it_is_looked_for_says_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(Path, "is_file", lambda _: True)
+    monkeypatch.setattr(progress, "_outputs", lambda path: [path.with_name("printed-device")])
+    assert progress.printed(tmp_path / "progress.json") == ("", "")
+
+
 def test_an_agent_hears_how_long_and_neither_seeds_nor_other_runs():
     def told(at: Activity) -> str:
         return running.told(Progress(activities={DEVICE: at}))

@@ -19,6 +19,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.convertors import IntegerConvertor, register_url_convertor
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
@@ -144,6 +145,15 @@ def _json(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
+class _Whole(IntegerConvertor):
+    """A number of an experiment or a hypothesis; with more digits it is none, and no integer."""
+
+    regex = "[0-9]{1,18}"
+
+
+register_url_convertor("whole", _Whole())
+
+
 def application(site: Site) -> Guard:
     """Return the server's application, behind its guard."""
     routes = [
@@ -154,13 +164,13 @@ def application(site: Site) -> Guard:
         Route("/compare", partial(_compare_runs, site)),
         Route("/runs/{tag}", partial(_overview, site)),
         Route("/runs/{tag}/events", partial(_events, site)),
-        Route("/runs/{tag}/experiments/{number:int}", partial(_experiment, site)),
-        Route("/runs/{tag}/experiments/{number:int}/logs/{name}", partial(_log, site)),
+        Route("/runs/{tag}/experiments/{number:whole}", partial(_experiment, site)),
+        Route("/runs/{tag}/experiments/{number:whole}/logs/{name}", partial(_log, site)),
         Route("/runs/{tag}/lineage", partial(_lineage, site)),
         Route("/runs/{tag}/log", partial(_happened, site)),
         Route("/runs/{tag}/hypotheses", partial(_hypotheses, site)),
         Route("/runs/{tag}/hypotheses", partial(_add, site), methods=["POST"]),
-        Route("/runs/{tag}/hypotheses/{number:int}/drop", partial(_drop, site), methods=["POST"]),
+        Route("/runs/{tag}/hypotheses/{number:whole}/drop", partial(_drop, site), methods=["POST"]),
         Route("/runs/{tag}/ask", partial(_ask, site), methods=["POST"]),
         Route("/runs/{tag}/compare", partial(_compare, site)),
     ]
@@ -318,10 +328,10 @@ def _log(site: Site, request: Request) -> Response:
     with site.journal() as journal:
         run = pages.find_run(journal, request.path_params["tag"])
     number, name = request.path_params["number"], request.path_params["name"]
-    path = site.state.logs(run.tag, number) / name
-    if path.parent != site.state.logs(run.tag, number) or path.suffix != ".log":
+    folder = site.state.logs(run.tag, number)
+    if name not in (each.name for each in folder.glob("*.log")):
         raise NotThere("there is no such log")
-    found = pages.log_end(path, LOG_PAGE_BYTES)
+    found = pages.log_end(folder / name, LOG_PAGE_BYTES)
     return site.page(request, "log.html", run=run, number=number, name=name, log=found)
 
 

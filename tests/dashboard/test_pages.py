@@ -62,10 +62,11 @@ def test_every_page_opens_and_holds_nothing_that_its_policy_forbids(client, page
 
 TWICE = ("gzip", "gzip", "identity")
 MISSING = ("/runs/none", f"{RUN}/experiments/999", "/nowhere", f"{RUN}/compare?a=999",
-           f"{RUN}/experiments/1/logs/no.log")  # fmt: skip
+           f"{RUN}/experiments/1/logs/no.log", f"{RUN}/experiments/{'9' * 5000}",
+           f"{RUN}/experiments/1/logs/{'a' * 300}.log")  # fmt: skip
 
 
-@pytest.mark.parametrize("page", MISSING)
+@pytest.mark.parametrize("page", MISSING, ids=range(len(MISSING)))
 def test_what_is_not_there_is_said_in_words(client, page):
     answer = client.get(page)
     assert answer.status_code == 404
@@ -85,7 +86,6 @@ def test_a_journal_without_a_run_is_no_fault(tmp_path):
     assert client.get("/compare").status_code == 404
 
 
-def test_an_overview_says_what_status_says(client, home):
 def test_runs_of_two_scorers_are_not_said_to_compare(tmp_path):
     other = {**HARNESS, "__main__.py": File(content=b"print('another metric')\n")}
     for tag, harness in (("a", HARNESS), ("b", HARNESS), ("c", other)):
@@ -96,6 +96,7 @@ def test_runs_of_two_scorers_are_not_said_to_compare(tmp_path):
     assert f"{differ} harness, so their scores may not" in client.get("/compare?a=a&b=c").text
 
 
+def test_an_overview_says_what_status_says(client, home):
     text = client.get(RUN).text
     with open_reader(home / "journal.sqlite") as journal:
         best, run = journal.best(TAG), journal.run(TAG)
