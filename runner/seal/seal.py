@@ -23,6 +23,7 @@ from runner.new_task import layout
 from runner.new_task.layout import script_file
 from runner.policy.load import load_policy
 from runner.policy.paths import WORKSPACE, mount_place
+from runner.policy.schema import Policy
 from runner.records import File
 from runner.seal.answering import Answering, answering
 from runner.seal.data import (
@@ -47,7 +48,7 @@ from runner.seal.outside import READS, brought_in
 from runner.seal.predicting import skeleton, written
 from runner.seal.reading import TARGETS
 from runner.seal.script import NotFoundError, Script
-from runner.seal.writing import declaration_text, metric_of, write
+from runner.seal.writing import declaration_text, is_any_loss, metric_of, write
 
 PREDICT = "predict.py"
 LISTS = re.compile(r"\b(?:r?glob|iglob|listdir|iterdir|scandir)\(")
@@ -151,11 +152,11 @@ def seal(name: str, wanted: Wanted, state: paths.State) -> Sealed:
     chosen, split, raw = _with_own_tests(chosen, wanted, found)
     declaration: dict[str, Any] = {"data": dict(chosen.data), "split": split, "score": {}}
     with _telling_that_it_was_found(chosen.targets, wanted):
-        understood = _understood(declaration, raw, name, said=wanted.metric, own=metric_of(policy))
+        understood = _understood(declaration, raw, name, said=wanted.metric, policy=policy)
     if joined := _joined(understood, chosen, found, raw, words):
         chosen, raw = replace(chosen, **joined), {**raw, **_raw_of(joined["places"], found)}
         declaration["data"] = dict(chosen.data)
-        understood = _understood(declaration, raw, name, said=wanted.metric, own=metric_of(policy))
+        understood = _understood(declaration, raw, name, said=wanted.metric, policy=policy)
     if (read := understood.dialect) is not None and read.delimiter is not None:
         # As it was found here: an image that prepares data may lack what finds an encoding.
         declaration["data"] |= read.model_dump()
@@ -314,7 +315,7 @@ def _understood(
     name: str,
     *,
     said: str | None,
-    own: str | None,
+    policy: Policy,
 ) -> Understood:
     """Return what the harness makes of the data, with the metric that is said, or the project's."""
     with tempfile.TemporaryDirectory() as folder:
@@ -322,13 +323,14 @@ def _understood(
         file = Path(folder) / DECLARATION
         file.write_text(declaration_text(declaration), encoding="utf-8")
         found = declared.understand(file, Path(folder), source=name)
-        metric, errors = said or own, list[ConfigError]()
+        metric, errors = said or metric_of(policy), list[ConfigError]()
         if said is None and metric == "f1" and found.kind == "multi-class":
             metric = "f1_macro"
         if metric in (None, found.metric):
             return found
         # Whole numbers may be classes or amounts: a metric that is said, or the project's, tells.
-        for kind in (None, *KINDS):
+        told = said is not None or not is_any_loss(policy)
+        for kind in (None, *KINDS) if told else (None,):
             score = {"metric": metric, **({"kind": kind} if kind else {})}
             file.write_text(declaration_text({**declaration, "score": score}), encoding="utf-8")
             try:

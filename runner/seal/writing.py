@@ -42,18 +42,28 @@ FOLDS_LEAK = """\
 # containers see its own training rows only, so what leaves them is the leak to watch: no message of
 # a crash and no curve is told, and the audit has rows of its own."""
 ONE_LEAK = "# One split: the rows that decide are in no container that trains."
+LOG_LOSS = r"log_?loss|cross_?entropy|nll|bce"
 METRICS = (
+    (r"balanced_?acc(uracy)?$", "balanced_accuracy"), (r"average_precision$", "average_precision"),
+    (r"(^|_)f1_?weighted$", "f1_weighted"), (r"(^|_)f1_?micro$", "f1_micro"),
+    (r"balanced|weighted|micro|top_?\d|(^|_)pr_?auc|auc_?pr", None),
     (r"(^|_)(acc|accuracy)(_|$)", "accuracy"), (r"auc|roc", "roc_auc"), (r"f1_?macro", "f1_macro"),
     (r"(^|_)f1", "f1"), (r"rmse", "rmse"), (r"(^|_)mse", "mse"), (r"(^|_)mae", "mae"),
-    (r"(^|_)r2", "r2"), (r"loss|cross_?entropy|nll", "log_loss"),
+    (r"(^|_)r2", "r2"), (LOG_LOSS, "log_loss"), (r"loss", "log_loss"),
 )  # fmt: skip
-"""How a project calls its number → the metric that this is."""
+"""How a project calls its number → the metric that this is, the first that fits. None is one that
+is called after another, and is not that one."""
 
 
 def metric_of(policy: Policy) -> str | None:
     """Return the metric that a project's own number is, by its name."""
     name = policy.metric.name
     return next((metric for said, metric in METRICS if re.search(said, name)), None)
+
+
+def is_any_loss(policy: Policy) -> bool:
+    """Whether a project's number is a loss of whatever it is that it predicts: `val_loss`."""
+    return metric_of(policy) == "log_loss" and not re.search(LOG_LOSS, policy.metric.name)
 
 
 def declaration_text(document: Mapping[str, Any]) -> str:

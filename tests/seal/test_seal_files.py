@@ -58,7 +58,10 @@ def state(tmp_path, monkeypatch) -> paths.State:
     return paths.State(tmp_path / "state")
 
 
-def adopted(state: paths.State, folder: Path, files: dict[str, bytes], place: str = "data") -> None:
+def adopted(
+    state: paths.State, folder: Path, files: dict[str, bytes], place: str = "data",
+    metric: str = "accuracy",
+) -> None:  # fmt: skip
     """Write what `adopt` writes of a project with these files, and a folder of data at a place."""
     data = folder / "data"
     data.mkdir(parents=True)
@@ -70,7 +73,7 @@ def adopted(state: paths.State, folder: Path, files: dict[str, bytes], place: st
     known = writing.Understood(
         task="wine", mutable=("train.py",), files=("train.py",), may_add=False,
         reported=Reported(
-            metric="accuracy", command="python train.py --seed {seed}", pattern="accuracy {}",
+            metric=metric, command="python train.py --seed {seed}", pattern="accuracy {}",
             file=None, key="", data=(place,), workspace_bytes=1024**3,
         ),
         minimize=False, image=Image(base="tabular"), cpus=2, gpus=0, value=0.97, seconds=12.0,
@@ -84,7 +87,7 @@ def adopted(state: paths.State, folder: Path, files: dict[str, bytes], place: st
     text = writing.policy_text(known, needs(travels, ["train.py"]), template)
     paths.policy_path("wine").write_text(text)
     keeping.keep(state, "wine", [Part(place=place, source=data)], folder)
-    keeping.remember(state, "wine", "accuracy", 0.97)
+    keeping.remember(state, "wine", metric, 0.97)
 
 
 def test_a_sealed_task_is_whole_and_holds_no_row(state, tmp_path):
@@ -260,6 +263,34 @@ def test_a_metric_tells_that_whole_numbers_are_amounts(state, tmp_path):
     assert (made.understood.kind, made.understood.metric) == ("regression", "rmse")
     declaration = schema.load(paths.task_harness("wine-sealed") / declared.DECLARATION)
     assert declaration.score.kind == "regression"
+
+
+@pytest.mark.parametrize(
+    ("called", "target", "understood", "same"),
+    [
+        pytest.param("test_loss", "amounts", ("regression", "rmse"), False, id="any loss"),
+        pytest.param("val_loss", "classes", ("multi-class", "log_loss"), True, id="of classes"),
+        pytest.param(
+            "balanced_accuracy", "words", ("binary", "balanced_accuracy"), True, id="balanced"
+        ),
+        pytest.param("pr_auc", "words", ("binary", "roc_auc"), False, id="another curve"),
+        pytest.param("f1_weighted", "classes", ("multi-class", "f1_weighted"), True, id="weighted"),
+        pytest.param("top5_acc", "classes", ("multi-class", "log_loss"), False, id="of the first"),
+    ],
+)
+def test_a_number_is_the_metric_that_it_is_called_and_none_that_is_called_alike(
+    state, tmp_path, called, target, understood, same
+):
+    adopted(state, tmp_path / "theirs", {"train.py": TRAIN.encode()}, metric=called)
+    kept = state.data("wine") / "project" / "0" / "wine.csv"
+    good = {"amounts": lambda at: 18 + at % 43, "classes": lambda at: at % 3,
+            "words": lambda at: "yes" if at % 2 else "no"}[target]  # fmt: skip
+    kept.write_text(
+        "acid,sugar,good\n" + "".join(f"{at / 7},{at * 5 % 89},{good(at)}\n" for at in range(6000))
+    )
+    made = seal("wine", Wanted(), state)
+    assert (made.understood.kind, made.understood.metric) == understood
+    assert comparing.reported("wine-sealed").same == same
 
 
 def test_a_target_that_was_found_and_does_not_fit_is_told_of_as_found(state, tmp_path):
