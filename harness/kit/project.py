@@ -162,7 +162,10 @@ def _keep_example(names: Collection[str], targets: Sequence[str]) -> None:
     name = about["file"]
     if name.endswith(PARQUET):
         table = _pandas().read_parquet(data.FOLDER / name)
-        columns, first_row = list(table.columns), table.iloc[0].tolist()
+        columns = list(table.columns)
+        # Each from its own column, as a row has one type for all. Numbers of numpy are no JSON.
+        firsts = (table[column].iloc[0] for column in columns)
+        first_row = [one.item() if hasattr(one, "item") else one for one in firsts]
     else:
         rows = _read(data.FOLDER / name, about["dialect"])
         columns, first_row = (rows[0], rows[1]) if about["dialect"]["header"] else (

@@ -6,6 +6,7 @@ import gzip
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -105,6 +106,39 @@ def test_questions_lie_where_the_table_was(places, dialect, name, training, aske
     )
     assert run(places, "train", read, *options) == training
     assert run(places, "predict", read, *options) == found
+
+
+class Frame(dict):
+    """Of a table of pandas, what training asks."""
+
+    columns = property(list)
+
+    @property
+    def iloc(self):
+        return [np.array([values[0] for values in self.values()])]
+
+    def __getitem__(self, name):
+        return SimpleNamespace(iloc=super().__getitem__(name))
+
+
+@pytest.mark.parametrize("beside", [np.array(["u", "v"], dtype=object), np.array([0.5, 1.5])])
+@pytest.mark.parametrize(
+    ("values", "first"),
+    [
+        (np.array([True, False]), True), (np.array([3, 4]), 3), (np.array([2.5, 4]), 2.5),
+        (np.array(["yes", "no"], dtype=object), "yes"),
+    ],
+)  # fmt: skip
+def test_a_target_of_a_parquet_file_is_kept_with_its_type(
+    places, monkeypatch, beside, values, first
+):
+    table(places, name="rows.parquet", training="", asked="")
+    frame = Frame(a=beside, y=values)
+    monkeypatch.setattr(project, "_pandas", lambda: SimpleNamespace(read_parquet=lambda _: frame))
+    run(places, "train", "", "--data", "rows.parquet=rows.parquet", "--target", "y")
+    [kept] = json.loads((places / "artifacts" / "example.json").read_text())
+    assert kept == [1, "y", first]
+    assert type(kept[2]) is type(first)
 
 
 def test_a_value_may_be_a_whole_document_and_may_hold_old_ends_of_lines(places):
