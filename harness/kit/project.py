@@ -26,6 +26,7 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -76,18 +77,20 @@ def main(arguments: Sequence[str]) -> int:
 
 def _lay(places: Mapping[str, Path]) -> None:
     """Link files to their places in the project, arrays of one `.npz` file together."""
-    packed: dict[str, dict[str, Any]] = {}
+    packed: dict[str, dict[str, bytes]] = {}
     for place, source in places.items():
         if entry := ENTRY.fullmatch(place):
             if entry[1] not in packed:
                 packed[entry[1]] = _arrays_of(PROJECT / entry[1])
-            packed[entry[1]][entry[2]] = np.load(source, allow_pickle=False)
+            packed[entry[1]][f"{entry[2]}.npy"] = source.read_bytes()
         elif source.suffix == ".npy" and not place.endswith(".npy"):
             _write_idx(_fresh(place), np.load(source, allow_pickle=False))
         else:
             _fresh(place).symlink_to(source)
     for place, members in packed.items():
-        np.savez(_fresh(place), **members)
+        with zipfile.ZipFile(_fresh(place), "w") as file:
+            for name, content in members.items():
+                file.writestr(name, content)
 
 
 def _lay_around(places: Mapping[str, str]) -> None:
@@ -109,12 +112,15 @@ def _write_idx(path: Path, array: NDArray[Any]) -> None:
         file.write(head + np.array(plain.shape, ">u4").tobytes() + plain.tobytes())
 
 
-def _arrays_of(path: Path) -> dict[str, Any]:
-    """Return what of an `.npz` file travelled with the project, because it is not sealed."""
+def _arrays_of(path: Path) -> dict[str, bytes]:
+    """Return what of an `.npz` file travelled with the project, because it is not sealed.
+
+    As it was packed: only the project may be able to read an array of objects.
+    """
     if not path.exists():
         return {}
-    with np.load(path, allow_pickle=False) as packed:
-        return dict(packed)
+    with zipfile.ZipFile(path) as packed:
+        return {name: packed.read(name) for name in packed.namelist()}
 
 
 def _fresh(place: str) -> Path:

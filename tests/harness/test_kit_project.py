@@ -190,6 +190,18 @@ def test_arrays_of_a_packed_file_lie_together(places):
     assert run(places, "predict", read, *options) == "0.0 b b 7\n"
 
 
+def test_an_array_of_objects_stays_in_its_packed_file(places):
+    for name in ("x", "y"):
+        np.save(places / "data" / f"{name}.npy", np.arange(2))
+    np.savez(places / "workspace" / "d.npz", names=np.array(["a", None], dtype=object))
+    options = ("--data", "d.npz[x]=x.npy", "--data", "d.npz[y]=y.npy", "--target", "y.npy")
+    read = (
+        "import numpy as np; d = np.load('d.npz', allow_pickle=True); "
+        "print(*d['x'], *d['y'], *d['names'])"
+    )
+    assert run(places, "train", read, *options) == "0 1 0 1 a None\n"
+
+
 @pytest.mark.parametrize("name", ["x-idx3-ubyte", "x-idx3-ubyte.gz"])
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
 def test_an_array_lies_as_an_idx_file_where_the_project_reads_one(places, name, dtype):
