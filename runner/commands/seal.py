@@ -18,6 +18,7 @@ import click
 @click.option("--folds", type=click.IntRange(2, 20), help="So many folds in place of one holdout.")
 @click.option("--asked", multiple=True, help="Rows of the project's own that are asked about.")
 @click.option("--locked", multiple=True, help="And others that are locked, not half of those.")
+@click.option("--drop-missing-target", is_flag=True, help="Leave out rows without a target.")
 @click.option("--ask", help="A function of the project that answers: FILE.py:FUNCTION.")
 @click.option("--as", "new_name", metavar="NEW", help="The sealed task's name; NAME-sealed else.")
 @click.option("--brief", is_flag=True, help="Print instructions for a coding agent instead.")
@@ -35,6 +36,7 @@ def command(
     folds: int | None,
     asked: tuple[str, ...],
     locked: tuple[str, ...],
+    drop_missing_target: bool,
     ask: str | None,
     new_name: str | None,
     brief: bool,
@@ -54,7 +56,7 @@ def command(
     wanted = Wanted(
         new_name=new_name, table=table, target=target, inputs=inputs, targets=targets, text=text,
         metric=metric, time=time, group=group, folds=folds, asked=asked, locked=locked,
-        ask=ask, force=force,
+        drop_missing_target=drop_missing_target, ask=ask, force=force,
     )  # fmt: skip
     if brief:
         from runner.seal.brief import brief_text

@@ -76,6 +76,7 @@ class Wanted:
     """Files of the project's own whose rows are asked about."""
     locked: tuple[str, ...] = ()
     """Files of its own whose rows are locked, beside those."""
+    drop_missing_target: bool = False
     ask: str | None = None
     force: bool = False
 
@@ -148,6 +149,10 @@ def seal(name: str, wanted: Wanted, state: paths.State) -> Sealed:
         found, list(sources.values()), words, task=name, table=wanted.table, target=wanted.target,
         inputs=wanted.inputs, targets=wanted.targets, text=wanted.text,
     )  # fmt: skip
+    if wanted.drop_missing_target:
+        if "table" not in chosen.data:
+            raise ConfigError("--drop-missing-target is for the rows of a table")
+        chosen = replace(chosen, data={**chosen.data, "drop_missing_target": True})
     beside = [] if wanted.asked else rows_for_tests(chosen, found, words)
     chosen, split, raw = _with_own_tests(chosen, wanted, found)
     declaration: dict[str, Any] = {"data": dict(chosen.data), "split": split, "score": {}}

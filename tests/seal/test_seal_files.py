@@ -186,6 +186,25 @@ def test_what_the_person_says_wins(state, tmp_path):
         seal("wine", wanted, state)
 
 
+def test_rows_without_a_target_are_left_out_where_the_person_says_so(state, tmp_path):
+    from click.testing import CliRunner
+
+    from runner.cli import cli
+
+    adopted(state, tmp_path / "theirs", {"train.py": TRAIN.encode()})
+    with (state.data("wine") / "project" / "0" / "wine.csv").open("a") as rows:
+        rows.write("3.5,7,\n")
+    with pytest.raises(ConfigError, match="line 302 has no value: --drop-missing-target"):
+        seal("wine", Wanted(), state)
+    home = {"RUNNER_HOME": str(tmp_path / "state")}
+    done = CliRunner().invoke(cli, ["seal", "wine", "--drop-missing-target"], env=home)
+    assert done.exit_code == 0, done.output
+    declaration = (paths.task_harness("wine-sealed") / declared.DECLARATION).read_text()
+    assert "drop_missing_target: true" in declaration
+    with pytest.raises(ConfigError, match="is for the rows of a table"):
+        seal("wine", Wanted(text="data/day_1.txt", drop_missing_target=True, new_name="t"), state)
+
+
 def test_a_table_that_is_joined_on_the_rows_numbers_is_sealed_with_them(state, tmp_path):
     code = TRAIN.replace("X = df", "df = df.merge(pd.read_csv('more.csv'), on='at')\nX = df")
     code += "pd.read_csv('other.csv')\n"
