@@ -183,11 +183,16 @@ class _Slice:
     def _set_aside(self, needed: set[str], fitted: set[str]) -> None:
         """Take out of what is needed everything that imports give, or training keeps."""
         for name in list(needed):
-            if name in fitted or SETTINGS.match(name):
+            if name in fitted or (SETTINGS.match(name) and not self._is_module(name)):
                 self.kept[name] = None
                 needed.discard(name)
             elif name in {*self.kept, *self.script.imports, *self.script.defined, *BUILTINS}:
                 needed.discard(name)
+
+    def _is_module(self, name: str) -> bool:
+        """Whether a name is a module's, which no file keeps and predict.py imports as well."""
+        imported, _, _ = self.script.imports.get(name, "").partition(" as ")
+        return imported.startswith("import ") or imported.rpartition(" ")[2] in self.others
 
     def _given(self, scope: Scope, name: str) -> list[Line]:
         """Return the statements that make what a function is given, in the place that calls it."""

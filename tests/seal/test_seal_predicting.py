@@ -493,6 +493,19 @@ def test_a_copied_function_brings_the_values_that_it_uses_and_no_others():
     assert "other = 1" not in result.predict
 
 
+@pytest.mark.parametrize(
+    "imported", ["import config", "from src import config", "import src.settings as config"]
+)
+def test_a_module_of_settings_is_imported_and_not_kept(imported):
+    source = SCALED.replace("import pandas", f"{imported}\nimport pandas")
+    source = source.replace('"data/wine.csv"', "config.DATA")
+    result = made(source, config="DATA = 'data/wine.csv'")
+    assert '"config"' not in result.script
+    assert f"{imported}\n" in result.predict
+    value = made(source.replace(imported, "from settings import config"))
+    assert '"config": config' in value.script
+
+
 def test_neighbours_are_imported_by_their_package():
     relative = SCALED.replace("pd.read_csv", "load").replace(
         "import pandas as pd", "from .data import load"
