@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Container
 from typing import Any, TypeVar
 
-from runner.seal.script import base, called, given
+from runner.seal.script import base, bound_in, called, chain, given
 
 CHANGES_ROWS = ("dropna", "sample", "drop_duplicates", "sort_values", "query", "head", "tail")
 CHANCE = ("random", "np", "numpy", "rng")
@@ -27,10 +28,18 @@ LOADER_CHANGES = ("shuffle", "sampler", "drop_last", "num_workers", "persistent_
 class _AllRows(ast.NodeTransformer):
     """Takes out what chooses, orders or moves rows: `x[test]`, `df.dropna()`, `x.to(device)`."""
 
+    def __init__(self, bound: Container[str | None]) -> None:
+        self.bound = bound
+        """Variables of comprehensions and lambdas: each is one value of many, a text say."""
+
     def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
         self.generic_visit(node)
         if not isinstance(node.ctx, ast.Load) or NO_ROWS.search(_last(node.value)):
             return node
+        *_, start = chain(node.value)
+        of_each = base(start) in self.bound and not isinstance(node.slice, ast.Name)
+        if of_each or _last(node.value) == "str":
+            return node  # a part of each text; but `x[test_idx] for x in (X, y)` chooses rows
         inside = node.value
         if isinstance(node.slice, ast.Tuple) and node.slice.elts and _chooses(node.slice.elts[0]):
             first: ast.expr = ast.Slice()
@@ -95,5 +104,5 @@ def all_rows(node: N) -> N:
         copy: Any = ast.parse(ast.unparse(node), mode="eval").body
     else:
         copy = ast.parse(ast.unparse(node)).body[0]
-    changed: N = ast.fix_missing_locations(_AllRows().visit(copy))
+    changed: N = ast.fix_missing_locations(_AllRows(bound_in(copy)).visit(copy))
     return changed

@@ -202,17 +202,30 @@ def base(node: ast.expr) -> str | None:
     return node.id if isinstance(node, ast.Name) else None
 
 
-def reads(node: ast.AST) -> list[str]:
-    """Return the names that an expression or a statement reads, but those of comprehensions."""
+def chain(node: ast.expr) -> Iterator[ast.expr]:
+    """Yield a value and what it is taken from, in steps: `df.a.unique()[:5]` down to `df`."""
+    yield node
+    while isinstance(node, ast.Subscript | ast.Attribute | ast.Call):
+        node = node.func if isinstance(node, ast.Call) else node.value
+        yield node
+
+
+def bound_in(node: ast.AST) -> set[str]:
+    """Return the variables of the comprehensions and lambdas in an expression or a statement."""
     bound = {
         name
         for one in ast.walk(node)
         if isinstance(one, ast.comprehension)
         for name in names_in(one.target)
     }
-    bound |= {
+    return bound | {
         one.arg for each in ast.walk(node) if isinstance(each, ast.Lambda) for one in each.args.args
     }
+
+
+def reads(node: ast.AST) -> list[str]:
+    """Return the names that an expression or a statement reads, but those of comprehensions."""
+    bound = bound_in(node)
     found = [
         one.id
         for one in ast.walk(node)

@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from runner.seal.all_rows import all_rows
 from runner.seal.answering import NotFoundError, answering
 from runner.seal.predicting import skeleton, written
 from runner.seal.script import Script
@@ -402,6 +403,21 @@ def test_what_is_given_by_name_is_given(code):
     assert any(
         ".transform(df)" in line for line in answering(Script.read("a.py", source), {}).lines
     )
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        ("df['a'].str[:2]", "df['a'].str[:2]"),
+        ("df['a'].str.split().str[1:][:90]", "df['a'].str.split().str[1:]"),
+        ("df['a'].apply(lambda s: s[:2])", "df['a'].apply(lambda s: s[:2])"),
+        ("[s.strip()[-2:] for s in df['a'][:90]]", "[s.strip()[-2:] for s in df['a']]"),
+        ("[s[1:] for s in df['a']]", "[s[1:] for s in df['a']]"),
+        ("[x[test_idx] for x in (df, y)]", "[x for x in (df, y)]"),
+    ],
+)
+def test_a_part_of_each_text_is_no_part_of_the_rows(value, kept):
+    assert ast.unparse(all_rows(ast.parse(value, mode="eval").body)) == kept
 
 
 def test_a_loop_that_changes_columns_under_a_condition_is_refused():
