@@ -28,12 +28,13 @@ from runner.seal.script import (
     Script,
     base,
     called,
+    chain,
     given,
     names_in,
     own,
     reads,
 )
-from runner.seal.trained import Edit, Trained
+from runner.seal.trained import BY_ROW, Edit, Trained
 
 SUMMARIES = (
     *("mean", "std", "var", "min", "max", "median", "quantile", "sum", "mode", "unique", "nunique"),
@@ -41,6 +42,10 @@ SUMMARIES = (
     *("device", "parse_args", "select_dtypes", "shape", "size", "amin", "amax", "count"),
 )
 """What does not carry rows but tells something about them: it is kept from training."""
+LISTED = ("tolist", "list")
+"""Those that carry what they are made of: rows, or a summary."""
+NOT_ALONG = ("quantile", "size", "count", "value_counts")
+"""Those whose first argument is not what they go along."""
 IN_PLACE = ("insert", "pop")
 SETTINGS = re.compile(
     r"^(args|opts?|cfg|config|conf|hparams?|params|device|parser|log|logger)$", re.I
@@ -393,13 +398,29 @@ def _is_in_place(statement: ast.stmt, needed: set[str]) -> bool:
     )
 
 
+def _is_of_each_row(call: ast.Call) -> bool:
+    """Whether a call tells something of each row: along it, or of its text, `x.str.len()`."""
+    along = [one.value for one in call.keywords if one.arg in BY_ROW]
+    if isinstance(call.func, ast.Attribute):
+        if getattr(call.func.value, "attr", "") == "str":
+            return True
+        if call.func.attr not in NOT_ALONG:
+            along += call.args[:2]
+    return any(ast.unparse(one) in ("1", "-1", "'columns'") for one in along)
+
+
 def _is_summary(value: ast.expr) -> bool:
     """Whether a value tells about rows, or about nothing of them, and so is kept."""
     if isinstance(value, ast.DictComp | ast.SetComp | ast.Dict):
         return True
-    if isinstance(value, ast.Call | ast.Attribute):
-        name = called(value) or getattr(value, "attr", "")
-        return name in SUMMARIES
+    if isinstance(value, ast.Call) and called(value) in LISTED:
+        made_of = [value.func.value] if isinstance(value.func, ast.Attribute) else value.args[:1]
+        steps = [one for each in made_of for one in chain(each)]
+        return any(_is_summary(one) or getattr(one, "attr", "") == "index" for one in steps)
+    if isinstance(value, ast.Call):
+        return called(value) in SUMMARIES and not _is_of_each_row(value)
+    if isinstance(value, ast.Attribute):
+        return value.attr in SUMMARIES
     if isinstance(value, ast.ListComp):
         return "columns" in ast.unparse(value.generators[0].iter)
     return False

@@ -206,7 +206,8 @@ def chain(node: ast.expr) -> Iterator[ast.expr]:
     """Yield a value and what it is taken from, in steps: `df.a.unique()[:5]` down to `df`."""
     yield node
     while isinstance(node, ast.Subscript | ast.Attribute | ast.Call):
-        node = node.func if isinstance(node, ast.Call) else node.value
+        taken = node.func if isinstance(node, ast.Call) else node
+        node = taken.value if isinstance(taken, ast.Subscript | ast.Attribute) else taken
         yield node
 
 

@@ -420,6 +420,33 @@ def test_a_part_of_each_text_is_no_part_of_the_rows(value, kept):
     assert ast.unparse(all_rows(ast.parse(value, mode="eval").body)) == kept
 
 
+@pytest.mark.parametrize(
+    ("value", "of_rows"),
+    [
+        ("df['a'].tolist()", True),
+        ("list(df['a'])", True),
+        ("df[df.columns].values.tolist()", True),
+        ("df['a'].unique()[:9].tolist()", False),
+        ("df['a'].value_counts().head(9).index.tolist()", False),
+        ("list(df.columns.drop('y'))", False),
+        ("df[['a', 'b']].sum(axis=1)", True),
+        ("df.max(axis='columns')", True),
+        ("df[['a', 'b']].sum(axis=1).tolist()", True),
+        ("np.mean(df, 1)", True),
+        ("df.min(1)", True),
+        ("df['a'].str.len()", True),
+        ("df['a'].sum()", False),
+        ("df['a'].quantile(1)", False),
+        ("max(len(df), 1)", False),
+    ],
+)
+def test_what_has_something_of_each_row_is_not_kept_from_training(value, of_rows):
+    code = f"import numpy as np\nnew = {value}\ndf['new'] = new\n{INPUTS}"
+    found = answering(Script.read("train.py", BEFORE_PARTING.format(code)), {})
+    assert (f"new = {value}" in found.lines) == of_rows
+    assert ("new" in found.kept) != of_rows
+
+
 def test_a_loop_that_changes_columns_under_a_condition_is_refused():
     code = f"for c in df.columns:\n    if c != 'a':\n        df[c] = df[c].abs()\n{INPUTS}"
     with pytest.raises(NotFoundError, match="line 7 changes columns under a condition"):
