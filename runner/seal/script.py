@@ -6,9 +6,12 @@ Pure: sources in, values out. Nothing of a script is run.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+import re
+import shlex
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from pathlib import PurePosixPath
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -56,10 +59,12 @@ class Script:
     path: str
     source: str
     tree: ast.Module = field(repr=False)
+    command: str = ""
+    """What runs the project, and may say other than an option's default."""
 
     @classmethod
-    def read(cls, path: str, source: str) -> Script:
-        return cls(path=path, source=source, tree=ast.parse(source))
+    def read(cls, path: str, source: str, command: str = "") -> Script:
+        return cls(path=path, source=source, tree=ast.parse(source), command=command)
 
     @cached_property
     def scopes(self) -> list[Scope]:
@@ -132,16 +137,39 @@ class Script:
         return None
 
     def _default(self, name: str) -> str | None:
-        """Return the default of a setting: a field of a class, or an option's."""
+        """Return a setting, a field of a class or an option: what the command says, or its default.
+
+        What only the shell can tell is none.
+        """
+        own: set[object] = {f"--{name.replace('_', '-')}", f"--{name}"}
         for node in ast.walk(self.tree):
+            default: ast.expr | None = None
             if isinstance(node, ast.AnnAssign) and names_in(node.target) == [name]:
-                return self.constant(node.value)
-            if called(node) == "add_argument" and isinstance(node, ast.Call):
-                flags = [one.value for one in node.args if isinstance(one, ast.Constant)]
-                if f"--{name.replace('_', '-')}" in flags or f"--{name}" in flags:
-                    given = [one.value for one in node.keywords if one.arg == "default"]
-                    return self.constant(given[0]) if given else None
+                flags, default = own, node.value
+            elif called(node) == "add_argument" and isinstance(node, ast.Call):
+                flags = {one.value for one in node.args if isinstance(one, ast.Constant)}
+                default = next((one.value for one in node.keywords if one.arg == "default"), None)
+            else:
+                continue
+            if flags & own:
+                said = self._said(flags)
+                if said is None:
+                    return self.constant(default)
+                return None if re.search(r"[{}$`*]", said) else said
         return None
+
+    def _said(self, flags: Container[object]) -> str | None:
+        """Return what the command gives to an option, the last time."""
+        try:
+            words = shlex.split(self.command)
+        except ValueError:  # only the shell can tell
+            return None
+        said = None
+        for word, after in pairwise([*words, ""]):
+            flag, equals, value = word.partition("=")
+            if flag in flags and (equals or not after.startswith("-")):
+                said = value if equals else after
+        return said
 
     def called_from(self, scope: Scope) -> tuple[Scope, ast.Call] | None:
         """Return the last call of a function in the script, with where it is."""

@@ -139,8 +139,8 @@ def seal(name: str, wanted: Wanted, state: paths.State) -> Sealed:
     loaded, reported, template, moved = brought_in(loaded, reported, own)
     policy = loaded.policy
     found = files_of(state, name, reported.data, text=wanted.text)
-    sources = {path: script for path in template if (script := _script(path, template[path]))}
     line = reported.run
+    sources = {path: one for path in template if (one := _script(path, template[path], line))}
     words = "\n".join(
         [line, *(template[path].content.decode(errors="replace") for path in template
                  if path.endswith(READS))]
@@ -292,11 +292,11 @@ def _joined(
     return {"data": data, "places": {**chosen.places, **others}}
 
 
-def _script(path: str, file: File) -> Script | None:
+def _script(path: str, file: File, line: str) -> Script | None:
     if not path.endswith(".py"):
         return None
     try:
-        return Script.read(path, file.content.decode("utf-8-sig"))
+        return Script.read(path, file.content.decode("utf-8-sig"), line)
     except (SyntaxError, ValueError, RecursionError):
         return None
 

@@ -60,7 +60,7 @@ def state(tmp_path, monkeypatch) -> paths.State:
 
 def adopted(
     state: paths.State, folder: Path, files: dict[str, bytes], place: str = "data",
-    metric: str = "accuracy",
+    metric: str = "accuracy", command: str = "python train.py --seed {seed}",
 ) -> None:  # fmt: skip
     """Write what `adopt` writes of a project with these files, and a folder of data at a place."""
     data = folder / "data"
@@ -73,7 +73,7 @@ def adopted(
     known = writing.Understood(
         task="wine", mutable=("train.py",), files=("train.py",), may_add=False,
         reported=Reported(
-            metric=metric, command="python train.py --seed {seed}", pattern="accuracy {}",
+            metric=metric, command=command, pattern="accuracy {}",
             file=None, key="", data=(place,), workspace_bytes=1024**3,
         ),
         minimize=False, image=Image(base="tabular"), cpus=2, gpus=0, value=0.97, seconds=12.0,
@@ -310,6 +310,17 @@ def test_a_number_is_the_metric_that_it_is_called_and_none_that_is_called_alike(
     made = seal("wine", Wanted(), state)
     assert (made.understood.kind, made.understood.metric) == understood
     assert comparing.reported("wine-sealed").same == same
+
+
+def test_the_target_is_that_of_the_command(state, tmp_path):
+    code = "import argparse\np = argparse.ArgumentParser()\n"
+    code += "p.add_argument('--target', default='sugar')\nargs = p.parse_args()\n"
+    code += TRAIN.replace('["good"]', "args.target")
+    command = "python train.py --target good"
+    adopted(state, tmp_path / "theirs", {"train.py": code.encode()}, command=command)
+    assert "+    X = df.drop(columns=args.target)" in seal("wine", Wanted(), state).diff
+    declaration = schema.load(paths.task_harness("wine-sealed") / declared.DECLARATION)
+    assert declaration.data.target == "good"
 
 
 def test_a_target_that_was_found_and_does_not_fit_is_told_of_as_found(state, tmp_path):

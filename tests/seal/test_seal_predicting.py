@@ -447,6 +447,39 @@ def test_what_has_something_of_each_row_is_not_kept_from_training(value, of_rows
     assert ("new" in found.kept) != of_rows
 
 
+OPTIONS = """
+import argparse
+import joblib
+import pandas as pd
+from sklearn.svm import SVC
+p = argparse.ArgumentParser()
+p.add_argument("-o", "--out", default="model.joblib")
+args = p.parse_args()
+df = pd.read_csv("d.csv")
+X = df.drop(columns="y")
+model = SVC().fit(X, df["y"])
+joblib.dump(model, args.out)
+print("accuracy", model.score(X, df["y"]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("command", "loaded"),
+    [
+        ("python train.py", "model = joblib.load('model.joblib')"),
+        ("python train.py --out best.joblib", "model = joblib.load('best.joblib')"),
+        ("python train.py --out=best.joblib --seed 1", "model = joblib.load('best.joblib')"),
+        ("python train.py -o 'the best'", "model = joblib.load('the best')"),
+        ("python train.py --out m{seed}.joblib", "kept = joblib.load('sealed.joblib')"),
+        ("echo isn't; python train.py", "model = joblib.load('model.joblib')"),
+    ],
+)
+def test_what_the_command_says_wins_over_an_options_default(command, loaded):
+    script = Script.read("train.py", OPTIONS, command)
+    result = written(answering(script, {}), {}, kind="binary", metric="accuracy")
+    assert body(result)[0] == loaded
+
+
 def test_a_loop_that_changes_columns_under_a_condition_is_refused():
     code = f"for c in df.columns:\n    if c != 'a':\n        df[c] = df[c].abs()\n{INPUTS}"
     with pytest.raises(NotFoundError, match="line 7 changes columns under a condition"):
