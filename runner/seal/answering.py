@@ -34,6 +34,7 @@ from runner.seal.script import (
     own,
     reads,
 )
+from runner.seal.targets import ANSWER, CHANGED, changed_back, changed_target, mapped
 from runner.seal.trained import BY_ROW, Edit, Trained
 
 SUMMARIES = (
@@ -95,6 +96,10 @@ class Answering:
     """None where the model itself is called, as a network is."""
     kept: tuple[str, ...]
     """Names that only training has, the model last."""
+    back: str = ANSWER
+    """What the script makes of the model's answer, where it fits to a changed target."""
+    mapped: Mapping[object, object] = field(default_factory=dict)
+    """Each value of the data by what the script fits to instead; nothing where it does not."""
     recorded: tuple[Edit, ...] = ()
     notes: tuple[str, ...] = field(default=())
 
@@ -145,7 +150,14 @@ class _Slice:
         if question.fit is not None:
             self.recorded.append(Edit(node=question.statement, text=question.fit, where="after"))
         asked = all_rows(question.given)
-        lines = self.lines(question.scope, question.statement, reads(asked))
+        change, back = changed_target(self.script, question), changed_back(question) or ANSWER
+        pairs: Mapping[object, object] = {}
+        if change is not None and question.method != "decision_function":  # which has no order
+            pairs = mapped(self.script, change) or {}
+        if change is not None and back == ANSWER and not pairs:
+            self.notes[CHANGED.format(ast.unparse(change))] = None
+        wanted = [*reads(asked), *(name for name in reads(ast.parse(back)) if name != ANSWER)]
+        lines = self.lines(question.scope, question.statement, wanted)
         return Answering(
             script=self.script,
             scope=question.home,
@@ -154,6 +166,8 @@ class _Slice:
             asked=ast.unparse(asked),
             method=question.method,
             kept=(*(name for name in self.kept if name != question.model), question.model),
+            back=back,
+            mapped=pairs,
             recorded=tuple(self.recorded),
             notes=tuple(self.notes),
         )

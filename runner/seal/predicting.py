@@ -10,6 +10,7 @@ from typing import Any
 
 from runner.seal.answering import Answering
 from runner.seal.script import NotFoundError, Scope, Script, called, names_in
+from runner.seal.targets import ANSWER
 from runner.seal.trained import Edit
 
 KEPT = "sealed.joblib"
@@ -255,11 +256,25 @@ def _answer(
     )
     if found.method == "decision_function" and not shares:
         return f"{model}.decision_function({asked})", ()
-    if booster:
-        return f"{model}.predict({asked})", ()
-    if shares:
-        return f"{model}.predict_proba({asked})", ()
-    return f"{model}.predict({asked})", ()
+    if shares and not booster:
+        return f"{model}.predict_proba({asked}){_in_order(found.mapped)}", ()
+    answer = found.back.replace(ANSWER, f"{model}.predict({asked})")
+    if found.mapped and found.back == ANSWER and not _are_places(found.mapped):
+        return f"[{dict(found.mapped)!r}[one] for one in {answer}]", ()
+    return answer, ()
+
+
+def _are_places(mapped: Mapping[Any, Any]) -> bool:
+    """Whether a script's own numbers are the places of words in sorting order, as asking has it."""
+    words = all(isinstance(value, str) for value in mapped.values())
+    return words and dict(enumerate(sorted(mapped.values()))) == mapped
+
+
+def _in_order(mapped: Mapping[Any, Any]) -> str:
+    """Return what brings a column for each of a script's own numbers into the order of classes."""
+    codes = [mapped[code] for code in sorted(mapped)]
+    places = [codes.index(value) for value in sorted(codes)]
+    return "" if places == [*range(len(codes))] else f"[:, {places}]"
 
 
 def _network_answer(
@@ -273,7 +288,7 @@ def _network_answer(
             return f"torch.softmax({call}, 1).detach().numpy()", imports
     elif kind in ("binary", "multi-label") and LOSSES["sigmoid"].search(sources):
         return f"torch.sigmoid({call}).detach().numpy()", imports
-    return f"{call}.detach().numpy()", imports
+    return found.back.replace(ANSWER, f"{call}.detach().numpy()"), imports
 
 
 def _imports(found: Answering, text: str) -> Iterator[str]:

@@ -118,6 +118,8 @@ class Question:
     method: str | None
     given: ast.expr
     rank: int
+    call: ast.Call | None = None
+    """The question itself, where the script asks it."""
     fit: str | None = None
     """A line after the statement that fits the model, where the script only tries it on folds."""
 
@@ -145,7 +147,7 @@ def questions(script: Script, networks: set[str]) -> Iterator[Question]:
                 rank += isinstance(statement, ast.Assign) - isinstance(statement, ast.AugAssign)
                 yield Question(
                     scope=scope, home=home, statement=statement, model=model, method=method,
-                    given=call.args[0], rank=rank,
+                    given=call.args[0], rank=rank, call=call,
                 )  # fmt: skip
     yield from _on_folds(script)
 

@@ -447,6 +447,103 @@ def test_what_has_something_of_each_row_is_not_kept_from_training(value, of_rows
     assert ("new" in found.kept) != of_rows
 
 
+CHANGED = """
+import numpy as np
+import pandas as pd
+from sklearn.linear_model import Ridge
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import LabelEncoder, StandardScaler
+df = pd.read_csv("d.csv")
+X = df.drop(columns=["price"])
+{}
+X_train, X_test, y_train, y_test = train_test_split(X, y)
+model = Ridge().fit(X_train, y_train)
+{}
+"""
+SCALES = (
+    "scaler = StandardScaler()\ny = scaler.fit_transform(df[['price']].values)",
+    "y_mean = df['price'].mean()\ny_std = df['price'].std()\ny = (df['price'] - y_mean) / y_std",
+)
+SAYS = "print('rmse', ((model.predict(X_test) - y_test) ** 2).mean())"
+
+
+@pytest.mark.parametrize(
+    ("made_so", "asked", "answer"),
+    [
+        pytest.param(
+            "y = np.log1p(df['price'])", "p = np.expm1(model.predict(X_test))",
+            "np.expm1(model.predict(X_test))", id="in the line",
+        ),
+        pytest.param(
+            "y = np.log(df['price'])", "p = model.predict(X_test)\nprint(mse(np.exp(p), y_test))",
+            "np.exp(model.predict(X_test))", id="in a later line",
+        ),
+        pytest.param(
+            SCALES[0], "p = scaler.inverse_transform(model.predict(X_test).reshape(-1, 1)).ravel()",
+            "scaler.inverse_transform(model.predict(X_test).reshape(-1, 1)).ravel()", id="a scaler",
+        ),
+        pytest.param(
+            SCALES[1], "p = model.predict(X_test) * y_std + y_mean",
+            "model.predict(X_test) * y_std + y_mean", id="by hand",
+        ),
+        pytest.param("y = df['price']", SAYS, "model.predict(X_test)", id="a plain column"),
+        pytest.param(
+            "df = df.replace('?', 0)\ny = df['price'].values", SAYS, "model.predict(X_test)",
+            id="a changed table",
+        ),
+        pytest.param(
+            "y = LabelEncoder().fit_transform(df['price'])", SAYS, "model.predict(X_test)",
+            id="places of words",
+        ),
+    ],
+)  # fmt: skip
+def test_answers_are_changed_back_as_the_script_does(made_so, asked, answer):
+    script = Script.read("train.py", CHANGED.replace("{}", made_so, 1).replace("{}", asked))
+    found = answering(script, {})
+    result = written(found, {}, kind="regression", metric="rmse")
+    assert body(result)[-1] == f"return {answer}"
+    assert not found.notes
+    compile(result.script, "made", "exec")
+
+
+@pytest.mark.parametrize(
+    ("made_so", "step"),
+    [
+        ("y = np.log1p(df['price'])", "np.log1p(df['price'])"),
+        ("df['price'] = df['price'] / 1000\ny = df['price'].values", "df['price'] / 1000"),
+        ("y = (df['price'] == 'low').astype(int)", "df['price'] == 'low'"),
+        ("y = df['price'].map(places)", "df['price'].map(places)"),
+    ],
+)
+def test_a_changed_target_that_nothing_changes_back_is_told_of(made_so, step):
+    script = Script.read("train.py", CHANGED.replace("{}", made_so, 1).replace("{}", SAYS))
+    assert any(f"changed target, {step}:" in note for note in answering(script, {}).notes)
+
+
+@pytest.mark.parametrize(
+    ("mapping", "metric", "answer"),
+    [
+        (
+            "{'Low': 0, 'Mid': 1, 'High': 2}", "accuracy",
+            "[{0: 'Low', 1: 'Mid', 2: 'High'}[one] for one in model.predict(X_test)]",
+        ),
+        ("{'Low': 0, 'Mid': 1, 'High': 2}", "log_loss",
+         "model.predict_proba(X_test)[:, [2, 0, 1]]"),
+        ("{'no': 0, 'yes': 1}", "accuracy", "model.predict(X_test)"),
+        ("{'no': 0, 'yes': 1}", "roc_auc", "model.predict_proba(X_test)"),
+        ("{3: 0, 4: 1}", "accuracy", "[{0: 3, 1: 4}[one] for one in model.predict(X_test)]"),
+    ],
+)  # fmt: skip
+def test_a_mapped_target_is_answered_with_what_stands_in_the_data(mapping, metric, answer):
+    made_so = f"df['price'] = df['price'].map({mapping})\ny = df['price']"
+    source = CHANGED.replace("{}", made_so, 1).replace("{}", SAYS)
+    script = Script.read("train.py", source.replace("Ridge()", "RandomForestClassifier()"))
+    found = answering(script, {})
+    assert body(written(found, {}, kind="binary", metric=metric))[-1] == f"return {answer}"
+    assert not found.notes
+
+
 OPTIONS = """
 import argparse
 import joblib
