@@ -77,6 +77,10 @@ FITTED_ANEW = (
     "{} fits to the rows that are asked what it changes them with: let training keep that, and use "
     "it in predict"
 )
+LAST_OF_SEVERAL = (
+    "it fits several models in a loop at line {}, and predict.py asks the last one: keep the one "
+    "that it reports"
+)
 BUILTINS = frozenset((*dir(builtins), "__file__"))
 
 
@@ -156,6 +160,9 @@ class _Slice:
             pairs = mapped(self.script, change) or {}
         if change is not None and back == ANSWER and not pairs:
             self.notes[CHANGED.format(ast.unparse(change))] = None
+        for loop in question.home.statements:
+            if isinstance(loop, ast.For) and question.model in names_in(loop.target):
+                self.notes[LAST_OF_SEVERAL.format(loop.lineno)] = None
         wanted = [*reads(asked), *(name for name in reads(ast.parse(back)) if name != ANSWER)]
         lines = self.lines(question.scope, question.statement, wanted)
         return Answering(

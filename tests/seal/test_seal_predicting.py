@@ -331,6 +331,17 @@ def test_a_model_that_is_tried_on_folds_is_asked(code, answer, keeps):
     assert keeps in made.script
 
 
+def test_that_the_last_of_several_models_is_asked_is_told():
+    code = "for name, model in models.items():\n    model.fit(X, y)\n    print(model.score(X, y))"
+    source = f"models = {{'svm': SVC(), 'lda': LDA()}}{ON_FOLDS.replace('{}', code)}"
+    found = answering(Script.read("train.py", source), {})
+    assert any(
+        note.startswith("it fits several models in a loop at line 5") for note in found.notes
+    )
+    one = ON_FOLDS.replace("{}", "model = SVC()\nmodel.fit(X, y)\nprint(model.score(X, y))")
+    assert not answering(Script.read("train.py", one), {}).notes
+
+
 def test_what_numbers_or_fits_the_asked_rows_anew_is_told_of():
     code = f"df['a'] = df['a'].astype('category').cat.codes\n{INPUTS}"
     found = answering(Script.read("train.py", BEFORE_PARTING.format(code)), {})
