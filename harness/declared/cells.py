@@ -66,7 +66,10 @@ MOST_COLUMNS, MOST_DAMAGED = 2000, 10
 
 @dataclass(frozen=True, kw_only=True)
 class Cells:
-    """Rows of a file as text, spaces around each value removed."""
+    """Rows of a file as text, spaces around each value removed.
+
+    Everything is found and compared in these; a file that is written has the spaces again.
+    """
 
     names: tuple[str, ...]
     columns: tuple[Sequence[str], ...]
@@ -82,6 +85,10 @@ class Cells:
     """The rows of a Parquet file with their own types."""
     around: tuple[str, str, str] = ("", "", "")
     """Lines that are no rows: above header and rows, between the two, and below."""
+    written: tuple[Sequence[str], ...] = ()
+    """The columns with the spaces around their values, where the file's rows are to be written."""
+    header: tuple[str, ...] = ()
+    """The names so, two that are one among them."""
     origin: Sequence[int] = ()
     """[n] in which of several files each row is, where there are several."""
 
@@ -108,9 +115,12 @@ class Cells:
         """Return some of the rows, in the order asked for."""
         columns = tuple([column[row] for row in rows] for column in self.columns)
         lines = [self.lines[row] for row in rows]
+        written = tuple([column[row] for row in rows] for column in self.written)
         arrow = None if self.arrow is None else self.arrow.take(rows)
         origin = [self.origin[row] for row in rows] if self.origin else ()
-        return replace(self, columns=columns, lines=lines, arrow=arrow, origin=origin)
+        return replace(
+            self, columns=columns, written=written, lines=lines, arrow=arrow, origin=origin
+        )
 
     def without(self, names: Sequence[str]) -> Cells:
         kept = [place for place, name in enumerate(self.names) if name not in names]
@@ -119,6 +129,8 @@ class Cells:
             names=tuple(self.names[place] for place in kept),
             unnamed=tuple(name for name in self.unnamed if name not in names),
             columns=tuple(self.columns[place] for place in kept),
+            written=tuple(self.written[place] for place in kept if self.written),
+            header=tuple(self.header[place] for place in kept if self.header),
             arrow=None if self.arrow is None else self.arrow.select(kept),
         )
 
@@ -126,9 +138,12 @@ class Cells:
         """Return the rows with other values in a column."""
         place, columns, arrow = self.names.index(name), list(self.columns), self.arrow
         columns[place] = [str(value) for value in values]
+        written = (*self.written[:place], columns[place], *self.written[place + 1 :])
         if arrow is not None:
             arrow = arrow.set_column(place, name, [values])
-        return replace(self, columns=tuple(columns), arrow=arrow)
+        return replace(
+            self, columns=tuple(columns), written=written if self.written else (), arrow=arrow
+        )
 
     def content(self) -> bytes:
         """Return the rows as a file in the format and dialect that they came in."""
@@ -140,16 +155,17 @@ class Cells:
         stream = io.StringIO()
         delimiter = self.dialect.delimiter or ","
         # Without quotes the end of a line in a value would be one, and no value at the end none.
-        odd = any(
-            "\r" in one or (not one and delimiter == " ") for each in self.columns for one in each
-        )
+        columns = self.written or self.columns
+        odd = any("\r" in one or (not one and delimiter == " ") for each in columns for one in each)
         writer = csv.writer(stream, delimiter=delimiter, lineterminator="\n",
                             quoting=csv.QUOTE_ALL if odd else csv.QUOTE_MINIMAL)  # fmt: skip
         if self.dialect.header:
             # As pandas calls such a column in the whole file, whatever stands before it here.
-            writer.writerow(f"Unnamed: {int(name.partition('_')[2]) - 1}" if name in self.unnamed
-                            else name for name in self.names)  # fmt: skip
-        writer.writerows(zip(*self.columns, strict=True))
+            writer.writerow(
+                f"Unnamed: {int(name.partition('_')[2]) - 1}" if name in self.unnamed else written
+                for name, written in zip(self.names, self.header or self.names, strict=True)
+            )
+        writer.writerows(zip(*columns, strict=True))
         content = stream.getvalue().encode(self.dialect.encoding or "utf-8")
         return gzip.compress(content, mtime=0) if self.dialect.table.endswith(".gz") else content
 
@@ -183,6 +199,7 @@ def read(content: bytes, data: TableData, *, keep_blank: bool = False) -> Cells:
         header = [" ".join(name.split()) for name in header]
     names, notes = _names(header)
     columns = tuple(zip(*found.rows, strict=True))
+    title, rows = found.as_written(text) if data.given == "file" else ([], [])
     around = ("", "", "")
     if data.given == "file" and not keep_blank:
         above, between, below = found.around(text)
@@ -193,6 +210,8 @@ def read(content: bytes, data: TableData, *, keep_blank: bool = False) -> Cells:
         unnamed=tuple(name for name, written in zip(names, header, strict=True)
                       if found.header and not written),
         around=around,
+        written=tuple(zip(*rows, strict=True)) if rows != found.rows else (),
+        header=tuple(title),
     ))  # fmt: skip
 
 
@@ -223,6 +242,9 @@ def joined(files: Sequence[Cells], names: Sequence[str]) -> Cells:
         columns=tuple([value for one in each for value in one]
                       for each in zip(*(one.columns for one in files), strict=True)),
         lines=[line for one in files for line in one.lines],
+        written=tuple([value for one in each for value in one]
+                      for each in zip(*(one.written or one.columns for one in files), strict=True)
+                      if any(one.written for one in files)),
         notes=tuple(dict.fromkeys(note for one in files for note in one.notes)),
         arrow=arrow,
         origin=[place for place, one in enumerate(files) for _ in range(len(one))],

@@ -60,6 +60,28 @@ class Records:
         above, between, below = map("".join, parts)
         return above, between, below
 
+    def as_written(self, text: str) -> tuple[list[str], list[list[str]]]:
+        """Return header and rows with the blanks around their values, as `pandas` reads them.
+
+        Both are empty where values are cut or quoted so that these are no part of them.
+        """
+        if self.delimiter == BLANK:
+            return [], []
+        width, known, begun = len(self.rows[0]), dict[int, list[str]](), 1
+        reader = csv.reader(_lines(text, self.delimiter), delimiter=self.delimiter)
+        try:
+            for values in reader:
+                known[begun] = [*values[:width], *[""] * (width - len(values))]
+                begun = reader.line_num + 1
+        except csv.Error:
+            return [], []
+        header = [] if self.header is None else known.get(self.header_line, [])
+        rows = [known.get(line, []) for line in self.lines]
+        for values, stripped in zip([header, *rows], [self.header or [], *self.rows], strict=True):
+            if [value.strip() for value in values] != stripped:
+                return [], []
+        return header, rows
+
     def leave_out(self, places: Sequence[int], what: str) -> None:
         """Take rows out, and say so."""
         if not places:

@@ -153,7 +153,9 @@ def _places(values: NDArray[Any], classes: list[Any]) -> NDArray[np.int64] | Non
                 return None
             ordered = sorted(classes, key=_rank)
             places = {str(float(at)): classes.index(name) for at, name in enumerate(ordered)}
-    found = [places.get(str(float(one)) if numeric else str(one)) for one in values.tolist()]
+    said = [str(float(one)) if numeric else str(one) for one in values.tolist()]
+    # Blanks around a table's values are in its file, and in no class.
+    found = [places.get(one, places.get(one.strip())) for one in said]
     return None if None in found else np.array(found, dtype=np.int64)
 
 

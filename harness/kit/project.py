@@ -168,7 +168,7 @@ def _keep_example(names: Collection[str], targets: Sequence[str]) -> None:
     name = about["file"]
     if name.endswith(PARQUET):
         table = _pandas().read_parquet(data.FOLDER / name)
-        columns = list(table.columns)
+        names = columns = list(table.columns)
         # Each from its own column, as a row has one type for all. Numbers of numpy are no JSON.
         firsts = (table[column].iloc[0] for column in columns)
         first_row = [one.item() if hasattr(one, "item") else one for one in firsts]
@@ -177,10 +177,22 @@ def _keep_example(names: Collection[str], targets: Sequence[str]) -> None:
         columns, first_row = (rows[0], rows[1]) if about["dialect"]["header"] else (
             [f"column_{place}" for place in range(1, len(rows[0]) + 1)], rows[0]
         )  # fmt: skip
+        names = _names(columns)
     # By place, the first one first, so that each is right when those before it are there.
     said = [[place, columns[place], first_row[place]] for place in range(len(columns))
-            if columns[place] in targets]  # fmt: skip
+            if names[place] in targets]  # fmt: skip
     (ARTIFACTS / f"{EXAMPLE}.json").write_text(json.dumps(said))
+
+
+def _names(header: Sequence[str]) -> list[str]:
+    """Return what a declaration calls columns: without blanks around, a second `x` is `x_2`."""
+    names: list[str] = []
+    for written in header:
+        name, count = written.strip(), 2
+        while name in names:
+            name, count = f"{written.strip()}_{count}", count + 1
+        names.append(name)
+    return names
 
 
 # -- what a predictor finds -------------------------------------------------------------------

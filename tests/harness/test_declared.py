@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from harness import tasks
-from harness.declared import metrics, parts, schema, targets, task
+from harness.declared import cells, metrics, parts, schema, targets, task
 from harness.kit import asking, inputs, outputs
 from harness.mounts import under
 from harness.raw import BadRawDataError
@@ -210,6 +210,39 @@ def test_a_table_is_given_as_the_file_it_was_and_its_targets_stay(tmp_path, raw)
     assert again.inputs["rows/rows.csv"] != dealt.inputs["rows/rows.csv"]
 
 
+def test_blanks_and_names_are_as_the_file_has_them_and_no_target_comes_with_them(tmp_path, raw):
+    lines = [f"{n}.5, w{n % 7},{n % 3} , {'yes' if n % 4 else 'no'}" for n in range(ROWS)]
+    (raw / "rows.csv").write_text("\n".join(["x, ward,x, sick", *lines]))
+    (tmp_path / "task.yaml").write_text(
+        "data: {table: rows.csv, target: sick}\nsplit: {holdout: 0.25, locked: 0.25}\n"
+    )
+    declaration = schema.load(tmp_path / "task.yaml")
+    built, mounts = sealed(tmp_path, raw, declaration)
+    header, *training = built.public["train/rows.csv"].decode().splitlines()
+    dealt = task.deal(mounts.sealed, "holdout", "train", declaration=declaration)
+    named, *asked = dealt.inputs["rows/rows.csv"].decode().splitlines()
+    assert (header, named) == ("x, ward,x, sick", "x, ward,x")
+    assert set(training) <= set(lines)
+    assert set(asked) <= {line.rpartition(",")[0] for line in lines}
+    held = b"".join(content for name, content in built.sealed.items() if "rows" in name)
+    assert b"yes" not in held
+
+
+@pytest.mark.parametrize(
+    "content",
+    ['a, "b", y\n{}, "p, q", yes\n', "a;b;y\n'{}';'p ';' yes'\n", '"a, b, y"\n"{}, p, yes"\n'],
+    ids=["quotes after blanks", "other quotes", "lines in quotes"],
+)
+def test_blanks_that_are_no_part_of_values_stay_away(content):
+    header, row = content.splitlines()
+    text = "\n".join([header, *(row.format(n) for n in range(9))]).encode()
+    data = schema.TableData(table="t.csv", target="y", given="file")
+    found = cells.read(text, data)
+    assert found.names == ("a", "b", "y")
+    assert found.written == ()
+    assert found.take(np.array([3])).content().splitlines()[1].startswith(b"3")
+
+
 def test_a_name_of_the_scorers_own_is_refused(tmp_path, raw):
     (raw / "scored.npy").write_bytes((raw / "x.npy").read_bytes())
     (tmp_path / "task.yaml").write_text(
@@ -387,6 +420,7 @@ def test_what_a_function_says_is_brought_into_the_scorers_form(
 def test_a_list_of_files_may_be_answered_with_a_list():
     about = {"kind": "binary", "classes": ["no", "yes"], "needs": "labels", "width": 1}
     assert asking.answers(["yes", "no"], ["a.png", "b.png"], about).tolist() == [1, 0]
+    assert asking.answers([" yes", " no"], ["a.png", "b.png"], about).tolist() == [1, 0]
 
 
 @pytest.mark.parametrize(

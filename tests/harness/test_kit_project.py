@@ -92,6 +92,10 @@ def test_what_is_too_large_is_left_and_said(places, monkeypatch, capfd):
         pytest.param(
             {**COMMA, "header": False}, "rows.csv", "7,1,2\n", "3,4\n", "7,3,4\n", id="no header"
         ),
+        pytest.param(
+            COMMA, "rows.csv", "x, y,x, y\n1, yes,2, 5\n", "x,x, y\n3,4, 6\n",
+            "x, y,x, y\n3, yes,4, 6\n", id="blanks, and two of a name",
+        ),
         pytest.param(COMMA, "rows.csv.gz", "a,y\n1,0\n", "a\n2\n", "a,y\n2,0\n", id="packed"),
     ],
 )  # fmt: skip
