@@ -36,6 +36,8 @@ EVEN = 0.9
 POSITIONS, WINDOWS = (128, 64, 32, 16), 500
 """How many bytes a language model is given, the usual first, and windows of the whole text."""
 ARRAYS = (".npy", ".npz")
+HEAD_BYTES = 4096
+"""Hold the description of any array."""
 LEARNED = (
     *(".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib", ".h5", ".safetensors", ".onnx"),
     *(".keras", ".pb", ".cbm", ".ipynb", ".hdf5", ".hdf", ".feather", ".arrow", ".orc", ".avro"),
@@ -109,6 +111,14 @@ def _arrays(place: str, packed: Path | bytes) -> dict[str, bytes]:
             if name.endswith(".npy"):
                 arrays[f"{place}[{name.removesuffix('.npy')}]"] = file.read(name)
     return arrays
+
+
+def holds_objects(source: Path | bytes) -> bool:
+    """Whether it is an array whose values are pickled: its head says so."""
+    if isinstance(source, Path):
+        with source.open("rb") as file:
+            source = file.read(HEAD_BYTES)
+    return source.startswith(b"\x93NUMPY") and b"|O'" in source[:HEAD_BYTES]
 
 
 def path_of(source: Path | bytes) -> Path:

@@ -35,6 +35,7 @@ from runner.seal.data import (
     files_of,
     folder_of,
     free,
+    holds_objects,
     is_named,
     packed_in,
     path_of,
@@ -381,7 +382,13 @@ def _without_data(
     hidden = (*LEARNED, *(() if "inputs" in chosen.data else ARRAYS))
     left = {path: "learned from data, or in a form that no search reads"
             for path in (*template, *found) if path.lower().endswith(hidden)}  # fmt: skip
-    sealed = {*chosen.places, *(packed_in(place) for place in chosen.places)}
+    pickled = [place for place, source in found.items() if holds_objects(source)]
+    left |= dict.fromkeys(pickled, "an array of objects, which no search reads")
+    sealed = {
+        *map(packed_in, pickled),
+        *chosen.places,
+        *(packed_in(place) for place in chosen.places),
+    }
     sealed |= {one for one in found if one.startswith(tuple(f"{each}/" for each in chosen.folders))}
     kept = {path: file for path, file in template.items() if path not in {*left, *sealed}}
     beside = {place: source for place, source in found.items() if place not in {*left, *sealed}}

@@ -420,3 +420,21 @@ def test_arrays_for_tests_stay_and_the_question_is_about_the_sealed_ones(state, 
     predict = template["predict.py"].content.decode()
     assert "x_test = d['x_train'] / 255" in predict
     assert "x_test'" not in predict
+
+
+def test_an_array_of_objects_stays_at_home_since_no_search_reads_it(state, tmp_path):
+    code = DIGITS.replace('d["x_test"] / 255', 'd["x_test"]; d["names"]; np.load("more.npy")')
+    adopted(state, tmp_path / "theirs", {"train.py": code.encode(), "README.md": b"digits"})
+    draw, rows = np.random.default_rng(1), {"train": 200, "test": 20}
+    arrays = {f"x_{part}": draw.normal(size=(count, 3)) for part, count in rows.items()}
+    arrays |= {f"y_{part}": np.arange(count) % 2 for part, count in rows.items()}
+    home = paths.PROJECT / "workspace-template" / "wine"
+    np.savez(home / "digits.npz", **arrays, names=np.array(["a", {}], dtype=object))
+    np.save(home / "more.npy", np.array(["a", {}], dtype=object))
+    left = seal("wine", Wanted(), state).left_out
+    why = "an array of objects, which no search reads"
+    assert {f"digits.npz[names]: {why}", f"more.npy: {why}"} <= {*left}
+    template = paths.template("wine-sealed")
+    assert "more.npy" not in template
+    with np.load(io.BytesIO(template["digits.npz"].content)) as kept:
+        assert sorted(kept) == ["x_test", "y_test"]
