@@ -76,10 +76,6 @@ class SpentError(RunnerError):
     exit_code = 10
 
 
-class SetAsideError(SpentError):
-    """It does not fit while other calls are under way; it may once they have ended."""
-
-
 class StoppedError(RunnerError):
     """The person asked to stop now; the experiment in progress runs again on resume."""
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from runner.errors import SpentError
 from runner.patterns import FilePatterns
 from runner.records import (
     Experiment,
@@ -150,6 +151,10 @@ class BoxEnd:
     """Why it was ended, if a limit did it."""
     seconds: float
     cpu_seconds: float | None
+
+
+class SetAsideError(SpentError):
+    """A call does not fit while others are under way; it may once they have ended."""
 
 
 class Supervisor(Protocol):

@@ -10,10 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from fakes import POLICY_TEXT, FakeSandbox, ScriptedAgent, make_session, scored
 
-from runner.errors import SetAsideError, SpentError
+from runner.errors import SpentError
 from runner.money.spending import Spending
 from runner.records import ModelCall, Usage
 from runner.scheduler import run_loop
+from runner.seams import SetAsideError
 from runner.session import Session
 
 

@@ -34,7 +34,7 @@ import httpx2
 from anyio.abc import TaskStatus
 from anyio.from_thread import start_blocking_portal
 
-from runner.errors import ConfigError, ModelError, RunnerError, SetAsideError, SpentError
+from runner.errors import ConfigError, ModelError, RunnerError, SpentError
 from runner.gateway import events
 from runner.gateway.anthropic import MessagesApi
 from runner.gateway.openai import OpenAiApi
@@ -44,6 +44,7 @@ from runner.money.prices import HIDDEN_TOKENS
 from runner.providers import HINTS, LATER, MONEY_HINT, MONEY_WORDS, Provider
 from runner.records import ModelCall, Usage
 from runner.sandbox.evidence import escaped
+from runner.seams import SetAsideError
 
 SOCKET = "gateway.sock"
 LONGEST_PATH = 100

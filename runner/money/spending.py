@@ -6,9 +6,10 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from runner.errors import SetAsideError, SpentError
+from runner.errors import SpentError
 from runner.journal.store import Journal
 from runner.records import ModelCall, Run, Usage
+from runner.seams import SetAsideError
 
 UNKNOWN = "unknown"
 """The model of a call of which nothing is known but what was set aside for it."""

@@ -27,8 +27,9 @@ from at_the_gateway import (
 from fakes import FakeSupervisor
 from messages_server import Fault, Silence, calls, says, serving, text, tool_use
 
-from runner.errors import ModelError, SetAsideError, SpentError
+from runner.errors import ModelError, SpentError
 from runner.records import Usage
+from runner.seams import SetAsideError
 
 SAID = {
     "input_tokens": 100,
