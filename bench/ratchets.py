@@ -26,16 +26,16 @@ OUTPUT = Path(__file__).with_suffix(".md")
 TASKS = ("eclip", "shakespeare", "tabular")
 PREAMBLE = """# What a run claims, and what the locked part confirms
 
-`python bench/ratchets.py`: `tune` with {experiments} experiments, {seconds}, so many times on each
-task under each rule, and the kernel's caches not dropped.
+`python bench/ratchets.py`: `tune`, {seconds}, so many times on each task under each rule, and the
+kernel's caches not dropped.
 *Claimed* is the gain of the best over the baseline by which it was kept, *audit* the gain on the
 locked part, one trial of each side; *again* is the gain on fresh draws of what decided, and on the
 locked part. What stands behind ± is half of an interval of 95 %.
 
 """
 HEADING = (
-    "| task | rule | run | kept | claimed | audit | again | locked again |\n"
-    "|---|---|--:|--:|--:|--:|--:|--:|"
+    "| task | rule | run | experiments | kept | claimed | audit | again | locked again |\n"
+    "|---|---|--:|--:|--:|--:|--:|--:|--:|"
 )
 RATIOS = """
 ## How much of the claim is confirmed
@@ -72,6 +72,8 @@ class Ratchet:
     task: str
     rule: str
     number: int
+    experiments: int
+    """The baseline left out."""
     keeps: int
     claimed: Gain = Gain()
     """0 where nothing was kept but the baseline, as the others then."""
@@ -83,7 +85,8 @@ class Ratchet:
     def line(self) -> str:
         gains = (self.claimed, self.audit, self.again, self.locked)
         said = " | ".join("" if gain is None else str(gain) for gain in gains)
-        return f"| {self.task} | {self.rule} | {self.number} | {self.keeps} | {said} |"
+        count = f"{self.experiments} | {self.keeps}"
+        return f"| {self.task} | {self.rule} | {self.number} | {count} | {said} |"
 
 
 def ratchet(
@@ -98,6 +101,7 @@ def ratchet(
     listed = json.loads(verb("list", tag, "--all", "--json"))
     keeps = sum(each["status"] == "kept" for each in listed) - 1
     about = {"task": task, "rule": rule, "number": number, "keeps": keeps}
+    about |= {"experiments": len(listed) - 1}
     if not keeps:
         return Ratchet(**about)
     audit = found["audit"]
@@ -146,10 +150,10 @@ def pooled(found: Sequence[Ratchet], runs: Sequence[Ratchet], part: str) -> str:
     return f"{share:.0%} | {share - margin:.0%} to {share + margin:.0%}".replace("%", " %")
 
 
-def page(found: Sequence[Ratchet], experiments: int, seconds: float | None) -> str:
+def page(found: Sequence[Ratchet], seconds: float | None) -> str:
     trained = "the policy's training time" if seconds is None else f"{seconds:g} s of training"
     lines = [
-        PREAMBLE.format(experiments=experiments, seconds=trained) + HEADING,
+        PREAMBLE.format(seconds=trained) + HEADING,
         *(each.line for each in found),
         RATIOS,
         *ratios(found),
@@ -180,7 +184,7 @@ def main(
             for rule in rules:
                 found.append(ratchet(task, rule, number, experiments, train_seconds, again))
                 click.echo(found[-1].line)
-                OUTPUT.write_text(page(found, experiments, train_seconds), encoding="utf-8")
+                OUTPUT.write_text(page(found, train_seconds), encoding="utf-8")
     click.echo("\n".join(ratios(found)))
 
 
