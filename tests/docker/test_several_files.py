@@ -129,7 +129,7 @@ def home(tmp_path) -> Iterator[Home]:
 def test_a_project_of_several_files_trains_with_a_module_that_was_added(home, tmp_path):
     script = tmp_path / "script.yaml"
     script.write_text(yaml.safe_dump(ENTRIES))
-    home.ok("prepare", "points")
+    home.ok("prepare", "points", "--seed", "7")
     home.ok("run", "points", "--tag", "several", "--agent", f"stub:{script}")
     template, added, shadow, inlined = home.json("list", "several")
     assert [one["status"] for one in (template, added)] == ["kept", "kept"]
