@@ -40,7 +40,7 @@ test: $(DEV) $(AGENTS) chromium ## Run every test, those in real containers incl
 	@$(BIN)/runner setup --image tabular
 	@sh images/runsc.sh
 	@$(BIN)/python -m pytest -m alone
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 40 -m "(docker or claude_code) and not alone"
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --durations 40 -m "(docker or claude_code) and not alone"
 	@exec env $(IN_MEMORY) $(BIN)/python -m pytest -n auto -m "not docker and not claude_code"
 
 check: $(DEV) ## Lint, types, architecture, and the fast tests, which need no engine and no client.
