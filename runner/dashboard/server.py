@@ -50,11 +50,15 @@ HTMX = {
     "allowScriptTags": False,
     "includeIndicatorStyles": False,
     "attributesToSettle": ["class"],
+    "defaultSettleDelay": 0,
     "historyCacheSize": 0,
     "refreshOnHistoryMiss": True,
     "selfRequestsOnly": True,
 }
-"""How htmx is to behave: no code from attributes, nothing from elsewhere, nothing kept on disk."""
+"""How htmx is to behave: no code from attributes, nothing from elsewhere, nothing kept on disk.
+
+Without a delay a link that was just shown is htmx's at once, and no click opens a new page.
+"""
 LOG_PAGE_BYTES = 1_000_000
 MOST_FORM = 20_000
 """Bytes."""
