@@ -121,7 +121,7 @@ def zoned(at: int, row: Row) -> str:
 def wine() -> bytes:
     draw = np.random.default_rng(5)
     rows = []
-    for _ in range(ROWS):
+    for _ in range(3 * ROWS):  # as many of each class as another table has of two
         kind = int(draw.integers(0, 3))
         rows.append([f"{kind + draw.normal():.2f}", f"{draw.normal():.2f}", "xyz"[kind]])
     return table(("sugar", "acid", "grape"), rows)
