@@ -568,6 +568,8 @@ class Outlook:
     """Half of its interval of 95 %."""
     better: float | None = None
     """How probable it is that the gain is what a keep needs, where the rule says so."""
+    than: str = "better"
+    """What a keep needs, in words: a `min_gain` or a tie says by how much."""
     keep_from: float | None = None
     """The probability at which it is kept."""
     hope: float | None = None

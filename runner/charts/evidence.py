@@ -21,7 +21,9 @@ class Gauge:
     """The evidence so far. Probabilities are from 0 to 1."""
 
     better: float
-    """That the candidate is better."""
+    """That the candidate is what a keep needs."""
+    than: str = "better"
+    """What that is, in words."""
     keep: float
     """From there on it is kept."""
     hope: float | None = None
@@ -54,7 +56,7 @@ def gauge(found: Gauge, size: Size = GAUGE, *, class_: str = "") -> str:
         svg.text(at(value), y + high + 16, _percent(value), class_="middle") for value in NAMED
     ]
     parts += _needle(found, at(found.better), None if found.hope is None else at(found.hope), y)
-    told = f"better with {_percent(found.better)}"
+    told = f"{found.than} with {_percent(found.better)}"
     done = f"trial {found.trials} of at most {found.most_trials}"
     parts.append(svg.text(left, size.height - 6, told, class_="strong"))
     parts.append(svg.text(right, size.height - 6, done, class_="end"))

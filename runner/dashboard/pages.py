@@ -249,7 +249,6 @@ def now(found: Overview) -> dict[str, Any]:
         "outlook_gain": outlook
         and f"{outlook.gain:+.4g}" + (f" ± {outlook.margin:.2g}" if outlook.margin else ""),
         "outlook_link": outlook and run_link(found.run.tag, "experiments", outlook.experiment),
-        "better": outlook and outlook.better is not None and percent(outlook.better),
         "metric": metric,
         "last_end": _last_end(found),
         "going_on": going_on(found.progress, found.run.tag),

@@ -219,14 +219,16 @@ class Posterior:
         if seen.retries and self._not_kept(float(believed.better)) is Verdict.WORSE:
             move = Move.DROP
         asked = self._asked_of_the_best(seen)
-        outlook = self._outlook(seen, found, believed, bounds)
+        outlook = self._outlook(seen, found, believed, bounds, needed)
         if move is Move.INCUMBENT and asked.wasted < PATIENCE:
             return Ask(places=self._places(seen, seen.incumbent, asked.count), outlook=outlook)
         if move in (Move.INCUMBENT, Move.CANDIDATE):
             return Ask(places=self._places(seen, seen.number, len(own)), outlook=outlook)
         return self._decision(seen, found, believed, move, level, needed)
 
-    def _outlook(self, seen: Evidence, found: Found, believed: Belief, bounds: Bounds) -> Outlook:
+    def _outlook(
+        self, seen: Evidence, found: Found, believed: Belief, bounds: Bounds, needed: float
+    ) -> Outlook:
         return Outlook(
             experiment=seen.number,
             trials=found.trials,
@@ -235,6 +237,7 @@ class Posterior:
             gain=float(belief.level(found.estimate, believed, found.deviation).gain),
             margin=_margin(found, believed),
             better=float(believed.better),
+            than=_than(needed),
             keep_from=bounds.keep,
             hope=float(believed.hope) if bounds.drop else None,
             drop_below=bounds.drop or None,

@@ -174,6 +174,7 @@ def evidence_gauge(outlook: Outlook) -> Markup | None:
         return None
     found = Gauge(
         better=outlook.better,
+        than=outlook.than,
         keep=outlook.keep_from,
         hope=outlook.hope,
         drop=outlook.drop_below,

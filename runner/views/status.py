@@ -47,7 +47,8 @@ def evidence(outlook: Outlook) -> str:
     trials = f"{outlook.trials} of at most {outlook.most_trials} trials against {outlook.against}"
     said = f"experiment {outlook.experiment}: {gain} by {trials}"
     if outlook.better is not None and outlook.keep_from is not None:
-        said += f"; better with {percent(outlook.better)}, kept from {percent(outlook.keep_from)}"
+        said += f"; {outlook.than} with {percent(outlook.better)}"
+        said += f", kept from {percent(outlook.keep_from)}"
     if outlook.hope is not None and outlook.drop_below is not None:
         said += f"; hope {percent(outlook.hope)}, dropped below {percent(outlook.drop_below)}"
     return said

@@ -19,6 +19,8 @@ from runner.rules import Ask, Evidence, Level, constants
 from runner.rules.belief import Noise
 from runner.rules.posterior import Posterior
 from runner.views import lines
+from runner.views.pictures import evidence_gauge
+from runner.views.status import evidence
 
 KEPT, REVERTED = ExperimentStatus.KEPT, ExperimentStatus.REVERTED
 RULE = Posterior.of(parse_policy(SHIPPED).policy)
@@ -110,6 +112,27 @@ def test_a_template_that_fails_once_has_failed():
 
 
 # -- a candidate -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rule", "more", "score", "words"),
+    [
+        pytest.param(RULE, {}, 98.0, "better", id="any gain"),
+        pytest.param(DEAR, {}, 96.0, "better by more than 2", id="min_gain"),
+        pytest.param(RULE, {"tie": TIE}, 98.0, "not worse by more than 4", id="a tie"),
+    ],
+)
+def test_what_is_said_under_way_names_what_a_keep_needs(rule, more, score, words):
+    [place] = judged(rule, against(**more), {})[0].places
+    first = trial(
+        Purpose.DECISION, result(score), split=place.split, index=place.index, asked_by=1
+    )  # fmt: skip
+    answer, _ = judged(rule, against(**more), {place: first})
+    assert isinstance(answer, Ask)
+    assert answer.outlook is not None
+    assert answer.outlook.than == words
+    assert f"; {words} with " in evidence(answer.outlook)
+    assert f"{words} with " in str(evidence_gauge(answer.outlook))
 
 
 def test_a_clear_gain_is_kept_after_three_trials_and_its_level_is_drawn_towards_the_prior():
