@@ -44,7 +44,7 @@ def fence(home, tmp_path_factory) -> list[dict[str, Any]]:
     assert text.count("  flush: true ") == 1
     path.write_text(text.replace("  flush: true ", "  flush: false "))
     decides_on_one_trial(path)
-    return play(home, "fence", "--policy", str(path), "--train-seconds", "8")
+    return play(home, "fence", "--policy", str(path), "--train-seconds", "4")
 
 
 @pytest.fixture(scope="module")
