@@ -103,15 +103,15 @@ def test_a_check_waits_for_whoever_has_the_device(copy, monkeypatch):
     assert said.startswith("waiting for device cpu-0, in use by run nov21")
 
 
+@pytest.mark.alone
 def test_shakespeares_template_learns_bytes_and_no_cheat_on_the_wire_beats_it(copy, tmp_path):
     """The task's own check, in a copy whose text is ours and whose training is short."""
     write_text(tmp_path / "tinyshakespeare.txt", words=15)
     tmp_path.chmod(0o755)
     (copy.project / "harness" / "tasks" / "shakespeare" / "raw.yaml").write_text(OUR_TEXT)
     policy = copy.project / "policies" / "shakespeare.yaml"
-    text = policy.read_text()
-    assert "train: 30s" in text
-    policy.write_text(text.replace("train: 30s", "train: 6s"))
+    text = policy.read_text().replace("train: 30s", "train: 12s")
+    policy.write_text(text.replace("clock: null", "clock: wall"))
     copy.ok("prepare", "shakespeare", "--from", str(tmp_path))
     said = [line.split() for line in copy.ok("task", "check", "shakespeare").splitlines()]
     played = {words[1]: words[2:] for words in said if words[0] == "ok"}
