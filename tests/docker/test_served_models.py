@@ -45,8 +45,7 @@ def test_the_template_is_scored_by_the_scorer_s_own_arithmetic(experiments):
     trials = {trial["purpose"]: trial for trial in experiments[0]["trials"]}
     for trial in trials.values():
         metrics = trial["metrics"]
-        # Knowing nothing is 1.95, words after words 0.4; a busy machine teaches little in 12 s.
-        assert 0.4 < metrics["val_bpb"] < 1.9
+        assert 0.4 < metrics["val_bpb"] < 1.8  # knowing nothing is 1.95, words after words 0.4
         assert metrics["scored_tokens"] == 16_384
         assert metrics["probed_prefixes"] == 384
         assert metrics["lookahead_rms_bpb"] < metrics["lookahead_tolerance_bpb"] / 10
